@@ -1,0 +1,1 @@
+"""What every part of the pipeline shares: contracts, keys, options, the job table, storage, the stage frame."""

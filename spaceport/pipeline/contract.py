@@ -1,0 +1,182 @@
+"""What the parts say to each other: manifests in the bucket and events on the bus.
+
+A manifest is the commit of a stage: written last, once, never changed. The JSON Schemas under `events/` are
+generated from these models (`python -m spaceport.pipeline.contract events`) and a test holds them equal.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from spaceport.pipeline.errors import Slug
+from spaceport.pipeline.options import JobOptions
+
+SCHEMA_VERSION: Final = 1
+
+JobId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{2,63}$")]
+Text = Annotated[str, Field(max_length=1000)]
+Figure = int | float | str
+
+
+class StageName(StrEnum):
+    """The three services, in the order in which the data passes them."""
+
+    SFM = "sfm"
+    TRAIN = "train"
+    COMPRESS = "compress"
+
+
+class JobState(StrEnum):
+    """Where a job is. Order and allowed steps are in `jobs.py`."""
+
+    RECEIVED = "RECEIVED"
+    SFM = "SFM"
+    TRAINING = "TRAINING"
+    COMPRESSING = "COMPRESSING"
+    COMPLETED = "COMPLETED"
+    COMPLETED_DEGRADED = "COMPLETED_DEGRADED"
+    FAILED = "FAILED"
+    STOPPED = "STOPPED"
+    REJECTED = "REJECTED"
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)  # a newer writer may say more than this reader knows
+
+
+class Failure(_Model):
+    """Why something ended badly: the slug for machines, the sentence for people."""
+
+    slug: Slug
+    sentence: Text
+
+
+class Artefact(_Model):
+    """One object in the bucket. `sha256` is absent only for objects that this pipeline did not write."""
+
+    key: Annotated[str, Field(min_length=1, max_length=1024)]
+    bytes: Annotated[int, Field(ge=0)]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+
+
+class Upload(_Model):
+    """The zip as it was uploaded; the version and etag pin the very bytes that were accepted."""
+
+    bucket: str
+    key: str
+    etag: str
+    bytes: Annotated[int, Field(ge=0)]
+    version_id: str | None = None
+
+
+class Request(_Model):
+    """What was asked for. Every manifest of a job carries it, so each stage needs only its own input."""
+
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+    email: Annotated[str, Field(max_length=254)] | None = None
+    owner: Annotated[str, Field(max_length=254)] | None = None
+    options: JobOptions = JobOptions()
+    upload: Upload | None = None
+    received_at: datetime
+    continues: JobId | None = None
+    """The job whose finished stages this one builds on, when it did not start from an upload."""
+
+
+class InputRef(_Model):
+    """The manifest that woke a stage."""
+
+    key: str
+    etag: str
+
+
+class RequestManifest(_Model):
+    """`jobs/ID/request/manifest.json`: a job was accepted. Wakes sfm."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    kind: Literal["request"] = "request"
+    job_id: JobId
+    created_at: datetime
+    request: Request
+    photos: int = 0
+
+
+class Outcome(_Model):
+    """What a stage's core returns: only what it measured."""
+
+    message: Text
+    counts: dict[str, Figure] = {}
+    """What was made: photos, registered, points, gaussians, iterations, ply_bytes, sog_bytes…"""
+    quality: dict[str, float] = {}
+    """What was measured: reprojection_error_px, psnr_held_out, psnr_train, sog_psnr… (dB, pixels or metres)."""
+    device: str = "cpu"
+    degraded: Failure | None = None
+    """Set when the stage could not reach its goal but what came before it is still worth delivering."""
+
+
+class StageManifest(_Model):
+    """`jobs/ID/{colmap,gaussian,compressed}/manifest.json`: a stage is done. Wakes the next."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    kind: Literal["stage"] = "stage"
+    job_id: JobId
+    stage: StageName
+    created_at: datetime
+    request: Request
+    input: InputRef | None
+    artefacts: list[Artefact]
+    outcome: Outcome
+    code_version: str
+    instance_type: str
+    seconds: Annotated[float, Field(ge=0)]
+    usd: Annotated[float, Field(ge=0)]
+
+
+class EndManifest(_Model):
+    """`jobs/ID/end/manifest.json`: the job is over, for good. Whoever writes it first decides how. Wakes notify."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    kind: Literal["end"] = "end"
+    job_id: JobId
+    created_at: datetime
+    state: JobState
+    request: Request
+    stage: StageName | None = None
+    """The stage that failed or was stopped, if one had begun."""
+    failure: Failure | None = None
+    message: Text
+
+
+AnyManifest = RequestManifest | StageManifest | EndManifest
+
+
+def parse_manifest(raw: bytes | str) -> AnyManifest:
+    """Read any manifest. Raises `pydantic.ValidationError` (a `ValueError`) when it is none."""
+    return _Envelope.model_validate({"manifest": json.loads(raw)}).manifest
+
+
+class _Envelope(BaseModel):
+    manifest: Annotated[AnyManifest, Field(discriminator="kind")]
+
+
+def now() -> datetime:
+    """The time that manifests and rows carry: UTC, whole milliseconds."""
+    moment = datetime.now(UTC)
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+def schemas() -> dict[str, str]:
+    """File name to JSON Schema text, for each model that leaves a process."""
+    models: list[type[BaseModel]] = [RequestManifest, StageManifest, EndManifest, JobOptions]
+    return {f"{model.__name__}.schema.json": json.dumps(model.model_json_schema(), indent=2) + "\n" for model in models}
+
+
+if __name__ == "__main__":
+    for name, text in schemas().items():
+        (Path(sys.argv[1]) / name).write_text(text)

@@ -1,0 +1,136 @@
+"""Every way a job can fail: a slug for machines, a sentence for people.
+
+A sentence says what happened and what to do next; `{name}` fields are filled from the facts of the case.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Slug(StrEnum):
+    """The closed list of failures. Tables, mails, manifests and dashboards use these names."""
+
+    # the upload
+    NOT_A_ZIP = "not_a_zip"
+    EMPTY_ZIP = "empty_zip"
+    ENCRYPTED_ZIP = "encrypted_zip"
+    UNSAFE_PATH = "unsafe_path"
+    SYMLINK_ENTRY = "symlink_entry"
+    RATIO_BOMB = "ratio_bomb"
+    TOO_MANY_ENTRIES = "too_many_entries"
+    ARCHIVE_TOO_LARGE = "archive_too_large"
+    DUPLICATE_NAMES = "duplicate_names"
+    DAMAGED_ZIP = "damaged_zip"
+    NO_IMAGES = "no_images"
+    TOO_FEW_IMAGES = "too_few_images"
+    BAD_OPTIONS = "bad_options"
+    UPLOAD_MISSING = "upload_missing"
+    # structure from motion
+    NO_READABLE_IMAGES = "no_readable_images"
+    NO_OVERLAP = "no_overlap"
+    TOO_FEW_REGISTERED = "too_few_registered"
+    # training
+    BAD_RECONSTRUCTION = "bad_reconstruction"
+    PHOTO_MISMATCH = "photo_mismatch"
+    TRAINING_DIVERGED = "training_diverged"
+    # compression
+    BAD_MODEL = "bad_model"
+    COMPRESSION_BROKEN = "compression_broken"
+    # the machine
+    DISK_FULL = "disk_full"
+    OUT_OF_MEMORY = "out_of_memory"
+    INPUT_MISSING = "input_missing"
+    TIMED_OUT = "timed_out"
+    NEVER_STARTED = "never_started"
+    MACHINE_LOST = "machine_lost"
+    INTERNAL = "internal"
+
+
+SENTENCES: dict[Slug, str] = {
+    Slug.NOT_A_ZIP: "The uploaded file is not a zip archive. Put your photos into a .zip file and upload that.",
+    Slug.EMPTY_ZIP: "The zip is empty. Put your photos into it and upload it again.",
+    Slug.ENCRYPTED_ZIP: "The zip is protected by a password. Make one without a password and upload it again.",
+    Slug.UNSAFE_PATH: (
+        "The zip holds a file whose path would leave its folder ({name}). Zip the photo folder itself and upload it again."
+    ),
+    Slug.SYMLINK_ENTRY: "The zip holds a link instead of a file ({name}). Zip the photos themselves and upload it again.",
+    Slug.RATIO_BOMB: (
+        "The zip claims to unpack to far more than photos do ({name}). Make a fresh zip of the photos and upload that."
+    ),
+    Slug.TOO_MANY_ENTRIES: "The zip holds {found} files; at most {limit} are taken. Split the survey into several zips.",
+    Slug.ARCHIVE_TOO_LARGE: (
+        "The zip would unpack to {found_gb} GB; at most {limit_gb} GB are taken. Split the survey or use smaller photos."
+    ),
+    Slug.DUPLICATE_NAMES: "The zip holds the same file name twice ({name}). Rename one of them and upload it again.",
+    Slug.DAMAGED_ZIP: "The zip is damaged and cannot be unpacked ({name}). Make a fresh zip of the photos and upload that.",
+    Slug.NO_IMAGES: "The zip holds no photos. Photos as JPEG, PNG, TIFF or WebP files are needed.",
+    Slug.TOO_FEW_IMAGES: (
+        "The zip holds only {found} photos; at least {limit} that overlap are needed, and 20 or more give a good model."
+    ),
+    Slug.BAD_OPTIONS: "The options of this job cannot be used: {detail}. Run `spaceport options` to see what is accepted.",
+    Slug.UPLOAD_MISSING: "The uploaded zip is no longer there ({name}). Upload it again.",
+    Slug.NO_READABLE_IMAGES: (
+        "Only {found} of {total} photos could be read; at least {limit} are needed. Check that the files open on your own"
+        " computer and upload them again."
+    ),
+    Slug.NO_OVERLAP: (
+        "No two of the {total} photos could be matched with each other. Fly with more overlap, 70 % or more, and keep the"
+        " photos sharp."
+    ),
+    Slug.TOO_FEW_REGISTERED: (
+        "Only {found} of {total} photos could be placed. Fly with more overlap, 70 % or more, and keep the photos sharp."
+    ),
+    Slug.BAD_RECONSTRUCTION: (
+        "The reconstruction cannot be trained on: {detail}. Run structure from motion again, with more or sharper photos."
+    ),
+    Slug.PHOTO_MISMATCH: (
+        "A photo does not fit the reconstruction: {detail}. Run structure from motion again on the photos as they are."
+    ),
+    Slug.TRAINING_DIVERGED: (
+        "Training became unstable and was stopped after {iterations} iterations. Start the job again with preset `draft`."
+    ),
+    Slug.BAD_MODEL: "The trained model cannot be compressed: {detail}. Train it again.",
+    Slug.COMPRESSION_BROKEN: (
+        "The compressed file did not look like the model it was made from ({detail}), so it was not published. The trained"
+        " model is delivered as it is."
+    ),
+    Slug.DISK_FULL: "The machine ran out of disk space during {stage}. Use fewer or smaller photos, or a larger disk.",
+    Slug.OUT_OF_MEMORY: "The machine ran out of memory during {stage}. Use fewer photos, preset `draft`, or a larger machine.",
+    Slug.INPUT_MISSING: "A file that {stage} needs is missing or was changed ({name}). Start the job again from the upload.",
+    Slug.TIMED_OUT: "{stage} did not finish in its time limit. Use fewer photos or preset `draft`, or raise the limit.",
+    Slug.NEVER_STARTED: (
+        "{stage} waited too long for a machine and was given up. Try again later, or ask the operator to look at the queue."
+    ),
+    Slug.MACHINE_LOST: "The machine that ran {stage} was lost and no other try is left. Start the job again.",
+    Slug.INTERNAL: "{stage} ended for a reason that we did not foresee. The operator finds it in the log of this job.",
+}
+
+
+class SpaceportError(Exception):
+    """A failure with a slug and its sentence. `str(error)` is the sentence, ready for a mail."""
+
+    def __init__(self, slug: Slug, **facts: object) -> None:
+        self.slug = slug
+        self.facts = facts
+        super().__init__(SENTENCES[slug].format(**facts))
+
+
+class Refused(SpaceportError):
+    """The input cannot become a model, now or later: never retry."""
+
+
+class LostResource(SpaceportError):
+    """The machine failed, not the input: another try may succeed."""
+
+
+class Stopped(Exception):
+    """The owner stopped the job. Not a failure: work ends, nothing is published."""
+
+
+class Interrupted(Exception):
+    """The machine is about to go (SIGTERM without a stop): save what can be saved, then retry."""
+
+
+class LostClaim(Exception):
+    """Another worker holds this piece of work now: end quietly, publish nothing."""

@@ -1,0 +1,164 @@
+"""All options of a job: one model per stage, three presets, and the flat fields of the original system.
+
+`resolve` is the only way options are made: preset first, then what the user set by name.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from spaceport.pipeline.errors import Refused, Slug
+
+
+class Preset(StrEnum):
+    DRAFT = "draft"
+    STANDARD = "standard"
+    HIGH = "high"
+
+
+class _Options(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SfmOptions(_Options):
+    """Structure from motion."""
+
+    max_image_size: Annotated[int, Field(ge=320, le=8192)] = 1600
+    """Longest side in pixels at which features are sought and photos are undistorted."""
+    max_features: Annotated[int, Field(ge=256, le=16384)] = 8192
+    """SIFT features kept per photo."""
+    first_octave: Literal[-1, 0] = 0
+    """-1 doubles the photo before the search: more features, three times the time."""
+    matching: Literal["auto", "spatial", "exhaustive", "sequential"] = "auto"
+    """auto: spatial with GPS, else exhaustive."""
+    mapper: Literal["auto", "incremental", "global"] = "auto"
+    """auto: incremental, and global when under 90 % of the photos register; the better model is kept."""
+    seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
+
+
+class TrainOptions(_Options):
+    """Training of the Gaussians."""
+
+    max_iterations: Annotated[int, Field(ge=1, le=100_000)] = 3000
+    max_gaussians: Annotated[int, Field(ge=1_000, le=10_000_000)] | None = None
+    """Cap on Gaussians; without it, chosen from photos and device."""
+    image_size: Annotated[int, Field(ge=64, le=8192)] | None = None
+    """Longest side in pixels of the finest level; without it, chosen from the device (CPU 400 to 800, GPU full)."""
+    sh_degree: Annotated[int, Field(ge=0, le=3)] = 3
+    progressive_resolution: bool = True
+    """Train on quarter, half and three-quarter photos before the full level."""
+    plateau_stop: bool = True
+    """Stop when held-out PSNR no longer rises."""
+    plateau_patience: Annotated[int, Field(ge=50, le=100_000)] = 500
+    """Iterations without a better held-out PSNR before a plateau is called."""
+    target_psnr: Annotated[float, Field(gt=0, le=100)] | None = None
+    """Stop as soon as held-out PSNR reaches this, in dB."""
+    test_every: Annotated[int, Field(ge=2, le=1000)] = 8
+    """Every n-th photo is held out of training and only measured."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: Annotated[int, Field(ge=1, le=256)] | None = None
+    """CPU threads; without it, all cores."""
+    seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
+
+
+class CompressOptions(_Options):
+    """Compression to SOG."""
+
+    palette_size: Annotated[int, Field(ge=64, le=65536)] | None = None
+    """Entries of the SH palette; without it, chosen from the number of Gaussians."""
+    kmeans_rounds: Annotated[int, Field(ge=1, le=100)] = 10
+    min_psnr: Annotated[float, Field(gt=0, le=100)] = 30.0
+    """The decoded file must match the model this well, in dB, or it is not published."""
+    seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
+
+
+class JobOptions(_Options):
+    """Everything a job may be told, with its preset applied."""
+
+    preset: Preset = Preset.STANDARD
+    sfm: SfmOptions = SfmOptions()
+    train: TrainOptions = TrainOptions()
+    compress: CompressOptions = CompressOptions()
+    compress_enabled: bool = True
+    """Off: the job ends with the trained model, uncompressed."""
+
+
+PRESETS: dict[Preset, dict[str, dict[str, Any]]] = {
+    Preset.DRAFT: {
+        "sfm": {"max_image_size": 1200, "max_features": 4096},
+        "train": {"max_iterations": 1500, "image_size": 400},
+        "compress": {},
+    },
+    Preset.STANDARD: {"sfm": {}, "train": {}, "compress": {}},
+    Preset.HIGH: {
+        "sfm": {"first_octave": -1, "max_image_size": 2400},
+        "train": {"max_iterations": 10_000},
+        "compress": {"min_psnr": 35.0},
+    },
+}
+
+# The flat fields of the original system, and where each one lives here. `None`: read elsewhere or without effect.
+LEGACY: dict[str, tuple[str, str] | None] = {
+    "progressive_resolution": ("train", "progressive_resolution"),
+    "psnr_plateau_termination": ("train", "plateau_stop"),
+    "target_psnr": ("train", "target_psnr"),
+    "max_iterations": ("train", "max_iterations"),
+    "plateau_patience": ("train", "plateau_patience"),
+    "optimization_enabled": None,  # false switches off all three progressive measures, see _legacy
+    "sogs_compression": None,  # false: compress_enabled off
+    "gpu_acceleration": None,  # false: device cpu
+}
+
+
+def resolve(given: dict[str, Any] | None = None) -> JobOptions:
+    """Make a job's options from what a user gave: nested as in `JobOptions`, or the original's flat fields.
+
+    Raises:
+        Refused: `bad_options`, naming each field that is wrong.
+    """
+    if not isinstance(given, dict | None):
+        raise Refused(Slug.BAD_OPTIONS, detail="an object with options is expected")
+    try:
+        merged = _legacy(dict(given or {}))
+        preset = Preset(merged.get("preset") or Preset.STANDARD)
+        for stage, defaults in PRESETS[preset].items():
+            chosen = merged.get(stage) or {}
+            if not isinstance(chosen, dict):
+                raise Refused(Slug.BAD_OPTIONS, detail=f"`{stage}` must be an object")
+            merged[stage] = defaults | chosen
+        return JobOptions.model_validate(merged | {"preset": preset})
+    except ValidationError as error:
+        raise Refused(Slug.BAD_OPTIONS, detail=explain(error)) from None
+    except ValueError:
+        names = ", ".join(Preset)
+        raise Refused(Slug.BAD_OPTIONS, detail=f"the preset must be one of {names}") from None
+
+
+def _legacy(given: dict[str, Any]) -> dict[str, Any]:
+    flat = {name: given.pop(name) for name in list(given) if name in LEGACY}
+    for name, value in flat.items():
+        if (place := LEGACY[name]) is not None and value is not None:
+            _set(given, *place, value)
+    if flat.get("optimization_enabled") is False:
+        _set(given, "train", "progressive_resolution", False)
+        _set(given, "train", "plateau_stop", False)
+    if flat.get("gpu_acceleration") is False:
+        _set(given, "train", "device", "cpu")
+    if "sogs_compression" in flat:
+        given.setdefault("compress_enabled", flat["sogs_compression"])
+    return given
+
+
+def _set(given: dict[str, Any], stage: str, name: str, value: object) -> None:
+    section = given.get(stage) or {}
+    if isinstance(section, dict):  # anything else is refused by `resolve`
+        given[stage] = {name: value} | section
+
+
+def explain(error: ValidationError) -> str:
+    """One line for people out of pydantic's list: which field, what is wrong."""
+    lines = [f"`{'.'.join(str(part) for part in item['loc'])}`: {item['msg'].lower()}" for item in error.errors()[:5]]
+    return "; ".join(lines)

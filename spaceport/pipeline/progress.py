@@ -1,0 +1,31 @@
+"""How a stage tells how far it is, and learns that it must end."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+Count = int | float | str
+
+
+class Progress(Protocol):
+    """What a stage's core calls. Any call may raise `Stopped`, `Interrupted` or `LostClaim`: let it pass."""
+
+    def update(self, fraction: float, message: str, **counts: Count) -> None:
+        """Tell that `fraction` (0 to 1, from real counters) of the stage is done, and what happens now.
+
+        `counts` are figures a person wants to see meanwhile: photos, registered, gaussians, psnr, eta_seconds.
+        Cheap: call it as often as there is news.
+        """
+
+    def check(self) -> None:
+        """Raise if the work must end. Call it inside long loops, and every second while waiting on a child."""
+
+
+class Silent:
+    """Progress for tests and library use: tells no one, never ends the work."""
+
+    def update(self, fraction: float, message: str, **counts: Count) -> None:
+        pass
+
+    def check(self) -> None:
+        pass
