@@ -1,0 +1,78 @@
+"""How alike two pictures are. Pictures are [H, W, 3] floats, 0 to 1."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+_RADIUS, _SIGMA = 5, 1.5
+_C1, _C2 = 0.01**2, 0.03**2
+_MIN_SIDE = 2 * _RADIUS + 1
+
+
+def psnr(a: Array, b: Array) -> float:
+    """Peak signal to noise ratio in dB for a peak of 1, values clipped to 0..1; infinite for equal pictures.
+
+    Raises:
+        ValueError: when the sizes differ.
+    """
+    a, b = _pair(a, b)
+    error = float(np.mean((a - b) ** 2))
+    return math.inf if error == 0 else -10 * math.log10(error)
+
+
+def ssim(a: Array, b: Array) -> float:
+    """Mean structural similarity (Wang et al. 2004): Gaussian window of 11 taps, sigma 1.5; values clipped to 0..1.
+
+    The mean runs over pixels whose whole window lies in the picture, and over channels.
+
+    Raises:
+        ValueError: when the sizes differ or a side is under 11 pixels.
+    """
+    a, b = _pair(a, b)
+    if min(a.shape[:2]) < _MIN_SIDE:
+        raise ValueError(f"SSIM needs pictures of at least {_MIN_SIDE} x {_MIN_SIDE} pixels")
+    mean_a, mean_b = _blur(a), _blur(b)
+    var_a = _blur(a * a) - mean_a**2
+    var_b = _blur(b * b) - mean_b**2
+    covariance = _blur(a * b) - mean_a * mean_b
+    above = (2 * mean_a * mean_b + _C1) * (2 * covariance + _C2)
+    below = (mean_a**2 + mean_b**2 + _C1) * (var_a + var_b + _C2)
+    return float(np.mean(above / below))
+
+
+def colour_corrected(render: Array, photo: Array) -> Array:
+    """`render` after the affine map of its colours (3 x 3 and a shift) that comes closest to `photo`.
+
+    Takes away what exposure and white balance explain, as papers on casual photos do before they measure.
+    """
+    pixels = np.clip(render, 0, 1).reshape(-1, 3).astype(np.float64)
+    inputs = np.column_stack([pixels, np.ones(len(pixels))])
+    fit = np.linalg.lstsq(inputs, photo.reshape(-1, 3).astype(np.float64), rcond=None)[0]
+    return np.clip(inputs @ fit, 0, 1).reshape(render.shape).astype(render.dtype)
+
+
+def _pair(a: Array, b: Array) -> tuple[Array, Array]:
+    if a.shape != b.shape:
+        raise ValueError(f"pictures of different size: {a.shape} and {b.shape}")
+    return np.clip(a, 0, 1).astype(np.float64), np.clip(b, 0, 1).astype(np.float64)
+
+
+def window() -> Array:
+    """[11] weights of the SSIM window, sum 1."""
+    weights = np.exp(-0.5 * (np.arange(-_RADIUS, _RADIUS + 1) / _SIGMA) ** 2)
+    normalised: Array = weights / weights.sum()
+    return normalised
+
+
+def _blur(picture: Array) -> Array:
+    """Window both axes, only where it fits: [H-10, W-10, C]."""
+    weights = window()
+    rows = sum(w * picture[i : picture.shape[0] - 10 + i] for i, w in enumerate(weights))
+    columns: Array = sum(w * rows[:, i : rows.shape[1] - 10 + i] for i, w in enumerate(weights))
+    return columns

@@ -1,0 +1,69 @@
+"""The model: a set of 3D Gaussians as plain arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
+
+_DEGREE_OF_REST = {0: 0, 3: 1, 8: 2, 15: 3}
+
+
+@dataclass(frozen=True, eq=False)
+class Gaussians:
+    """N Gaussians as 3DGS stores them (Kerbl et al. 2023), all contiguous float32.
+
+    Raises:
+        ValueError: when a shape does not fit the others.
+    """
+
+    means: Floats
+    """[N, 3] centres, world units."""
+    quats: Floats
+    """[N, 4] rotations w, x, y, z; any length but zero."""
+    scales: Floats
+    """[N, 3] natural logarithms of the standard deviations, world units."""
+    opacities: Floats
+    """[N] logits of the opacities."""
+    sh0: Floats
+    """[N, 1, 3] constant SH coefficients; colour is 0.5 + 0.2821 sh0 before clamping at 0."""
+    shN: Floats
+    """[N, K, 3] further SH coefficients, K = 0, 3, 8 or 15."""
+
+    def __post_init__(self) -> None:
+        n = len(self.means)
+        if self.shN.ndim != 3 or self.shN.shape[1] not in _DEGREE_OF_REST:
+            raise ValueError(f"shN must be [N, 0 | 3 | 8 | 15, 3], not {list(self.shN.shape)}")
+        shapes = {"means": (n, 3), "quats": (n, 4), "scales": (n, 3), "opacities": (n,), "sh0": (n, 1, 3)}
+        shapes["shN"] = (n, self.shN.shape[1], 3)
+        for name, shape in shapes.items():
+            array = np.ascontiguousarray(getattr(self, name), dtype=np.float32)
+            if array.shape != shape:
+                raise ValueError(f"{name} must be {list(shape)}, not {list(array.shape)}")
+            object.__setattr__(self, name, array)
+
+    def __len__(self) -> int:
+        return len(self.means)
+
+    @property
+    def sh_degree(self) -> int:
+        """0 to 3."""
+        return _DEGREE_OF_REST[self.shN.shape[1]]
+
+    def subset(self, index: npt.NDArray[np.bool_] | npt.NDArray[np.integer]) -> Gaussians:
+        """Those that a mask [N] or an index array names, in its order."""
+        return Gaussians(**{name: array[index] for name, array in self.arrays().items()})
+
+    def arrays(self) -> dict[str, Floats]:
+        """The arrays by name, not copied: what a rasteriser takes as `params`."""
+        return {
+            "means": self.means,
+            "quats": self.quats,
+            "scales": self.scales,
+            "opacities": self.opacities,
+            "sh0": self.sh0,
+            "shN": self.shN,
+        }

@@ -1,0 +1,73 @@
+"""Real spherical harmonics up to degree 3, with the signs and order of 3DGS.
+
+The constants are those of the real SH basis (Sloan, "Efficient Spherical Harmonic Evaluation", JCGT 2013).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+C0 = math.sqrt(1 / (4 * math.pi))
+C1 = math.sqrt(3 / (4 * math.pi))
+C2 = (
+    math.sqrt(15 / (4 * math.pi)),  # xy, yz, xz
+    math.sqrt(5 / (16 * math.pi)),  # 2zz - xx - yy
+    math.sqrt(15 / (16 * math.pi)),  # xx - yy
+)
+C3 = (
+    math.sqrt(35 / (32 * math.pi)),  # y (3xx - yy), x (xx - 3yy)
+    math.sqrt(105 / (4 * math.pi)),  # xyz
+    math.sqrt(21 / (32 * math.pi)),  # y (4zz - xx - yy), x (4zz - xx - yy)
+    math.sqrt(7 / (16 * math.pi)),  # z (2zz - 3xx - 3yy)
+    math.sqrt(105 / (16 * math.pi)),  # z (xx - yy)
+)
+
+Array = npt.NDArray[Any]
+
+
+def coefficients(degree: int) -> int:
+    """Coefficients per channel, the constant one included: 1, 4, 9 or 16.
+
+    Raises:
+        ValueError: for a degree other than 0 to 3.
+    """
+    if degree not in (0, 1, 2, 3):
+        raise ValueError(f"SH degree must be 0 to 3, not {degree}")
+    return (degree + 1) ** 2
+
+
+def basis(directions: Array, degree: int) -> Array:
+    """[..., (degree + 1)^2] values of the basis at unit directions [..., 3]."""
+    count = coefficients(degree)
+    x, y, z = np.moveaxis(directions, -1, 0)
+    xx, yy, zz = x * x, y * y, z * z
+    values = [np.full_like(x, C0), -C1 * y, C1 * z, -C1 * x]
+    values += [C2[0] * x * y, -C2[0] * y * z, C2[1] * (2 * zz - xx - yy), -C2[0] * x * z, C2[2] * (xx - yy)]
+    values += [
+        -C3[0] * y * (3 * xx - yy),
+        C3[1] * x * y * z,
+        -C3[2] * y * (4 * zz - xx - yy),
+        C3[3] * z * (2 * zz - 3 * xx - 3 * yy),
+        -C3[2] * x * (4 * zz - xx - yy),
+        C3[4] * z * (xx - yy),
+        -C3[0] * x * (xx - 3 * yy),
+    ]
+    return np.stack(values[:count], axis=-1)
+
+
+def evaluate(directions: Array, sh: Array, degree: int) -> Array:
+    """[..., 3] colours max(SH + 0.5, 0) seen along directions [..., 3] of any length; `sh` is [..., K, 3]."""
+    unit = directions / np.linalg.norm(directions, axis=-1, keepdims=True)
+    values = basis(unit, degree)
+    colours: Array = np.einsum("...k,...kc->...c", values, sh[..., : coefficients(degree), :])
+    return np.maximum(colours + 0.5, 0.0)
+
+
+def from_rgb(rgb: Array) -> Array:
+    """The constant coefficient that shows `rgb` (0 to 1)."""
+    result: Array = (rgb - 0.5) / C0
+    return result
