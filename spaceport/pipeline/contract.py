@@ -22,7 +22,7 @@ SCHEMA_VERSION: Final = 1
 
 JobId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{2,63}$")]
 Text = Annotated[str, Field(max_length=1000)]
-Figure = int | float | str
+Figure = int | Annotated[float, Field(allow_inf_nan=False)] | str
 
 
 class StageName(StrEnum):
@@ -113,7 +113,7 @@ class Outcome(_Model):
     message: Text
     counts: dict[str, Figure] = {}
     """What was made: photos, registered, points, gaussians, iterations, ply_bytes, sog_bytes…"""
-    quality: dict[str, float] = {}
+    quality: dict[str, Annotated[float, Field(allow_inf_nan=False)]] = {}
     """What was measured: reprojection_error_px, psnr_held_out, psnr_train, sog_psnr… (dB, pixels or metres)."""
     device: str = "cpu"
     degraded: Failure | None = None

@@ -1,0 +1,1 @@
+"""The three services. Each can be read alone; none knows the others."""

@@ -1,0 +1,207 @@
+"""How a job begins: from an upload that was looked at, or from the finished stages of another job.
+
+The zip's directory alone is read, by ranges, so a bad upload is refused within a second and costs no machine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote_plus
+
+from botocore.exceptions import ClientError
+
+from spaceport.pipeline import layout
+from spaceport.pipeline.contract import (
+    AnyManifest,
+    EndManifest,
+    JobState,
+    Request,
+    RequestManifest,
+    StageManifest,
+    StageName,
+    Upload,
+    now,
+)
+from spaceport.pipeline.ending import end_job, failure_of
+from spaceport.pipeline.errors import Refused, Slug
+from spaceport.pipeline.job_table import JobTable
+from spaceport.pipeline.options import JobOptions, resolve
+from spaceport.pipeline.photo_zip import inspect
+from spaceport.pipeline.ranged import open_object
+from spaceport.pipeline.storage import Bucket
+
+MAX_TRIES_FOR_ID = 100
+_EMAIL = re.compile(r"[^@\s<>\"',;:]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What a user said beside the zip. Everything is untrusted and may be missing."""
+
+    name: str | None = None
+    email: str | None = None
+    owner: str | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+    job_id: str | None = None
+
+
+def accept_upload(
+    bucket: Bucket, table: JobTable, uploads: Bucket, key: str, token: str, ask: Ask | None = None
+) -> RequestManifest | EndManifest:
+    """Begin a job for an uploaded zip, or reject it. Twice with the same `token` is one job.
+
+    Args:
+        token: what makes this wish one of a kind: the event's sequencer, or a digest of the API call.
+        ask: what the API call said; it outranks the object's metadata, which outranks `spaceport.json` in the zip.
+
+    Raises:
+        Refused: `upload_missing`, when there is no such object and so no job to reject.
+    """
+    upload, metadata = _head(uploads, key)
+    ask = ask or Ask()
+    title = ask.name or metadata.name or _title(key)
+    job_id = ask.job_id or _job_id(title, upload, token)
+    if known := _known(bucket, job_id):
+        return known
+    request = Request(
+        name=title[:200],
+        email=_email(ask.email or metadata.email),
+        owner=ask.owner,
+        upload=upload,
+        received_at=now(),
+    )
+    try:
+        manifest = _inspected(uploads, job_id, request, metadata.options | ask.options)
+    except Refused as refusal:
+        failure = failure_of(refusal)
+        return end_job(bucket, table, job_id, JobState.REJECTED, request=request, failure=failure)
+    bucket.put_manifest(layout.request_key(job_id), manifest)
+    return manifest
+
+
+def continue_job(bucket: Bucket, source: str, stage: StageName, ask: Ask | None = None) -> AnyManifest:
+    """Begin a job that starts at `stage` on what job `source` has made, by pointing at its artefacts.
+
+    Raises:
+        KeyError: `source` has no manifest for that stage to start from.
+        Refused: `bad_options`.
+    """
+    stored = bucket.read_manifest(layout.input_manifest_key(source, stage))
+    if stored is None:
+        raise KeyError(source)
+    ask = ask or Ask()
+    old = stored.manifest.request
+    changes: dict[str, Any] = {
+        "name": ask.name or old.name,
+        "email": _email(ask.email) or old.email,
+        "owner": ask.owner or old.owner,
+        "options": resolve(ask.options) if ask.options else old.options,
+        "received_at": now(),
+        "continues": source,
+    }
+    request = old.model_copy(update=changes)
+    for job_id in [ask.job_id] if ask.job_id else _successors(source):
+        begun = stored.manifest.model_copy(update={"job_id": job_id, "request": request, "created_at": now()})
+        free = not _known(bucket, job_id)
+        if free and bucket.put_manifest(layout.input_manifest_key(job_id, stage), begun):
+            return begun
+    raise Refused(Slug.BAD_OPTIONS, detail=f"`jobId` {ask.job_id or source} is taken")
+
+
+def _inspected(uploads: Bucket, job_id: str, request: Request, given: dict[str, Any]) -> RequestManifest:
+    assert request.upload is not None  # noqa: S101  # this module has just made it
+    upload = request.upload
+    with open_object(uploads.client, upload.bucket, upload.key, upload.bytes, upload.etag) as file:
+        found = inspect(file)
+    inner = _inner_options(found.options)
+    options: JobOptions = resolve((inner.pop("options", None) or {}) | given)
+    filled = request.model_copy(
+        update={
+            "options": options,
+            "email": request.email or _email(inner.get("email")),
+            "name": request.name
+            if request.name != _title(upload.key)
+            else str(inner.get("name") or request.name)[:200],
+        }
+    )
+    return RequestManifest(job_id=job_id, created_at=now(), request=filled, photos=len(found.photos))
+
+
+def _inner_options(raw: bytes | None) -> dict[str, Any]:
+    """`spaceport.json`: `{"name", "email", "options": {…}}`, or the options alone."""
+    if raw is None:
+        return {}
+    try:
+        told = json.loads(raw)
+    except (ValueError, RecursionError):
+        raise Refused(Slug.BAD_OPTIONS, detail="`spaceport.json` is not valid JSON") from None
+    if not isinstance(told, dict):
+        raise Refused(Slug.BAD_OPTIONS, detail="`spaceport.json` must hold an object")
+    if "options" not in told:
+        about = {name: told.pop(name) for name in ("name", "email") if name in told}
+        return about | {"options": told}
+    return told
+
+
+def _head(uploads: Bucket, key: str) -> tuple[Upload, Ask]:
+    try:
+        head = uploads.client.head_object(Bucket=uploads.name, Key=key)
+    except ClientError as error:
+        if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") == 404:
+            raise Refused(Slug.UPLOAD_MISSING, name=key) from None
+        raise
+    upload = Upload(
+        bucket=uploads.name,
+        key=key,
+        etag=head["ETag"].strip('"'),
+        bytes=head["ContentLength"],
+        version_id=head.get("VersionId"),
+    )
+    return upload, _metadata(head["Metadata"])
+
+
+def _metadata(metadata: dict[str, str]) -> Ask:
+    """`x-amz-meta-email`, `-job-name` and `-options` (JSON). Headers are ASCII: names may be percent-encoded."""
+    try:
+        options = json.loads(metadata.get("options") or "{}")
+    except (ValueError, RecursionError):
+        options = {"options": "not JSON"}  # `resolve` refuses it by name
+    return Ask(
+        name=unquote_plus(metadata.get("job-name", "")) or None,
+        email=metadata.get("email"),
+        options=options if isinstance(options, dict) else {"options": "not an object"},
+    )
+
+
+def _known(bucket: Bucket, job_id: str) -> RequestManifest | EndManifest | None:
+    for key in (layout.request_key(job_id), layout.end_key(job_id)):
+        stored = bucket.read_manifest(key)
+        if stored and not isinstance(stored.manifest, StageManifest):
+            return stored.manifest
+    return None
+
+
+def _email(text: object) -> str | None:
+    """An address that SES can be given, or None: a job is not refused for a mistyped address."""
+    return text if isinstance(text, str) and len(text) <= 254 and _EMAIL.fullmatch(text) else None
+
+
+def _title(key: str) -> str:
+    name = key.rsplit("/", 1)[-1]
+    return name[: -len(".zip")] if name.lower().endswith(".zip") and len(name) > len(".zip") else name or "survey"
+
+
+def _job_id(title: str, upload: Upload, token: str) -> str:
+    """Readable and unique: the title in plain letters, then ten hex digits of what was uploaded when."""
+    plain = re.sub(r"[^a-z0-9]+", "-", title.lower())[:40].strip("-") or "survey"
+    digest = hashlib.sha256("\0".join((upload.bucket, upload.key, upload.etag, token)).encode()).hexdigest()
+    return f"{plain}-{digest[:10]}"
+
+
+def _successors(source: str) -> list[str]:
+    base = re.sub(r"-r\d{1,3}$", "", source)[:58]
+    return [f"{base}-r{number}" for number in range(1, MAX_TRIES_FOR_ID)]

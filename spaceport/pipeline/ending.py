@@ -1,0 +1,89 @@
+"""How a job ends: one end manifest, written once. Whoever writes it first decides; all others learn how it ended."""
+
+from __future__ import annotations
+
+from spaceport.pipeline import layout
+from spaceport.pipeline.contract import EndManifest, Failure, JobState, Request, StageName, now
+from spaceport.pipeline.errors import SpaceportError
+from spaceport.pipeline.job_table import JobTable
+from spaceport.pipeline.jobs import MESSAGES
+from spaceport.pipeline.storage import Bucket
+
+DEGRADED = "Your 3D model is ready, but not compressed."
+UNCOMPRESSED = "Your 3D model is ready!"
+STOPPED = "The job was stopped on request."
+
+
+def end_job(
+    bucket: Bucket,
+    table: JobTable,
+    job_id: str,
+    state: JobState,
+    *,
+    request: Request | None = None,
+    stage: StageName | None = None,
+    failure: Failure | None = None,
+    message: str | None = None,
+) -> EndManifest:
+    """End a job, or learn how it has ended already. Returns the end that holds.
+
+    Raises:
+        KeyError: there is no such job (and no `request` was given to make its end from).
+    """
+    end = EndManifest(
+        job_id=job_id,
+        created_at=now(),
+        state=state,
+        request=request or request_of(bucket, job_id),
+        stage=stage,
+        failure=failure,
+        message=message or (failure.sentence if failure else MESSAGES[state]),
+    )
+    key = layout.end_key(job_id)
+    if not bucket.put_manifest(key, end):
+        end = read_end(bucket, job_id) or end
+    table.record(end)
+    return end
+
+
+def fail_job(bucket: Bucket, table: JobTable, job_id: str, stage: StageName, failure: Failure) -> EndManifest:
+    """End a job after a stage failed for good. A trained model is delivered even if it cannot be compressed."""
+    if stage is StageName.COMPRESS:
+        message = f"{DEGRADED} {failure.sentence}"
+        return end_job(
+            bucket, table, job_id, JobState.COMPLETED_DEGRADED, stage=stage, failure=failure, message=message
+        )
+    return end_job(bucket, table, job_id, JobState.FAILED, stage=stage, failure=failure)
+
+
+def stop_job(bucket: Bucket, table: JobTable, job_id: str) -> EndManifest:
+    """Stop a job on its owner's request. Ending its Batch jobs is the caller's part.
+
+    A worker looks for the end right before it writes its manifest, so a stopped job gets none afterwards.
+    Raises `KeyError` when there is no such job.
+    """
+    row = table.get(job_id)
+    return end_job(bucket, table, job_id, JobState.STOPPED, stage=row.stage if row else None, message=STOPPED)
+
+
+def read_end(bucket: Bucket, job_id: str) -> EndManifest | None:
+    """How a job ended, or None while it goes on."""
+    stored = bucket.read_manifest(layout.end_key(job_id))
+    if stored is None:
+        return None
+    if not isinstance(stored.manifest, EndManifest):
+        raise TypeError(f"{stored.key} is no end manifest")
+    return stored.manifest
+
+
+def request_of(bucket: Bucket, job_id: str) -> Request:
+    """What a job was asked for, from its first manifest. Raises `KeyError` when the job has none."""
+    folders = (layout.REQUEST, *(layout.PLACES[stage].home for stage in StageName), layout.END)
+    for folder in folders:
+        if stored := bucket.read_manifest(layout.manifest_key(job_id, folder)):
+            return stored.manifest.request
+    raise KeyError(job_id)
+
+
+def failure_of(error: SpaceportError) -> Failure:
+    return Failure(slug=error.slug, sentence=str(error)[:1000])

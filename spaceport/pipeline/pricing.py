@@ -1,0 +1,51 @@
+"""What machine time costs.
+
+List prices of us-east-1, Linux, US dollars per hour, read from AWS's public price pages in 2026-11. Spot prices
+move; the figure here is a round recent average, used where Spot is what the queue buys. A workstation costs nothing.
+The bill also holds S3, Lambda and DynamoDB: cents per thousand jobs, left out here and in the README.
+"""
+
+from __future__ import annotations
+
+from spaceport.pipeline.contract import StageName
+
+LOCAL = "local"
+
+USD_PER_HOUR: dict[str, float] = {
+    LOCAL: 0.0,
+    "c6i.2xlarge": 0.34,
+    "c6i.4xlarge": 0.68,
+    "g4dn.xlarge": 0.526,
+    "g4dn.2xlarge": 0.752,
+    "g4dn.xlarge:spot": 0.21,
+    "g4dn.2xlarge:spot": 0.30,
+}
+
+# For the estimate before any work is done. CPU seconds per photo come from brighton_beach on 2 cores, spread over the
+# 8 vCPUs of a c6i.2xlarge; seconds per iteration from gsplat's table for a TITAN RTX, a Turing card like the T4
+# (7,000 iterations in 335 s). Start-up is what Batch needs to get a machine and pull an image.
+MACHINES: dict[StageName, str] = {
+    StageName.SFM: "c6i.2xlarge",
+    StageName.TRAIN: "g4dn.xlarge:spot",
+    StageName.COMPRESS: "c6i.2xlarge",
+}
+STARTUP_SECONDS = 120.0
+SFM_SECONDS_PER_PHOTO = 1.5
+TRAIN_SECONDS_PER_ITERATION = 335 / 7000
+COMPRESS_SECONDS = 60.0
+
+
+def cost_usd(instance_type: str, seconds: float) -> float:
+    """Dollars for so many seconds of a machine. An unknown machine is priced as the dearest we know: never too low."""
+    per_hour = USD_PER_HOUR.get(instance_type, max(USD_PER_HOUR.values()))
+    return round(per_hour * max(seconds, 0.0) / 3600, 6)
+
+
+def estimate_usd(photos: int, iterations: int) -> float:
+    """Dollars that a job will probably cost on the machines of the template."""
+    seconds = {
+        StageName.SFM: STARTUP_SECONDS + SFM_SECONDS_PER_PHOTO * photos,
+        StageName.TRAIN: STARTUP_SECONDS + TRAIN_SECONDS_PER_ITERATION * iterations,
+        StageName.COMPRESS: STARTUP_SECONDS + COMPRESS_SECONDS,
+    }
+    return round(sum(cost_usd(MACHINES[stage], seconds[stage]) for stage in StageName), 4)

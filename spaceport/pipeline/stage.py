@@ -1,0 +1,108 @@
+"""The frame that every service runs in: its command line.
+
+In the cloud `--bucket B --key K` names the manifest that woke the service. On a desk `--input DIR --output DIR` runs the
+same core on folders, and needs no cloud.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+from spaceport.pipeline.contract import Figure
+from spaceport.pipeline.errors import Interrupted, LostResource, SpaceportError
+from spaceport.pipeline.heartbeat import Holding
+from spaceport.pipeline.job_table import JobTable
+from spaceport.pipeline.options import resolve
+from spaceport.pipeline.storage import Bucket
+from spaceport.pipeline.track import stage_woken_by
+from spaceport.pipeline.worker import DONE, REFUSED, RETRY, Stage, machine_limits, work
+
+
+def main(stage: Stage, argv: list[str] | None = None) -> int:
+    """Run a service. Returns its exit code: 0 done, 65 refused input, 75 try again, 1 a bug."""
+    arguments = _arguments(stage, argv)
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
+    if arguments.key:
+        return _in_the_cloud(stage, arguments.bucket, arguments.key)
+    return _on_a_desk(stage, arguments.input, arguments.output, arguments.options)
+
+
+def _arguments(stage: Stage, argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog=f"python -m services.{stage.name}",
+        description=f"The {stage.name} service: --input and --output for folders, --bucket and --key in the cloud.",
+        epilog="Exit codes: 0 done, 65 input refused (never retry), 75 a resource was lost (retry), 1 a bug.",
+    )
+    parser.add_argument("--input", type=Path, help="folder with the input, laid out as below jobs/ID/ in the bucket")
+    parser.add_argument("--output", type=Path, help="folder for the output, laid out the same way")
+    parser.add_argument("--options", type=Path, help="JSON file with options, as `spaceport options` lists them")
+    parser.add_argument("--bucket", help="pipeline bucket")
+    parser.add_argument("--key", help="key of the manifest that woke this service")
+    found = parser.parse_args(argv)
+    cloud, desk = (found.bucket, found.key), (found.input, found.output)
+    if not (all(cloud) and not any(desk) or all(desk) and not any(cloud)):
+        parser.error("give either --input and --output, or --bucket and --key")
+    return found
+
+
+def _in_the_cloud(stage: Stage, bucket: str, key: str) -> int:
+    job_id, woken = stage_woken_by(key)
+    if woken is not stage.name:
+        raise ValueError(f"{key} wakes {woken}, not {stage.name}")
+    holding = Holding(
+        bucket=Bucket(bucket),
+        table=JobTable(os.environ["SPACEPORT_TABLE"]),
+        job_id=job_id,
+        stage=stage.name,
+        holder=os.environ["AWS_BATCH_JOB_ID"],
+    )
+    attempt = int(os.environ.get("AWS_BATCH_JOB_ATTEMPT", "1"))
+    scratch = Path(os.environ.get("SPACEPORT_WORK") or tempfile.gettempdir())
+    return work(stage, holding, key, attempt, scratch)
+
+
+def _on_a_desk(stage: Stage, source: Path, output: Path, options_file: Path | None) -> int:
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        options = resolve(json.loads(options_file.read_text()) if options_file else None)
+        output.mkdir(parents=True, exist_ok=True)
+        with machine_limits(stage.name):
+            outcome = stage.run(source, output, stage.options(options), _Lines())
+    except (SpaceportError, Interrupted, KeyboardInterrupt) as error:
+        retry = not isinstance(error, SpaceportError) or isinstance(error, LostResource)
+        slug = f"{error.slug}: " if isinstance(error, SpaceportError) else ""
+        print(f"{slug}{error}" if str(error) else "interrupted", file=sys.stderr)
+        return RETRY if retry else REFUSED
+    print(outcome.model_dump_json(indent=2, exclude_none=True))
+    return DONE
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise Interrupted
+
+
+class _Lines:
+    """Progress as plain lines on stderr, one for each whole percent."""
+
+    def __init__(self) -> None:
+        self._told = ""
+
+    def update(self, fraction: float, message: str, **counts: Figure) -> None:
+        line = f"{fraction:4.0%} {message}"
+        if line != self._told:
+            print(line, *(f"{name}={_short(value)}" for name, value in counts.items()), file=sys.stderr, flush=True)
+            self._told = line
+
+    def check(self) -> None:
+        pass
+
+
+def _short(value: Figure) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,180 @@
+"""The pipeline bucket: artefacts streamed with their sha256, manifests written once.
+
+The only module that reads or writes S3 objects of a job.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import boto3
+from boto3.s3.transfer import TransferConfig
+from botocore.exceptions import ClientError
+
+from spaceport.pipeline.contract import AnyManifest, Artefact, parse_manifest
+from spaceport.pipeline.errors import LostResource, Slug
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef
+
+MAX_MANIFEST_BYTES = 16 << 20  # 10,000 photos give about 3 MB
+CHUNK = 1 << 20
+TRANSFERS = 8  # photos are many and small: latency, not bandwidth, decides
+MULTIPART = TransferConfig(multipart_threshold=32 << 20, multipart_chunksize=32 << 20, max_concurrency=4)
+
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A manifest as it lies in the bucket."""
+
+    key: str
+    manifest: AnyManifest
+    etag: str
+
+
+class Bucket:
+    """One S3 bucket. Raises botocore's `ClientError` for anything that is not told here."""
+
+    def __init__(self, name: str, client: S3Client | None = None) -> None:
+        self.name = name
+        self.client: S3Client = client or boto3.client("s3")
+
+    def read_manifest(self, key: str) -> Stored | None:
+        """The manifest at `key`, or None when there is none. Raises `ValueError` when the object is no manifest."""
+        if (answer := self._get(key)) is None:
+            return None
+        raw = answer["Body"].read(MAX_MANIFEST_BYTES + 1)
+        if len(raw) > MAX_MANIFEST_BYTES:
+            raise ValueError(f"manifest {key} is larger than {MAX_MANIFEST_BYTES} bytes")
+        return Stored(key, parse_manifest(raw), answer["ETag"].strip('"'))
+
+    def put_manifest(self, key: str, manifest: AnyManifest) -> bool:
+        """Write a manifest once. False when one is already there: the first writer decided."""
+        body = manifest.model_dump_json(indent=1).encode()
+        try:
+            self.client.put_object(
+                Bucket=self.name, Key=key, Body=body, ContentType="application/json", IfNoneMatch="*"
+            )
+        except ClientError as error:
+            if _status(error) == 409:  # another conditional write is in flight: S3 asks to try again
+                return self.put_manifest(key, manifest)
+            if _status(error) == 412:
+                return False
+            raise
+        return True
+
+    def nudge(self, key: str) -> None:
+        """Write a manifest again, unchanged, so that its event fires once more. Harmless when nothing was lost."""
+        answer = self.client.get_object(Bucket=self.name, Key=key)
+        self.client.put_object(
+            Bucket=self.name, Key=key, Body=answer["Body"].read(MAX_MANIFEST_BYTES), ContentType="application/json"
+        )
+
+    def exists(self, key: str) -> bool:
+        try:
+            self.client.head_object(Bucket=self.name, Key=key)
+        except ClientError as error:
+            if _status(error) == 404:
+                return False
+            raise
+        return True
+
+    def objects(self, prefix: str) -> Iterator[Artefact]:
+        """Every object under `prefix`, without its sha256."""
+        for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix):
+            for item in page.get("Contents", []):
+                yield Artefact(key=item["Key"], bytes=item["Size"])
+
+    def folders(self, prefix: str) -> Iterator[str]:
+        """The names of the folders right under `prefix`."""
+        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix, Delimiter="/")
+        for page in pages:
+            for item in page.get("CommonPrefixes", []):
+                yield item["Prefix"][len(prefix) : -1]
+
+    def publish(self, path: Path, key: str) -> Artefact:
+        """Upload one file (multipart when large) and say what was uploaded."""
+        artefact = Artefact(key=key, bytes=path.stat().st_size, sha256=sha256_of(path))
+        self.client.upload_file(str(path), self.name, key, Config=MULTIPART)
+        return artefact
+
+    def publish_folder(self, folder: Path, prefix: str, check: Callable[[], None]) -> list[Artefact]:
+        """Upload all files below `folder`, several at a time; `check` may raise to end it. Sorted by key."""
+        files = sorted(path for path in folder.rglob("*") if path.is_file())
+        return _each(files, lambda path: self.publish(path, prefix + path.relative_to(folder).as_posix()), check)
+
+    def fetch(self, artefact: Artefact, path: Path) -> None:
+        """Download one object to `path`, whole or not at all.
+
+        Raises:
+            LostResource: `input_missing`, when it is gone or is not what its manifest says.
+        """
+        if (answer := self._get(artefact.key)) is None:
+            raise LostResource(Slug.INPUT_MISSING, stage="This step", name=artefact.key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(path.name + ".part")
+        digest, size = hashlib.sha256(), 0
+        with part.open("wb") as file:
+            for chunk in answer["Body"].iter_chunks(CHUNK):
+                size += len(chunk)
+                digest.update(chunk)
+                file.write(chunk)
+        if size != artefact.bytes or artefact.sha256 not in {None, digest.hexdigest()}:
+            part.unlink()
+            raise LostResource(Slug.INPUT_MISSING, stage="This step", name=artefact.key)
+        part.replace(path)
+
+    def fetch_all(self, wanted: dict[Path, Artefact], check: Callable[[], None]) -> None:
+        """Download several objects, several at a time; `check` may raise to end it."""
+        _each(list(wanted), lambda path: self.fetch(wanted[path], path), check)
+
+    def _get(self, key: str) -> GetObjectOutputTypeDef | None:
+        try:
+            return self.client.get_object(Bucket=self.name, Key=key)
+        except ClientError as error:
+            if _status(error) == 404:
+                return None
+            raise
+
+
+def sha256_of(path: Path) -> str:
+    """Hex digest of a file, read in chunks."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Write a local file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part.write_bytes(data)
+    part.replace(path)
+
+
+def _each(items: list[Item], work: Callable[[Item], Result], check: Callable[[], None]) -> list[Result]:
+    with ThreadPoolExecutor(TRANSFERS) as pool:
+        futures = [pool.submit(work, item) for item in items]
+        try:
+            results = []
+            for future in futures:
+                check()
+                results.append(future.result())
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+        return results
+
+
+def _status(error: ClientError) -> int:
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))

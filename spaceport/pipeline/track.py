@@ -1,0 +1,96 @@
+"""What the tracker does with news: manifests into the table, and the end of a job when its last word is said."""
+
+from __future__ import annotations
+
+from spaceport.pipeline import layout
+from spaceport.pipeline.contract import Failure, JobState, StageManifest, StageName
+from spaceport.pipeline.ending import DEGRADED, UNCOMPRESSED, end_job, fail_job, failure_of, read_end
+from spaceport.pipeline.errors import LostResource, Slug
+from spaceport.pipeline.job_table import JobTable
+from spaceport.pipeline.jobs import Work
+from spaceport.pipeline.storage import Bucket
+
+TITLES: dict[StageName, str] = {
+    StageName.SFM: "Structure from motion",
+    StageName.TRAIN: "Training",
+    StageName.COMPRESS: "Compression",
+}
+
+
+def on_manifest(bucket: Bucket, table: JobTable, key: str) -> None:
+    """Record a manifest. The last one of a job ends it.
+
+    Raises `ValueError` when the object is no manifest: the event belongs in the dead-letter queue.
+    """
+    stored = bucket.read_manifest(key)
+    if stored is None:  # expired or deleted since: nothing to tell
+        return
+    table.record(stored.manifest)
+    if isinstance(stored.manifest, StageManifest):
+        _complete(bucket, table, stored.manifest)
+
+
+def _complete(bucket: Bucket, table: JobTable, manifest: StageManifest) -> None:
+    wants_sog = manifest.request.options.compress_enabled
+    if manifest.stage is StageName.TRAIN and not wants_sog:
+        end_job(bucket, table, manifest.job_id, JobState.COMPLETED, request=manifest.request, message=UNCOMPRESSED)
+    if manifest.stage is not StageName.COMPRESS:
+        return
+    if failure := manifest.outcome.degraded:
+        end_job(
+            bucket,
+            table,
+            manifest.job_id,
+            JobState.COMPLETED_DEGRADED,
+            request=manifest.request,
+            stage=manifest.stage,
+            failure=failure,
+            message=f"{DEGRADED} {failure.sentence}",
+        )
+    else:
+        end_job(bucket, table, manifest.job_id, JobState.COMPLETED, request=manifest.request)
+
+
+def on_batch_failed(
+    bucket: Bucket, table: JobTable, key: str, batch_job_id: str, reason: str, exit_code: int | None
+) -> None:
+    """A Batch job has failed for good, after all its tries. `key` is the manifest that woke it.
+
+    Ignored when the job has ended, when the stage's manifest is there all the same, and when the stage is in the
+    hands of another Batch job (this one was a duplicate).
+    """
+    job_id, stage = stage_woken_by(key)
+    if read_end(bucket, job_id) or bucket.exists(layout.stage_manifest_key(job_id, stage)):
+        return
+    row = table.stages(job_id).get(stage)
+    mine = row is None or row.holder == batch_job_id
+    if row and not mine and row.work is Work.WORKING and row.lease_until > table.clock():
+        return
+    failure = row.failure if row and mine else None
+    fail_job(bucket, table, job_id, stage, failure or explain(stage, reason, exit_code))
+
+
+def stage_woken_by(key: str) -> tuple[str, StageName]:
+    """Job and stage that a manifest wakes. Raises `ValueError` when it wakes none."""
+    job_id, rest = layout.split(key)
+    for stage, place in layout.PLACES.items():
+        if rest == f"{place.input}/{layout.MANIFEST}":
+            return job_id, stage
+    raise ValueError(f"no stage is woken by {key!r}")
+
+
+def explain(stage: StageName, reason: str, exit_code: int | None) -> Failure:
+    """The slug for what Batch says of a dead job."""
+    if "timeout" in reason.lower():
+        slug = Slug.TIMED_OUT
+    elif reason.startswith("Host EC2"):
+        slug = Slug.MACHINE_LOST
+    elif "OutOfMemory" in reason or exit_code == 137:
+        slug = Slug.OUT_OF_MEMORY
+    elif "RUNNABLE" in reason or "MISCONFIGURATION" in reason:
+        slug = Slug.NEVER_STARTED
+    elif exit_code == 75:
+        slug = Slug.MACHINE_LOST
+    else:
+        slug = Slug.INTERNAL
+    return failure_of(LostResource(slug, stage=TITLES[stage]))
