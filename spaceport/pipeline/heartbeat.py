@@ -10,7 +10,7 @@ import signal
 import threading
 import time
 from dataclasses import dataclass
-from types import FrameType, TracebackType
+from types import TracebackType
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -64,7 +64,7 @@ class Heartbeat:
             raise Stopped if read_end(self._holding.bucket, self._holding.job_id) else Interrupted
 
     def __enter__(self) -> Heartbeat:
-        self._old = signal.signal(signal.SIGTERM, self._on_sigterm)
+        self._old = signal.signal(signal.SIGTERM, lambda *_: self._terminated.set())
         self._thread.start()
         return self
 
@@ -72,9 +72,6 @@ class Heartbeat:
         self._done.set()
         self._thread.join(timeout=10)
         signal.signal(signal.SIGTERM, self._old)
-
-    def _on_sigterm(self, number: int, frame: FrameType | None) -> None:
-        self._terminated.set()
 
     def _run(self) -> None:
         renewed, told = time.monotonic(), None

@@ -1,7 +1,7 @@
 """The frame that every service runs in: its command line.
 
-In the cloud `--bucket B --key K` names the manifest that woke the service. On a desk `--input DIR --output DIR` runs the
-same core on folders, and needs no cloud.
+In the cloud `--bucket B --key K` names the manifest that woke the service. On a desk `--input DIR --output DIR` runs
+the same core on folders, and needs no cloud.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def _arguments(stage: Stage, argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--key", help="key of the manifest that woke this service")
     found = parser.parse_args(argv)
     cloud, desk = (found.bucket, found.key), (found.input, found.output)
-    if not (all(cloud) and not any(desk) or all(desk) and not any(cloud)):
+    if all(cloud) == all(desk) or (any(cloud) and any(desk)):
         parser.error("give either --input and --output, or --bucket and --key")
     return found
 
@@ -84,7 +84,7 @@ def _on_a_desk(stage: Stage, source: Path, output: Path, options_file: Path | No
     return DONE
 
 
-def _interrupt(number: int, frame: object) -> None:
+def _interrupt(*_: object) -> None:
     raise Interrupted
 
 

@@ -200,7 +200,7 @@ def _wanted(stage: Stage, manifest: StageManifest) -> list[tuple[PurePosixPath, 
 
 def _fetch_upload(holding: Holding, upload: Upload, path: Path, progress: Progress) -> None:
     """The zip that was accepted, or none: the etag pins it."""
-    version = {"VersionId": upload.version_id} if upload.version_id else {}
+    version: dict[str, Any] = {"VersionId": upload.version_id} if upload.version_id else {}
     try:
         answer = holding.bucket.client.get_object(
             Bucket=upload.bucket, Key=upload.key, IfMatch=f'"{upload.etag}"', **version
