@@ -1,0 +1,54 @@
+"""Positions: 16 bits per axis on a symmetric logarithmic scale, as SOG has them."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+TOP = 65535
+
+
+def log_scale(values: NDArray[np.floating]) -> NDArray[np.float64]:
+    """sign(v) ln(1 + |v|), in float64."""
+    values = values.astype(np.float64)
+    return np.asarray(np.sign(values) * np.log1p(np.abs(values)))
+
+
+def linear_scale(logs: NDArray[np.floating]) -> NDArray[np.float64]:
+    """The inverse of `log_scale`."""
+    return np.asarray(np.sign(logs) * np.expm1(np.abs(logs)))
+
+
+def bounds(means: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Smallest and largest log position per axis, [3] and [3]."""
+    logs = log_scale(means)
+    return logs.min(axis=0), logs.max(axis=0)
+
+
+def encode(
+    means: NDArray[np.float32],
+    mins: NDArray[np.float64],
+    maxs: NDArray[np.float64],
+    slack: NDArray[np.floating] | None = None,
+) -> NDArray[np.uint16]:
+    """Quantise positions [N,3] to 0..65535 per axis.
+
+    `slack` [N], in scene units, is how far a position may move. Where it exceeds the step, low bits are rounded away:
+    they are noise to the eye, and noise is what a lossless coder cannot shrink.
+    """
+    span = np.where(maxs > mins, maxs - mins, 1.0)
+    exact = (log_scale(means) - mins) / span * TOP
+    if slack is None:
+        return np.clip(np.floor(exact + 0.5), 0, TOP).astype(np.uint16)
+    step = (1 + np.abs(means.astype(np.float64))) * span / TOP
+    steps_allowed = np.maximum(2 * slack[:, None] / step, 1)  # rounding to a multiple of s moves by s/2 at most
+    multiple = np.exp2(np.clip(np.floor(np.log2(steps_allowed)), 0, 8))
+    coarse = np.floor(exact / multiple + 0.5) * multiple
+    return np.clip(np.where(coarse > TOP, coarse - multiple, coarse), 0, TOP).astype(np.uint16)
+
+
+def decode(q: NDArray[np.uint16], mins: NDArray[np.float64], maxs: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Positions [N,3] from their 16-bit form."""
+    values = linear_scale(mins + (maxs - mins) * (q.astype(np.float64) / TOP))
+    limit = float(np.finfo(np.float32).max)
+    return np.clip(values, -limit, limit).astype(np.float32)

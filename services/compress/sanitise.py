@@ -1,0 +1,47 @@
+"""What cannot be shown or stored is taken out first, counted by reason, and told: never silently."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spaceport.splats.model import Gaussians
+
+FARTHEST = 1e8  # scene units; beyond it float32 positions and any viewer's depth fall apart
+LARGEST_LOG_SCALE = 20.0  # a standard deviation of 5e8
+SMALLEST_LOG_SCALE = -20.0  # 2e-9: a point to every renderer, so raised to this rather than dropped
+
+
+def alpha_bytes(opacities: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """Opacity logits [N] as bytes, rounded."""
+    alpha = 1 / (1 + np.exp(-np.clip(opacities.astype(np.float64), -50, 50)))
+    return np.floor(255 * alpha + 0.5).astype(np.uint8)
+
+
+def sanitise(gaussians: Gaussians) -> tuple[Gaussians, dict[str, int]]:
+    """Return the Gaussians worth storing and how many were dropped, by reason (only reasons that occurred).
+
+    A Gaussian is counted once, under the first reason that holds.
+    """
+    count = len(gaussians.means)
+    reasons: list[tuple[str, NDArray[np.bool_]]] = [
+        ("not finite", ~_finite(gaussians)),
+        ("zero rotation", ~np.any(gaussians.quats != 0, axis=1)),
+        ("too far away", np.any(np.abs(gaussians.means) > FARTHEST, axis=1)),
+        ("absurd size", np.any(gaussians.scales > LARGEST_LOG_SCALE, axis=1)),
+        ("invisible", alpha_bytes(np.nan_to_num(gaussians.opacities)) == 0),
+    ]
+    keep = np.ones(count, bool)
+    dropped: dict[str, int] = {}
+    for reason, found in reasons:
+        if number := int((found & keep).sum()):
+            dropped[reason] = number
+        keep &= ~found
+    return (gaussians if keep.all() else gaussians.subset(np.flatnonzero(keep))), dropped
+
+
+def _finite(gaussians: Gaussians) -> NDArray[np.bool_]:
+    ok = np.ones(len(gaussians.means), bool)
+    for name in ("means", "quats", "scales", "sh0", "shN"):
+        ok &= np.isfinite(getattr(gaussians, name)).reshape(len(ok), -1).all(axis=1)
+    return np.asarray(ok & ~np.isnan(gaussians.opacities))  # an infinite logit is simply opaque or invisible
