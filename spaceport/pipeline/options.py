@@ -125,7 +125,7 @@ def resolve(given: dict[str, Any] | None = None) -> JobOptions:
         merged = _legacy(dict(given or {}))
         preset = Preset(merged.get("preset") or Preset.STANDARD)
         for stage, defaults in PRESETS[preset].items():
-            chosen = merged.get(stage) or {}
+            chosen = merged.get(stage, {})
             if not isinstance(chosen, dict):
                 raise Refused(Slug.BAD_OPTIONS, detail=f"`{stage}` must be an object")
             merged[stage] = defaults | chosen
@@ -153,7 +153,7 @@ def _legacy(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _set(given: dict[str, Any], stage: str, name: str, value: object) -> None:
-    section = given.get(stage) or {}
+    section = given.get(stage, {})
     if isinstance(section, dict):  # anything else is refused by `resolve`
         given[stage] = {name: value} | section
 

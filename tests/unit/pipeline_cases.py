@@ -1,0 +1,84 @@
+"""Makers of manifests and zips for the pipeline's tests."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from spaceport.pipeline.contract import (
+    AnyManifest,
+    EndManifest,
+    JobState,
+    Outcome,
+    Request,
+    RequestManifest,
+    StageManifest,
+    StageName,
+)
+from spaceport.pipeline.layout import end_key, request_key, stage_manifest_key
+
+JOB = "beach-0123456789"
+START = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+
+
+def request(**changes: Any) -> Request:
+    told = {"name": "Beach", "email": "pilot@example.com", "received_at": START}
+    return Request.model_validate(told | changes)
+
+
+def requested(job_id: str = JOB, **changes: Any) -> RequestManifest:
+    return RequestManifest(job_id=job_id, created_at=START, request=request(**changes), photos=18)
+
+
+def staged(stage: StageName, job_id: str = JOB, **changes: Any) -> StageManifest:
+    place = list(StageName).index(stage) + 1
+    outcome = changes.pop("outcome", None) or Outcome(
+        message=f"{stage} done",
+        counts={"gaussians": 1000 * place, stage.value: place},
+        quality={f"{stage}_db": 20.5 + place},
+    )
+    return StageManifest(
+        job_id=job_id,
+        stage=stage,
+        created_at=START + timedelta(minutes=place),
+        request=request(**changes),
+        input=None,
+        artefacts=[],
+        outcome=outcome,
+        code_version="0.1.0",
+        instance_type="local",
+        seconds=10.0 * place,
+        usd=0.01 * place,
+    )
+
+
+def ended(state: JobState = JobState.COMPLETED, job_id: str = JOB) -> EndManifest:
+    return EndManifest(
+        job_id=job_id, created_at=START + timedelta(minutes=9), state=state, request=request(), message="over"
+    )
+
+
+def whole_job(state: JobState = JobState.COMPLETED) -> list[AnyManifest]:
+    return [requested(), *(staged(stage) for stage in StageName), ended(state)]
+
+
+def key_of(manifest: AnyManifest) -> str:
+    match manifest:
+        case RequestManifest():
+            return request_key(manifest.job_id)
+        case StageManifest():
+            return stage_manifest_key(manifest.job_id, manifest.stage)
+    return end_key(manifest.job_id)
+
+
+def photo_zip(photos: int = 3, extra: dict[str, bytes] | None = None) -> bytes:
+    """A zip whose entries are named like photos; only their names are looked at by intake."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for number in range(photos):
+            archive.writestr(f"photos/{number:03}.jpg", b"\xff\xd8 not looked at")
+        for name, data in (extra or {}).items():
+            archive.writestr(name, data)
+    return file.getvalue()

@@ -1,0 +1,154 @@
+"""How a job begins, and what is turned away at the door."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from pipeline_cases import photo_zip, requested, staged
+
+from spaceport.pipeline.accept import Ask, accept_upload, continue_job
+from spaceport.pipeline.contract import AnyManifest, EndManifest, JobState, RequestManifest, StageManifest, StageName
+from spaceport.pipeline.errors import Refused, Slug
+from spaceport.pipeline.job_table import JobTable
+from spaceport.pipeline.layout import request_key, stage_manifest_key
+from spaceport.pipeline.storage import Bucket
+
+KEY = "uploads/My Beach (1).zip"
+
+
+class Door:
+    """Puts a zip into the uploads bucket and lets it in."""
+
+    def __init__(self, bucket: Bucket, uploads: Bucket, table: JobTable) -> None:
+        self.bucket, self.uploads, self.table = bucket, uploads, table
+
+    def __call__(self, data: bytes, token: str = "1", ask: Ask | None = None, **metadata: str) -> AnyManifest:
+        named = {name.replace("_", "-"): value for name, value in metadata.items()}
+        self.uploads.client.put_object(Bucket=self.uploads.name, Key=KEY, Body=data, Metadata=named)
+        return accept_upload(self.bucket, self.table, self.uploads, KEY, token, ask)
+
+
+@pytest.fixture
+def door(bucket: Bucket, uploads: Bucket, table: JobTable) -> Door:
+    return Door(bucket, uploads, table)
+
+
+def accepted(manifest: AnyManifest) -> RequestManifest:
+    assert isinstance(manifest, RequestManifest)
+    return manifest
+
+
+def rejected(manifest: AnyManifest, slug: Slug) -> EndManifest:
+    assert isinstance(manifest, EndManifest)
+    assert manifest.state is JobState.REJECTED
+    assert manifest.failure is not None
+    assert manifest.failure.slug is slug
+    assert manifest.message == manifest.failure.sentence
+    return manifest
+
+
+def test_a_good_zip_begins_a_job(door: Door) -> None:
+    made = accepted(door(photo_zip(5), email="pilot@example.com", options='{"preset": "draft"}'))
+    assert made.job_id.startswith("my-beach-1-")
+    assert made.photos == 5
+    assert made.request.email == "pilot@example.com"
+    assert made.request.options.preset == "draft"
+    stored = door.bucket.read_manifest(request_key(made.job_id))
+    assert stored is not None
+    assert stored.manifest == made
+
+
+def test_the_same_event_twice_is_one_job_and_a_new_upload_is_another(door: Door) -> None:
+    first = door(photo_zip())
+    assert door(photo_zip()) == first
+    assert door(photo_zip(), token="2").job_id != first.job_id
+
+
+def test_a_rejection_is_remembered(door: Door) -> None:
+    first = rejected(door(b"no zip", email="pilot@example.com"), Slug.NOT_A_ZIP)
+    assert door(b"no zip") == first
+    row = door.table.get(first.job_id)
+    assert row is not None
+    assert (row.state, row.email) == (JobState.REJECTED, "pilot@example.com")
+    assert row.failure == first.failure
+
+
+def test_options_in_the_zip_and_what_outranks_them(door: Door) -> None:
+    inner = {"name": "From the zip", "email": "zip@example.com", "options": {"preset": "draft", "target_psnr": 20}}
+    data = photo_zip(3, {"spaceport.json": json.dumps(inner).encode()})
+    made = accepted(door(data, options='{"target_psnr": 25}')).request
+    assert (made.name, made.email, made.options.train.target_psnr) == ("From the zip", "zip@example.com", 25.0)
+    told = accepted(door(data, "2", Ask(name="Mine", options={"preset": "high"}), job_name="B%C3%A4ch")).request
+    assert (told.name, told.options.preset) == ("Mine", "high")
+    named = accepted(door(data, "3", job_name="B%C3%A4ch")).request
+    assert named.name == "Bäch"
+
+
+def test_flat_options_in_the_zip(door: Door) -> None:
+    data = photo_zip(3, {"spaceport.json": b'{"email": "a@b.org", "max_iterations": 77}'})
+    made = accepted(door(data)).request
+    assert (made.email, made.options.train.max_iterations) == ("a@b.org", 77)
+
+
+@pytest.mark.parametrize(
+    ("extra", "metadata"),
+    [
+        ({"spaceport.json": b"{"}, {}),
+        ({"spaceport.json": b"[]"}, {}),
+        ({"spaceport.json": b"[" * 60000}, {}),
+        ({}, {"options": "{"}),
+        ({}, {"options": "[]"}),
+        ({}, {"options": '{"preset": "ultra"}'}),
+    ],
+)
+def test_bad_options_reject_the_job(door: Door, extra: dict[str, bytes], metadata: dict[str, str]) -> None:
+    rejected(door(photo_zip(3, extra), **metadata), Slug.BAD_OPTIONS)
+
+
+@pytest.mark.parametrize("email", ["nobody", "a@b", "a@b.c\n", "a b@c.de", "x" * 70 + "@a.de", "<a@b.de>"])
+def test_an_address_that_is_none_is_left_out(door: Door, email: str) -> None:
+    assert accepted(door(photo_zip(), ask=Ask(email=email))).request.email is None
+
+
+def test_a_missing_upload_is_no_job(door: Door) -> None:
+    with pytest.raises(Refused) as refusal:
+        accept_upload(door.bucket, door.table, door.uploads, "uploads/gone.zip", "1")
+    assert refusal.value.slug is Slug.UPLOAD_MISSING
+
+
+def test_a_job_continues_from_another(bucket: Bucket) -> None:
+    bucket.put_manifest(request_key("old-job"), requested("old-job"))
+    done = staged(StageName.SFM, "old-job")
+    bucket.put_manifest(stage_manifest_key("old-job", StageName.SFM), done)
+    first, second = (continue_job(bucket, "old-job", StageName.TRAIN) for _ in range(2))
+    assert (first.job_id, second.job_id) == ("old-job-r1", "old-job-r2")
+    assert isinstance(first, StageManifest)
+    assert first.artefacts == done.artefacts
+    assert first.request.continues == "old-job"
+    third = continue_job(bucket, "old-job-r1", StageName.TRAIN, Ask(options={"preset": "high"}, email="n@new.org"))
+    assert (third.job_id, third.request.options.preset) == ("old-job-r3", "high")
+    assert third.request.email == "n@new.org"
+
+
+@pytest.mark.parametrize(("source", "ask", "error"), [("none", Ask(), KeyError), ("old", Ask(job_id="old"), Refused)])
+def test_what_cannot_be_continued(bucket: Bucket, source: str, ask: Ask, error: type[Exception]) -> None:
+    bucket.put_manifest(request_key("old"), requested("old"))
+    with pytest.raises(error):
+        continue_job(bucket, source, StageName.SFM, ask)
+
+
+def test_reading_by_ranges_needs_little(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A directory at the end of 20 MB of photos is read without the photos."""
+    seen: list[int] = []
+    get = door.uploads.client.get_object
+
+    def counting(**arguments: Any) -> Any:
+        answer = get(**arguments)
+        seen.append(answer["ContentLength"])
+        return answer
+
+    monkeypatch.setattr(door.uploads.client, "get_object", counting)
+    accepted(door(photo_zip(3, {"big.bin": bytes(20 << 20)})))
+    assert sum(seen) < 2 << 20

@@ -1,0 +1,135 @@
+"""Rows and claims in DynamoDB."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pipeline_cases import JOB, requested, staged, whole_job
+
+from spaceport.pipeline.contract import Failure, JobState, StageName
+from spaceport.pipeline.errors import Slug
+from spaceport.pipeline.job_table import LEASE_SECONDS, Claim, JobTable
+from spaceport.pipeline.jobs import Beat, Work
+
+SFM = StageName.SFM
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_whole_job_reads_back(table: JobTable) -> None:
+    for manifest in whole_job():
+        table.record(manifest)
+        table.record(manifest)
+    row = table.get(JOB)
+    assert row is not None
+    assert (row.state, row.percent, row.counts["gaussians"]) == (JobState.COMPLETED, 100.0, 3000)
+    assert row.seconds == {"sfm": 10, "train": 20, "compress": 30}
+    assert [found.job_id for found in table.by_state(JobState.COMPLETED)] == [JOB]
+    assert table.by_state(JobState.RECEIVED) == []
+
+
+def test_jobs_by_owner(table: JobTable) -> None:
+    table.record(requested(owner="survey-firm"))
+    assert [row.job_id for row in table.by_owner("survey-firm")] == [JOB]
+
+
+def test_a_beat_needs_a_job(table: JobTable) -> None:
+    beat = Beat(SFM, 0.5, "half", {}, requested().created_at)
+    assert table.record(beat, JOB) is None
+    with pytest.raises(ValueError, match="needs its job"):
+        table.record(beat)
+
+
+def test_a_swap_that_lost_is_done_again(table: JobTable, monkeypatch: pytest.MonkeyPatch) -> None:
+    table.record(requested())
+    read, raced = table._item, []
+
+    def racing(job_id: str, record: str) -> object:
+        item = read(job_id, record)
+        if not raced:
+            raced.append(True)
+            table.record(staged(SFM))
+        return item
+
+    monkeypatch.setattr(table, "_item", racing)
+    table.record(staged(StageName.TRAIN))
+    row = table.get(JOB)
+    assert row is not None
+    assert set(row.outputs) == {"sfm", "train"}
+
+
+def test_claim_is_for_one(table: JobTable) -> None:
+    clock = table.clock = Clock()
+    assert table.claim(JOB, SFM, "etag", "batch-1", 1) is Claim.GRANTED
+    assert table.claim(JOB, SFM, "etag", "batch-2", 1) is Claim.BUSY
+    assert table.claim(JOB, SFM, "etag", "batch-1", 2) is Claim.GRANTED, "a Batch retry keeps its id"
+    clock.now += LEASE_SECONDS + 1
+    assert table.claim(JOB, SFM, "etag", "batch-2", 1) is Claim.GRANTED, "the lease ran out"
+    assert not table.renew(JOB, SFM, "batch-1")
+    assert table.renew(JOB, SFM, "batch-2")
+    assert table.finish(JOB, SFM, "batch-2")
+    clock.now += LEASE_SECONDS + 1
+    assert table.claim(JOB, SFM, "etag", "batch-3", 1) is Claim.DONE
+    assert table.claim(JOB, SFM, "another", "batch-3", 1) is Claim.GRANTED, "another input is other work"
+    assert table.stages(JOB)[SFM].claims == 4
+
+
+def test_a_released_claim_is_free_and_keeps_its_reason(table: JobTable) -> None:
+    table.claim(JOB, SFM, "etag", "batch-1", 1)
+    failure = Failure(slug=Slug.DISK_FULL, sentence="full")
+    assert table.release(JOB, SFM, "batch-1", failure)
+    row = table.stages(JOB)[SFM]
+    assert (row.work, row.failure) == (Work.RELEASED, failure)
+    assert table.claim(JOB, SFM, "etag", "batch-2", 1) is Claim.GRANTED
+    assert table.stages(JOB)[SFM].failure is None
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None)
+@given(
+    steps=st.lists(
+        st.tuples(
+            st.sampled_from("abc"), st.sampled_from(["claim", "finish", "release", "renew"]), st.integers(0, 120)
+        ),
+        max_size=20,
+    )
+)
+def test_at_most_one_holder_and_done_once(table: JobTable, steps: list[tuple[str, str, int]]) -> None:
+    """Against a model: whoever the model says may hold the claim gets it, nobody else; done stays done."""
+    clock = table.clock = Clock()
+    table.clear(JOB)
+    holder, until, done = None, 0.0, False
+    for who, what, later in steps:
+        clock.now += later
+        mine = holder == who and not done
+        if what == "claim":
+            granted = not done and (holder in (None, who) or until < clock.now)
+            assert (table.claim(JOB, SFM, "e", who, 1) is Claim.GRANTED) == granted
+            holder, until = (who, clock.now + LEASE_SECONDS) if granted else (holder, until)
+        elif what == "renew":
+            assert table.renew(JOB, SFM, who) == mine
+            until = clock.now + LEASE_SECONDS if mine else until
+        elif what == "finish":
+            assert table.finish(JOB, SFM, who) == mine
+            done = done or mine
+        else:
+            assert table.release(JOB, SFM, who) == mine
+            holder = None if mine else holder
+
+
+def test_nudges_are_counted(table: JobTable) -> None:
+    assert [table.count_nudge(JOB, SFM) for _ in range(3)] == [1, 2, 3]
+
+
+def test_figures_survive_decimals(table: JobTable) -> None:
+    table.record(staged(SFM))
+    row = table.get(JOB)
+    assert row is not None
+    assert row.quality == {"sfm_db": 21.5}
+    assert isinstance(row.counts["gaussians"], int)

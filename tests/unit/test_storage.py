@@ -1,0 +1,82 @@
+"""Artefacts and manifests in the bucket."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pipeline_cases import JOB, ended, requested
+
+from spaceport.pipeline.contract import Artefact, JobState
+from spaceport.pipeline.errors import LostResource, Slug, Stopped
+from spaceport.pipeline.layout import request_key, split
+from spaceport.pipeline.storage import Bucket, write_atomic
+
+
+def nothing() -> None:
+    pass
+
+
+def test_a_manifest_is_written_once(bucket: Bucket) -> None:
+    key = request_key(JOB)
+    assert bucket.read_manifest(key) is None
+    assert bucket.put_manifest(key, requested())
+    assert not bucket.put_manifest(key, ended(JobState.STOPPED))
+    stored = bucket.read_manifest(key)
+    assert stored is not None
+    assert stored.manifest == requested()
+
+
+def test_a_nudge_changes_nothing(bucket: Bucket) -> None:
+    key = request_key(JOB)
+    bucket.put_manifest(key, requested())
+    before = bucket.read_manifest(key)
+    bucket.nudge(key)
+    assert bucket.read_manifest(key) == before
+
+
+@pytest.mark.parametrize("raw", [b"", b"{}", b"[]", b'{"kind": "stage"}', b"\xff"])
+def test_what_is_no_manifest_is_refused(bucket: Bucket, raw: bytes) -> None:
+    bucket.client.put_object(Bucket=bucket.name, Key="jobs/x/request/manifest.json", Body=raw)
+    with pytest.raises(ValueError, match=r".+"):
+        bucket.read_manifest("jobs/x/request/manifest.json")
+
+
+def test_a_folder_goes_up_and_comes_back(bucket: Bucket, tmp_path: Path) -> None:
+    source = tmp_path / "out"
+    write_atomic(source / "colmap/sparse/points3D.bin", b"points")
+    write_atomic(source / "colmap/größe.txt", b"")
+    artefacts = bucket.publish_folder(source, "jobs/abc/", nothing)
+    assert [artefact.key for artefact in artefacts] == [
+        "jobs/abc/colmap/größe.txt",
+        "jobs/abc/colmap/sparse/points3D.bin",
+    ]
+    assert [item.key for item in bucket.objects("jobs/abc/")] == [artefact.key for artefact in artefacts]
+    assert list(bucket.folders("jobs/")) == ["abc"]
+    back = {tmp_path / "in" / split(artefact.key)[1]: artefact for artefact in artefacts}
+    bucket.fetch_all(back, nothing)
+    assert (tmp_path / "in/colmap/sparse/points3D.bin").read_bytes() == b"points"
+
+
+@pytest.mark.parametrize("wrong", [{"bytes": 5}, {"sha256": "0" * 64}, {"key": "jobs/abc/gone"}])
+def test_a_changed_artefact_is_noticed(bucket: Bucket, tmp_path: Path, wrong: dict[str, object]) -> None:
+    write_atomic(tmp_path / "a", b"true!!")
+    artefact = bucket.publish(tmp_path / "a", "jobs/abc/a").model_copy(update=wrong)
+    with pytest.raises(LostResource) as refusal:
+        bucket.fetch(artefact, tmp_path / "b")
+    assert refusal.value.slug is Slug.INPUT_MISSING
+    assert list(tmp_path.iterdir()) == [tmp_path / "a"]
+
+
+def test_a_stop_ends_a_transfer(bucket: Bucket, tmp_path: Path) -> None:
+    def stop() -> None:
+        raise Stopped
+
+    with pytest.raises(Stopped):
+        bucket.fetch_all({tmp_path / "b": Artefact(key="jobs/abc/a", bytes=1)}, stop)
+
+
+@pytest.mark.parametrize("key", ["jobs/", "uploads/a.zip", "jobs/UPPER/a", "jobs/a/b", "jobs//request/manifest.json"])
+def test_foreign_keys_belong_to_no_job(key: str) -> None:
+    with pytest.raises(ValueError, match="not a key of a job"):
+        split(key)

@@ -1,0 +1,267 @@
+"""The frame around a stage: claimed once, published once, and every way to end."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pipeline_cases import JOB, photo_zip, request, requested, staged
+
+from spaceport.pipeline import heartbeat, layout
+from spaceport.pipeline.contract import (
+    Artefact,
+    JobState,
+    Outcome,
+    RequestManifest,
+    StageManifest,
+    StageName,
+    Upload,
+)
+from spaceport.pipeline.ending import read_end, stop_job
+from spaceport.pipeline.errors import LostResource, Refused, Slug, SpaceportError
+from spaceport.pipeline.heartbeat import Holding
+from spaceport.pipeline.job_table import JobTable
+from spaceport.pipeline.jobs import Work
+from spaceport.pipeline.progress import Progress
+from spaceport.pipeline.storage import Bucket
+from spaceport.pipeline.worker import DONE, FAILED, REFUSED, RETRY, Stage, work
+
+Core = Callable[[Path, Path, Any, Progress], Outcome]
+
+
+class Bench:
+    """One job with an upload, and a worker for any core."""
+
+    def __init__(self, bucket: Bucket, uploads: Bucket, table: JobTable, scratch: Path) -> None:
+        self.bucket, self.table, self.scratch = bucket, table, scratch
+        self.uploads = uploads
+        put = uploads.client.put_object(Bucket=uploads.name, Key="uploads/a.zip", Body=photo_zip())
+        upload = Upload(bucket=uploads.name, key="uploads/a.zip", etag=put["ETag"].strip('"'), bytes=1)
+        self.key = layout.request_key(JOB)
+        manifest = RequestManifest(
+            job_id=JOB, created_at=request().received_at, request=request(upload=upload), photos=3
+        )
+        bucket.put_manifest(self.key, manifest)
+        table.record(manifest)
+
+    def work(self, core: Core, stage: StageName = StageName.SFM, holder: str = "batch-1", key: str = "") -> int:
+        holding = Holding(self.bucket, self.table, JOB, stage, holder)
+        return work(Stage(stage, core), holding, key or self.key, 1, self.scratch)
+
+    def manifest(self, stage: StageName = StageName.SFM) -> StageManifest | None:
+        stored = self.bucket.read_manifest(layout.stage_manifest_key(JOB, stage))
+        assert stored is None or isinstance(stored.manifest, StageManifest)
+        return stored.manifest if stored else None
+
+
+@pytest.fixture
+def bench(bucket: Bucket, uploads: Bucket, table: JobTable, tmp_path: Path) -> Bench:
+    return Bench(bucket, uploads, table, tmp_path / "scratch")
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heartbeat, "BEAT_SECONDS", 0.01)
+    monkeypatch.setattr(heartbeat, "RENEW_SECONDS", 0.02)
+
+
+def good(source: Path, output: Path, options: Any, progress: Progress) -> Outcome:
+    assert (source / "upload.zip").read_bytes() == photo_zip()
+    progress.update(0.5, "half", photos=3)
+    (output / "colmap").mkdir()
+    (output / "colmap/report.json").write_text("{}")
+    return Outcome(message="done", counts={"photos": 3})
+
+
+def raising(error: BaseException) -> Core:
+    def core(*_: Any) -> Outcome:
+        raise error
+
+    return core
+
+
+def waiting(until_ended: float = 10) -> Core:
+    def core(source: Path, output: Path, options: Any, progress: Progress) -> Outcome:
+        deadline = time.monotonic() + until_ended
+        while time.monotonic() < deadline:
+            progress.check()
+            time.sleep(0.005)
+        raise AssertionError("nobody ended the work")
+
+    return core
+
+
+def test_a_stage_publishes_and_then_writes_its_manifest(bench: Bench) -> None:
+    assert bench.work(good) == DONE
+    manifest = bench.manifest()
+    assert manifest is not None
+    assert [artefact.key for artefact in manifest.artefacts] == [f"jobs/{JOB}/colmap/report.json"]
+    assert manifest.input is not None
+    assert manifest.input.key == bench.key
+    assert bench.table.stages(JOB)[StageName.SFM].work is Work.DONE
+    assert list(bench.scratch.iterdir()) == []
+
+
+def test_a_second_delivery_does_nothing(bench: Bench) -> None:
+    assert bench.work(good) == DONE
+    first = bench.manifest()
+    assert bench.work(raising(AssertionError("must not run")), holder="batch-2") == DONE
+    assert bench.manifest() == first
+    bench.table.clear(JOB)  # even when the table was lost: the manifest says it is done
+    assert bench.work(raising(AssertionError("must not run")), holder="batch-3") == DONE
+
+
+def test_a_claim_in_other_hands_is_left_alone(bench: Bench) -> None:
+    stored = bench.bucket.read_manifest(bench.key)
+    assert stored is not None
+    bench.table.claim(JOB, StageName.SFM, stored.etag, "batch-0", 1)
+    assert bench.work(raising(AssertionError("must not run"))) == DONE
+    assert bench.manifest() is None
+
+
+def test_refused_input_ends_the_job(bench: Bench) -> None:
+    assert bench.work(raising(Refused(Slug.NO_OVERLAP, total=3))) == REFUSED
+    end = read_end(bench.bucket, JOB)
+    assert end is not None
+    assert (end.state, end.stage) == (JobState.FAILED, StageName.SFM)
+    assert end.failure is not None
+    assert end.failure.slug is Slug.NO_OVERLAP
+
+
+def test_other_failures_of_the_input_end_it_too(bench: Bench) -> None:
+    assert bench.work(raising(SpaceportError(Slug.TRAINING_DIVERGED, iterations=7))) == REFUSED
+
+
+@pytest.mark.parametrize(
+    ("error", "slug"),
+    [
+        (LostResource(Slug.MACHINE_LOST, stage="Training"), Slug.MACHINE_LOST),
+        (OSError(errno.ENOSPC, "no space"), Slug.DISK_FULL),
+        (MemoryError(), Slug.OUT_OF_MEMORY),
+    ],
+)
+def test_a_lost_resource_is_tried_again(bench: Bench, error: Exception, slug: Slug) -> None:
+    assert bench.work(raising(error)) == RETRY
+    assert read_end(bench.bucket, JOB) is None
+    row = bench.table.stages(JOB)[StageName.SFM]
+    assert row.work is Work.RELEASED
+    assert row.failure is not None
+    assert row.failure.slug is slug
+    assert bench.work(good) == DONE
+
+
+@pytest.mark.parametrize("error", [RuntimeError("a bug"), OSError(errno.EIO, "io")])
+def test_a_bug_is_neither_retried_nor_hidden(bench: Bench, error: Exception) -> None:
+    assert bench.work(raising(error)) == FAILED
+    failure = bench.table.stages(JOB)[StageName.SFM].failure
+    assert failure is not None
+    assert failure.slug is Slug.INTERNAL
+
+
+def test_sigterm_means_try_again(bench: Bench) -> None:
+    def core(source: Path, output: Path, options: Any, progress: Progress) -> Outcome:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return waiting()(source, output, options, progress)
+
+    assert bench.work(core) == RETRY
+    assert bench.manifest() is None
+    assert bench.table.stages(JOB)[StageName.SFM].work is Work.RELEASED
+
+
+def test_a_stop_ends_the_work_without_a_manifest(bench: Bench) -> None:
+    def core(source: Path, output: Path, options: Any, progress: Progress) -> Outcome:
+        stop_job(bench.bucket, bench.table, JOB)
+        return waiting()(source, output, options, progress)
+
+    assert bench.work(core) == DONE
+    assert bench.manifest() is None
+    row = bench.table.get(JOB)
+    assert row is not None
+    assert row.state is JobState.STOPPED
+    assert bench.work(raising(AssertionError("must not run"))) == DONE
+
+
+def test_a_stop_during_the_last_moment_is_seen(bench: Bench) -> None:
+    def core(source: Path, output: Path, options: Any, progress: Progress) -> Outcome:
+        made = good(source, output, options, progress)
+        stop_job(bench.bucket, bench.table, JOB)
+        return made
+
+    assert bench.work(core) == DONE
+    assert bench.manifest() is None
+
+
+def test_losing_the_claim_ends_the_work(bench: Bench) -> None:
+    def core(source: Path, output: Path, options: Any, progress: Progress) -> Outcome:
+        bench.table.clock = lambda: time.time() + 1000
+        bench.table.claim(JOB, StageName.SFM, "x", "batch-2", 1)
+        return waiting()(source, output, options, progress)
+
+    assert bench.work(core) == DONE
+    assert bench.manifest() is None
+    assert bench.table.stages(JOB)[StageName.SFM].holder == "batch-2"
+
+
+def test_heartbeats_reach_the_table(bench: Bench) -> None:
+    def core(source: Path, output: Path, options: Any, progress: Progress) -> Outcome:
+        progress.update(0.5, "Matching photos", photos=3)
+        deadline = time.monotonic() + 5
+        while time.monotonic() < deadline:
+            row = bench.table.get(JOB)
+            if row and row.message == "Matching photos":
+                assert (row.state, row.percent, row.live) == (JobState.SFM, 12.5, {"photos": 3})
+                return Outcome(message="done")
+            time.sleep(0.01)
+        raise AssertionError("no heartbeat came")
+
+    assert bench.work(core) == DONE
+
+
+def test_a_replaced_upload_is_refused(bench: Bench) -> None:
+    bench.uploads.client.put_object(Bucket=bench.uploads.name, Key="uploads/a.zip", Body=b"other")
+    assert bench.work(good) == REFUSED
+    end = read_end(bench.bucket, JOB)
+    assert end is not None
+    assert end.failure is not None
+    assert end.failure.slug is Slug.UPLOAD_MISSING
+
+
+def test_a_stage_fetches_what_it_wants_and_nothing_else(bench: Bench) -> None:
+    bench.bucket.client.put_object(Bucket=bench.bucket.name, Key=f"jobs/{JOB}/colmap/dense/a.bin", Body=b"dense")
+    keys = [f"jobs/{JOB}/colmap/dense/a.bin", f"jobs/{JOB}/extracted/huge.jpg"]
+    done = staged(StageName.SFM).model_copy(update={"artefacts": [Artefact(key=key, bytes=5) for key in keys]})
+    key = layout.stage_manifest_key(JOB, StageName.SFM)
+    bench.bucket.put_manifest(key, done)
+    seen: list[str] = []
+
+    def core(source: Path, output: Path, options: Any, progress: Progress) -> Outcome:
+        seen.extend(path.relative_to(source).as_posix() for path in source.rglob("*") if path.is_file())
+        return Outcome(message="done")
+
+    assert bench.work(core, StageName.TRAIN, key=key) == DONE
+    assert seen == ["colmap/dense/a.bin"]
+
+
+def test_a_key_that_leaves_its_folder_is_refused(bench: Bench) -> None:
+    wild = Artefact(key=f"jobs/{JOB}/colmap/dense/../../../../etc/passwd", bytes=1)
+    key = layout.stage_manifest_key(JOB, StageName.SFM)
+    bench.bucket.put_manifest(key, staged(StageName.SFM).model_copy(update={"artefacts": [wild]}))
+    assert bench.work(good, StageName.TRAIN, key=key) == REFUSED
+
+
+def test_compression_can_be_left_out(bench: Bench) -> None:
+    plain = staged(StageName.TRAIN, options={"compress_enabled": False})
+    key = layout.stage_manifest_key(JOB, StageName.TRAIN)
+    bench.bucket.put_manifest(key, plain)
+    assert bench.work(raising(AssertionError("must not run")), StageName.COMPRESS, key=key) == DONE
+
+
+def test_a_vanished_manifest_is_nothing_to_do(bench: Bench) -> None:
+    assert bench.work(good, StageName.TRAIN, key=layout.stage_manifest_key(JOB, StageName.SFM)) == DONE
+    assert requested().job_id == JOB
