@@ -1,0 +1,1 @@
+"""Training: an undistorted COLMAP workspace becomes a model of 3D Gaussians."""

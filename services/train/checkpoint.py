@@ -1,0 +1,54 @@
+"""Everything that a training needs to go on where it was cut off, in one versioned file."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+
+VERSION: Final = 1
+NAME: Final = "checkpoint"
+KEYS: Final = frozenset(
+    {"version", "fingerprint", "iteration", "seconds", "optimiser", "exposures", "stopping", "order", "random", "best"}
+)
+"""All of them, always: the fingerprint of input and options, the next iteration, seconds trained, parameters with
+Adam's moments, the photos' exposures, the plateau window, photos left in this round, both random generators' states,
+and the best model so far."""
+
+
+def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
+    """Write the file at once or not at all.
+
+    Raises:
+        ValueError: a part of the state is missing.
+        OSError: the disk is full.
+    """
+    state = {"version": VERSION} | state
+    if state.keys() != KEYS:
+        raise ValueError(f"a checkpoint needs exactly {sorted(KEYS)}")
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as file:
+            torch.save(state, file)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def load_checkpoint(path: Path, fingerprint: str) -> dict[str, Any] | None:
+    """The state of an earlier run of the same input and options; None when there is none, or it cannot be used.
+
+    Only tensors and plain values are unpickled (`weights_only`), so a file from elsewhere cannot run code.
+    """
+    if not path.exists():
+        return None
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError):
+        return None
+    if not isinstance(state, dict) or state.keys() != KEYS:
+        return None
+    return state if (state["version"], state["fingerprint"]) == (VERSION, fingerprint) else None

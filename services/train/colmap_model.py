@@ -1,0 +1,186 @@
+"""Reads COLMAP's sparse model: cameras.bin, images.bin and points3D.bin, as `image_undistorter` writes them.
+
+Format: https://colmap.github.io/format.html#binary-file-format (little endian, no padding). Every count in the files
+is checked against the bytes that are left before anything is read or allocated for it.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+
+MAX_FILE_BYTES: Final = 2 << 30
+MAX_NAME_BYTES: Final = 1024
+MAX_SIDE: Final = 1 << 16
+
+_COUNT: Final = struct.Struct("<Q")
+_CAMERA: Final = struct.Struct("<iiQQ")
+_IMAGE: Final = struct.Struct("<i4d3di")
+_POINT: Final = struct.Struct("<Q3d3BdQ")
+_POINT2D_BYTES: Final = 24
+_TRACK_BYTES: Final = 8
+_PARAMETERS: Final = {0: 3, 1: 4}  # SIMPLE_PINHOLE: f, cx, cy. PINHOLE: fx, fy, cx, cy
+
+
+@dataclass(frozen=True)
+class PinholeCamera:
+    """Intrinsics in pixels; the centre of the first pixel is (0.5, 0.5)."""
+
+    width: int
+    height: int
+    fx: float
+    fy: float
+    cx: float
+    cy: float
+
+
+@dataclass(frozen=True)
+class PosedImage:
+    """One registered photo. `world_to_camera` [4,4]: x right, y down, z forward."""
+
+    name: str
+    camera: PinholeCamera
+    world_to_camera: Floats
+
+
+@dataclass(frozen=True)
+class SparseModel:
+    """Registered photos in name order, and the points: `xyz` [P,3] float64, `rgb` [P,3] uint8."""
+
+    images: list[PosedImage]
+    xyz: Floats
+    rgb: npt.NDArray[np.uint8]
+
+
+class _Reader:
+    """A cursor over one file that cannot run past its end."""
+
+    def __init__(self, path: Path) -> None:
+        self.name = path.name
+        try:
+            size = path.stat().st_size
+            if size > MAX_FILE_BYTES:
+                raise ValueError(f"{self.name} is larger than {MAX_FILE_BYTES >> 30} GiB")
+            self.data = path.read_bytes()
+        except OSError as error:
+            raise ValueError(f"{self.name} cannot be read ({error.strerror})") from None
+        self.at = 0
+
+    def skip(self, count: int) -> None:
+        if count > len(self.data) - self.at:
+            raise ValueError(f"{self.name} ends too early")
+        self.at += count
+
+    def take(self, record: struct.Struct) -> tuple[Any, ...]:
+        start = self.at
+        self.skip(record.size)
+        return record.unpack_from(self.data, start)
+
+    def count(self, smallest_record: int) -> int:
+        found = int(self.take(_COUNT)[0])
+        if found * smallest_record > len(self.data) - self.at:
+            raise ValueError(f"{self.name} claims {found} records and is too short for them")
+        return found
+
+    def text(self) -> str:
+        end = self.data.find(b"\0", self.at, self.at + MAX_NAME_BYTES)
+        if end < 0:
+            raise ValueError(f"{self.name} holds a name without an end")
+        raw, self.at = self.data[self.at : end], end + 1
+        try:
+            return raw.decode()
+        except UnicodeDecodeError:
+            raise ValueError(f"{self.name} holds a name that is not UTF-8") from None
+
+    def finish(self) -> None:
+        if self.at != len(self.data):
+            raise ValueError(f"{self.name} is longer than its records")
+
+
+def read_sparse_model(folder: Path) -> SparseModel:
+    """Read `cameras.bin`, `images.bin` and `points3D.bin` of a folder.
+
+    Raises:
+        ValueError: a file is missing, truncated, not finite, or holds a camera that is not PINHOLE or SIMPLE_PINHOLE.
+    """
+    cameras = _read_cameras(folder / "cameras.bin")
+    images = sorted(_read_images(folder / "images.bin", cameras), key=lambda image: image.name)
+    xyz, rgb = _read_points(folder / "points3D.bin")
+    return SparseModel(images, xyz, rgb)
+
+
+def _read_cameras(path: Path) -> dict[int, PinholeCamera]:
+    reader = _Reader(path)
+    cameras: dict[int, PinholeCamera] = {}
+    for _ in range(reader.count(_CAMERA.size + 3 * 8)):
+        identity, model, width, height = reader.take(_CAMERA)
+        if (parameters := _PARAMETERS.get(model)) is None:
+            raise ValueError(f"camera {identity} has model {model}; only undistorted pinhole cameras are trained on")
+        values = reader.take(struct.Struct(f"<{parameters}d"))
+        fx, fy, cx, cy = values if parameters == 4 else (values[0], *values)
+        if not (np.isfinite(values).all() and fx > 0 and fy > 0 and 0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE):
+            raise ValueError(f"camera {identity} has impossible values")
+        cameras[identity] = PinholeCamera(width, height, fx, fy, cx, cy)
+    reader.finish()
+    return cameras
+
+
+def _read_images(path: Path, cameras: dict[int, PinholeCamera]) -> list[PosedImage]:
+    reader = _Reader(path)
+    images: dict[str, PosedImage] = {}
+    for _ in range(reader.count(_IMAGE.size + 1 + _COUNT.size)):
+        _, *pose, camera_id = reader.take(_IMAGE)
+        name = _safe_name(reader.text())
+        reader.skip(reader.count(_POINT2D_BYTES) * _POINT2D_BYTES)
+        if camera_id not in cameras:
+            raise ValueError(f"photo {name} has an unknown camera")
+        if name in images:
+            raise ValueError(f"photo {name} is listed twice")
+        images[name] = PosedImage(name, cameras[camera_id], _pose(np.array(pose), name))
+    reader.finish()
+    return list(images.values())
+
+
+def _safe_name(name: str) -> str:
+    """The name as it is, if it stays within the folder of photos."""
+    path = PurePosixPath(name)
+    if not name or path.is_absolute() or ".." in path.parts or "\\" in name or not name.isprintable():
+        raise ValueError(f"images.bin holds an unsafe photo name {name[:80]!r}")
+    return name
+
+
+def _pose(values: Floats, name: str) -> Floats:
+    """[4,4] from a quaternion wxyz and a translation."""
+    norm = float(np.linalg.norm(values[:4]))
+    if not np.isfinite(values).all() or not 0.5 < norm < 2:
+        raise ValueError(f"the pose of photo {name} is not a rigid motion")
+    w, x, y, z = values[:4] / norm
+    matrix = np.eye(4)
+    matrix[:3, :3] = [
+        [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+        [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+        [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+    ]
+    matrix[:3, 3] = values[4:]
+    return matrix
+
+
+def _read_points(path: Path) -> tuple[Floats, npt.NDArray[np.uint8]]:
+    reader = _Reader(path)
+    count = reader.count(_POINT.size)
+    xyz, rgb = np.empty((count, 3)), np.empty((count, 3), np.uint8)
+    for index in range(count):
+        _, x, y, z, r, g, b, _, track = reader.take(_POINT)
+        reader.skip(track * _TRACK_BYTES)
+        xyz[index], rgb[index] = (x, y, z), (r, g, b)
+    reader.finish()
+    if not np.isfinite(xyz).all():
+        raise ValueError("points3D.bin holds points that are not finite")
+    return xyz, rgb

@@ -1,0 +1,71 @@
+"""Which device trains, and why."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from dataclasses import dataclass
+
+import torch
+
+from services.train.rasterisers.protocol import Rasteriser
+from spaceport.pipeline.errors import Refused, Slug
+from spaceport.pipeline.options import TrainOptions
+
+
+@dataclass(frozen=True)
+class Device:
+    """Where training runs.
+
+    Args:
+        kind: `cpu` or `cuda`.
+        name: of the machine's part, for the report.
+        why: it was chosen, in plain words.
+        threads: of the CPU.
+        cuda_bytes: memory of the GPU, None on a CPU.
+    """
+
+    kind: str
+    name: str
+    why: str
+    threads: int
+    cuda_bytes: int | None = None
+
+
+def choose_device(options: TrainOptions) -> Device:
+    """The GPU when there is one that gsplat can use, else the CPU.
+
+    Raises:
+        Refused: `bad_options` when a GPU is demanded and none can be used.
+    """
+    threads = options.threads or len(os.sched_getaffinity(0))
+    missing = _why_no_cuda()
+    if options.device == "cpu" or (missing and options.device == "auto"):
+        why = "asked for" if options.device == "cpu" else str(missing)
+        return Device("cpu", f"CPU, {threads} threads", why, threads)
+    if missing:
+        raise Refused(Slug.BAD_OPTIONS, detail=f"device `cuda` was asked for, but {missing}")
+    card = torch.cuda.get_device_properties(0)
+    why = "asked for" if options.device == "cuda" else "a GPU is there"
+    return Device("cuda", str(card.name), why, threads, int(card.total_memory))
+
+
+def _why_no_cuda() -> str | None:
+    if not torch.cuda.is_available():
+        return "no CUDA GPU is there"
+    if importlib.util.find_spec("gsplat") is None:
+        return "gsplat is not installed"
+    return None
+
+
+def make_rasteriser(device: Device) -> Rasteriser:
+    """The rasteriser of the device; each is imported only where it is used."""
+    if device.kind == "cuda":
+        from services.train.rasterisers.gsplat_cuda import GsplatRasteriser  # noqa: PLC0415 - needs CUDA
+
+        cuda: Rasteriser = GsplatRasteriser()
+        return cuda
+    from services.train.rasterisers.cpu import CpuRasteriser  # noqa: PLC0415 - compiles at import
+
+    torch.set_num_threads(device.threads)
+    return CpuRasteriser(device.threads)

@@ -1,0 +1,85 @@
+"""How well the model shows photos: PSNR and SSIM, as rendered and after a fit of each photo's colours."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from statistics import fmean
+
+import numpy as np
+import numpy.typing as npt
+
+from services.train.dataset import Photos
+from services.train.rasterisers.protocol import Rasteriser, Tensors
+from spaceport.pipeline.progress import Progress
+from spaceport.splats.cameras import Camera
+from spaceport.splats.metrics import colour_corrected, psnr, ssim
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class ViewScore:
+    """One photo's scores, PSNR in dB; `cc` are those after the best affine map of the render's colours."""
+
+    name: str
+    held_out: bool
+    psnr: float
+    ssim: float
+    psnr_cc: float
+    ssim_cc: float
+
+
+def mean_psnr(
+    rasteriser: Rasteriser, parameters: Tensors, cameras: list[Camera], photos: Photos, sh_degree: int
+) -> float:
+    """PSNR in dB, the mean over views (not of squared errors): what training watches."""
+    return fmean(
+        _decibel(rasteriser.render(parameters, camera, sh_degree), _floats(photos.at(camera))) for camera in cameras
+    )
+
+
+def score_views(
+    rasteriser: Rasteriser,
+    parameters: Tensors,
+    cameras: list[Camera],
+    photos: Photos,
+    sh_degree: int,
+    progress: Progress,
+) -> list[ViewScore]:
+    """All scores of each camera's photo, at the cameras' sizes (training frame)."""
+    scores = []
+    for camera in cameras:
+        progress.check()
+        photo = _floats(photos.at(camera))
+        render = rasteriser.render(parameters, camera, sh_degree)
+        corrected = colour_corrected(render, photo)
+        measured = [_decibel(render, photo), ssim(render, photo), _decibel(corrected, photo), ssim(corrected, photo)]
+        scores.append(ViewScore(camera.name, camera.held_out, *measured))
+    return scores
+
+
+def summary(scores: list[ViewScore]) -> dict[str, float]:
+    """Means under the names of a stage's outcome: psnr_held_out, psnr_held_out_cc, ssim_held_out, psnr_train…"""
+    means: dict[str, float] = {}
+    for suffix, held_out in (("held_out", True), ("train", False)):
+        rows = [asdict(score) for score in scores if score.held_out == held_out]
+        if rows:
+            means |= {f"{kind}_{suffix}": fmean(row[kind] for row in rows) for kind in ("psnr", "ssim")}
+            means |= {f"{kind}_{suffix}_cc": fmean(row[f"{kind}_cc"] for row in rows) for kind in ("psnr", "ssim")}
+    return means
+
+
+def spread(cameras: list[Camera], most: int) -> list[Camera]:
+    """At most `most` of the cameras, evenly over the list."""
+    if len(cameras) <= most:
+        return cameras
+    return [cameras[round(index * (len(cameras) - 1) / max(1, most - 1))] for index in range(most)]
+
+
+def _floats(photo: npt.NDArray[np.uint8]) -> Floats:
+    return np.multiply(photo, np.float32(1 / 255), dtype=np.float32)
+
+
+def _decibel(render: Floats, photo: Floats) -> float:
+    """PSNR; a perfect picture counts as 100 dB, for JSON has no infinity."""
+    return min(psnr(render, photo), 100.0)

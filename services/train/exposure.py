@@ -1,0 +1,72 @@
+"""A gain and a shift of each photo's colours, learned with the model and zero in the mean over all photos.
+
+Cameras with automatic exposure paint the same ground in different brightness; without this the model learns fog that
+explains it. The mean is held at no change, so that the model keeps the photos' common colours.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+RATE: Final = 5e-3
+FINAL_PART: Final = 0.1
+BETAS: Final = (0.9, 0.999)
+EPSILON: Final = 1e-15
+GAIN_LIMITS: Final = (0.25, 4.0)
+BIAS_LIMIT: Final = 0.5
+
+
+class Exposures:
+    """Gain and bias per photo and channel, `values` [P,2,3] float32, with Adam's moments per photo.
+
+    Args:
+        photos: how many are trained on.
+    """
+
+    def __init__(self, photos: int) -> None:
+        self.values = np.zeros((photos, 2, 3), np.float32)
+        self.values[:, 0] = 1
+        self._first = np.zeros_like(self.values)
+        self._second = np.zeros_like(self.values)
+        self._steps = np.zeros(photos, np.int64)
+
+    def of(self, photo: int) -> npt.NDArray[np.float32]:
+        """[2,3] gain and bias of one photo."""
+        row: npt.NDArray[np.float32] = self.values[photo]
+        return row
+
+    def step(self, photo: int, grad: npt.NDArray[np.float32], done: float) -> None:
+        """One Adam update of one photo; `done` is the finished part of the run, over which the rate falls."""
+        self._steps[photo] += 1
+        first, second = self._first[photo], self._second[photo]
+        first += (1 - BETAS[0]) * (grad - first)
+        second += (1 - BETAS[1]) * (grad * grad - second)
+        steps = int(self._steps[photo])
+        mean, spread = first / (1 - BETAS[0] ** steps), second / (1 - BETAS[1] ** steps)
+        self.values[photo] -= RATE * FINAL_PART**done * mean / (np.sqrt(spread) + EPSILON)
+        self._centre()
+
+    def _centre(self) -> None:
+        self.values[:, 0] /= self.values[:, 0].mean(0)
+        self.values[:, 1] -= self.values[:, 1].mean(0)
+        np.clip(self.values[:, 0], *GAIN_LIMITS, out=self.values[:, 0])
+        np.clip(self.values[:, 1], -BIAS_LIMIT, BIAS_LIMIT, out=self.values[:, 1])
+
+    def state(self) -> dict[str, Any]:
+        """For a checkpoint: plain lists."""
+        return {
+            "values": self.values.tolist(),
+            "first": self._first.tolist(),
+            "second": self._second.tolist(),
+            "steps": self._steps.tolist(),
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Continue from a checkpoint."""
+        self.values = np.array(state["values"], np.float32).reshape(-1, 2, 3)
+        self._first = np.array(state["first"], np.float32).reshape(-1, 2, 3)
+        self._second = np.array(state["second"], np.float32).reshape(-1, 2, 3)
+        self._steps = np.array(state["steps"], np.int64)

@@ -1,0 +1,69 @@
+"""The first Gaussians: one round, half-transparent one per point of the sparse model."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from services.train.rasterisers.protocol import Tensors
+
+OPACITY = 0.5
+NEIGHBOURS = 3
+SIZE_OF_GAP = 0.7
+"""First radius, as a part of the mean distance to the three nearest points."""
+LEAF = 512
+"""Neighbours are sought among this many points that lie together."""
+EXTREMES = (0.05, 8.0)
+"""Distances are kept within these multiples of their median: doubled points and strays would make absurd sizes."""
+REST_COEFFICIENTS = {0: 0, 1: 3, 2: 8, 3: 15}
+SH_C0 = 0.5 / math.sqrt(math.pi)
+
+
+def gaussians_from_points(
+    xyz: npt.NDArray[np.float64], rgb: npt.NDArray[np.uint8], sh_degree: int, device: torch.device
+) -> Tensors:
+    """Parameters for points [P,3] in the training frame with colours [P,3]."""
+    count = len(xyz)
+    radii = SIZE_OF_GAP * neighbour_distances(xyz)
+    arrays = {
+        "means": xyz,
+        "quats": np.tile([1.0, 0, 0, 0], (count, 1)),
+        "scales": np.log(radii)[:, None].repeat(3, axis=1),
+        "opacities": np.full(count, math.log(OPACITY / (1 - OPACITY))),
+        "sh0": ((rgb / 255.0 - 0.5) / SH_C0)[:, None, :],
+        "shN": np.zeros((count, REST_COEFFICIENTS[sh_degree], 3)),
+    }
+    return {name: torch.tensor(value, dtype=torch.float32, device=device) for name, value in arrays.items()}
+
+
+def neighbour_distances(xyz: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Mean distance [P] of each point to its three nearest, sought within groups of up to 512 that lie together.
+
+    A point at a group's edge may miss a nearer one beyond it; a first size needs no better. O(P) memory and time.
+    """
+    distances = np.empty(len(xyz))
+    for group in _groups(xyz):
+        squares = ((xyz[group, None] - xyz[None, group]) ** 2).sum(2)
+        np.fill_diagonal(squares, np.inf)
+        nearest = min(NEIGHBOURS, len(group) - 1)
+        distances[group] = np.sqrt(np.partition(squares, nearest - 1, axis=1)[:, :nearest]).mean(1) if nearest else 1.0
+    middle = float(np.median(distances)) or 1.0
+    bounded: npt.NDArray[np.float64] = np.clip(distances, EXTREMES[0] * middle, EXTREMES[1] * middle)
+    return bounded
+
+
+def _groups(xyz: npt.NDArray[np.float64]) -> list[npt.NDArray[np.intp]]:
+    """Split at the median of the widest axis until a group is small: the leaves of a k-d tree."""
+    done, open_groups = [], [np.arange(len(xyz))]
+    while open_groups:
+        group = open_groups.pop()
+        if len(group) <= LEAF:
+            done.append(group)
+            continue
+        axis = int(np.ptp(xyz[group], axis=0).argmax())
+        order = group[np.argpartition(xyz[group, axis], len(group) // 2)]
+        open_groups += [order[: len(group) // 2], order[len(group) // 2 :]]
+    return done

@@ -1,0 +1,87 @@
+"""All that is decided before the first iteration."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from services.train.capacity import Cap, choose_cap
+from services.train.dataset import Dataset, Photos, finest, open_dataset
+from services.train.device import Device, choose_device
+from services.train.frame import Frame, choose_frame
+from services.train.initialise import gaussians_from_points
+from services.train.rasterisers.protocol import Rasteriser
+from services.train.schedule import Schedule
+from services.train.stopping import Stopping
+from services.train.trainer import Scene, Trainer
+from spaceport.pipeline.errors import Refused, Slug
+from spaceport.pipeline.options import TrainOptions
+
+CPU_LONGEST_SIDE: Final = 640
+"""Photos are trained on at most this large on a CPU, unless the options say otherwise."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The input, where it is trained, in which frame, and what happens when."""
+
+    dataset: Dataset
+    device: Device
+    frame: Frame
+    scene: Scene
+    cap: Cap
+    schedule: Schedule
+    options: TrainOptions
+
+    @property
+    def fingerprint(self) -> str:
+        """Names one input with one set of options: a checkpoint of any other must not be continued."""
+        digest = hashlib.sha256(self.options.model_dump_json().encode() + self.device.kind.encode())
+        for camera in self.dataset.cameras:
+            digest.update(f"{camera.name}\0{camera.width}x{camera.height}{camera.held_out}".encode())
+            digest.update(camera.world_to_camera.tobytes())
+        digest.update(self.dataset.xyz.tobytes())
+        return digest.hexdigest()
+
+
+def make_plan(dense: Path, options: TrainOptions) -> Plan:
+    """Read the input and decide device, frame, photo size, number of Gaussians and schedule.
+
+    Raises:
+        Refused: `bad_reconstruction`, `photo_mismatch` or `bad_options`.
+    """
+    dataset = open_dataset(dense, options.test_every)
+    device = choose_device(options)
+    try:
+        frame = choose_frame(dataset.cameras, dataset.xyz)
+    except ValueError as error:
+        raise Refused(Slug.BAD_RECONSTRUCTION, detail=str(error)) from None
+    side = options.image_size or (CPU_LONGEST_SIDE if device.kind == "cpu" else None)
+    cameras = [finest(frame.camera_in(camera), side) for camera in dataset.cameras]
+    scene = Scene(cameras, Photos(dataset.folder))
+    pixels = sum(camera.width * camera.height for camera in scene.training)
+    cap = choose_cap(options.max_gaussians, pixels, len(dataset.xyz), device.cuda_bytes)
+    schedule = Schedule(
+        iterations=options.max_iterations,
+        longest_side=max(max(camera.width, camera.height) for camera in cameras),
+        start=min(len(dataset.xyz), cap.gaussians),
+        cap=cap.gaussians,
+        sh_degree=options.sh_degree,
+        progressive=options.progressive_resolution,
+    )
+    return Plan(dataset, device, frame, scene, cap, schedule, options)
+
+
+def make_trainer(plan: Plan, rasteriser: Rasteriser) -> Trainer:
+    """The trainer at its first iteration; with more points than the cap, a random part of them is begun with."""
+    options, dataset = plan.options, plan.dataset
+    chosen = np.random.default_rng(options.seed).permutation(len(dataset.xyz))[: plan.schedule.start]
+    chosen.sort()
+    xyz = plan.frame.points_in(dataset.xyz[chosen])
+    parameters = gaussians_from_points(xyz, dataset.rgb[chosen], options.sh_degree, rasteriser.device)
+    stopping = Stopping(options.target_psnr, options.plateau_patience if options.plateau_stop else None)
+    return Trainer(plan.scene, rasteriser, parameters, plan.schedule, stopping, seed=options.seed)

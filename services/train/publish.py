@@ -1,0 +1,112 @@
+"""Measures the best model of a training and writes what the stage delivers."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+from services.train.evaluate import ViewScore, score_views, spread, summary
+from services.train.log import TrainingLog
+from services.train.plan import Plan
+from services.train.preview import ROWS, write_preview
+from services.train.rasterisers.protocol import NAMES, Rasteriser, Tensors
+from services.train.stopping import StopReason
+from services.train.trainer import Trainer
+from spaceport.pipeline.contract import Outcome
+from spaceport.pipeline.progress import Progress
+from spaceport.splats.cameras import Camera, write_cameras
+from spaceport.splats.model import Gaussians
+from spaceport.splats.ply import write_ply
+
+MOST_TRAINING_VIEWS: Final = 32
+"""Training photos that are measured in the end; all held-out ones are."""
+
+
+def publish(
+    plan: Plan,
+    trainer: Trainer,
+    rasteriser: Rasteriser,
+    log: TrainingLog,
+    reason: StopReason,
+    home: Path,
+    progress: Progress,
+) -> Outcome:
+    """Write model.ply, cameras.json, preview.jpg and report.json to `home`; return the headline figures."""
+    parameters = {name: value.to(rasteriser.device) for name, value in trainer.best.items()}
+    scored = _scored(plan.scene.cameras)
+    scores = score_views(rasteriser, parameters, scored, plan.scene.photos, plan.options.sh_degree, progress)
+    model = plan.frame.gaussians_out(as_gaussians(parameters))
+    write_ply(home / "model.ply", model, sh_degree=3)
+    write_cameras(home / "cameras.json", plan.dataset.cameras)
+    _preview(plan, parameters, rasteriser, scores, home / "preview.jpg")
+    outcome = Outcome(
+        message=f"Trained {len(model):,} Gaussians in {trainer.iteration:,} iterations",
+        counts={
+            "gaussians": len(model),
+            "iterations": trainer.iteration,
+            "ply_bytes": (home / "model.ply").stat().st_size,
+            "stopped_by": str(reason),
+        },
+        quality=summary(scores),
+        device=plan.device.name,
+    )
+    _write_report(home / "report.json", _report(plan, trainer, outcome, scores, log))
+    return outcome
+
+
+def as_gaussians(parameters: Tensors) -> Gaussians:
+    """The parameters as the model that files hold, in the training frame."""
+    return Gaussians(**{name: parameters[name].detach().cpu().numpy() for name in NAMES})
+
+
+def _scored(cameras: list[Camera]) -> list[Camera]:
+    training = [camera for camera in cameras if not camera.held_out]
+    return spread(training, MOST_TRAINING_VIEWS) + [camera for camera in cameras if camera.held_out]
+
+
+def _preview(plan: Plan, parameters: Tensors, rasteriser: Rasteriser, scores: list[ViewScore], path: Path) -> None:
+    by_name = {score.name: score for score in scores}
+    shown = [camera for camera in plan.scene.cameras if camera.held_out] or _scored(plan.scene.cameras)
+    rows = []
+    for camera in spread(shown, ROWS):
+        kind = "held out" if camera.held_out else "trained on"
+        label = f"{camera.name} ({kind}, {by_name[camera.name].psnr:.1f} dB)"
+        photo = plan.scene.photos.at(camera)
+        rows.append((label, photo, rasteriser.render(parameters, camera, plan.options.sh_degree)))
+    write_preview(path, rows)
+
+
+def _report(
+    plan: Plan, trainer: Trainer, outcome: Outcome, scores: list[ViewScore], log: TrainingLog
+) -> dict[str, Any]:
+    """All facts of the run: what was decided and why, the curve, and every photo's scores."""
+    return {
+        "version": 1,
+        "counts": outcome.counts,
+        "quality": outcome.quality,
+        "seconds": round(trainer.seconds, 2),
+        "device": asdict(plan.device),
+        "cap": asdict(plan.cap),
+        "photos": {"training": len(plan.dataset.training), "held_out": len(plan.dataset.held_out)},
+        "image_size": plan.schedule.longest_side,
+        "points": len(plan.dataset.xyz),
+        "frame": {"centre": plan.frame.centre.tolist(), "extent": plan.frame.extent},
+        "watched": {
+            "photos": [camera.name for camera in plan.scene.watched],
+            "held_out": bool(plan.dataset.held_out),
+            "best_psnr": trainer.best_psnr,
+            "best_iteration": trainer.best_iteration,
+        },
+        "options": plan.options.model_dump(mode="json"),
+        "curve": [asdict(entry) for entry in log.entries],
+        "views": [asdict(score) for score in scores],
+    }
+
+
+def _write_report(path: Path, report: dict[str, Any]) -> None:
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part.write_text(json.dumps(report, indent=1) + "\n")
+    part.replace(path)

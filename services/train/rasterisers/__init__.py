@@ -1,0 +1,1 @@
+"""Two rasterisers behind one protocol: our own on the CPU, gsplat's on CUDA."""

@@ -1,0 +1,58 @@
+"""Our own rasteriser (numba). Torch tensors and numpy arrays share their memory, so nothing is copied."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from services.train.rasterisers.protocol import NAMES, SSIM_WEIGHT, Step, Tensors, View
+from spaceport.splats.cameras import Camera
+from spaceport.splats.render import Params
+from spaceport.splats.render import Rasteriser as Numba
+
+
+class CpuRasteriser:
+    """`Rasteriser` on the CPU.
+
+    Gradients and radii lie in the rasteriser's buffers: they are valid until the next call.
+
+    Args:
+        threads: that share a picture; gradients are the same, bit for bit, for the same number.
+    """
+
+    device = torch.device("cpu")
+
+    def __init__(self, threads: int | None = None) -> None:
+        self._numba = Numba(threads)
+
+    def step(self, parameters: Tensors, view: View, sh_degree: int) -> Step:
+        photo = np.multiply(view.photo, np.float32(1 / 255), dtype=np.float32)
+        exposure = (view.exposure[0], view.exposure[1])
+        found = self._numba.loss_and_grads(
+            _arrays(parameters), view.camera, photo, sh_degree, ssim_weight=SSIM_WEIGHT, exposure=exposure
+        )
+        return Step(
+            loss=found.loss,
+            grads={name: _tensor(found.grads[name]) for name in NAMES},
+            exposure_grad=np.stack([found.grads["gain"], found.grads["bias"]]),
+            radii=_tensor(found.radii),
+            screen_grads=_tensor(found.screen_grads),
+        )
+
+    def render(self, parameters: Tensors, camera: Camera, sh_degree: int) -> npt.NDArray[np.float32]:
+        picture: npt.NDArray[np.float32] = self._numba.render(_arrays(parameters), camera, sh_degree)
+        return picture
+
+
+def _arrays(parameters: Tensors) -> Params:
+    return {name: parameters[name].detach().numpy() for name in NAMES}
+
+
+def _tensor(array: npt.NDArray[np.float32]) -> torch.Tensor:
+    """A tensor on the same memory. Torch knows no read-only tensors; ours are only read."""
+    return torch.from_dlpack(array) if array.flags.writeable else torch.from_numpy(_writeable(array))
+
+
+def _writeable(array: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    return np.lib.stride_tricks.as_strided(array, writeable=True)

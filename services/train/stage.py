@@ -1,0 +1,62 @@
+"""The training stage: `colmap/dense/` in, `gaussian/` out."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from services.train.checkpoint import NAME as CHECKPOINT
+from services.train.checkpoint import load_checkpoint
+from services.train.device import make_rasteriser
+from services.train.log import TrainingLog
+from services.train.plan import make_plan, make_trainer
+from services.train.publish import publish
+from spaceport.pipeline.contract import Outcome
+from spaceport.pipeline.errors import LostResource, Slug
+from spaceport.pipeline.options import TrainOptions
+from spaceport.pipeline.progress import Progress
+
+
+def run(source: Path, output: Path, options: TrainOptions, progress: Progress) -> Outcome:
+    """Train a model on an undistorted reconstruction.
+
+    Reads `source/colmap/dense/`; writes `output/gaussian/` model.ply, cameras.json, training.log, preview.jpg and
+    report.json. A `checkpoint` found there is continued if it is of the same input and options.
+
+    Raises:
+        Refused: `bad_reconstruction`, `photo_mismatch`, `bad_options` or `training_diverged`.
+        LostResource: `disk_full` or `out_of_memory`.
+        Interrupted, Stopped, LostClaim: from `progress`; on Interrupted the checkpoint has been saved.
+    """
+    with _machine_failures():
+        progress.update(0.0, "Reading the reconstruction")
+        home = output / "gaussian"
+        home.mkdir(parents=True, exist_ok=True)
+        plan = make_plan(source / "colmap" / "dense", options)
+        rasteriser = make_rasteriser(plan.device)
+        trainer = make_trainer(plan, rasteriser)
+        if (state := load_checkpoint(home / CHECKPOINT, plan.fingerprint)) is not None:
+            trainer.load(state)
+        log = TrainingLog(home / "training.log", resumed_at=trainer.iteration)
+        reason = trainer.run(progress, log, home / CHECKPOINT, plan.fingerprint)
+        outcome = publish(plan, trainer, rasteriser, log, reason, home, progress)
+        (home / CHECKPOINT).unlink(missing_ok=True)
+        progress.update(1.0, outcome.message, **outcome.counts)
+        return outcome
+
+
+@contextmanager
+def _machine_failures() -> Iterator[None]:
+    """Say in our words when the machine, not the input, is at fault."""
+    try:
+        yield
+    except (MemoryError, torch.OutOfMemoryError):
+        raise LostResource(Slug.OUT_OF_MEMORY, stage="training") from None
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise LostResource(Slug.DISK_FULL, stage="training") from None
+        raise
