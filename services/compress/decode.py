@@ -97,12 +97,12 @@ def logits(alpha: Bytes) -> Floats:
     """Opacity logits of alpha bytes; the ends, which have no finite logit, become -40 and 40."""
     share = alpha.astype(np.float64) / 255
     with np.errstate(divide="ignore"):
-        return np.clip(np.log(share) - np.log1p(-share), -OPAQUE_LOGIT, OPAQUE_LOGIT).astype(np.float32)
+        return np.asarray(np.clip(np.log(share) - np.log1p(-share), -OPAQUE_LOGIT, OPAQUE_LOGIT), np.float32)
 
 
 def _means(sheets: Sheets, files: list[str], mins: list[float], maxs: list[float]) -> Floats:
     low, high = (sheets.rows(name, 3).astype(np.uint16) for name in files)
-    return positions.decode(low | high << 8, np.array(mins), np.array(maxs))
+    return positions.decode(low | high << np.uint16(8), np.array(mins), np.array(maxs))
 
 
 def _quats(sheets: Sheets, name: str) -> Floats:
@@ -124,4 +124,4 @@ def _labels(sheets: Sheets, name: str, entries: int) -> NDArray[np.int32]:
 
 def _linear(code: Bytes, mins: float | list[float], maxs: float | list[float]) -> Floats:
     low, high = np.array(mins), np.array(maxs)
-    return (low + (high - low) * (code / 255.0)).astype(np.float32)
+    return np.asarray(low + (high - low) * (code / 255.0), np.float32)

@@ -90,7 +90,7 @@ class MetaV2(_Part):
     scales: Values
     quats: Files
     sh0: Values
-    shN: Palette | None = None  # noqa: N815 - the format's name
+    shN: Palette | None = None
 
 
 class _Shaped(_Part):
@@ -132,7 +132,7 @@ class MetaV1(_Part):
     scales: LinearV1
     quats: QuatsV1
     sh0: ColourV1
-    shN: PaletteV1 | None = None  # noqa: N815 - the format's name
+    shN: PaletteV1 | None = None
 
     @property
     def count(self) -> int:

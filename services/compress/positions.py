@@ -44,7 +44,8 @@ def encode(
     steps_allowed = np.maximum(2 * slack[:, None] / step, 1)  # rounding to a multiple of s moves by s/2 at most
     multiple = np.exp2(np.clip(np.floor(np.log2(steps_allowed)), 0, 8))
     coarse = np.floor(exact / multiple + 0.5) * multiple
-    return np.clip(np.where(coarse > TOP, coarse - multiple, coarse), 0, TOP).astype(np.uint16)
+    coarse = np.where(coarse > TOP, coarse - multiple, coarse)
+    return np.asarray(np.clip(coarse, 0, TOP), np.uint16)
 
 
 def decode(q: NDArray[np.uint16], mins: NDArray[np.float64], maxs: NDArray[np.float64]) -> NDArray[np.float32]:

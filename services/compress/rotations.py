@@ -20,7 +20,7 @@ def normalised(quats: NDArray[np.floating]) -> NDArray[np.float64]:
 
 
 def encode(quats: NDArray[np.floating], step: int = 1) -> NDArray[np.uint8]:
-    """Pack quaternions [N,4] (wxyz, any length) into RGBA bytes [N,4]; RGB are multiples of `step`, a divisor of 255."""
+    """Pack quaternions [N,4] (wxyz, any length) into RGBA bytes [N,4], RGB multiples of `step`, a divisor of 255."""
     quats = normalised(quats)
     rows = np.arange(len(quats))
     mode = np.abs(quats).argmax(axis=1)
