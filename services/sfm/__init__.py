@@ -1,0 +1,1 @@
+"""Structure from motion: photos in, cameras, points and undistorted photos out."""

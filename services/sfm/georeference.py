@@ -1,0 +1,72 @@
+"""Turns a model into metres east, north and up where the photos carry GPS positions.
+
+The model is placed by one similarity after mapping, found by RANSAC. Priors within bundle adjustment were the other
+choice: on good GPS they give the same residual, on bad GPS they bend the model, which a similarity cannot.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+import pycolmap
+
+from services.sfm.gps import Array, centre, to_enu
+
+MIN_LOCATED: Final = 3
+MIN_INLIER_M: Final = 10.0  # a phone under trees; drones do better
+INLIER_SHARE: Final = 0.05  # of the extent of all positions
+MIN_EXTENT_M: Final = 1.0
+MIN_BREADTH: Final = 0.02  # second axis to first: positions on one line leave the turn about it open
+METRIC_SHARE: Final = 0.05  # median residual to extent, up to which metres may be trusted
+PLACED_SHARE: Final = 0.15  # up to which at least up is up
+
+
+def georeference(model: Any, positions: dict[str, Array], seed: int) -> dict[str, object]:
+    """Transform `model` in place; `positions` are latitude, longitude, altitude [3] by image name.
+
+    Returns the facts for the report: whether and how it was aligned, the origin, the residuals in metres.
+    """
+    centres = {image.name: image.projection_center() for image in model.images.values() if image.has_pose}
+    names = sorted(name for name in positions if name in centres and np.isfinite(positions[name]).all())
+    if len(names) < MIN_LOCATED:
+        return _not_aligned("fewer than 3 placed photos have a position with altitude")
+    located = np.array([positions[name] for name in names])
+    origin = centre(located)
+    targets = to_enu(located, origin)
+    first, second = np.linalg.svd(targets - targets.mean(axis=0), compute_uv=False)[:2] / np.sqrt(len(names))
+    extent = float(np.linalg.norm(np.ptp(targets, axis=0)))
+    if extent < MIN_EXTENT_M or second < MIN_BREADTH * first:
+        return _not_aligned("all positions lie in one place or on one line")
+    similarity = _similarity(model, names, targets, max(MIN_INLIER_M, INLIER_SHARE * extent), seed)
+    if similarity is None:
+        return _not_aligned("the positions contradict the photos")
+    moved = np.array([similarity * centres[name] for name in names])
+    residuals = np.linalg.norm(moved - targets, axis=1)
+    median = float(np.median(residuals))
+    if median > PLACED_SHARE * extent:
+        return _not_aligned(f"the positions miss the model by {median:.1f} m in the median")
+    model.transform(similarity)
+    return {
+        "aligned": True,
+        "metric": median <= METRIC_SHARE * extent,
+        "method": "similarity, RANSAC over camera centres",
+        "axes": "x east, y north, z up, metres",
+        "origin": {"latitude": origin[0], "longitude": origin[1], "altitude_m": origin[2]},
+        "photos": len(names),
+        "extent_m": extent,
+        "median_residual_m": median,
+        "max_residual_m": float(residuals.max()),
+        "residuals_m": dict(zip(names, residuals.tolist(), strict=True)),
+    }
+
+
+def _similarity(model: Any, names: list[str], targets: Array, max_error_m: float, seed: int) -> Any:
+    options = pycolmap.RANSACOptions()
+    options.max_error = max_error_m
+    options.random_seed = seed
+    return pycolmap.align_reconstruction_to_locations(model, names, targets, MIN_LOCATED, options)
+
+
+def _not_aligned(reason: str) -> dict[str, object]:
+    return {"aligned": False, "metric": False, "reason": reason}

@@ -1,0 +1,150 @@
+"""Structure from motion, the whole stage: photos in `source`, cameras, points and undistorted photos in `output`."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from services.sfm import report
+from services.sfm.photos import Photo, Unreadable, read_photos, write_jpeg
+from services.sfm.process import STAGE, News, run_colmap
+from services.sfm.task import Task, TaskPhoto
+from services.sfm.unpack import unpack
+from spaceport.pipeline.contract import Outcome
+from spaceport.pipeline.errors import LostResource, Refused, Slug
+from spaceport.pipeline.options import SfmOptions
+from spaceport.pipeline.photo_zip import MIN_PHOTOS, Extracted
+from spaceport.pipeline.progress import Progress
+
+# Where each phase begins and ends as a share of the stage, from timings of 18 drone photos, and what people read.
+PHASES: Final = {
+    "unpacking": (0.00, 0.03, "Unpacking your photos"),
+    "reading": (0.03, 0.08, "Checking your photos"),
+    "features": (0.08, 0.45, "Extracting features from uploaded images"),
+    "matching": (0.45, 0.72, "Matching photos with each other"),
+    "mapping": (0.72, 0.93, "Placing photos in space"),
+    "undistortion": (0.93, 1.00, "Straightening photos for training"),
+}
+
+
+def run(source: Path, output: Path, options: SfmOptions, progress: Progress) -> Outcome:
+    """Reconstruct the photos of `source/` (`upload.zip`, or the photos themselves) into `output/`.
+
+    Writes `extracted/` (the photos as they came), `colmap/sparse/*.bin` (their cameras and points; metres east,
+    north and up where GPS allows), `colmap/dense/{images,sparse}/` (undistorted, PINHOLE), `colmap/report.json`.
+
+    Raises:
+        Refused: the upload or the photos cannot become a model.
+        LostResource: disk or memory ran out.
+    """
+    try:
+        with _scratch(output) as scratch:
+            return _run(source, output, scratch, options, Phases(progress))
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise LostResource(Slug.DISK_FULL, stage=STAGE) from error
+        raise
+    except MemoryError as error:
+        raise LostResource(Slug.OUT_OF_MEMORY, stage=STAGE) from error
+
+
+class Phases:
+    """Turns the counts of the phases into one fraction that never falls."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._highest = 0.0
+
+    def count(self, phase: str, done: int, total: int) -> None:
+        begin, end, message = PHASES[phase]
+        self._highest = max(self._highest, begin + (end - begin) * min(1.0, done / max(1, total)))
+        self._progress.update(self._highest, f"{message}: {done} of {total}", done=done, total=total)
+        self._progress.check()
+
+    def news(self, news: News) -> None:
+        self.count(news["phase"], news["done"], news["total"])
+
+    def check(self) -> None:
+        self._progress.check()
+
+
+def _run(source: Path, output: Path, scratch: Path, options: SfmOptions, phases: Phases) -> Outcome:
+    photos = _read(source, output / "extracted", phases)
+    readable = [photo for photo in photos if isinstance(photo, Photo)]
+    if len(readable) < MIN_PHOTOS:
+        raise Refused(Slug.NO_READABLE_IMAGES, found=len(readable), total=len(photos), limit=MIN_PHOTOS)
+    staged = _stage(readable, output / "extracted", scratch / "photos", phases)
+    task = Task(list(staged.values()), scratch / "photos", scratch, scratch / "colmap", options)
+    result = run_colmap(task, phases.news, phases.check)
+    facts = report.build(photos, staged, result, options)
+    report.write(facts, task.colmap / "report.json")
+    shutil.rmtree(output / "colmap", ignore_errors=True)  # of an earlier try on this machine
+    task.colmap.rename(output / "colmap")
+    return _outcome(len(photos), facts["model"])
+
+
+def _read(source: Path, extracted: Path, phases: Phases) -> list[Photo | Unreadable]:
+    """Unpack and decode all photos, in the order of their names."""
+    shutil.rmtree(extracted, ignore_errors=True)
+    done = 0
+
+    def on_photo(_: Extracted, total: int) -> None:
+        nonlocal done
+        done += 1
+        phases.count("unpacking", done, total)
+
+    unpacked = unpack(source, extracted, on_photo)
+    names = [photo.name for photo in unpacked if photo.path is not None]
+    damaged = [Unreadable(photo.name, photo.reason or "") for photo in unpacked if photo.path is None]
+    read = read_photos(extracted, names, lambda count: phases.count("reading", count, len(names)))
+    return sorted([*read, *damaged], key=lambda photo: photo.name)
+
+
+def _stage(photos: list[Photo], extracted: Path, folder: Path, phases: Phases) -> dict[str, TaskPhoto]:
+    """Lay the photos out for COLMAP under plain names: it splits names at blanks, and reads no WebP."""
+    folder.mkdir()
+    cameras: dict[object, int] = {}
+    staged: dict[str, TaskPhoto] = {}
+    taken = {photo.name for photo in photos}
+    for number, photo in enumerate(photos):
+        phases.check()
+        file = f"{number:06d}.jpg"
+        is_jpeg = photo.format in ("JPEG", "MPO")
+        if is_jpeg:
+            (folder / file).symlink_to((extracted / photo.name).resolve())
+        else:
+            write_jpeg(extracted / photo.name, folder / file)
+        dense_name = photo.name
+        while not dense_name.lower().endswith((".jpg", ".jpeg")) or (dense_name != photo.name and dense_name in taken):
+            dense_name += ".jpg"
+        taken.add(dense_name)
+        camera = cameras.setdefault(photo.camera_key, len(cameras))
+        staged[photo.name] = TaskPhoto(
+            file, photo.name, dense_name, camera, photo.width, photo.height, photo.focal_px, photo.position
+        )
+    return staged
+
+
+def _outcome(total: int, model: dict[str, Any]) -> Outcome:
+    error, placed, points = model["reprojection_error_px"], model["photos"], model["points"]
+    return Outcome(
+        message=f"{placed} of {total} photos placed, {points:,} points, {error:.2f} px reprojection error",
+        counts={"photos": total, "registered": placed, "points": points},
+        quality={"reprojection_error_px": error},
+    )
+
+
+@contextmanager
+def _scratch(output: Path) -> Iterator[Path]:
+    """A folder beside `output` for the database and what else is not published; gone in the end, whatever happens."""
+    output.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f".{output.name}-sfm-", dir=output.resolve().parent))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

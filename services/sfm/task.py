@@ -1,0 +1,53 @@
+"""What the stage and its COLMAP child tell each other: one task in, lines of news out, one result."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from spaceport.pipeline.options import SfmOptions
+
+
+@dataclass(frozen=True)
+class TaskPhoto:
+    """A photo as COLMAP sees it: `file` is its plain name in the folder of photos, `name` the user's."""
+
+    file: str
+    name: str
+    dense_name: str
+    camera: int
+    """Photos with the same number share one camera."""
+    width: int
+    height: int
+    focal_px: float | None
+    position: tuple[float, float, float | None] | None
+
+
+@dataclass(frozen=True)
+class Task:
+    """All that the child needs. `photos_folder` and `scratch` are the child's own; `colmap` is published."""
+
+    photos: list[TaskPhoto]
+    photos_folder: Path
+    scratch: Path
+    colmap: Path
+    options: SfmOptions
+
+    def to_json(self) -> str:
+        folders = {"photos_folder": str(self.photos_folder), "scratch": str(self.scratch), "colmap": str(self.colmap)}
+        return json.dumps(
+            {"photos": [asdict(photo) for photo in self.photos]} | folders | {"options": self.options.model_dump()}
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> Task:
+        raw: dict[str, Any] = json.loads(text)
+        return cls(
+            photos=[TaskPhoto(**photo) for photo in raw["photos"]],
+            photos_folder=Path(raw["photos_folder"]),
+            scratch=Path(raw["scratch"]),
+            colmap=Path(raw["colmap"]),
+            options=SfmOptions.model_validate(raw["options"]),
+        )

@@ -1,0 +1,137 @@
+"""The child process that COLMAP runs in: `python -m services.sfm.worker TASK.json PARENT_PID`.
+
+Its own process, because COLMAP aborts on some failures, cannot be interrupted everywhere, and shares no heap with
+Pillow. News go to the parent as JSON lines: `{"phase", "done", "total"}`, at the end `{"result"}` or `{"refused"}`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pycolmap
+
+from services.sfm import database as colmap_database
+from services.sfm.georeference import georeference
+from services.sfm.gps import centre, to_enu
+from services.sfm.mapping import map_photos
+from services.sfm.matching import Method, Pairs, choose, pairs_for
+from services.sfm.task import Task
+from services.sfm.undistort import publish
+from spaceport.pipeline.errors import Refused, Slug
+
+MIN_REGISTERED: Final = 3
+MIN_SHARE: Final = 0.25  # of the photos; below, the model shows a corner of what was flown
+_PR_SET_PDEATHSIG: Final = 1
+
+
+class News:
+    """Writes JSON lines to the parent on a descriptor that COLMAP's own output cannot reach."""
+
+    def __init__(self) -> None:
+        self._out = os.fdopen(os.dup(1), "w", buffering=1)
+        os.dup2(2, 1)
+
+    def count(self, phase: str) -> colmap_database.Count:
+        return lambda done, total: self.send(phase=phase, done=done, total=total)
+
+    def send(self, **fields: Any) -> None:
+        self._out.write(json.dumps(fields) + "\n")
+
+
+def reconstruct(task: Task, news: News) -> dict[str, Any]:
+    """Everything COLMAP does for one set of photos. Returns the facts for the report.
+
+    Raises:
+        Refused: no_overlap, too_few_registered.
+    """
+    pycolmap.set_random_seed(task.options.seed)
+    database = task.scratch / "database.db"
+    total = len(task.photos)
+    colmap_database.create(task, database)
+    colmap_database.extract_features(task, database, news.count("features"))
+    method, pairs = _pairs(task)
+    colmap_database.match(task, database, pairs, news.count("matching"))
+    verified = colmap_database.verified_pairs(database)
+    if verified == 0:
+        raise Refused(Slug.NO_OVERLAP, total=total)
+    models = map_photos(task, database, news.count("mapping"))
+    placed = models[0].merit[0] if models else 0
+    if placed < max(MIN_REGISTERED, MIN_SHARE * total):
+        raise Refused(Slug.TOO_FEW_REGISTERED, found=placed, total=total)
+    best = models[0]
+    gps = _georeferenced(task, best.reconstruction)
+    facts = [model.facts() for model in models]
+    photos = _photo_facts(task, best.reconstruction, colmap_database.feature_counts(database))
+    publish(task, best.reconstruction, news.count("undistortion"))
+    return {
+        "matching": {"method": method, "pairs": len(pairs), "verified": verified},
+        "models": facts,
+        "photos": photos,
+        "cameras": _camera_facts(best.reconstruction),
+        "gps": gps,
+    }
+
+
+def _pairs(task: Task) -> tuple[Method, Pairs]:
+    rows = colmap_database.positions(task.photos)
+    rows[:, 2] = np.where(np.isnan(rows[:, 0]), np.nan, 0.0)  # on the ground: heights play no part here
+    located = np.isfinite(rows[:, 0])
+    ground = to_enu(rows, centre(rows[located]))[:, :2] if located.any() else rows[:, :2]
+    spread = float(np.linalg.norm(np.ptp(ground[located], axis=0))) if located.any() else 0.0
+    method = choose(task.options.matching, len(rows), int(located.sum()), spread)
+    return method, pairs_for(method, ground)
+
+
+def _georeferenced(task: Task, model: Any) -> dict[str, object] | None:
+    rows = colmap_database.positions(task.photos)
+    if np.isnan(rows[:, 0]).all():
+        return None
+    files = [photo.file for photo in task.photos]
+    return georeference(model, dict(zip(files, rows, strict=True)), task.options.seed)
+
+
+def _photo_facts(task: Task, model: Any, features: dict[str, int]) -> dict[str, dict[str, Any]]:
+    placed = {image.name: image.num_points3D for image in model.images.values() if image.has_pose}
+    return {
+        photo.file: {
+            "features": features.get(photo.file, 0),
+            "registered": photo.file in placed,
+            "points": placed.get(photo.file, 0),
+        }
+        for photo in task.photos
+    }
+
+
+def _camera_facts(model: Any) -> list[dict[str, Any]]:
+    return [
+        {"model": camera.model.name, "width": camera.width, "height": camera.height, "params": camera.params.tolist()}
+        for camera in model.cameras.values()
+    ]
+
+
+def _die_with_parent(parent: int) -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it died before we could ask
+        sys.exit(1)
+
+
+def main(task_file: Path, parent: int) -> int:
+    _die_with_parent(parent)
+    news = News()
+    try:
+        news.send(result=reconstruct(Task.from_json(task_file.read_text()), news))
+    except Refused as refusal:
+        news.send(refused=refusal.slug, facts=refusal.facts)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), int(sys.argv[2])))
