@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError
 
 from spaceport.pipeline import layout
 from spaceport.pipeline.contract import (
+    JOB_ID_PATTERN,
     AnyManifest,
     EndManifest,
     JobState,
@@ -35,6 +36,7 @@ from spaceport.pipeline.ranged import open_object
 from spaceport.pipeline.storage import Bucket
 
 MAX_TRIES_FOR_ID = 100
+_JOB_ID = re.compile(JOB_ID_PATTERN)
 _EMAIL = re.compile(r"[^@\s<>\"',;:]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
 
 
@@ -64,7 +66,7 @@ def accept_upload(
     upload, metadata = _head(uploads, key)
     ask = ask or Ask()
     title = ask.name or metadata.name or _title(key)
-    job_id = ask.job_id or _job_id(title, upload, token)
+    job_id = ask.job_id or metadata.job_id or new_job_id(title, "\0".join((uploads.name, key, upload.etag, token)))
     if known := _known(bucket, job_id):
         return known
     request = Request(
@@ -165,7 +167,7 @@ def _head(uploads: Bucket, key: str) -> tuple[Upload, Ask]:
 
 
 def _metadata(metadata: dict[str, str]) -> Ask:
-    """`x-amz-meta-email`, `-job-name` and `-options` (JSON). Headers are ASCII: names may be percent-encoded."""
+    """`x-amz-meta-email`, `-job-name`, `-job-id` and `-options` (JSON). Headers are ASCII: names come quoted."""
     try:
         options = json.loads(metadata.get("options") or "{}")
     except (ValueError, RecursionError):
@@ -174,6 +176,7 @@ def _metadata(metadata: dict[str, str]) -> Ask:
         name=unquote_plus(metadata.get("job-name", "")) or None,
         email=metadata.get("email"),
         options=options if isinstance(options, dict) else {"options": "not an object"},
+        job_id=job_id if _JOB_ID.fullmatch(job_id := metadata.get("job-id", "")) else None,
     )
 
 
@@ -195,11 +198,10 @@ def _title(key: str) -> str:
     return name[: -len(".zip")] if name.lower().endswith(".zip") and len(name) > len(".zip") else name or "survey"
 
 
-def _job_id(title: str, upload: Upload, token: str) -> str:
-    """Readable and unique: the title in plain letters, then ten hex digits of what was uploaded when."""
+def new_job_id(title: str, unique: str) -> str:
+    """Readable and unique: the title in plain letters, then ten hex digits of what makes it one of a kind."""
     plain = re.sub(r"[^a-z0-9]+", "-", title.lower())[:40].strip("-") or "survey"
-    digest = hashlib.sha256("\0".join((upload.bucket, upload.key, upload.etag, token)).encode()).hexdigest()
-    return f"{plain}-{digest[:10]}"
+    return f"{plain}-{hashlib.sha256(unique.encode()).hexdigest()[:10]}"
 
 
 def _successors(source: str) -> list[str]:

@@ -20,7 +20,8 @@ from spaceport.pipeline.options import JobOptions
 
 SCHEMA_VERSION: Final = 1
 
-JobId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{2,63}$")]
+JOB_ID_PATTERN = "^[a-z0-9][a-z0-9-]{2,63}$"
+JobId = Annotated[str, Field(pattern=JOB_ID_PATTERN)]
 Text = Annotated[str, Field(max_length=1000)]
 Figure = int | Annotated[float, Field(allow_inf_nan=False)] | str
 

@@ -152,3 +152,8 @@ def test_reading_by_ranges_needs_little(door: Door, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(door.uploads.client, "get_object", counting)
     accepted(door(photo_zip(3, {"big.bin": bytes(20 << 20)})))
     assert sum(seen) < 2 << 20
+
+
+@pytest.mark.parametrize(("told", "taken"), [("my-own-id", True), ("No Id", False), ("../x", False)])
+def test_an_upload_may_bring_its_id(door: Door, told: str, taken: bool) -> None:
+    assert (door(photo_zip(), job_id=told).job_id == told) == taken

@@ -1,0 +1,62 @@
+# Everything lives in .venv; nothing is installed elsewhere.
+#   make demo    the whole pipeline on a survey that it makes itself
+#   make test    what CI runs
+PYTHON ?= python3.11
+# A machine without a GPU wants the CPU build of torch (200 MB instead of several GB):
+#   make demo TORCH="torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu"
+TORCH ?= torch==2.13.0
+BIN := .venv/bin
+READY := .venv/.ready
+NPM_READY := .venv/npm/.ready
+SAM := .venv/sam/bin/sam
+
+.PHONY: demo test test-slow test-gpu unit check schemas sam bench clean
+
+demo: $(READY)
+	$(BIN)/spaceport demo
+
+test: $(READY) $(NPM_READY)
+	$(BIN)/pytest -m "not slow and not gpu"
+
+test-slow: $(READY) $(NPM_READY)
+	$(BIN)/pytest -m slow
+
+test-gpu: $(READY)
+	$(BIN)/pytest -m gpu
+
+unit: $(READY)
+	$(BIN)/pytest tests/unit --cov=spaceport.pipeline --cov=functions --cov-report=term-missing --cov-fail-under=90
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/cfn-lint template.yaml
+
+schemas: $(READY)
+	$(BIN)/python -m spaceport.pipeline.contract events
+
+# SAM's own pins must not mix with ours: a virtual environment inside the virtual environment.
+sam: $(SAM)
+	$(SAM) validate --lint --region us-east-1
+	$(SAM) build
+
+$(READY): pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet $(TORCH)
+	$(BIN)/pip install --quiet --editable ".[sfm,train,compress,functions,local,dev]"
+	touch $@
+
+# The reader that the world uses, to prove that it opens our files. Tests that need it skip where npm is missing.
+$(NPM_READY): tests/integration/npm/package.json
+	mkdir -p .venv/npm
+	if command -v npm >/dev/null; then cp $< .venv/npm/ && npm install --silent --no-audit --no-fund --prefix .venv/npm; fi
+	touch $@
+
+$(SAM): $(READY)
+	$(PYTHON) -m venv .venv/sam
+	.venv/sam/bin/pip install --quiet aws-sam-cli
+
+clean:
+	rm -rf .venv .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis demo-out

@@ -1,0 +1,249 @@
+"""The commands. Each is short: find the deployment, call the pipeline, tell the person."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+from urllib.parse import quote
+
+import typer
+from rich.console import Console
+
+from spaceport.cli import demo, where
+from spaceport.cli.deployment import Deployment, NotDeployed
+from spaceport.cli.options import options_table
+from spaceport.cli.results import jobs_table, summary, take_home, tell_end
+from spaceport.cli.watch import NeverBegan, watch
+from spaceport.pipeline.accept import continue_job, new_job_id
+from spaceport.pipeline.contract import JobState, StageName
+from spaceport.pipeline.errors import Refused
+from spaceport.pipeline.jobs import ENDS, JobRecord
+from spaceport.pipeline.layout import UPLOADS
+from spaceport.pipeline.options import Preset, resolve
+from spaceport.pipeline.recovery import rebuild_table
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    help="Drone photos in, a 3D Gaussian splat that opens in a browser out. Start with `spaceport demo`.",
+)
+console = Console(highlight=False)
+complaints = Console(stderr=True, highlight=False, soft_wrap=True)
+
+Stack = Annotated[
+    str | None, typer.Option(help="A deployed CloudFormation stack; without it, the embedded cloud on this machine.")
+]
+State = Annotated[
+    Path, typer.Option(help="Where the embedded cloud keeps its buckets and its table.", envvar="SPACEPORT_STATE")
+]
+JobIdArgument = Annotated[str, typer.Argument(help="The job's id, as `spaceport jobs` shows it.")]
+HOME = Path("~/.spaceport")
+
+
+@app.command()
+def run(
+    photos: Annotated[Path, typer.Argument(help="The zip of photos.", exists=True, dir_okay=False)],
+    out: Annotated[Path | None, typer.Option(help="Folder for the results; default: the zip's name beside it.")] = None,
+    preset: Annotated[Preset, typer.Option(help="How much time to spend.")] = Preset.STANDARD,
+    options: Annotated[Path | None, typer.Option(help="JSON file with options; see `spaceport options`.")] = None,
+    email: Annotated[str | None, typer.Option(help="Who gets the mail when the job ends.")] = None,
+    stack: Stack = None,
+    state: State = HOME,
+) -> None:
+    """Turn a zip of photos into a splat, and wait for it.
+
+    The zip goes into the uploads bucket of an embedded cloud (or of `--stack`); the stages wake each other by events.
+    Ctrl-C stops the job. Exit codes: 0 done, 1 failed, 3 done but not compressed, 130 stopped.
+    """
+    told = json.loads(options.read_text()) if options else {}
+    chosen = {"preset": preset.value} | told
+    with _deployment(stack, state, start=True) as deployment:
+        row = _run(deployment, photos, out or photos.with_suffix(""), chosen, email)
+    raise typer.Exit(tell_end(row, console))
+
+
+@app.command("demo")
+def demo_command(
+    out: Annotated[Path, typer.Option(help="Folder for the survey and the results.")] = Path("demo-out"),
+    photos: Annotated[int, typer.Option(min=12, max=400, help="Photos in the survey.")] = 30,
+    preset: Annotated[Preset, typer.Option(help="How much time to spend.")] = Preset.STANDARD,
+    stack: Stack = None,
+    state: State = HOME,
+) -> None:
+    """Make a small survey of an invented place, and turn it into a splat.
+
+    Nothing is downloaded: the photos are ray-cast here, with camera and GPS tags, and the truth is kept beside them, so
+    the summary can say how far the reconstructed cameras are from where they really were.
+    """
+    survey = demo.make(out, photos, console)
+    with _deployment(stack, state, start=True) as deployment:
+        row = _run(deployment, survey.zip_path, out, {"preset": preset.value}, None)
+    if row.state is JobState.COMPLETED:
+        console.print(demo.against_truth(out, survey))
+    raise typer.Exit(tell_end(row, console))
+
+
+@app.command()
+def up(state: State = HOME) -> None:
+    """Start the embedded cloud and stay: drop zips into its bucket, ask its table, call its API.
+
+    Jobs that a crash or a shutdown left are taken up where their last manifest stands. Ctrl-C shuts down.
+    """
+    with where.embedded(state.expanduser()) as cloud:
+        console.print(where.greeting(cloud), soft_wrap=True)
+        _until_interrupted()
+    console.print("The embedded cloud is down. Its buckets and its table are kept.")
+
+
+@app.command()
+def jobs(
+    state_is: Annotated[JobState | None, typer.Option("--in", help="Only jobs in this state.")] = None,
+    stack: Stack = None,
+    state: State = HOME,
+) -> None:
+    """List jobs, the newest first."""
+    with _deployment(stack, state) as deployment:
+        states = [state_is] if state_is else list(JobState)
+        rows = [row for each in states for row in deployment.table.by_state(each)]
+    console.print(jobs_table(rows) if rows else "There are no jobs yet. Start one with `spaceport run photos.zip`.")
+
+
+@app.command()
+def status(
+    job: JobIdArgument,
+    as_json: Annotated[bool, typer.Option("--json", help="The whole row as JSON.")] = False,
+    stack: Stack = None,
+    state: State = HOME,
+) -> None:
+    """Tell how far a job is, what it made and what it cost."""
+    with _deployment(stack, state) as deployment:
+        row = _known(deployment, job)
+    if as_json:
+        console.print_json(row.model_dump_json(exclude_none=True))
+        return
+    console.print(f"{row.job_id}  {row.state}  {row.percent:.0f} %\n{row.message}", soft_wrap=True)
+    console.print(summary(row))
+
+
+@app.command()
+def stop(job: JobIdArgument, stack: Stack = None, state: State = HOME) -> None:
+    """Stop a job. What its finished stages made stays; nothing more is made."""
+    with _deployment(stack, state) as deployment:
+        _known(deployment, job)
+        end = deployment.stop(job)
+    if end.state is not JobState.STOPPED:
+        complaints.print(f"{job} had ended already: {end.state}.")
+        raise typer.Exit(1)
+    console.print(f"{job} is stopped. `spaceport retry {job}` goes on from its last finished stage.")
+
+
+@app.command()
+def retry(
+    job: JobIdArgument,
+    from_stage: Annotated[
+        StageName | None, typer.Option("--from", help="Do this stage and all after it again.")
+    ] = None,
+    stack: Stack = None,
+    state: State = HOME,
+) -> None:
+    """Go on with a job that failed or was stopped, from its last finished stage, as a new job.
+
+    An ended job stays as it is; the new one points at what the old one made.
+    """
+    with _deployment(stack, state) as deployment:
+        row = _known(deployment, job)
+        if row.state not in ENDS:
+            _complain(f"{job} is still at work ({row.state}). Stop it first: `spaceport stop {job}`.")
+        stage = from_stage or _next_stage(row)
+        try:
+            begun = continue_job(deployment.bucket, job, stage)
+        except KeyError:
+            _complain(f"{job} has nothing from which {stage} could start.")
+        console.print(f"{begun.job_id} goes on from {stage}. Watch it: `spaceport status {begun.job_id}`.")
+
+
+@app.command("options")
+def options_command(
+    as_json: Annotated[bool, typer.Option("--json", help="The JSON Schema instead of a table.")] = False,
+) -> None:
+    """List every option with its default, and what the presets change."""
+    options_table(console, as_json)
+
+
+@app.command("rebuild-table")
+def rebuild(stack: Stack = None, state: State = HOME) -> None:
+    """Make the job table again from the manifests in the bucket."""
+    with _deployment(stack, state) as deployment:
+        count = rebuild_table(deployment.bucket, deployment.table)
+    console.print(f"{count} jobs are in the table again.")
+
+
+def main() -> None:
+    """The console script: what goes wrong in a way we know is one sentence, not a traceback."""
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))  # a kill stops the job as Ctrl-C does
+    try:
+        app()
+    except (NotDeployed, NeverBegan, Refused, json.JSONDecodeError) as error:
+        complaints.print(str(error), style="red")
+        sys.exit(1)
+
+
+def _deployment(stack: str | None, state: Path, *, start: bool = False) -> AbstractContextManager[Deployment]:
+    return where.find(stack, state.expanduser(), start=start)
+
+
+def _run(deployment: Deployment, photos: Path, out: Path, options: dict[str, Any], email: str | None) -> JobRecord:
+    resolve(options)  # refuse here what intake would refuse after the upload
+    job_id = _upload(deployment, photos, options, email)
+    console.print(f"Job [bold]{job_id}[/]", soft_wrap=True)
+    try:
+        row = watch(deployment.table, job_id, console)
+    except KeyboardInterrupt:
+        end = deployment.stop(job_id)
+        raise typer.Exit(130 if end.state is JobState.STOPPED else 1) from None
+    files = take_home(deployment.bucket, job_id, out)
+    console.print(summary(row))
+    if files:
+        console.print(f"Results are in [bold]{out}[/]", soft_wrap=True)
+    return row
+
+
+def _upload(deployment: Deployment, photos: Path, options: dict[str, Any], email: str | None) -> str:
+    job_id = new_job_id(photos.stem, os.urandom(16).hex())
+    metadata = {"job-id": job_id, "job-name": quote(photos.stem), "options": json.dumps(options)}
+    if email:
+        metadata["email"] = email
+    deployment.uploads.client.upload_file(
+        str(photos), deployment.uploads.name, f"{UPLOADS}{job_id}.zip", ExtraArgs={"Metadata": metadata}
+    )
+    return job_id
+
+
+def _known(deployment: Deployment, job: str) -> JobRecord:
+    if (row := deployment.table.get(job)) is None:
+        _complain(f"There is no job {job}. `spaceport jobs` lists those there are.")
+    return row
+
+
+def _next_stage(row: JobRecord) -> StageName:
+    """The first stage that has no output yet."""
+    return next((stage for stage in StageName if stage not in row.outputs), StageName.COMPRESS)
+
+
+def _complain(sentence: str) -> NoReturn:
+    complaints.print(sentence, style="red")
+    raise typer.Exit(1)
+
+
+def _until_interrupted() -> None:
+    done = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: done.set())
+    done.wait()

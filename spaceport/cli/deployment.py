@@ -1,0 +1,62 @@
+"""Where the commands act: a deployed stack, or the embedded cloud. Both are read from the stack's outputs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from spaceport.pipeline.batch_jobs import terminate
+from spaceport.pipeline.contract import EndManifest
+from spaceport.pipeline.ending import stop_job
+from spaceport.pipeline.job_table import JobTable
+from spaceport.pipeline.storage import Bucket
+
+if TYPE_CHECKING:
+    from mypy_boto3_batch import BatchClient
+
+
+class NotDeployed(Exception):
+    """There is nothing to speak to. `str` says what to do."""
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A running Spaceport, wherever it is."""
+
+    bucket: Bucket
+    uploads: Bucket
+    table: JobTable
+    batch: BatchClient
+    queues: tuple[str, ...]
+
+    def stop(self, job_id: str) -> EndManifest:
+        """Stop a job and end its Batch jobs. Returns how the job ended. Raises `KeyError` when there is none."""
+        end = stop_job(self.bucket, self.table, job_id)
+        terminate(self.batch, self.table, job_id, self.queues)
+        return end
+
+
+def connect(stack: str, session: boto3.Session, endpoint: str | None = None, batch: str | None = None) -> Deployment:
+    """Find the parts of a stack by its outputs.
+
+    Raises:
+        NotDeployed: there is no such stack, or no way to reach it.
+    """
+    try:
+        answer = session.client("cloudformation", endpoint_url=endpoint).describe_stacks(StackName=stack)
+    except (ClientError, BotoCoreError) as error:
+        raise NotDeployed(
+            f"The stack `{stack}` cannot be reached ({error}). Deploy it with `sam deploy --guided`."
+        ) from error
+    outputs = {item["OutputKey"]: item["OutputValue"] for item in answer["Stacks"][0].get("Outputs", [])}
+    s3 = session.client("s3", endpoint_url=endpoint)
+    return Deployment(
+        bucket=Bucket(outputs["PipelineBucket"], s3),
+        uploads=Bucket(outputs["UploadsBucket"], s3),
+        table=JobTable(outputs["JobTable"], session.resource("dynamodb", endpoint_url=endpoint)),
+        batch=session.client("batch", endpoint_url=batch or endpoint),
+        queues=tuple(outputs[name] for name in ("CpuQueue", "GpuQueue") if name in outputs),
+    )

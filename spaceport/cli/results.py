@@ -1,0 +1,90 @@
+"""What a job leaves behind: its files on this machine, and a summary that a person can judge it by."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+
+from rich.console import Console
+from rich.table import Table
+
+from spaceport.pipeline import layout
+from spaceport.pipeline.contract import JobState, StageManifest, StageName
+from spaceport.pipeline.jobs import JobRecord
+from spaceport.pipeline.recovery import manifests
+from spaceport.pipeline.storage import Bucket
+from spaceport.pipeline.track import TITLES
+
+# What people want on their own disk: the models, the pictures and the reports; not the photos again.
+TAKEN = ("compressed/", "gaussian/", "colmap/report.json", "colmap/sparse/")
+
+EXIT_CODES: dict[JobState, int] = {
+    JobState.COMPLETED: 0,
+    JobState.COMPLETED_DEGRADED: 3,
+    JobState.FAILED: 1,
+    JobState.REJECTED: 1,
+    JobState.STOPPED: 130,
+}
+
+
+def take_home(bucket: Bucket, job_id: str, folder: Path) -> list[Path]:
+    """Copy a job's results below `folder`, checked against their sha256. Returns the files."""
+    wanted = {}
+    for stored in manifests(bucket, job_id):
+        if isinstance(stored.manifest, StageManifest):
+            for artefact in stored.manifest.artefacts:
+                path = PurePosixPath(layout.split(artefact.key)[1])
+                if str(path).startswith(TAKEN) and ".." not in path.parts:
+                    wanted[folder / path] = artefact
+    bucket.fetch_all(wanted, lambda: None)
+    return sorted(wanted)
+
+
+def summary(row: JobRecord) -> Table:
+    """The figures of a job: measured, and named with their units."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold")
+    table.add_column(justify="right")
+    for name, value in _figures(row):
+        table.add_row(name, value)
+    return table
+
+
+def _figures(row: JobRecord) -> list[tuple[str, str]]:
+    found = [(f"{TITLES[stage]}", f"{row.seconds[stage]:.1f} s") for stage in StageName if stage in row.seconds]
+    counts, quality = row.counts, row.quality
+    if "registered" in counts:
+        found.append(("Photos placed", f"{counts['registered']} of {counts.get('photos', '?')}"))
+    found += [(title, f"{counts[name]:,}") for name, title in COUNTS.items() if isinstance(counts.get(name), int)]
+    found += [(title, f"{quality[name]:.2f} {unit}") for name, (title, unit) in QUALITY.items() if name in quality]
+    if row.cost_usd:
+        found.append(("Machine cost", f"${sum(row.cost_usd.values()):.4f}"))
+    return found
+
+
+COUNTS = {"gaussians": "Gaussians", "ply_bytes": "Bytes of PLY", "sog_bytes": "Bytes of SOG"}
+QUALITY = {
+    "reprojection_error_px": ("Reprojection error", "px"),
+    "psnr_held_out": ("PSNR, held-out photos", "dB"),
+    "psnr_train": ("PSNR, training photos", "dB"),
+    "psnr_held_out_cc": ("PSNR, held-out, colour-corrected", "dB"),
+    "psnr_train_cc": ("PSNR, training, colour-corrected", "dB"),
+    "sog_psnr": ("PSNR, SOG against PLY", "dB"),
+}
+
+
+def jobs_table(rows: list[JobRecord]) -> Table:
+    """Jobs as a list, the newest first."""
+    table = Table("job", "state", "percent", "updated", "message", box=None)
+    for row in sorted(rows, key=lambda row: row.updated_at, reverse=True):
+        updated = f"{row.updated_at:%Y-%m-%d %H:%M}"
+        table.add_row(row.job_id, row.state, f"{row.percent:.0f} %", updated, row.message)
+    return table
+
+
+def tell_end(row: JobRecord, console: Console) -> int:
+    """The last word on a job: its sentence, and the exit code."""
+    good = row.state is JobState.COMPLETED
+    console.print(row.message, style="green" if good else "red" if row.failure else "yellow", soft_wrap=True)
+    if row.failure:
+        console.print(f"({row.failure.slug})", style="dim")
+    return EXIT_CODES[row.state]

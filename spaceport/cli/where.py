@@ -1,0 +1,67 @@
+"""Finds what a command speaks to: a deployed stack, an embedded cloud that runs, or one started for the command."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from spaceport.cli.deployment import Deployment, NotDeployed, connect
+
+if TYPE_CHECKING:
+    from spaceport.local.access import Access
+    from spaceport.local.cloud import EmbeddedCloud
+
+
+@contextmanager
+def find(stack: str | None, state: Path, *, start: bool) -> Iterator[Deployment]:
+    """The deployment that a command means.
+
+    Raises:
+        NotDeployed: `start` is off and no embedded cloud runs on `state`, or the stack cannot be reached.
+    """
+    import boto3  # noqa: PLC0415  # a quarter of a second that `--help` need not pay
+
+    from spaceport.local.cloud import running  # noqa: PLC0415
+
+    if stack:
+        yield connect(stack, boto3.Session())
+    elif access := running(state):
+        yield speak(access)
+    elif start:
+        with embedded(state) as cloud:
+            yield speak(cloud.access)
+    else:
+        raise NotDeployed(f"No embedded cloud runs on {state}. Start one with `spaceport up`, or name a `--stack`.")
+
+
+@contextmanager
+def embedded(state: Path) -> Iterator[EmbeddedCloud]:
+    """An embedded cloud for as long as the block runs."""
+    from spaceport.local.cloud import EmbeddedCloud  # noqa: PLC0415
+
+    with EmbeddedCloud(state) as cloud:
+        yield cloud
+
+
+def speak(access: Access) -> Deployment:
+    """The deployment in an embedded cloud."""
+    from spaceport.local.cloud import STACK  # noqa: PLC0415
+
+    return connect(STACK, access.session, access.endpoint, access.batch_endpoint)
+
+
+def greeting(cloud: EmbeddedCloud) -> str:
+    """What a person needs to use the cloud that `spaceport up` has started."""
+    deployment = speak(cloud.access)
+    settings = " ".join(f"{name}={value}" for name, value in cloud.access.environment().items())
+    return "\n".join(
+        (
+            f"The embedded cloud is up. AWS at {cloud.access.endpoint}, Batch at {cloud.access.batch_endpoint}.",
+            "Drop a zip, and a job begins by itself:",
+            f"  {settings} aws s3 cp photos.zip s3://{deployment.uploads.name}/uploads/",
+            "Then, in another terminal: spaceport jobs",
+            "Ctrl-C shuts it down; buckets and table are kept.",
+        )
+    )
