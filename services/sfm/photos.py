@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 from PIL import ExifTags, Image
 
-FORMATS: Final = ("JPEG", "MPO", "PNG", "TIFF", "WEBP")
+FORMATS: Final = ("JPEG", "PNG", "TIFF", "WEBP")  # JPEG brings MPO, the several-in-one of phones and drones
 MAX_PIXELS: Final = 200_000_000  # the largest camera backs; 600 MB decoded
 MIN_SIDE: Final = 64  # smaller pictures are icons, not photos
 READERS: Final = 4  # of the largest photos at once: 2.4 GB

@@ -1,0 +1,195 @@
+"""The stage around COLMAP: unpacking, refusals, staging, progress, failures of the child, the report."""
+
+from __future__ import annotations
+
+import errno
+import json
+import signal
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from services.sfm import process, report, stage
+from services.sfm.photos import Photo, Unreadable
+from services.sfm.task import Task
+from services.sfm.unpack import unpack
+from spaceport.pipeline.errors import LostResource, Refused, Slug, Stopped
+from spaceport.pipeline.options import SfmOptions
+from spaceport.pipeline.photo_zip import Extracted
+from spaceport.pipeline.progress import Count, Silent
+
+
+class Recorder:
+    """Progress that remembers; ends the work after `limit` updates."""
+
+    def __init__(self, limit: int = 10**6) -> None:
+        self.fractions: list[float] = []
+        self.messages: list[str] = []
+        self.limit = limit
+
+    def update(self, fraction: float, message: str, **counts: Count) -> None:
+        self.fractions.append(fraction)
+        self.messages.append(message)
+
+    def check(self) -> None:
+        if len(self.fractions) >= self.limit:
+            raise Stopped
+
+
+def photo_file(path: Path, **options: Any) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.zeros((90, 160, 3), np.uint8)).save(path, **options)
+    return path
+
+
+def refusal(source: Path, output: Path) -> Slug:
+    with pytest.raises(Refused) as caught:
+        stage.run(source, output, SfmOptions(), Silent())
+    assert not list(output.parent.glob(".*"))
+    assert not (output / "colmap").exists()
+    return caught.value.slug
+
+
+def test_colmap_is_never_loaded_beside_pillow() -> None:
+    code = "import services.sfm.stage, sys; assert 'PIL.Image' in sys.modules; assert 'pycolmap' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_folder_of_photos_is_copied_without_junk_and_links(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    for name in ("b/2.JPG", "a 1.jpg", "c.jpeg", ".hidden/x.jpg", "__MACOSX/y.jpg"):
+        photo_file(source / name, format="JPEG")
+    (source / "notes.txt").write_text("n")
+    (source / "link.jpg").symlink_to(source / "c.jpeg")
+    heard: list[tuple[str, int]] = []
+
+    def hear(photo: Extracted, total: int) -> None:
+        heard.append((photo.name, total))
+
+    found = unpack(source, tmp_path / "out", hear)
+    assert [photo.name for photo in found] == ["a 1.jpg", "b/2.JPG", "c.jpeg"]
+    assert heard == [(photo.name, 3) for photo in found]
+    assert (tmp_path / "out/b/2.JPG").read_bytes() == (source / "b/2.JPG").read_bytes()
+
+
+def test_refusals_before_colmap(tmp_path: Path) -> None:
+    empty, two, broken, bad = (tmp_path / name for name in ("empty", "two", "broken", "bad"))
+    empty.mkdir()
+    for name in ("a.jpg", "b.jpg"):
+        photo_file(two / name)
+    for name in ("a.jpg", "b.jpg", "c.jpg", "d.jpg"):
+        data = photo_file(broken / name).read_bytes()
+        (broken / name).write_bytes(data if name < "c" else data[:200])
+    bad.mkdir()
+    (bad / "upload.zip").write_bytes(b"no zip")
+    assert refusal(empty, tmp_path / "1/out") is Slug.NO_IMAGES
+    assert refusal(two, tmp_path / "2/out") is Slug.TOO_FEW_IMAGES
+    assert refusal(broken, tmp_path / "3/out") is Slug.NO_READABLE_IMAGES
+    assert refusal(bad, tmp_path / "4/out") is Slug.NOT_A_ZIP
+
+
+def test_a_stop_passes_and_leaves_no_scratch(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    data = photo_file(tmp_path / "x.jpg").read_bytes()
+    with zipfile.ZipFile(source / "upload.zip", "w") as archive:
+        for name in ("a.jpg", "b.jpg", "c.jpg"):
+            archive.writestr(name, data)
+    for limit in range(1, 6):
+        with pytest.raises(Stopped):
+            stage.run(source, tmp_path / "jobs/out", SfmOptions(), Recorder(limit))
+        assert not list((tmp_path / "jobs").glob(".*"))
+
+
+def test_a_full_disk_is_a_lost_resource(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(stage, "unpack", full)
+    with pytest.raises(LostResource) as caught:
+        stage.run(tmp_path, tmp_path / "jobs/out", SfmOptions(), Silent())
+    assert caught.value.slug is Slug.DISK_FULL
+
+
+def test_colmap_gets_plain_names_jpegs_and_shared_cameras(tmp_path: Path) -> None:
+    extracted = tmp_path / "extracted"
+    photo_file(extracted / "f 1/é 1.JPG", format="JPEG")
+    photo_file(extracted / "w.webp")
+    photo_file(extracted / "w.webp.jpg")
+    names = {"f 1/é 1.JPG": "JPEG", "w.webp": "WEBP", "w.webp.jpg": "JPEG"}
+    photos = [Photo(name, kind, 160, 90) for name, kind in names.items()]
+    staged = stage._stage(photos, extracted, tmp_path / "photos", stage.Phases(Silent()))
+    assert [photo.file for photo in staged.values()] == ["000000.jpg", "000001.jpg", "000002.jpg"]
+    assert [photo.dense_name for photo in staged.values()] == ["f 1/é 1.JPG", "w.webp.jpg.jpg", "w.webp.jpg"]
+    assert {photo.camera for photo in staged.values()} == {0}
+    for photo in staged.values():
+        with Image.open(tmp_path / "photos" / photo.file) as image:
+            assert (image.format, image.size) == ("JPEG", (160, 90))
+    task = Task(list(staged.values()), tmp_path / "photos", tmp_path, tmp_path / "colmap", SfmOptions(seed=3))
+    assert Task.from_json(task.to_json()) == task
+
+
+def test_the_fraction_never_falls() -> None:
+    heard = Recorder()
+    phases = stage.Phases(heard)
+    for phase, done, total in [("features", 18, 18), ("mapping", 9, 18), ("mapping", 2, 18), ("undistortion", 1, 18)]:
+        phases.count(phase, done, total)
+    assert heard.fractions == sorted(heard.fractions)
+    assert heard.messages[0] == "Extracting features from uploaded images: 18 of 18"
+    ends = [(begin, end) for begin, end, _ in stage.PHASES.values()]
+    assert [begin for begin, _ in ends[1:]] == [end for _, end in ends[:-1]]
+    assert ends[-1][1] == 1.0
+
+
+GIGABYTE = 10**9
+
+
+@pytest.mark.parametrize(
+    ("code", "log", "free", "slug"),
+    [
+        (-6, "terminate: database or disk is full", GIGABYTE, Slug.DISK_FULL),
+        (1, "OSError: [Errno 28] No space left on device", GIGABYTE, Slug.DISK_FULL),
+        (-6, "", 1000, Slug.DISK_FULL),
+        (-9, "", GIGABYTE, Slug.OUT_OF_MEMORY),
+        (-6, "what(): std::bad_alloc", GIGABYTE, Slug.OUT_OF_MEMORY),
+        (1, "MemoryError", GIGABYTE, Slug.OUT_OF_MEMORY),
+    ],
+)
+def test_how_the_child_died_tells_what_was_lost(code: int, log: str, free: int, slug: Slug) -> None:
+    error = process._failure(code, log, free)
+    assert isinstance(error, LostResource)
+    assert error.slug is slug
+
+
+def test_any_other_death_is_told_with_the_log() -> None:
+    error = process._failure(-signal.SIGSEGV, "the last words", GIGABYTE)
+    assert type(error) is RuntimeError
+    assert "-11: the last words" in str(error)
+
+
+def test_the_report_says_what_became_of_each_photo(tmp_path: Path) -> None:
+    photos = [Photo(name, "JPEG", 160, 90, "DJI", "FC300S") for name in ("a.jpg", "b.jpg", "c.jpg")]
+    for photo in photos:
+        photo_file(tmp_path / "extracted" / photo.name)
+    staged = stage._stage(photos, tmp_path / "extracted", tmp_path / "photos", stage.Phases(Silent()))
+    outcomes = {
+        "000000.jpg": {"features": 9, "registered": True, "points": 5},
+        "000001.jpg": {"features": 9, "registered": False, "points": 0},
+        "000002.jpg": {"features": 0, "registered": False, "points": 0},
+    }
+    gps = {"aligned": True, "residuals_m": {"000000.jpg": 0.25}}
+    result = {"photos": outcomes, "models": [{"photos": 1}, {"photos": 0}], "gps": gps, "matching": {}, "cameras": []}
+    facts = report.build([*photos, Unreadable("d.jpg", "it is broken")], staged, result, SfmOptions())
+    report.write(facts, tmp_path / "report.json")
+    read = json.loads((tmp_path / "report.json").read_text())
+    reasons = {photo["name"]: photo["reason"] for photo in read["photos"]}
+    assert reasons == {"a.jpg": None, "b.jpg": report.NOT_PLACED, "c.jpg": report.NO_FEATURES, "d.jpg": "it is broken"}
+    assert read["photos"][0]["gps_residual_m"] == 0.25
+    assert read["photos"][0]["camera"] == "DJI FC300S"
+    assert (read["model"], read["other_models"], read["gps"]) == ({"photos": 1}, [{"photos": 0}], {"aligned": True})
