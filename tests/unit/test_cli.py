@@ -1,0 +1,204 @@
+"""The command line against an in-process S3 and DynamoDB: what it shows, and how it exits."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pipeline_cases import JOB, ended, key_of, requested, staged, whole_job
+from rich.console import Console
+from typer.testing import CliRunner
+
+from spaceport.cli import app, commands, where
+from spaceport.cli import watch as watching
+from spaceport.cli.deployment import Deployment, NotDeployed
+from spaceport.cli.results import take_home
+from spaceport.cli.watch import Bars, Lines, NeverBegan, details, fraction
+from spaceport.pipeline.contract import Artefact, JobState, StageName
+from spaceport.pipeline.job_table import JobTable
+from spaceport.pipeline.jobs import Beat, JobRecord, advance
+from spaceport.pipeline.layout import end_key
+from spaceport.pipeline.storage import Bucket
+
+
+class NoBatch:
+    """A Batch without jobs."""
+
+    def get_paginator(self, name: str) -> NoBatch:
+        return self
+
+    def paginate(self, **_: Any) -> list[dict[str, Any]]:
+        return [{"jobSummaryList": []}]
+
+    def terminate_job(self, **_: Any) -> None:
+        raise AssertionError("there is no job to end")
+
+
+@pytest.fixture
+def deployment(bucket: Bucket, uploads: Bucket, table: JobTable, monkeypatch: pytest.MonkeyPatch) -> Deployment:
+    made = Deployment(bucket, uploads, table, NoBatch(), ("cpu",))  # type: ignore[arg-type]
+
+    @contextmanager
+    def find(stack: str | None, state: Path, *, start: bool) -> Iterator[Deployment]:
+        yield made
+
+    monkeypatch.setattr(where, "find", find)
+    monkeypatch.setattr(watching, "POLL_SECONDS", 0.0)
+    return made
+
+
+def call(*arguments: str, code: int = 0) -> str:
+    result = CliRunner().invoke(app, list(arguments))
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def tell(deployment: Deployment, *manifests: Any) -> None:
+    for manifest in manifests:
+        deployment.bucket.put_manifest(key_of(manifest), manifest)
+        deployment.table.record(manifest)
+
+
+def test_help_teaches() -> None:
+    text = call("--help")
+    for command in ("run", "demo", "up", "jobs", "status", "stop", "retry", "options", "rebuild-table"):
+        assert command in text
+
+
+def test_options_describe_themselves() -> None:
+    text = call("options")
+    assert "max_iterations" in text
+    assert "sfm" in text
+    assert json.loads(call("options", "--json"))["title"] == "JobOptions"
+
+
+def test_jobs_and_status(deployment: Deployment) -> None:
+    assert "no jobs yet" in call("jobs")
+    tell(deployment, *whole_job())
+    assert JOB in call("jobs")
+    assert "no jobs yet" in call("jobs", "--in", "FAILED")
+    assert "COMPLETED" in call("status", JOB)
+    assert json.loads(call("status", JOB, "--json"))["counts"]["gaussians"] == 3000
+    call("status", "no-such-job", code=1)
+
+
+def test_stop_and_retry(deployment: Deployment) -> None:
+    tell(deployment, requested(), staged(StageName.SFM))
+    call("retry", JOB, code=1)
+    assert "is stopped" in call("stop", JOB)
+    assert deployment.bucket.exists(end_key(JOB))
+    assert "goes on from train" in call("retry", JOB)
+    tell(deployment, *(whole_job()[3:4]))
+    call("retry", JOB, "--from", "sfm")
+    call("stop", "no-such-job", code=1)
+
+
+def test_a_completed_job_cannot_be_stopped(deployment: Deployment) -> None:
+    tell(deployment, *whole_job())
+    call("stop", JOB, code=1)
+
+
+def test_rebuild_table(deployment: Deployment) -> None:
+    tell(deployment, *whole_job())
+    deployment.table.clear(JOB)
+    assert "1 jobs" in call("rebuild-table")
+    assert deployment.table.get(JOB) is not None
+
+
+@pytest.mark.parametrize(
+    ("state", "code"),
+    [(JobState.COMPLETED, 0), (JobState.COMPLETED_DEGRADED, 3), (JobState.FAILED, 1), (JobState.REJECTED, 1)],
+)
+def test_run_uploads_waits_and_takes_home(
+    deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: JobState, code: int
+) -> None:
+    """A pipeline that answers at once: as soon as the zip is up, the job's manifests are there."""
+    upload = deployment.uploads.client.upload_file
+    seen: dict[str, Any] = {}
+
+    def answering(path: str, bucket: str, key: str, ExtraArgs: Any) -> None:
+        upload(path, bucket, key, ExtraArgs=ExtraArgs)
+        seen.update(ExtraArgs["Metadata"])
+        job_id = seen["job-id"]
+        model = Artefact(key=f"jobs/{job_id}/compressed/model.sog", bytes=4)
+        deployment.bucket.client.put_object(Bucket="pipeline", Key=model.key, Body=b"SOG!")
+        last = staged(StageName.COMPRESS, job_id).model_copy(update={"artefacts": [model]})
+        tell(deployment, requested(job_id), last, ended(state, job_id))
+
+    monkeypatch.setattr(deployment.uploads.client, "upload_file", answering)
+    (tmp_path / "Größe.zip").write_bytes(b"PK")
+    out = tmp_path / "out"
+    call("run", str(tmp_path / "Größe.zip"), "--out", str(out), "--preset", "draft", "--email", "a@b.org", code=code)
+    assert (out / "compressed/model.sog").read_bytes() == b"SOG!"
+    assert json.loads(seen["options"]) == {"preset": "draft"}
+    assert (seen["job-name"], seen["email"]) == ("Gr%C3%B6%C3%9Fe", "a@b.org")
+
+
+def test_ctrl_c_stops_the_job(deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(table: JobTable, job_id: str, console: Console) -> None:
+        tell(deployment, requested(job_id))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(commands, "watch", interrupted)
+    (tmp_path / "a.zip").write_bytes(b"PK")
+    call("run", str(tmp_path / "a.zip"), code=130)
+    assert deployment.table.by_state(JobState.STOPPED)
+
+
+def test_an_upload_without_a_job_is_noticed(table: JobTable, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watching, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(watching, "POLL_SECONDS", 0.0)
+    with pytest.raises(NeverBegan):
+        watching.watch(table, JOB, Console(file=io.StringIO()))
+
+
+def test_results_stay_in_their_folder(deployment: Deployment, tmp_path: Path) -> None:
+    wild = Artefact(key=f"jobs/{JOB}/compressed/../../../evil", bytes=1)
+    tell(deployment, requested(), staged(StageName.COMPRESS).model_copy(update={"artefacts": [wild]}))
+    assert take_home(deployment.bucket, JOB, tmp_path / "out") == []
+
+
+def test_no_cloud_is_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(NotDeployed, match="spaceport up"), where.find(None, tmp_path, start=False):
+        pass
+
+
+def row(percent: float) -> JobRecord:
+    made = advance(None, requested())
+    assert made is not None
+    beat = Beat(StageName.TRAIN, 0.5, "Training", {"psnr": 24.25, "gaussians": 12345}, requested().created_at)
+    moved = advance(made, beat)
+    assert moved is not None
+    return moved.model_copy(update={"percent": percent})
+
+
+@pytest.mark.parametrize(("percent", "parts"), [(0, (0, 0, 0)), (25, (1, 0, 0)), (57.5, (1, 0.5, 0)), (100, (1, 1, 1))])
+def test_each_stage_has_its_part_of_the_whole(percent: float, parts: tuple[float, ...]) -> None:
+    assert tuple(fraction(row(percent), stage) for stage in StageName) == parts
+
+
+def test_figures_are_shown_with_units() -> None:
+    assert details({"psnr": 24.25, "gaussians": 12345, "other": 1}) == "12,345 Gaussians · 24.2 dB"
+
+
+def test_plain_lines_come_every_few_percent() -> None:
+    file = io.StringIO()
+    lines = Lines(Console(file=file, width=200))
+    for percent in (30, 31, 34.9, 35, 36, 41):
+        lines.show(row(percent))
+    assert [line.split()[0] for line in file.getvalue().splitlines()] == ["30.0", "35.0", "41.0"]
+
+
+def test_bars_on_a_terminal() -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, width=120)
+    with Bars(console) as bars:
+        bars.show(row(57.5))
+        assert [(task.description, task.completed) for task in bars.tasks] == [
+            ("Structure from motion", 1.0),
+            ("Training", 0.5),
+        ]
