@@ -1,0 +1,154 @@
+"""The gradient of the picture by each record, front to back like the drawing itself.
+
+With T the light left before a Gaussian, c its colour, g the loss's gradient by the pixel and S = g · (what lies behind
+it), the loss changes with its alpha by T g·c - S / (1 - alpha). S begins as g · (final pixel) and loses g · (weight c)
+at each step, so nothing of the drawing must be stored or walked in reverse.
+"""
+
+from __future__ import annotations
+
+from spaceport.splats.model import Floats
+from spaceport.splats.render import record
+from spaceport.splats.render.bins import TILE, Ints, tile_rows
+from spaceport.splats.render.blocks import (
+    BLOCKS,
+    EX,
+    EXX,
+    EXY,
+    EY,
+    EYY,
+    PIXELS,
+    PLACES,
+    bend,
+    exponent,
+    pixel_x,
+    pixel_y,
+    touched,
+)
+from spaceport.splats.render.blocks import SCRATCH as _BLOCK_SCRATCH
+from spaceport.splats.render.jit import inlined, kernel
+from spaceport.splats.render.vector import LANES, Vector
+from spaceport.splats.render.vector_math import exp2_fast, fma, lowest, smaller, spread, sums9, to_ints, where
+from spaceport.splats.render.vector_memory import gather, load, spread_at, store
+
+SCRATCH = 5 * PIXELS + _BLOCK_SCRATCH
+_BEHIND, _RED, _GREEN, _BLUE = PIXELS, 2 * PIXELS, 3 * PIXELS, 4 * PIXELS
+
+
+@inlined
+def _squares(work: Floats) -> None:
+    ex, ey = load(work, EX), load(work, EY)
+    store(work, EXX, ex * ex)
+    store(work, EXY, ex * ey)
+    store(work, EYY, ey * ey)
+
+
+@inlined
+def _pull(
+    records: Floats, lists: Ints, begin: int, end: int, left: float, top: float, scratch: Floats, grads: Floats
+) -> None:
+    """Add to `grads` what one tile's pixels say of lists[begin:end]."""
+    work = scratch[5 * PIXELS :]
+    x, y = pixel_x(), pixel_y()
+    for i in range(begin, end):
+        base = int(lists[i]) * record.SIZE
+        todo = touched(records, base, left, top, work)
+        if todo == 0:
+            continue
+        _squares(work)
+        bent = bend(records, base, x, y)
+        red, green, blue = (
+            spread_at(records, base + record.RED),
+            spread_at(records, base + record.GREEN),
+            spread_at(records, base + record.BLUE),
+        )
+        zero = spread(0.0)
+        u, ux, uy, uxx, uxy, uyy = zero, zero, zero, zero, zero, zero
+        by_red, by_green, by_blue = zero, zero, zero
+        while todo != 0:
+            block = lowest(todo)
+            todo &= todo - 1
+            at = block * LANES
+            p = exponent(work, block, bent, x, y)
+            raw = exp2_fast(p)
+            alpha = where(p >= -record.CUT, smaller(raw, spread(record.MOST)), zero)
+            through = load(scratch, at)
+            weight = alpha * through
+            store(scratch, at, through - weight)
+            g_red, g_green, g_blue = load(scratch, at + _RED), load(scratch, at + _GREEN), load(scratch, at + _BLUE)
+            shown = weight * fma(red, g_red, fma(green, g_green, blue * g_blue))
+            behind = load(scratch, at + _BEHIND) - shown
+            store(scratch, at + _BEHIND, behind)
+            pull = where(raw < record.MOST, shown - alpha * behind / (1.0 - alpha), zero)
+            u = u + pull
+            ux = fma(pull, spread_at(work, EX + block), ux)
+            uy = fma(pull, spread_at(work, EY + block), uy)
+            uxx = fma(pull, spread_at(work, EXX + block), uxx)
+            uxy = fma(pull, spread_at(work, EXY + block), uxy)
+            uyy = fma(pull, spread_at(work, EYY + block), uyy)
+            by_red = fma(weight, g_red, by_red)
+            by_green = fma(weight, g_green, by_green)
+            by_blue = fma(weight, g_blue, by_blue)
+        store(grads, base, load(grads, base) + _gathered((u, ux, uy, uxx, uxy, uyy), (by_red, by_green, by_blue), x, y))
+
+
+@inlined
+def _gathered(
+    moments: tuple[Vector, Vector, Vector, Vector, Vector, Vector],
+    colours: tuple[Vector, Vector, Vector],
+    x: Vector,
+    y: Vector,
+) -> Vector:
+    """Moments about block corners to moments of pixels (a pixel is x, y further), each summed over the lanes."""
+    u, ux, uy, uxx, uxy, uyy = moments
+    sum_x, sum_y = fma(x, u, ux), fma(y, u, uy)
+    sum_xx, sum_yy = fma(x, ux + sum_x, uxx), fma(y, uy + sum_y, uyy)
+    sum_xy = fma(x, sum_y, fma(y, ux, uxy))
+    return sums9((u, sum_x, sum_y, sum_xx, sum_xy, sum_yy, colours[0], colours[1], colours[2]))
+
+
+@kernel
+def pull_back(
+    records: Floats,
+    listed: tuple[Ints, Ints, Ints],
+    band: tuple[int, int],
+    columns: int,
+    pictures: tuple[Floats, Floats],
+    scratch: Floats,
+    grads: Floats,
+) -> None:
+    """Sum, per record, what the band's pixels say: see record.py for the layout of `grads`, which must begin as zero.
+
+    `pictures` are the drawn one and the loss's gradient by it, both [H', W', 3].
+    """
+    lists, offsets, used = listed
+    picture, by_picture = pictures
+    pitch = picture.shape[1] * 3
+    places = to_ints(pixel_y()) * pitch + to_ints(pixel_x()) * 3
+    for row in range(band[0], band[1]):
+        for column in range(columns):
+            tile = (row - band[0]) * columns + column
+            if used[tile] == 0:
+                continue
+            for block in range(BLOCKS):
+                at = block * LANES
+                first = (row * TILE + PLACES[block, 1]) * pitch + (column * TILE + PLACES[block, 0]) * 3
+                behind = spread(0.0)
+                for channel in range(3):
+                    gradient = gather(by_picture, places + (first + channel))
+                    behind = fma(gradient, gather(picture, places + (first + channel)), behind)
+                    store(scratch, at + (channel + 2) * PIXELS, gradient)
+                store(scratch, at, spread(1.0))
+                store(scratch, at + _BEHIND, behind)
+            begin = offsets[tile]
+            _pull(records, lists, begin, begin + used[tile], column * TILE, row * TILE, scratch, grads)
+
+
+@kernel
+def clear(records: Floats, order: Ints, count: int, band: tuple[int, int], rows: int, grads: Floats) -> None:
+    """Zero the gradient records of all Gaussians whose box meets a band: those that chain.py will read."""
+    for i in range(count):
+        base = int(order[i]) * record.SIZE
+        first, last = tile_rows(records, base, rows)
+        if first < band[1] and last > band[0]:
+            store(grads, base, spread(0.0))

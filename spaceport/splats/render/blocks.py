@@ -1,0 +1,106 @@
+"""A tile as 16 blocks of 16 pixels: a vector holds one value per pixel of a block, or one per block of a tile."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from spaceport.splats.model import Floats
+from spaceport.splats.render import record
+from spaceport.splats.render.bins import TILE
+from spaceport.splats.render.jit import inlined
+from spaceport.splats.render.vector import LANES, Vector
+from spaceport.splats.render.vector_math import bits, fma, larger, smaller, spread, sqrt
+from spaceport.splats.render.vector_memory import load, spread_at, store
+
+WIDE, HIGH = 4, 4
+"""A block's pixels."""
+PIXELS = TILE * TILE
+BLOCKS = PIXELS // LANES
+
+_lanes = np.arange(LANES)
+_PATTERN = np.concatenate(
+    [
+        _lanes % WIDE,  # a pixel's place in its block
+        _lanes // WIDE,
+        _lanes % (TILE // WIDE) * WIDE,  # a block's place in its tile
+        _lanes // (TILE // WIDE) * HIGH,
+    ]
+).astype(np.float32)
+PLACES = np.stack([_PATTERN[2 * LANES : 3 * LANES], _PATTERN[3 * LANES :]], axis=1).astype(np.int64)
+"""[16, 2] x and y of each block's first pixel in the tile."""
+
+EX, EY, GX, GY, PEAK, EXX, EXY, EYY = (LANES * k for k in range(8))
+"""Where `touched` leaves its vectors, one lane per block."""
+SCRATCH = 8 * LANES
+
+
+@inlined
+def pixel_x() -> Vector:
+    """Each lane's column in a block."""
+    return load(_PATTERN, 0)
+
+
+@inlined
+def pixel_y() -> Vector:
+    """Each lane's row in a block."""
+    return load(_PATTERN, LANES)
+
+
+@inlined
+def touched(records: Floats, base: int, left: float, top: float, scratch: Floats) -> int:
+    """Which blocks of the tile at pixel (left, top) a record's ellipse touches, as bits.
+
+    Leaves in scratch, per block: the offset (EX, EY) of its first pixel from the ellipse's centre, and there the
+    exponent (PEAK) and its gradient (GX, GY).
+    """
+    reach, waist = spread_at(records, base + record.REACH_Y), spread_at(records, base + record.WAIST)
+    slope, chord = spread_at(records, base + record.SLOPE), spread_at(records, base + record.CHORD)
+    per_reach = spread_at(records, base + record.PER_REACH)
+    ex = load(_PATTERN, 2 * LANES) + (np.float32(left) + np.float32(0.5) - records[base + record.X])
+    ey = load(_PATTERN, 3 * LANES) + (np.float32(top) + np.float32(0.5) - records[base + record.Y])
+    low, high = larger(ey, -reach), smaller(ey + np.float32(HIGH - 1), reach)
+    up, down = smaller(larger(waist, low), high), smaller(larger(-waist, low), high)
+    zero = spread(0.0)
+    right_end = fma(chord, sqrt(larger(1.0 - up * up * per_reach, zero)), slope * up)
+    left_end = slope * down - chord * sqrt(larger(1.0 - down * down * per_reach, zero))
+    hit = (ex <= right_end + 0.001) & (ex + np.float32(WIDE - 1) >= left_end - 0.001) & (low <= high)
+    xx, xy, yy = (
+        spread_at(records, base + record.XX),
+        spread_at(records, base + record.XY),
+        spread_at(records, base + record.YY),
+    )
+    gx, gy = fma(xx, ex, xy * ey), fma(xy, ex, yy * ey)
+    store(scratch, EX, ex)
+    store(scratch, EY, ey)
+    store(scratch, GX, gx)
+    store(scratch, GY, gy)
+    store(scratch, PEAK, fma(spread(0.5), fma(gx, ex, gy * ey), spread_at(records, base + record.PEAK)))
+    found: int = bits(hit)
+    return found
+
+
+@inlined
+def bend(records: Floats, base: int, x: Vector, y: Vector) -> Vector:
+    """The part of the exponent that is equal in all blocks: the quadratic of the place within a block."""
+    xx, yy = spread_at(records, base + record.XX), spread_at(records, base + record.YY)
+    return fma(0.5 * xx * x, x, fma(0.5 * yy * y, y, spread_at(records, base + record.XY) * x * y))
+
+
+@inlined
+def exponent(scratch: Floats, block: int, bent: Vector, x: Vector, y: Vector) -> Vector:
+    """log2 of alpha at the pixels of a block."""
+    return fma(
+        x,
+        spread_at(scratch, GX + block),
+        fma(y, spread_at(scratch, GY + block), bent + spread_at(scratch, PEAK + block)),
+    )
+
+
+@inlined
+def finished(light: Floats) -> bool:
+    """Whether every pixel of a tile is opaque."""
+    most = load(light, 0)
+    for block in range(1, BLOCKS):
+        most = larger(most, load(light, block * LANES))
+    lit: int = bits(most > record.OPAQUE)
+    return lit == 0

@@ -1,0 +1,89 @@
+"""Front-to-back blending of tiles."""
+
+from __future__ import annotations
+
+from spaceport.splats.model import Floats
+from spaceport.splats.render import record
+from spaceport.splats.render.bins import TILE, Ints
+from spaceport.splats.render.blocks import BLOCKS, PIXELS, PLACES, bend, exponent, finished, pixel_x, pixel_y, touched
+from spaceport.splats.render.blocks import SCRATCH as _BLOCK_SCRATCH
+from spaceport.splats.render.jit import inlined, kernel
+from spaceport.splats.render.vector import LANES, Vector
+from spaceport.splats.render.vector_math import exp2_fast, fma, lowest, smaller, spread, to_ints, where
+from spaceport.splats.render.vector_memory import load, scatter, spread_at, store
+
+SCRATCH = 4 * PIXELS + _BLOCK_SCRATCH
+CHECK = 16
+"""A tile is asked after this many Gaussians whether it is opaque."""
+
+
+@inlined
+def alpha_of(p: Vector) -> Vector:
+    """Opacity at exponent p: at most 0.999, and 0 where it is under 1/255."""
+    return where(p >= -record.CUT, smaller(exp2_fast(p), spread(record.MOST)), spread(0.0))
+
+
+@inlined
+def _blend(records: Floats, listed: Ints, begin: int, end: int, left: float, top: float, scratch: Floats) -> int:
+    """Blend listed[begin:end] into scratch: light left, red, green, blue. Returns how many were used."""
+    light = scratch[:PIXELS]
+    colour = scratch[PIXELS : 4 * PIXELS]
+    work = scratch[4 * PIXELS :]
+    x, y = pixel_x(), pixel_y()
+    for i in range(begin, end):
+        if (i - begin) % CHECK == CHECK - 1 and finished(light):
+            return i - begin
+        base = int(listed[i]) * record.SIZE
+        todo = touched(records, base, left, top, work)
+        bent = bend(records, base, x, y)
+        red, green, blue = (
+            spread_at(records, base + record.RED),
+            spread_at(records, base + record.GREEN),
+            spread_at(records, base + record.BLUE),
+        )
+        while todo != 0:
+            block = lowest(todo)
+            todo &= todo - 1
+            at = block * LANES
+            alpha = alpha_of(exponent(work, block, bent, x, y))
+            through = load(light, at)
+            weight = alpha * through
+            store(light, at, through - weight)
+            store(colour, at, fma(weight, red, load(colour, at)))
+            store(colour, at + PIXELS, fma(weight, green, load(colour, at + PIXELS)))
+            store(colour, at + 2 * PIXELS, fma(weight, blue, load(colour, at + 2 * PIXELS)))
+    return end - begin
+
+
+@kernel
+def draw(
+    records: Floats,
+    listed: tuple[Ints, Ints, Ints],
+    band: tuple[int, int],
+    columns: int,
+    background: tuple[float, float, float],
+    picture: Floats,
+    scratch: Floats,
+) -> None:
+    """Draw the tile rows band[0] to band[1] into picture [H', W', 3], sides padded to whole tiles.
+
+    `listed` is (lists, offsets, used) of the band; used[tile] gets how many entries were blended.
+    """
+    lists, offsets, used = listed
+    pitch = picture.shape[1] * 3
+    places = to_ints(pixel_y()) * pitch + to_ints(pixel_x()) * 3
+    every = spread(0.0) < 1.0
+    for row in range(band[0], band[1]):
+        for column in range(columns):
+            tile = (row - band[0]) * columns + column
+            for block in range(BLOCKS):
+                store(scratch, block * LANES, spread(1.0))
+            scratch[PIXELS : 4 * PIXELS] = 0.0
+            used[tile] = _blend(records, lists, offsets[tile], offsets[tile + 1], column * TILE, row * TILE, scratch)
+            for block in range(BLOCKS):
+                at = block * LANES
+                light = load(scratch, at)
+                first = (row * TILE + PLACES[block, 1]) * pitch + (column * TILE + PLACES[block, 0]) * 3
+                for channel in range(3):
+                    value = fma(light, spread(background[channel]), load(scratch, at + (channel + 1) * PIXELS))
+                    scatter(picture, places + (first + channel), value, every)

@@ -1,0 +1,221 @@
+"""From Gaussians in space to records on the picture, 16 at a time.
+
+The projection is EWA splatting (Zwicker et al. 2001) as in 3DGS: the covariance goes through the Jacobian of the
+pinhole projection at the mean. With V = J W R S the covariance on the picture is V Vᵀ + blur.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from spaceport.splats.model import Floats
+from spaceport.splats.render import record, view
+from spaceport.splats.render.colour import basis, seen
+from spaceport.splats.render.jit import inlined, kernel
+from spaceport.splats.render.vector import LANES, Vector
+from spaceport.splats.render.vector_math import (
+    bits,
+    exp2,
+    float_bits,
+    fma,
+    lane_numbers,
+    larger,
+    least,
+    log2,
+    smaller,
+    spread,
+    sqrt,
+    where,
+)
+from spaceport.splats.render.vector_memory import gather, store, store_kept, store_rows
+
+LOG2E = math.log2(math.e)
+_HUGE = 1e12  # variance on the picture, pixels squared; beyond it float32 holds no shape
+
+Three = tuple[Vector, Vector, Vector]
+
+
+@inlined
+def three(array: Floats, rows: Vector) -> Three:
+    """The columns of an [N, 3] array at 16 rows."""
+    at = rows * 3
+    return gather(array, at), gather(array, at + 1), gather(array, at + 2)
+
+
+@inlined
+def to_camera(eye: Floats, x: Vector, y: Vector, z: Vector) -> Three:
+    """World to camera coordinates."""
+    return (
+        eye[0] * x + eye[1] * y + eye[2] * z + eye[9],
+        eye[3] * x + eye[4] * y + eye[5] * z + eye[10],
+        eye[6] * x + eye[7] * y + eye[8] * z + eye[11],
+    )
+
+
+@inlined
+def unit_quats(quats: Floats, rows: Vector) -> tuple[Vector, Vector, Vector, Vector, Vector]:
+    """w, x, y, z of length 1, and 1 / the length they had."""
+    at = rows * 4
+    w, x, y, z = gather(quats, at), gather(quats, at + 1), gather(quats, at + 2), gather(quats, at + 3)
+    per_length = 1.0 / sqrt(w * w + x * x + y * y + z * z)
+    return w * per_length, x * per_length, y * per_length, z * per_length, per_length
+
+
+@inlined
+def rotation(w: Vector, x: Vector, y: Vector, z: Vector) -> tuple[Three, Three, Three]:
+    """Rows of the matrix of a unit quaternion."""
+    return (
+        (1.0 - 2.0 * (y * y + z * z), 2.0 * (x * y - w * z), 2.0 * (x * z + w * y)),
+        (2.0 * (x * y + w * z), 1.0 - 2.0 * (x * x + z * z), 2.0 * (y * z - w * x)),
+        (2.0 * (x * z - w * y), 2.0 * (y * z + w * x), 1.0 - 2.0 * (x * x + y * y)),
+    )
+
+
+@inlined
+def jacobian(eye: Floats, axis: int, focal: Vector, ratio: Vector) -> Three:
+    """One row of J W: how a picture coordinate moves with the world. `axis` 0 is x; `focal` is f / z."""
+    k = 3 * axis
+    return (
+        focal * (eye[k] - ratio * eye[6]),
+        focal * (eye[k + 1] - ratio * eye[7]),
+        focal * (eye[k + 2] - ratio * eye[8]),
+    )
+
+
+@inlined
+def through(row: Three, turned: tuple[Three, Three, Three]) -> Three:
+    """A row times a 3 x 3 matrix."""
+    a, b, c = row
+    r0, r1, r2 = turned
+    return (
+        fma(a, r0[0], fma(b, r1[0], c * r2[0])),
+        fma(a, r0[1], fma(b, r1[1], c * r2[1])),
+        fma(a, r0[2], fma(b, r1[2], c * r2[2])),
+    )
+
+
+@inlined
+def dot(a: Three, b: Three) -> Vector:
+    return fma(a[0], b[0], fma(a[1], b[1], a[2] * b[2]))
+
+
+@inlined
+def times(a: Three, b: Three) -> Three:
+    return a[0] * b[0], a[1] * b[1], a[2] * b[2]
+
+
+@inlined
+def cross_squared(a: Three, b: Three) -> Vector:
+    """|a x b|²: the determinant of [a; b][a; b]ᵀ without the cancellation."""
+    x, y, z = a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]
+    return fma(x, x, fma(y, y, z * z))
+
+
+@inlined
+def exponentials(scales: Floats, rows: Vector) -> Three:
+    """Standard deviations from their logarithms, held within what float32 can square."""
+    a, b, c = three(scales, rows)
+    return _exponential(a), _exponential(b), _exponential(c)
+
+
+@inlined
+def _exponential(x: Vector) -> Vector:
+    return exp2(larger(smaller(x * LOG2E, spread(40.0)), spread(-40.0)))
+
+
+@inlined
+def opacity_of(opacities: Floats, rows: Vector) -> Vector:
+    """Sigmoid of the logits."""
+    logit = larger(smaller(gather(opacities, rows), spread(60.0)), spread(-60.0))
+    return 1.0 / (1.0 + exp2(-LOG2E * logit))
+
+
+@inlined
+def from_camera(eye: Floats, mean: Three) -> tuple[Vector, Vector, Vector, Vector]:
+    """Unit direction from the camera to a mean, and 1 / distance."""
+    x, y, z = mean[0] - eye[22], mean[1] - eye[23], mean[2] - eye[24]
+    per_distance = 1.0 / sqrt(x * x + y * y + z * z)
+    return x * per_distance, y * per_distance, z * per_distance, per_distance
+
+
+@kernel
+def project(
+    params: tuple[Floats, Floats, Floats, Floats, Floats, Floats],
+    degree: int,
+    eye: Floats,
+    part: tuple[int, int, int],
+    records: Floats,
+    slots: tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]],
+    radii: Floats,
+    scratch: Floats,
+) -> int:
+    """Rows part[0] to part[1] of the model: write records, rows and depth keys of the visible from slot part[2] on.
+
+    `radii` [N + 16] gets half the longer side of each footprint's box, 0 for the invisible. Returns how many.
+    """
+    means, quats, scales, opacities, sh0, rest = params
+    first, last, slot = part
+    rows_out, keys = slots
+    at = slot
+    for start in range(first, last, LANES):
+        numbers = lane_numbers() + start
+        rows = least(numbers, lane_numbers() * 0 + (last - 1))
+        mean = three(means, rows)
+        x, y, z = to_camera(eye, mean[0], mean[1], mean[2])
+        visible = (numbers < last) & (z > record.NEAR) & (z < record.FAR)
+        if bits(visible) == 0:
+            store(radii, start, spread(0.0))
+            continue
+        per_z = 1.0 / z
+        ratio_x, ratio_y = x * per_z, y * per_z
+        clamped_x = smaller(larger(ratio_x, spread(eye[view.LEFT])), spread(eye[view.RIGHT]))
+        clamped_y = smaller(larger(ratio_y, spread(eye[view.TOP])), spread(eye[view.BOTTOM]))
+        qw, qx, qy, qz, _ = unit_quats(quats, rows)
+        turned = rotation(qw, qx, qy, qz)
+        deviations = exponentials(scales, rows)
+        vx = times(through(jacobian(eye, 0, eye[view.FX] * per_z, clamped_x), turned), deviations)
+        vy = times(through(jacobian(eye, 1, eye[view.FY] * per_z, clamped_y), turned), deviations)
+        own_xx, own_yy, xy = dot(vx, vx), dot(vy, vy), dot(vx, vy)
+        xx, yy = own_xx + record.BLUR, own_yy + record.BLUR
+        determinant = cross_squared(vx, vy) + record.BLUR * (own_xx + own_yy) + record.BLUR * record.BLUR
+        peak = log2(opacity_of(opacities, rows))
+        margin = peak + record.CUT
+        reach_x, reach_y = sqrt(2.0 * math.log(2.0) * margin * xx), sqrt(2.0 * math.log(2.0) * margin * yy)
+        px = fma(spread(eye[view.FX]), ratio_x, spread(eye[view.CX]))
+        py = fma(spread(eye[view.FY]), ratio_y, spread(eye[view.CY]))
+        visible = visible & (margin > 0.0) & (xx + yy < _HUGE) & (determinant > 0.0)
+        visible = visible & (px + reach_x >= 0.5) & (px - reach_x <= eye[view.WIDTH] - 0.5)
+        visible = visible & (py + reach_y >= 0.5) & (py - reach_y <= eye[view.HEIGHT] - 0.5)
+        store(radii, start, where(visible, larger(reach_x, reach_y), spread(0.0)))
+        if bits(visible) == 0:
+            continue
+        dx, dy, dz, _ = from_camera(eye, mean)
+        basis(dx, dy, dz, degree, scratch)
+        red, green, blue = seen(sh0, rest, rows, degree, scratch)
+        zero = spread(0.0)
+        per_determinant = -LOG2E / determinant
+        columns = (
+            px,
+            py,
+            yy * per_determinant,
+            -(xy * per_determinant),
+            xx * per_determinant,
+            peak,
+            larger(red, zero),
+            larger(green, zero),
+            larger(blue, zero),
+            reach_x,
+            reach_y,
+            xy / yy,
+            sqrt(2.0 * math.log(2.0) * margin * determinant / yy),
+            reach_x * xy / xx,
+            1.0 / (reach_y * reach_y),
+            z,
+        )
+        store_kept(rows_out, at, rows, visible)
+        store_kept(keys, at, float_bits(z), visible)
+        at = store_rows(records, at * LANES, columns, visible) // LANES
+    return at - slot

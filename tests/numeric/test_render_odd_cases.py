@@ -1,0 +1,166 @@
+"""Pictures that a training run never shows in a paper: nobody in view, strange sizes, hostile numbers."""
+
+import numpy as np
+import pytest
+
+from spaceport.splats.cameras import Camera
+from spaceport.splats.model import Gaussians
+from spaceport.splats.render import Rasteriser, render
+
+Arrays = dict[str, np.ndarray]
+
+
+def some(n: int, seed: int = 0, rest: int = 15) -> Arrays:
+    rng = np.random.default_rng(seed)
+    shapes = {"means": (n, 3), "quats": (n, 4), "scales": (n, 3), "opacities": (n,), "sh0": (n, 1, 3)}
+    arrays = {name: rng.normal(size=shape) for name, shape in shapes.items()}
+    arrays["scales"] = 0.3 * arrays["scales"] - 2.5
+    arrays["shN"] = 0.1 * rng.normal(size=(n, rest, 3))
+    return {name: array.astype(np.float32) for name, array in arrays.items()}
+
+
+def camera(width: int = 70, height: int = 53, distance: float = 4.0) -> Camera:
+    pose = np.eye(4)
+    pose[2, 3] = distance
+    return Camera("a", width, height, width, width, width / 2, height / 2, pose)
+
+
+def photo(width: int = 70, height: int = 53) -> np.ndarray:
+    return np.random.default_rng(1).random((height, width, 3), dtype=np.float32)
+
+
+def assert_finite(step) -> None:
+    assert np.isfinite(step.loss)
+    assert np.isfinite(step.image).all()
+    for name, grads in step.grads.items():
+        assert np.isfinite(grads).all(), name
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("n", [0, 40])
+def test_nobody_in_view(n: int, threads: int) -> None:
+    away = camera(distance=-50)
+    rasteriser = Rasteriser(threads)
+    picture = rasteriser.render(some(n), away, background=(0.25, 0.5, 1.0))
+    np.testing.assert_array_equal(picture, np.broadcast_to(np.float32([0.25, 0.5, 1.0]), (53, 70, 3)))
+    step = rasteriser.loss_and_grads(some(n), away, photo())
+    assert not step.visible.any()
+    assert len(step.index) == 0
+    assert all(not grads.any() for grads in step.grads.values())
+    assert_finite(step)
+
+
+def test_a_single_gaussian_is_a_gaussian() -> None:
+    one = {name: array[:1] for name, array in some(1, rest=0).items()}
+    one["means"][:] = 0
+    one["quats"][:] = [2, 0, 0, 0]
+    one["scales"][:] = np.log(0.2)
+    one["opacities"][:] = 0
+    one["sh0"][:] = 0
+    picture = render(Gaussians(**one), camera(), threads=1)
+    variance = (0.2 * 70 / 4) ** 2 + 0.3
+    y, x = np.mgrid[0:53, 0:70] + 0.5
+    alpha = 0.5 * np.exp(-0.5 * ((x - 35) ** 2 + (y - 26.5) ** 2) / variance)
+    expected = np.where(alpha >= 1 / 255, alpha, 0) * 0.5
+    np.testing.assert_allclose(picture, np.repeat(expected[..., None], 3, axis=2), atol=2e-6)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (16, 16), (17, 15), (5, 200), (200, 5), (33, 47), (11, 11), (10, 11)])
+def test_any_size_equals_a_window_of_a_larger_picture(size: tuple[int, int]) -> None:
+    width, height = size
+    model = some(60)
+    large = Camera("a", 256, 256, 70, 70, 30, 20, camera().world_to_camera)
+    small = Camera("a", width, height, 70, 70, 30, 20, camera().world_to_camera)
+    # The Jacobian's clamp depends on the picture's size: keep every mean well inside of both.
+    model["means"] *= 0.05
+    rasteriser = Rasteriser(2)
+    whole = rasteriser.render(model, large)[:height, :width]
+    np.testing.assert_allclose(rasteriser.render(model, small), whole, atol=1e-5)
+    assert_finite(rasteriser.loss_and_grads(model, small, photo(width, height)))
+
+
+def test_those_behind_the_camera_do_not_count() -> None:
+    model = some(80)
+    model["means"][:, 2] *= 6
+    in_front = model["means"][:, 2] + 4 > 0.01
+    assert 0 < in_front.sum() < 80
+    kept = {name: np.ascontiguousarray(array[in_front]) for name, array in model.items()}
+    rasteriser = Rasteriser(1)
+    np.testing.assert_array_equal(rasteriser.render(model, camera()), rasteriser.render(kept, camera()))
+    step = rasteriser.loss_and_grads(model, camera(), photo())
+    assert not step.visible[~in_front].any()
+    assert not step.grads["means"][~in_front].any()
+
+
+def test_a_huge_one_covers_everything() -> None:
+    one = {name: array[:1] for name, array in some(1).items()}
+    one["means"][:] = 0
+    one["scales"][:] = np.log(1e4)
+    one["opacities"][:] = 3
+    one["shN"][:] = 0
+    one["sh0"][:] = 1
+    step = Rasteriser(2).loss_and_grads(one, camera(distance=400), photo())
+    assert step.image.min() > 0.6
+    assert_finite(step)
+
+
+HOSTILE = [np.nan, np.inf, -np.inf, 1e30, -1e30, 3e38]
+
+
+@pytest.mark.parametrize("bad", HOSTILE)
+@pytest.mark.parametrize("name", ["means", "quats", "scales", "opacities"])
+def test_hostile_shapes_never_poison_the_others(name: str, bad: float) -> None:
+    model = some(50)
+    model[name][7] = bad
+    rasteriser = Rasteriser(1)
+    step = rasteriser.loss_and_grads(model, camera(), photo())
+    assert np.isfinite(step.image).all()
+    others = np.arange(50) != 7
+    for key in ("means", "quats", "scales", "opacities", "sh0", "shN"):
+        assert np.isfinite(step.grads[key][others]).all(), key
+
+
+def test_zero_quaternions_and_opaque_and_empty_ones() -> None:
+    model = some(50)
+    model["quats"][3] = 0
+    model["opacities"][4] = 100
+    model["opacities"][5] = -100
+    model["scales"][6] = -100
+    step = Rasteriser(1).loss_and_grads(model, camera(), photo())
+    assert not step.visible[3]
+    assert not step.visible[5]
+    assert_finite(step)
+
+
+def test_rows_of_the_invisible_stay_zero_between_calls() -> None:
+    model, rasteriser = some(300), Rasteriser(2)
+    aside = np.eye(4)
+    aside[:3, 3] = (2.5, 0, 4)
+    views = [camera(), Camera("b", 70, 53, 70, 70, 35, 26.5, aside), camera(distance=-50), camera()]
+    for degree, view in enumerate([*views, *views]):
+        step = rasteriser.loss_and_grads(model, view, photo(), sh_degree=(3, 3, 1, 0, 2, 1, 3, 0)[degree])
+        fresh = Rasteriser(2).loss_and_grads(model, view, photo(), sh_degree=(3, 3, 1, 0, 2, 1, 3, 0)[degree])
+        assert sorted(step.index) == np.flatnonzero(step.visible).tolist()
+        np.testing.assert_array_equal(step.screen_grads, fresh.screen_grads)
+        for name, grads in step.grads.items():
+            np.testing.assert_array_equal(grads, fresh.grads[name], err_msg=name)
+
+
+def test_wrong_arrays_are_refused() -> None:
+    rasteriser = Rasteriser(1)
+    with pytest.raises(ValueError, match="means"):
+        rasteriser.render(some(5) | {"means": np.zeros((5, 3))}, camera())
+    with pytest.raises(ValueError, match="quats"):
+        rasteriser.render(some(5) | {"quats": np.zeros((4, 4), np.float32)}, camera())
+    with pytest.raises(ValueError, match="coefficients"):
+        rasteriser.render(some(5) | {"shN": np.zeros((5, 4, 3), np.float32)}, camera())
+    with pytest.raises(ValueError, match="photo"):
+        rasteriser.loss_and_grads(some(5), camera(), photo(71))
+    with pytest.raises(ValueError, match="thread"):
+        Rasteriser(0)
+
+
+def test_results_cannot_be_changed_by_mistake() -> None:
+    step = Rasteriser(1).loss_and_grads(some(5), camera(), photo())
+    with pytest.raises(ValueError, match="read-only"):
+        step.grads["means"] += 1
