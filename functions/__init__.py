@@ -1,0 +1,1 @@
+"""The Lambda functions: each a thin `app.py` that parses, calls `spaceport.pipeline` and maps errors."""

@@ -1,0 +1,118 @@
+"""The body of `POST /start-job`, ours or the original system's flat fields, and what it starts."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Annotated, Any
+from urllib.parse import unquote
+
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+
+from functions.api.errors import Conflict, Missing
+from functions.parts import bucket, table, uploads
+from spaceport.pipeline import layout
+from spaceport.pipeline.accept import Ask, accept_upload, continue_job
+from spaceport.pipeline.contract import AnyManifest, JobId, StageName
+from spaceport.pipeline.errors import Refused, Slug
+from spaceport.pipeline.storage import Bucket
+
+STEPS: dict[str, StageName] = {
+    "sfm": StageName.SFM,
+    "3dgs": StageName.TRAIN,
+    "train": StageName.TRAIN,
+    "compression": StageName.COMPRESS,
+    "compress": StageName.COMPRESS,
+}
+# s3://B/K, https://B.s3.REGION.amazonaws.com/K and https://s3.REGION.amazonaws.com/B/K, as consoles and tools show them
+_URLS = (
+    re.compile(r"s3://(?P<bucket>[a-z0-9.-]{3,63})/(?P<key>.+)"),
+    re.compile(r"https://(?P<bucket>[a-z0-9.-]{3,63})\.s3[.-][a-z0-9.-]*amazonaws\.com/(?P<key>[^?#]+)"),
+    re.compile(r"https://s3[.-][a-z0-9.-]*amazonaws\.com/(?P<bucket>[a-z0-9.-]{3,63})/(?P<key>[^?#]+)"),
+)
+
+Url = Annotated[str, Field(max_length=2048)]
+
+
+class StartJob(BaseModel):
+    """What may be asked. Fields that are not named here are options, nested or flat; `resolve` judges them."""
+
+    model_config = ConfigDict(extra="allow")
+
+    job_id: JobId | None = Field(None, validation_alias=AliasChoices("jobId", "job_id"))
+    name: str | None = Field(None, validation_alias=AliasChoices("jobName", "name"), max_length=200)
+    email: str | None = Field(None, max_length=254)
+    upload: Url | None = Field(None, validation_alias=AliasChoices("s3Url", "inputS3Uri"))
+    step: str = Field("sfm", validation_alias=AliasChoices("pipelineStep", "step"), max_length=20)
+    colmap: Url | None = Field(None, validation_alias=AliasChoices("colmapOutputS3Uri", "colmap"))
+    gaussian: Url | None = Field(None, validation_alias=AliasChoices("gaussianOutputS3Uri", "gaussian"))
+    continues: JobId | None = None
+    """A job whose finished stages are built on, instead of one of the addresses."""
+    options: dict[str, Any] = {}
+
+    def ask(self, owner: str | None) -> Ask:
+        """The wish as `spaceport.pipeline.accept` takes it."""
+        given = {**(self.model_extra or {}), **self.options}
+        return Ask(name=self.name, email=self.email, owner=owner, options=given, job_id=self.job_id)
+
+
+def start(wish: StartJob, owner: str | None) -> AnyManifest:
+    """Begin what is wished for. The same wish twice is one job, except when it builds on another job.
+
+    Raises:
+        Refused: the wish makes no sense, or names what is not ours.
+        Missing: the job to build on is unknown, or has not come that far.
+        Conflict: the wished id is another job's.
+    """
+    if (stage := STEPS.get(wish.step)) is None:
+        raise Refused(Slug.BAD_OPTIONS, detail=f"`pipelineStep` must be one of {', '.join(STEPS)}")
+    source = wish.continues or _source(wish, stage)
+    if source is not None:
+        return _continued(source, stage, wish.ask(owner))
+    key = _key_in(uploads(), wish.upload, "s3Url")
+    if not key.startswith(layout.UPLOADS):
+        raise Refused(Slug.BAD_OPTIONS, detail=f"`s3Url` must name a zip below {layout.UPLOADS}")
+    manifest = accept_upload(bucket(), table(), uploads(), key, _token(wish), wish.ask(owner))
+    told = manifest.request.upload
+    if told is None or told.key != key:
+        raise Conflict(f"The id {manifest.job_id} is another job's. Choose another, or leave `jobId` away.")
+    return manifest
+
+
+def _source(wish: StartJob, stage: StageName) -> str | None:
+    """The job whose output an address names, for a start at a later step."""
+    if stage is StageName.SFM:
+        return None
+    field, address = {
+        StageName.TRAIN: ("colmapOutputS3Uri", wish.colmap),
+        StageName.COMPRESS: ("gaussianOutputS3Uri", wish.gaussian),
+    }[stage]
+    key = _key_in(bucket(), address, field)
+    home = layout.PLACES[stage].input
+    try:
+        job_id, rest = layout.split(key)
+    except ValueError:
+        job_id, rest = "", ""
+    if not job_id or rest.rstrip("/").split("/")[0] != home:
+        raise Refused(Slug.BAD_OPTIONS, detail=f"`{field}` must name s3://{bucket().name}/jobs/ID/{home}/")
+    return job_id
+
+
+def _continued(source: str, stage: StageName, ask: Ask) -> AnyManifest:
+    try:
+        return continue_job(bucket(), source, stage, ask)
+    except KeyError:
+        raise Missing(f"There is no job {source} with anything from which {stage} could start.") from None
+
+
+def _key_in(ours: Bucket, address: str | None, field: str) -> str:
+    """The key of an address in a bucket of ours. Raises `Refused` for anything else."""
+    match = next((found for pattern in _URLS if (found := pattern.fullmatch(address or ""))), None)
+    if match is None or match["bucket"] != ours.name:
+        raise Refused(Slug.BAD_OPTIONS, detail=f"`{field}` must be an address in s3://{ours.name}/")
+    return match["key"] if (address or "").startswith("s3://") else unquote(match["key"])
+
+
+def _token(wish: StartJob) -> str:
+    """The same for a call that is sent again, and another one as soon as anything differs."""
+    return hashlib.sha256(wish.model_dump_json().encode()).hexdigest()

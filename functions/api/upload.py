@@ -1,0 +1,57 @@
+"""`POST /uploads`: a form that lets a browser put one zip into the uploads bucket, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Annotated, Any, Final
+from urllib.parse import quote
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from functions.parts import s3, uploads
+from spaceport.pipeline.accept import new_job_id
+from spaceport.pipeline.errors import Refused, Slug
+from spaceport.pipeline.layout import UPLOADS
+from spaceport.pipeline.options import resolve
+
+SECONDS = 3600
+MAX_BYTES: Final = 5 * 2**30  # what S3 takes in one piece; larger zips go by the command line, in parts
+MAX_METADATA = 1900  # S3 takes 2 KB of names and values
+
+
+class WantUpload(BaseModel):
+    """What the page says of the zip. Its job begins by itself as soon as the last byte is there."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+    bytes: Annotated[int, Field(ge=1, le=MAX_BYTES)]
+    email: Annotated[str, Field(max_length=254)] | None = None
+    options: dict[str, Any] = {}
+
+
+def sign_upload(want: WantUpload) -> dict[str, Any]:
+    """The address and the form fields for one upload of exactly so many bytes, and the id of the job it begins.
+
+    Send the fields in this order as multipart/form-data and the zip as the last field, `file`.
+
+    Raises:
+        Refused: `bad_options`, before anyone waits for an upload in vain.
+    """
+    resolve(want.options)
+    job_id = new_job_id(want.name, os.urandom(16).hex())
+    metadata = {"job-id": job_id, "job-name": quote(want.name)}
+    if want.options:
+        metadata["options"] = json.dumps(want.options, separators=(",", ":"))
+    if want.email:
+        metadata["email"] = want.email
+    if sum(len(name) + len(value.encode()) for name, value in metadata.items()) > MAX_METADATA:
+        raise Refused(Slug.BAD_OPTIONS, detail="name and options together are too long for an upload")
+    fields = {f"x-amz-meta-{name}": value for name, value in metadata.items()}
+    fields["Content-Type"] = "application/zip"
+    conditions: list[Any] = [{name: value} for name, value in fields.items()]
+    conditions.append(["content-length-range", want.bytes, want.bytes])
+    key = f"{UPLOADS}{job_id}.zip"
+    form = s3().generate_presigned_post(uploads().name, key, fields, conditions, ExpiresIn=SECONDS)
+    return {"jobId": job_id, "key": key, "url": form["url"], "fields": form["fields"], "seconds": SECONDS}

@@ -1,0 +1,37 @@
+"""A zip was uploaded: begin its job, or say at once why it cannot become one.
+
+The event may come twice: its sequencer makes both the same wish, so there is one job.
+"""
+
+from __future__ import annotations
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.data_classes import S3EventBridgeNotificationEvent, event_source
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from functions.parts import NAMESPACE, bucket, table, uploads
+from spaceport.pipeline.accept import accept_upload
+from spaceport.pipeline.contract import EndManifest
+from spaceport.pipeline.errors import Refused
+
+logger = Logger(service="intake")
+metrics = Metrics(namespace=NAMESPACE, service="intake")
+
+
+@logger.inject_lambda_context(clear_state=True)
+@metrics.log_metrics
+@event_source(data_class=S3EventBridgeNotificationEvent)
+def handler(event: S3EventBridgeNotificationEvent, _: LambdaContext) -> dict[str, str]:
+    """Returns the job's id and how its first manifest is called."""
+    upload = event.detail.object
+    try:
+        manifest = accept_upload(bucket(), table(), uploads(), upload.key, upload.sequencer)
+    except Refused as refusal:  # deleted before it was looked at: there is no one to tell
+        logger.warning("upload is gone", key=upload.key, slug=refusal.slug)
+        return {}
+    logger.set_correlation_id(manifest.job_id)
+    failure = manifest.failure if isinstance(manifest, EndManifest) else None
+    metrics.add_metric("Rejected" if failure else "Accepted", MetricUnit.Count, 1)
+    logger.info("upload looked at", key=upload.key, outcome=manifest.kind, slug=failure.slug if failure else None)
+    return {"job_id": manifest.job_id, "kind": manifest.kind}

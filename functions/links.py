@@ -1,0 +1,76 @@
+"""Presigned links to what a job made: for mails and for the page."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+import boto3
+from pydantic import BaseModel
+
+from functions.parts import bucket, s3
+from spaceport.pipeline.contract import AnyManifest, Artefact, StageManifest
+
+DAY = 24 * 3600
+LONGEST = 7 * DAY
+"""S3's own limit for a presigned link."""
+SESSION = 12 * 3600
+"""A link signed by a role ends with the role's session: in Lambda after twelve hours at most."""
+
+MODELS: dict[str, str] = {
+    "compressed/model.sog": "compressed model (SOG)",
+    "gaussian/model.ply": "full model (PLY)",
+}
+"""End of the key, and what to call it, in the order in which people want them."""
+FILES: dict[str, str] = MODELS | {
+    "compressed/preview.jpg": "preview of the compressed model",
+    "gaussian/preview.jpg": "preview of the full model",
+    "colmap/report.json": "report of structure from motion",
+    "gaussian/report.json": "report of training",
+    "compressed/report.json": "report of compression",
+}
+
+
+class Link(BaseModel):
+    """A file that can be fetched without credentials for a while."""
+
+    file: str
+    label: str
+    url: str
+    bytes: int
+
+
+def link_seconds() -> int:
+    """How long a link signed here can work at most."""
+    credentials = boto3.Session().get_credentials()
+    return SESSION if credentials and credentials.token else LONGEST
+
+
+def links(manifests: Iterable[AnyManifest], name: str, wanted: dict[str, str] = MODELS) -> list[Link]:
+    """Links to those `wanted` files that the manifests name; a continued job's lie below another job."""
+    artefacts = [artefact for each in manifests if isinstance(each, StageManifest) for artefact in each.artefacts]
+    return [
+        Link(file=ending, label=label, url=_signed(artefact, name), bytes=artefact.bytes)
+        for ending, label in wanted.items()
+        for artefact in artefacts
+        if artefact.key.endswith(f"/{ending}")
+    ]
+
+
+def _signed(artefact: Artefact, name: str) -> str:
+    stem, _, kind = artefact.key.rpartition("/")[2].rpartition(".")
+    filename = f"{file_name(name)}.{kind}" if stem == "model" else f"{file_name(name)}-{stem}.{kind}"
+    return s3().generate_presigned_url(
+        "get_object",
+        Params={
+            "Bucket": bucket().name,
+            "Key": artefact.key,
+            "ResponseContentDisposition": f'attachment; filename="{filename}"',
+        },
+        ExpiresIn=link_seconds(),
+    )
+
+
+def file_name(name: str) -> str:
+    """A name that is safe in a header and on any disk: letters, digits, dots and dashes."""
+    return re.sub(r"[^A-Za-z0-9.]+", "-", name).strip("-.")[:80] or "model"

@@ -1,0 +1,66 @@
+"""What the functions share: bucket, table, and the check of a key that woke one. Made once per process."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config
+
+from spaceport.pipeline import layout
+from spaceport.pipeline.job_table import JobTable
+from spaceport.pipeline.recovery import FOLDERS
+from spaceport.pipeline.storage import Bucket
+
+if TYPE_CHECKING:
+    from mypy_boto3_batch import BatchClient
+    from mypy_boto3_s3 import S3Client
+
+NAMESPACE = "Spaceport"
+"""Of all metrics."""
+
+
+@cache
+def s3() -> S3Client:
+    """Signature version 4 by name: without it some regions still sign links the old way."""
+    return boto3.client("s3", config=Config(signature_version="s3v4"))
+
+
+@cache
+def bucket() -> Bucket:
+    return Bucket(os.environ["SPACEPORT_PIPELINE_BUCKET"], s3())
+
+
+@cache
+def uploads() -> Bucket:
+    return Bucket(os.environ["SPACEPORT_UPLOADS_BUCKET"], s3())
+
+
+@cache
+def table() -> JobTable:
+    return JobTable(os.environ["SPACEPORT_TABLE"])
+
+
+@cache
+def batch() -> BatchClient:
+    return boto3.client("batch")
+
+
+def queues() -> list[str]:
+    """The job queues of the stages; empty where there are none."""
+    return [queue for queue in os.environ.get("SPACEPORT_QUEUES", "").split(",") if queue]
+
+
+def job_of_manifest(key: str) -> tuple[str, str] | None:
+    """Job id and folder (request, colmap, …) of a manifest's key, or None when it is none.
+
+    A rule's wildcard also matches slashes, so `jobs/ID/extracted/colmap/manifest.json` arrives here too.
+    """
+    try:
+        job_id, rest = layout.split(key)
+    except ValueError:
+        return None
+    folder = rest.removesuffix(f"/{layout.MANIFEST}")
+    return (job_id, folder) if layout.manifest_key(job_id, folder) == key and folder in FOLDERS else None

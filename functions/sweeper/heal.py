@@ -1,0 +1,63 @@
+"""What the sweeper does with one silent job: the least that helps. `app.py` tells why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from functions.sweeper.silent import Queued
+from spaceport.pipeline.contract import StageName, now
+from spaceport.pipeline.ending import fail_job, failure_of
+from spaceport.pipeline.errors import LostResource, Slug
+from spaceport.pipeline.job_table import JobTable
+from spaceport.pipeline.jobs import StageRecord, Work
+from spaceport.pipeline.recovery import manifests, waiting_for
+from spaceport.pipeline.storage import Bucket
+from spaceport.pipeline.track import TITLES, on_manifest
+
+if TYPE_CHECKING:
+    from mypy_boto3_batch import BatchClient
+
+QUEUED = timedelta(hours=6)
+"""How long a job may stand in a queue. Longer than the queue's own limits, which catch what AWS can explain."""
+NUDGES = 3
+
+
+def heal(bucket: Bucket, table: JobTable, batch: BatchClient, job_id: str, queued: Mapping[str, Queued]) -> str:
+    """Help a silent job. Returns what was done: recorded, working, queued, nudged, unqueued or ended."""
+    for stored in manifests(bucket, job_id):
+        on_manifest(bucket, table, stored.key)
+    waiting = waiting_for(bucket, job_id)
+    if waiting is None or waiting.stage is None:
+        return "recorded"
+    claim = table.stages(job_id).get(waiting.stage)
+    if claim and claim.work is Work.WORKING and claim.lease_until > table.clock():
+        return "working"
+    standing = queued.get(waiting.key)
+    if standing and standing.status != "RUNNING":
+        return _queued(bucket, table, batch, job_id, waiting.stage, standing)
+    if standing and claim is None:  # its container starts, and will claim at once
+        return "queued"
+    if table.count_nudge(job_id, waiting.stage) <= NUDGES:
+        bucket.nudge(waiting.key)
+        return "nudged"
+    _end(bucket, table, job_id, waiting.stage, claim)
+    return "ended"
+
+
+def _queued(
+    bucket: Bucket, table: JobTable, batch: BatchClient, job_id: str, stage: StageName, standing: Queued
+) -> str:
+    if now() - standing.created_at < QUEUED:
+        return "queued"
+    _end(bucket, table, job_id, stage, None)  # before the queue's own word of it, which says less
+    batch.terminate_job(jobId=standing.batch_id, reason=f"It waited {QUEUED} for a machine.")
+    return "unqueued"
+
+
+def _end(bucket: Bucket, table: JobTable, job_id: str, stage: StageName, claim: StageRecord | None) -> None:
+    """The reason that the last worker left, or else what its silence means."""
+    slug = Slug.MACHINE_LOST if claim else Slug.NEVER_STARTED
+    failure = claim.failure if claim else None
+    fail_job(bucket, table, job_id, stage, failure or failure_of(LostResource(slug, stage=TITLES[stage])))

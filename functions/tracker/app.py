@@ -1,0 +1,63 @@
+"""News of a job: any manifest that was written, and any Batch job that failed for good. Both go into the job table.
+
+Both kinds come at least once and in any order; `spaceport.pipeline.track` makes twice as once and never goes back.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.data_classes import EventBridgeEvent, S3EventBridgeNotificationEvent, event_source
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from functions.parts import NAMESPACE, bucket, job_of_manifest, table
+from spaceport.pipeline.track import on_batch_failed, on_manifest
+
+logger = Logger(service="tracker")
+metrics = Metrics(namespace=NAMESPACE, service="tracker")
+
+
+@logger.inject_lambda_context(clear_state=True)
+@metrics.log_metrics
+@event_source(data_class=EventBridgeEvent)
+def handler(event: EventBridgeEvent, _: LambdaContext) -> None:
+    """Raises `ValueError` for what is no manifest and for events that no rule sends: they end as dead letters."""
+    match event.detail_type:
+        case "Object Created":
+            _manifest(S3EventBridgeNotificationEvent(event.raw_event).detail.object.key)
+        case "Batch Job State Change":
+            _failed(event.detail)
+        case other:
+            raise ValueError(f"no rule should send {other!r}")
+
+
+def _manifest(key: str) -> None:
+    if (found := job_of_manifest(key)) is None:
+        logger.warning("not a manifest of a job", key=key)
+        return
+    logger.set_correlation_id(found[0])
+    on_manifest(bucket(), table(), key)
+    metrics.add_metric("Manifests", MetricUnit.Count, 1)
+    logger.info("manifest recorded", key=key)
+
+
+def _failed(detail: dict[str, Any]) -> None:
+    key = (detail.get("parameters") or {}).get("key", "")
+    if (found := job_of_manifest(key)) is None:
+        logger.warning("a Batch job that is not ours failed", batch_job=detail.get("jobId"))
+        return
+    logger.set_correlation_id(found[0])
+    reason, exit_code = _why(detail)
+    on_batch_failed(bucket(), table(), key, detail["jobId"], reason, exit_code)
+    metrics.add_metric("BatchFailed", MetricUnit.Count, 1)
+    logger.warning("Batch job failed", batch_job=detail["jobId"], key=key, reason=reason, exit_code=exit_code)
+
+
+def _why(detail: dict[str, Any]) -> tuple[str, int | None]:
+    """What Batch says, first of the job and then of its container, and the exit code if the container ever ended."""
+    attempts = detail.get("attempts") or [{}]
+    container = attempts[-1].get("container") or detail.get("container") or {}
+    reasons = (detail.get("statusReason"), container.get("reason"))
+    return "; ".join(reason for reason in reasons if reason), container.get("exitCode")
