@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from services.compress import codebook, images, palette, positions, rotations
+from services.compress import codebook, images, palette, positions, rotations, weight
 from services.compress.meta import GENERATOR
 from services.compress.order import morton_order
 from services.compress.quality import Quality
@@ -87,8 +87,9 @@ def _put_means(
     meta: dict[str, Any],
     pictures: dict[str, Pixels],
 ) -> None:
-    slack = np.exp(stored.scales.astype(np.float64).min(axis=1)) * quality.position_slack
-    q = positions.encode(stored.means, *bounds, slack if quality.position_slack else None)
+    share = quality.position_slack
+    slack = weight.position_slack(stored, weight.visual_weight(stored), share) if share else None
+    q = positions.encode(stored.means, *bounds, slack)
     pictures["means_l.webp"] = _picture((q & 255).astype(np.uint8))
     pictures["means_u.webp"] = _picture((q >> 8).astype(np.uint8))
     mins, maxs = (edge.tolist() for edge in bounds)
@@ -101,12 +102,19 @@ def _put_shape_and_colour(
     sizes = codebook.uniform_codebook(stored.scales, quality.scale_step)
     pictures["scales.webp"] = _picture(codebook.nearest(sizes, stored.scales))
     meta["scales"] = {"codebook": sizes.tolist(), "files": ["scales.webp"]}
-    pictures["quats.webp"] = _picture(rotations.encode(stored.quats, quality.rotation_step))
+    pictures["quats.webp"] = _picture(rotations.encode(stored.quats, _rotation_multiples(stored, quality)))
     meta["quats"] = {"files": ["quats.webp"]}
     colours = codebook.uniform_codebook(stored.sh0, quality.colour_step)
     alpha = alpha_bytes(stored.opacities)[:, None]
     pictures["sh0.webp"] = _picture(np.concatenate([codebook.nearest(colours, stored.sh0[:, 0]), alpha], axis=1))
     meta["sh0"] = {"codebook": colours.tolist(), "files": ["sh0.webp"]}
+
+
+def _rotation_multiples(stored: Gaussians, quality: Quality) -> NDArray[np.float64] | None:
+    if not quality.rotation_slack:
+        return None
+    slack = weight.rotation_slack(stored, weight.visual_weight(stored), quality.rotation_slack)
+    return weight.multiples(slack, rotations.STEP_DEGREES)
 
 
 def _put_palette(
@@ -118,7 +126,7 @@ def _put_palette(
     quality = plan.quality
     goal = palette.Goal(quality.palette_error, quality.palette_size, plan.rounds, quality.sh_step, plan.seed)
     features = np.ascontiguousarray(stored.shN.reshape(len(stored), -1))
-    found = palette.fit(features, palette.visual_weight(stored), goal, progress)
+    found = palette.fit(features, weight.visual_weight(stored), goal, progress)
     labels = np.stack([found.labels & 255, found.labels >> 8, np.zeros_like(found.labels)], axis=1)
     pictures["shN_centroids.webp"] = entries_picture(found.codes, coefficients)
     pictures["shN_labels.webp"] = _picture(labels.astype(np.uint8))

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from services.compress import codebook
 from spaceport.pipeline.progress import Progress
-from spaceport.splats.model import Gaussians
 
 LARGEST = 65536
 START = 1024
@@ -43,15 +42,6 @@ class Palette:
     @property
     def entries(self) -> Floats:
         return self.levels[self.codes].astype(np.float32)
-
-
-def visual_weight(gaussians: Gaussians) -> NDArray[np.float64]:
-    """Opacity x mean projected area of each Gaussian [N], the area capped at its 99 % quantile, mean 1."""
-    a, b, c = np.exp(gaussians.scales.astype(np.float64)).T
-    area = (a * b + b * c + a * c) / 3
-    area = np.minimum(area, np.quantile(area, 0.99))
-    weight = area / (1 + np.exp(-np.clip(gaussians.opacities.astype(np.float64), -50, 50)))
-    return np.asarray(np.maximum(weight / max(weight.mean(), 1e-300), 1e-6))
 
 
 def used_coefficients(shn: NDArray[np.float32]) -> int:

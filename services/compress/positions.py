@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from services.compress.weight import multiples
+
 TOP = 65535
 
 
@@ -33,16 +35,14 @@ def encode(
 ) -> NDArray[np.uint16]:
     """Quantise positions [N,3] to 0..65535 per axis.
 
-    `slack` [N], in scene units, is how far a position may move. Where it exceeds the step, low bits are rounded away:
-    they are noise to the eye, and noise is what a lossless coder cannot shrink.
+    `slack` [N], in scene units, is about how far a position may move. Where it exceeds the step, low bits are rounded
+    away: they are noise to the eye, and noise is what a lossless coder cannot shrink.
     """
     span = np.where(maxs > mins, maxs - mins, 1.0)
     exact = (log_scale(means) - mins) / span * TOP
     if slack is None:
         return np.clip(np.floor(exact + 0.5), 0, TOP).astype(np.uint16)
-    step = (1 + np.abs(means.astype(np.float64))) * span / TOP
-    steps_allowed = np.maximum(2 * slack[:, None] / step, 1)  # rounding to a multiple of s moves by s/2 at most
-    multiple = np.exp2(np.clip(np.floor(np.log2(steps_allowed)), 0, 8))
+    multiple = multiples(slack[:, None], (1 + np.abs(means.astype(np.float64))) * span / TOP)
     coarse = np.floor(exact / multiple + 0.5) * multiple
     coarse = np.where(coarse > TOP, coarse - multiple, coarse)
     return np.asarray(np.clip(coarse, 0, TOP), np.uint16)

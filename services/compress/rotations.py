@@ -7,6 +7,8 @@ import itertools
 import numpy as np
 from numpy.typing import NDArray
 
+MIDDLE = 128
+STEP_DEGREES = 0.64  # by how much one step of a byte turns: 2 sqrt(2) / 255 radians
 MODE_BASE = 252  # alpha = 252 + index of the component left out
 OTHERS = np.array([[1, 2, 3], [0, 2, 3], [0, 1, 3], [0, 1, 2]])
 
@@ -19,15 +21,20 @@ def normalised(quats: NDArray[np.floating]) -> NDArray[np.float64]:
     return np.asarray(quats / np.linalg.norm(quats, axis=1, keepdims=True))
 
 
-def encode(quats: NDArray[np.floating], step: int = 1) -> NDArray[np.uint8]:
-    """Pack quaternions [N,4] (wxyz, any length) into RGBA bytes [N,4], RGB multiples of `step`, a divisor of 255."""
+def encode(quats: NDArray[np.floating], multiple: NDArray[np.floating] | None = None) -> NDArray[np.uint8]:
+    """Pack quaternions [N,4] (wxyz, any length) into RGBA bytes [N,4].
+
+    With `multiple` [N], RGB are rounded to 128 plus a multiple of it: fewer different bytes, less to store.
+    """
     quats = normalised(quats)
     rows = np.arange(len(quats))
     mode = np.abs(quats).argmax(axis=1)
     quats = quats * np.where(quats[rows, mode] < 0, -1.0, 1.0)[:, None]
     rest = quats[rows[:, None], OTHERS[mode]]
-    levels = 255 // step
-    code = np.clip(np.floor(levels * (rest * np.sqrt(0.5) + 0.5) + 0.5), 0, levels) * step
+    code = np.floor(255 * (rest * np.sqrt(0.5) + 0.5) + 0.5)
+    if multiple is not None:
+        code = MIDDLE + np.floor((code - MIDDLE) / multiple[:, None] + 0.5) * multiple[:, None]
+    code = np.clip(code, 0, 255)
     return np.concatenate([code, MODE_BASE + mode[:, None]], axis=1).astype(np.uint8)
 
 
