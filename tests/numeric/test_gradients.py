@@ -62,8 +62,8 @@ def test_against_the_oracle(degree: int, threads: int, ssim_weight: float, focal
     assert step.loss == pytest.approx(loss.item(), abs=1e-6)
     np.testing.assert_allclose(step.image, picture.detach().numpy(), atol=1e-4)
     expected = {name: leaf.grad for name, leaf in leaves.items()} | {"gain": gain.grad, "bias": bias.grad}
-    for name, truth in expected.items():
-        truth = np.zeros_like(step.grads[name]) if truth is None else truth.numpy()
+    for name, found in expected.items():
+        truth = np.zeros_like(step.grads[name]) if found is None else found.numpy()
         distance = np.linalg.norm(step.grads[name] - truth)
         assert distance <= 1e-4 * np.linalg.norm(truth), (name, distance / np.linalg.norm(truth))
 
