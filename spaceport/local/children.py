@@ -1,0 +1,111 @@
+"""Child processes of the embedded cloud. Each runs under a guard, so it dies with us even when we are killed with -9."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+MARK = "SPACEPORT_EMBEDDED_STATE"
+"""In the environment of every child: the state folder it belongs to. How survivors of a crash are recognised."""
+
+_GUARD = str(Path(__file__).with_name("guard.py"))
+
+
+class Child:
+    """One guarded command. Its output goes to `log`; its own children are ended with it."""
+
+    def __init__(
+        self, command: Sequence[str], *, environment: Mapping[str, str], log: IO[bytes], folder: Path, grace: float
+    ) -> None:
+        life, self._life = os.pipe()
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-S", _GUARD, str(life), str(grace), *command],
+                env=dict(environment),
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                pass_fds=(life,),
+                start_new_session=True,
+            )
+        except BaseException:
+            os.close(self._life)
+            raise
+        finally:
+            os.close(life)
+
+    @property
+    def pid(self) -> int:
+        """Of the guard; the command is its child."""
+        return self._process.pid
+
+    def wait(self, timeout: float | None = None) -> int | None:
+        """The command's exit code (128 + signal if one ended it), or None when it still runs after `timeout` seconds."""
+        try:
+            return self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def stop(self) -> None:
+        """Ask the command to end: SIGTERM, and SIGKILL after the grace. Returns at once; `wait` for it."""
+        self._process.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End the command and all that it started, now."""
+        with contextlib.suppress(OSError):
+            os.close(self._life)
+        self._life = -1
+
+    def close(self) -> None:
+        """End the command if it still runs, and give its resources back."""
+        self.kill()
+        self._process.wait()
+
+
+def survivors(state: Path) -> list[int]:
+    """Processes of this user that still run for `state`: left by an embedded cloud that was killed. Linux only."""
+    mark = f"{MARK}={state}".encode()
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if mark in (entry / "environ").read_bytes().split(b"\0"):
+                found.append(int(entry.name))
+    return found
+
+
+def end_survivors(state: Path, timeout: float = 5.0) -> int:
+    """Kill what a crashed embedded cloud left behind on `state`. Returns how many processes that were.
+
+    A process is named by a pidfd before its environment is read again, so a recycled pid is never hit.
+
+    Raises:
+        TimeoutError: some would not end.
+    """
+    ended = set()
+    deadline = time.monotonic() + timeout
+    while pids := [pid for pid in survivors(state) if pid != os.getpid()]:
+        for pid in pids:
+            _kill_if_ours(pid, state)
+            ended.add(pid)
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"processes {pids} of a previous embedded cloud in {state} do not end")
+        time.sleep(0.02)
+    return len(ended)
+
+
+def _kill_if_ours(pid: int, state: Path) -> None:
+    with contextlib.suppress(OSError):
+        handle = os.pidfd_open(pid)
+        try:
+            if f"{MARK}={state}".encode() in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
+                signal.pidfd_send_signal(handle, signal.SIGKILL)
+        finally:
+            os.close(handle)

@@ -1,0 +1,134 @@
+"""ministack as a child process: start, wait until it answers, refuse it when it listens to the world, stop."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+from spaceport.local.access import REGION
+from spaceport.local.children import MARK, Child
+
+HOST = "127.0.0.1"
+READY_SECONDS = 30.0
+STOP_SECONDS = 5.0
+
+# What ministack and the Lambda workers that it starts may see of the user's environment.
+_PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "TZ")
+
+
+class Exposed(RuntimeError):
+    """The embedded cloud listens on an address that other machines can reach."""
+
+
+class Ministack:
+    """One running ministack. Its objects lie in `STATE/s3` and survive anything; all else is made anew at each start."""
+
+    def __init__(self, state: Path, environment: dict[str, str], port: int = 0) -> None:
+        """Start it and wait until it answers. `environment` reaches the Lambda functions too.
+
+        Raises:
+            RuntimeError: it ended or did not answer in time.
+            Exposed: it listens on another address than 127.0.0.1.
+        """
+        self.port = port or _free_port()
+        self.endpoint = f"http://{HOST}:{self.port}"
+        self._log = state / "logs" / "ministack.log"
+        with self._log.open("wb") as log:
+            self._child = Child(
+                [sys.executable, "-m", "ministack"],
+                environment=_environment(state, self.port) | {"AWS_ENDPOINT_URL": self.endpoint} | environment,
+                log=log,
+                folder=state,
+                grace=STOP_SECONDS,
+            )
+        try:
+            self._wait_ready()
+            _refuse_exposed(self._child.pid)
+        except BaseException:
+            self._child.close()
+            raise
+
+    def _wait_ready(self) -> None:
+        deadline = time.monotonic() + READY_SECONDS
+        while time.monotonic() < deadline:
+            if (code := self._child.wait(0)) is not None:
+                raise RuntimeError(f"the embedded cloud ended at once with code {code}; see {self._log}")
+            with contextlib.suppress(OSError), urllib.request.urlopen(f"{self.endpoint}/_ministack/health", timeout=5):  # noqa: S310  http, loopback
+                return
+            time.sleep(0.02)
+        raise RuntimeError(f"the embedded cloud did not answer within {READY_SECONDS:.0f} s; see {self._log}")
+
+    def alive(self) -> bool:
+        return self._child.wait(0) is None
+
+    def stop(self) -> None:
+        """End it in order: requests in flight are answered, then it goes, with its Lambda workers."""
+        self._child.stop()
+        self._child.wait(STOP_SECONDS + 1)
+        self._child.close()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def _environment(state: Path, port: int) -> dict[str, str]:
+    passed = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    return passed | {
+        MARK: str(state),
+        "BIND_HOST": HOST,
+        "GATEWAY_PORT": str(port),
+        "MINISTACK_REGION": REGION,
+        "S3_PERSIST": "1",
+        "S3_DATA_DIR": str(state / "s3"),
+        "TMPDIR": str(state / "tmp"),  # unpacked functions; emptied at each start
+        "DOCKER_HOST": f"unix://{state}/none",  # it must never look for, or reap, containers
+        "IOT_MTLS_ENABLED": "0",  # the two listeners that ignore BIND_HOST's port
+        "SFTP_ENABLED": "0",
+        "LOG_LEVEL": "WARNING",
+        "POWERTOOLS_TRACE_DISABLED": "1",  # no X-Ray daemon here
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+
+
+def _refuse_exposed(guard: int) -> None:
+    for address in listening(descendants(guard)):
+        if address != HOST:
+            raise Exposed(f"the embedded cloud listens on {address}; only {HOST} is allowed, so it was stopped")
+
+
+def descendants(pid: int) -> list[int]:
+    """`pid` and every process below it. Linux only; elsewhere just `pid`."""
+    found = [pid]
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            for child in task.read_text().split():
+                found += descendants(int(child))
+    return found
+
+
+def listening(pids: list[int]) -> set[str]:
+    """Local addresses on which any of `pids` accepts TCP connections, IPv4 dotted, IPv6 as raw hex. Linux only."""
+    inodes = set()
+    for pid in pids:
+        for handle in Path(f"/proc/{pid}/fd").glob("*"):
+            with contextlib.suppress(OSError):
+                inodes.add(str(handle.readlink()).removeprefix("socket:[").removesuffix("]"))
+    addresses = set()
+    for table in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")):
+        for line in table.read_text().splitlines()[1:] if table.exists() else []:
+            _, local, _, status, *rest = line.split()
+            if status == "0A" and rest[5] in inodes:
+                addresses.add(_address(local.partition(":")[0]))
+    return addresses
+
+
+def _address(text: str) -> str:
+    return socket.inet_ntoa(bytes.fromhex(text)[::-1]) if len(text) == 8 else text
