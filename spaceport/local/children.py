@@ -1,4 +1,4 @@
-"""Child processes of the embedded cloud. Each runs under a guard, so it dies with us even when we are killed with -9."""
+"""Child processes of the embedded cloud. Each runs under a guard, so it dies with us even on kill -9."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Child:
     ) -> None:
         life, self._life = os.pipe()
         try:
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen(  # noqa: S603  # commands of our own template
                 [sys.executable, "-I", "-S", _GUARD, str(life), str(grace), *command],
                 env=dict(environment),
                 cwd=folder,
@@ -48,7 +48,7 @@ class Child:
         return self._process.pid
 
     def wait(self, timeout: float | None = None) -> int | None:
-        """The command's exit code (128 + signal if one ended it), or None when it still runs after `timeout` seconds."""
+        """The command's exit code (128 + signal if one ended it), or None while it still runs after `timeout`."""
         try:
             return self._process.wait(timeout)
         except subprocess.TimeoutExpired:

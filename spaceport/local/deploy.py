@@ -23,7 +23,9 @@ class DeployFailed(RuntimeError):
     """The embedded cloud refused the template. `str` holds its reasons."""
 
 
-def deploy(access: Access, stack: str, translation: Translation, code: bytes, parameters: dict[str, str]) -> dict[str, str]:
+def deploy(
+    access: Access, stack: str, translation: Translation, code: bytes, parameters: dict[str, str]
+) -> dict[str, str]:
     """Deploy a stack on a fresh embedded cloud whose buckets may be old. Returns its outputs.
 
     Raises:
@@ -54,7 +56,9 @@ def _upload(s3: Any, access: Access, template: dict[str, Any]) -> str:
 
 def _adopt(cloudformation: Any, stack: str, translation: Translation, existing: set[str]) -> bool:
     """Import the stack's buckets that are there already. They come bare: the update that follows configures them."""
-    buckets = {name: bucket for name in _buckets(translation) if (bucket := _bucket_name(translation, stack, name)) in existing}
+    buckets = {
+        name: bucket for name in _buckets(translation) if (bucket := _bucket_name(translation, stack, name)) in existing
+    }
     if not buckets:
         return False
     bare = {
@@ -75,7 +79,9 @@ def _adopt(cloudformation: Any, stack: str, translation: Translation, existing: 
             for name, bucket in buckets.items()
         ],
     )
-    _until(lambda: cloudformation.describe_change_set(StackName=stack, ChangeSetName="adopt")["Status"], "CREATE_COMPLETE")
+    _until(
+        lambda: cloudformation.describe_change_set(StackName=stack, ChangeSetName="adopt")["Status"], "CREATE_COMPLETE"
+    )
     cloudformation.execute_change_set(StackName=stack, ChangeSetName="adopt")
     _settled(cloudformation, stack)
     return True

@@ -26,7 +26,7 @@ class Exposed(RuntimeError):
 
 
 class Ministack:
-    """One running ministack. Its objects lie in `STATE/s3` and survive anything; all else is made anew at each start."""
+    """One running ministack. Its objects lie in `STATE/s3` and survive anything; all else is made anew."""
 
     def __init__(self, state: Path, environment: dict[str, str], port: int = 0) -> None:
         """Start it and wait until it answers. `environment` reaches the Lambda functions too.

@@ -57,3 +57,13 @@ def waiting_for(bucket: Bucket, job_id: str) -> Waiting | None:
     last = found[-1]
     woken = {layout.input_manifest_key(job_id, stage): stage for stage in StageName}
     return Waiting(job_id, last.key, last.etag, woken.get(last.key))
+
+
+def uploads_taken(bucket: Bucket) -> set[str]:
+    """Keys of the uploads from which a job was begun, or that were rejected."""
+    taken = set()
+    for job_id in bucket.folders(layout.JOBS):
+        for stored in manifests(bucket, job_id):
+            if upload := stored.manifest.request.upload:
+                taken.add(upload.key)
+    return taken

@@ -1,0 +1,179 @@
+"""Runs Batch jobs as child processes, one at a time per queue: two heavy jobs would only slow each other down."""
+
+from __future__ import annotations
+
+import os
+import queue
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from spaceport.local.batch.model import ENDED, Definition, Exit, Job, Status, tries_again
+from spaceport.local.children import MARK, Child
+
+GRACE_SECONDS = 5.0
+POLL_SECONDS = 0.05
+TIMED_OUT = "Job attempt duration exceeded timeout"
+EXITED = "Essential container in task exited"
+_PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "TZ", "NUMBA_CACHE_DIR", "CUDA_VISIBLE_DEVICES")
+
+OnChange = Callable[[Job], None]
+
+
+class Runner:
+    """All queues and jobs of one embedded cloud. Every method may be called from any thread."""
+
+    def __init__(
+        self, state: Path, root: Path, definitions: Mapping[str, Definition], queues: tuple[str, ...], changed: OnChange
+    ) -> None:
+        self._state, self._root, self._definitions, self._changed = state, root, definitions, changed
+        self._jobs: dict[str, Job] = {}
+        self._running: dict[str, Child] = {}
+        self._lock = threading.RLock()
+        self._closing = threading.Event()
+        self._queues: dict[str, queue.Queue[Job | None]] = {arn: queue.Queue() for arn in queues}
+        self._environment: dict[str, str] = {}
+        self._gpu = threading.Lock()
+        self._threads = [threading.Thread(target=self._serve, args=(waiting,)) for waiting in self._queues.values()]
+        for thread in self._threads:
+            thread.start()
+
+    def speak_with(self, environment: Mapping[str, str]) -> None:
+        """Set what every job needs to reach the embedded cloud."""
+        self._environment = dict(environment)
+
+    def submit(
+        self, job_queue: str, definition: str, name: str, parameters: dict[str, str], environment: dict[str, str]
+    ) -> Job:
+        """Queue a job. Raises `KeyError` for an unknown queue or definition."""
+        job = Job(
+            id=str(uuid.uuid4()),
+            name=name,
+            queue=job_queue,
+            definition=self._definitions[definition],
+            parameters=parameters,
+            environment=environment,
+            created_at=time.time(),
+        )
+        waiting = self._queues[job_queue]
+        with self._lock:
+            self._jobs[job.id] = job
+        self._move(job, Status.RUNNABLE)
+        waiting.put(job)
+        return job
+
+    def describe(self, ids: list[str]) -> list[dict[str, Any]]:
+        with self._lock:
+            return [self._jobs[each].described() for each in ids if each in self._jobs]
+
+    def listed(self, job_queue: str, status: str) -> list[dict[str, Any]]:
+        with self._lock:
+            return [
+                job.described() for job in self._jobs.values() if job.queue == job_queue and job.status.value == status
+            ]
+
+    def terminate(self, job_id: str, reason: str) -> None:
+        """Ask a job to end: SIGTERM, and SIGKILL after five seconds. A job that waits never starts."""
+        with self._lock:
+            job = self._jobs.get(job_id)
+            if job is None or job.status in ENDED:
+                return
+            job.terminated = reason
+            if (child := self._running.get(job_id)) is not None:
+                child.stop()
+
+    def close(self) -> None:
+        """End every job and every thread. Jobs get their SIGTERM and the grace; none is tried again."""
+        self._closing.set()
+        with self._lock:
+            for child in self._running.values():
+                child.stop()
+        for waiting in self._queues.values():
+            waiting.put(None)
+        for thread in self._threads:
+            thread.join()
+
+    def _serve(self, waiting: queue.Queue[Job | None]) -> None:
+        while (job := waiting.get()) is not None:
+            if self._closing.is_set():
+                continue
+            if job.definition.gpu:
+                with self._gpu:
+                    self._run(job)
+            else:
+                self._run(job)
+
+    def _run(self, job: Job) -> None:
+        while True:
+            end = self._attempt(job)
+            if self._closing.is_set():
+                return
+            job.attempts.append(end)
+            if job.terminated is None and tries_again(job.definition, len(job.attempts), end):
+                self._move(job, Status.RUNNABLE)
+                continue
+            job.stopped_at = time.time()
+            done = end.code == 0 and job.terminated is None
+            self._move(job, Status.SUCCEEDED if done else Status.FAILED, job.terminated or end.status_reason)
+            return
+
+    def _attempt(self, job: Job) -> Exit:
+        with self._lock:
+            if job.terminated is not None or self._closing.is_set():
+                return Exit(None, job.terminated or "shut down")
+            job.started_at = time.time()
+            number = len(job.attempts) + 1
+            log = self._state / "logs" / f"{job.name}-{job.id}.log"
+            with log.open("ab") as file:
+                child = Child(
+                    [_program(word) if place == 0 else word for place, word in enumerate(job.command())],
+                    environment=self._job_environment(job, number),
+                    log=file,
+                    folder=self._root,
+                    grace=GRACE_SECONDS,
+                )
+            self._running[job.id] = child
+        self._move(job, Status.RUNNING)
+        try:
+            return self._wait(job, child)
+        finally:
+            with self._lock:
+                del self._running[job.id]
+            child.close()
+
+    def _wait(self, job: Job, child: Child) -> Exit:
+        limit = job.definition.timeout_seconds
+        code = child.wait(limit)
+        if code is not None:
+            return Exit(code, EXITED)
+        child.stop()
+        child.wait(GRACE_SECONDS + 1)
+        return Exit(None, TIMED_OUT)
+
+    def _job_environment(self, job: Job, attempt: int) -> dict[str, str]:
+        passed = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+        here = {
+            MARK: str(self._state),
+            "PYTHONPATH": str(self._root),
+            "PYTHONUNBUFFERED": "1",
+            "AWS_BATCH_JOB_ID": job.id,
+            "AWS_BATCH_JOB_ATTEMPT": str(attempt),
+            "AWS_BATCH_JQ_NAME": job.queue.rsplit("/", 1)[-1],
+            "SPACEPORT_WORK": str(self._state / "work"),
+            "SPACEPORT_INSTANCE_TYPE": "local",
+        }
+        return passed | dict(job.definition.environment) | job.environment | self._environment | here
+
+    def _move(self, job: Job, status: Status, reason: str = "") -> None:
+        with self._lock:
+            job.status, job.status_reason = status, reason
+        self._changed(job)
+
+
+def _program(word: str) -> str:
+    """`python` of the container is this very interpreter here."""
+    return sys.executable if word in {"python", "python3"} else word

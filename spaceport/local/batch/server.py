@@ -1,0 +1,92 @@
+"""The four Batch calls that boto3 makes here, as HTTP on loopback: submit, describe, list, terminate."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from spaceport.local.batch.runner import Runner
+
+MAX_BODY = 1 << 20
+HOST = "127.0.0.1"
+
+Call = Callable[[Runner, dict[str, Any]], dict[str, Any]]
+
+
+def _submit(runner: Runner, body: dict[str, Any]) -> dict[str, Any]:
+    overrides = body.get("containerOverrides", {}).get("environment", [])
+    environment = {item["name"]: item["value"] for item in overrides}
+    job = runner.submit(
+        body["jobQueue"], body["jobDefinition"], body["jobName"], body.get("parameters", {}), environment
+    )
+    return {"jobId": job.id, "jobName": job.name, "jobArn": f"arn:aws:batch:us-east-1:000000000000:job/{job.id}"}
+
+
+def _describe(runner: Runner, body: dict[str, Any]) -> dict[str, Any]:
+    return {"jobs": runner.describe(body["jobs"])}
+
+
+def _list(runner: Runner, body: dict[str, Any]) -> dict[str, Any]:
+    return {"jobSummaryList": runner.listed(body["jobQueue"], body.get("jobStatus", "RUNNING"))}
+
+
+def _terminate(runner: Runner, body: dict[str, Any]) -> dict[str, Any]:
+    runner.terminate(body["jobId"], body["reason"])
+    return {}
+
+
+CALLS: dict[str, Call] = {
+    "/v1/submitjob": _submit,
+    "/v1/describejobs": _describe,
+    "/v1/listjobs": _list,
+    "/v1/terminatejob": _terminate,
+}
+
+
+class BatchServer:
+    """Serves a runner on a free port of 127.0.0.1 until it is closed."""
+
+    def __init__(self) -> None:
+        self._server = ThreadingHTTPServer((HOST, 0), _Handler)
+        self._server.daemon_threads = True
+        self.endpoint = f"http://{HOST}:{self._server.server_port}"
+        self._thread = threading.Thread(target=self._server.serve_forever, name="batch", daemon=True)
+
+    def serve(self, runner: Runner) -> None:
+        self._server.runner = runner  # type: ignore[attr-defined]  # how http.server hands things to its handlers
+        self._thread.start()
+
+    def close(self) -> None:
+        if self._thread.is_alive():
+            self._server.shutdown()
+        self._server.server_close()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:  # the name is http.server's
+        call = CALLS.get(self.path)
+        length = int(self.headers.get("Content-Length") or 0)
+        if call is None or length > MAX_BODY:
+            self._answer(404, {"message": "the local Batch knows SubmitJob, DescribeJobs, ListJobs and TerminateJob"})
+            return
+        try:
+            runner: Runner = self.server.runner  # type: ignore[attr-defined]
+            self._answer(200, call(runner, json.loads(self.rfile.read(length) or b"{}")))
+        except (KeyError, ValueError, TypeError, AttributeError) as error:
+            self._answer(400, {"message": f"{type(error).__name__}: {error}"})
+
+    def _answer(self, status: int, body: dict[str, Any]) -> None:
+        raw = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        if status >= 400:
+            self.send_header("x-amzn-ErrorType", "ClientException")
+        self.send_header("Content-Length", str(len(raw)))
+        self.end_headers()
+        self.wfile.write(raw)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Quiet: jobs have logs of their own."""

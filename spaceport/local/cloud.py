@@ -1,0 +1,165 @@
+"""The embedded cloud as a whole: start it, adopt what was left, end it without a trace.
+
+Only S3 survives an end, orderly or not. So every start is the same: end what still runs of the last time, deploy the
+template, adopt the buckets, make the table again from the manifests, and write once more each manifest that nobody has
+answered.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import queue
+import shutil
+import threading
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+from spaceport.local.access import Access
+from spaceport.local.batch.events import StateChanges, state_change
+from spaceport.local.batch.model import Definition, Job
+from spaceport.local.batch.poller import Poller
+from spaceport.local.batch.runner import Runner
+from spaceport.local.batch.server import BatchServer
+from spaceport.local.children import end_survivors
+from spaceport.local.deploy import CODE, deploy
+from spaceport.local.ministack import Ministack
+from spaceport.local.package import package
+from spaceport.local.translate import Translation, fill, translate
+from spaceport.pipeline.accept import accept_upload
+from spaceport.pipeline.errors import Refused
+from spaceport.pipeline.job_table import JobTable
+from spaceport.pipeline.layout import UPLOADS
+from spaceport.pipeline.recovery import rebuild_table, unfinished, uploads_taken
+from spaceport.pipeline.storage import Bucket, write_atomic
+
+STACK = "spaceport"
+ROOT = Path(__file__).parents[2]
+MAIL_FROM = "spaceport@localhost.localdomain"
+
+
+class StateInUse(RuntimeError):
+    """Another embedded cloud runs on the same state folder."""
+
+
+class EmbeddedCloud:
+    """A context manager: inside the block the cloud runs, and `access` says how to reach it.
+
+    Args:
+        state: folder of its buckets, logs and scratch; made if need be. Two clouds need two folders.
+        template: the SAM template to deploy.
+    """
+
+    access: Access
+
+    def __init__(self, state: Path, template: Path = ROOT / "template.yaml") -> None:
+        self.state, self._template = state.resolve(), template
+        self._stack = ExitStack()
+        self._changes: queue.Queue[dict[str, Any] | None] = queue.Queue()
+
+    def __enter__(self) -> EmbeddedCloud:
+        """Raises `StateInUse` when another cloud runs on the same folder."""
+        with self._stack as stack:
+            self._start(stack)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self._stack.close()
+
+    def _start(self, stack: ExitStack) -> None:
+        stack.enter_context(_locked(self.state))
+        end_survivors(self.state)
+        for name in ("work", "tmp"):
+            shutil.rmtree(self.state / name, ignore_errors=True)
+        for name in ("work", "tmp", "logs"):
+            (self.state / name).mkdir(exist_ok=True)
+        translation = translate(self._template, CODE)
+        server = BatchServer()
+        stack.callback(server.close)
+        ministack = Ministack(self.state, {"AWS_ENDPOINT_URL_BATCH": server.endpoint} | _credentials())
+        stack.callback(ministack.stop)
+        self.access = Access(ministack.endpoint, server.endpoint)
+        outputs = deploy(self.access, STACK, translation, package(ROOT), {"MailFrom": MAIL_FROM})
+        runner = self._batch(stack, translation, outputs, server)
+        self._recover(outputs)
+        stack.callback(Poller(self.access, translation.arrows, outputs, runner).close)
+        address = {"endpoint": self.access.endpoint, "batch_endpoint": self.access.batch_endpoint, "pid": os.getpid()}
+        write_atomic(self.state / "cloud.json", json.dumps(address).encode())
+        stack.callback((self.state / "cloud.json").unlink)
+
+    def _batch(
+        self, stack: ExitStack, translation: Translation, outputs: dict[str, str], server: BatchServer
+    ) -> Runner:
+        filled = {arn: fill(properties, outputs) for arn, properties in translation.definitions.items()}
+        definitions = {arn: Definition.of(arn, properties) for arn, properties in filled.items()}
+        teller = threading.Thread(target=self._tell, args=(StateChanges(self.access),))
+        teller.start()
+        stack.callback(teller.join)
+        stack.callback(self._changes.put, None)
+        runner = Runner(self.state, ROOT, definitions, translation.job_queues, self._changed)
+        runner.speak_with(self.access.environment())
+        stack.callback(runner.close)
+        server.serve(runner)
+        return runner
+
+    def _tell(self, changes: StateChanges) -> None:
+        while (event := self._changes.get()) is not None:
+            changes.deliver(event)
+
+    def _changed(self, job: Job) -> None:
+        self._changes.put(state_change(job))
+
+    def _recover(self, outputs: dict[str, str]) -> None:
+        """Take up what the last run left: the table, manifests without an answer, uploads that began no job."""
+        bucket = Bucket(outputs["PipelineBucket"], self.access.client("s3"))
+        uploads = Bucket(outputs["UploadsBucket"], self.access.client("s3"))
+        resource = self.access.session.resource("dynamodb", endpoint_url=self.access.endpoint)
+        table = JobTable(outputs["JobTable"], resource)
+        rebuild_table(bucket, table)
+        for waiting in list(unfinished(bucket)):
+            bucket.nudge(waiting.key)
+        taken = uploads_taken(bucket)
+        for item in list(uploads.objects(UPLOADS)):
+            if item.key not in taken and item.key.lower().endswith(".zip"):
+                try:
+                    accept_upload(bucket, table, uploads, item.key, "recovered")
+                except Refused:  # deleted between the listing and the look
+                    continue
+
+
+def running(state: Path) -> Access | None:
+    """How to reach the embedded cloud that runs on `state`, or None when there is none."""
+    address = state.resolve() / "cloud.json"
+    if not address.exists() or not _in_use(state.resolve()):
+        return None
+    told = json.loads(address.read_text())
+    return Access(told["endpoint"], told["batch_endpoint"])
+
+
+def _credentials() -> dict[str, str]:
+    environment = Access("", "").environment()
+    return {name: value for name, value in environment.items() if not name.startswith("AWS_ENDPOINT")}
+
+
+def _locked(state: Path) -> IO[str]:
+    """Hold the state folder. The lock ends with the process, however it ends."""
+    state.mkdir(parents=True, exist_ok=True)
+    file = (state / "lock").open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise StateInUse(f"Another embedded cloud runs on {state}. Use it, stop it, or name another --state.") from None
+    return file
+
+
+def _in_use(state: Path) -> bool:
+    try:
+        _locked(state).close()
+    except StateInUse:
+        return True
+    return False
