@@ -7,10 +7,14 @@ at each step, so nothing of the drawing must be stored or walked in reverse.
 
 from __future__ import annotations
 
+import numpy as np
+import numpy.typing as npt
+
 from spaceport.splats.model import Floats
 from spaceport.splats.render import record
 from spaceport.splats.render.bins import TILE, Ints, tile_rows
 from spaceport.splats.render.blocks import (
+    BATCH,
     BLOCKS,
     EX,
     EXX,
@@ -23,7 +27,8 @@ from spaceport.splats.render.blocks import (
     exponent,
     pixel_x,
     pixel_y,
-    touched,
+    share,
+    touched_by,
 )
 from spaceport.splats.render.blocks import SCRATCH as _BLOCK_SCRATCH
 from spaceport.splats.render.jit import inlined, kernel
@@ -36,60 +41,64 @@ _BEHIND, _RED, _GREEN, _BLUE = PIXELS, 2 * PIXELS, 3 * PIXELS, 4 * PIXELS
 
 
 @inlined
-def _squares(work: Floats) -> None:
-    ex, ey = load(work, EX), load(work, EY)
-    store(work, EXX, ex * ex)
-    store(work, EXY, ex * ey)
-    store(work, EYY, ey * ey)
+def _pull(
+    records: Floats,
+    listed: Ints,
+    corner: tuple[int, int],
+    scratch: Floats,
+    masks: npt.NDArray[np.int64],
+    grads: Floats,
+) -> None:
+    """Add to `grads` what one tile's pixels say of the listed."""
+    work = scratch[5 * PIXELS :]
+    x, y = pixel_x(), pixel_y()
+    for begin in range(0, len(listed), BATCH):
+        batch = listed[begin : min(begin + BATCH, len(listed))]
+        touched_by(records, batch, corner, work, masks, True)
+        for k in range(len(batch)):
+            base = int(batch[k]) * record.SIZE
+            if masks[k] != 0:
+                found = _pull_one(records, base, masks[k], scratch, share(work, k), x, y)
+                store(grads, base, load(grads, base) + found)
 
 
 @inlined
-def _pull(
-    records: Floats, lists: Ints, begin: int, end: int, left: float, top: float, scratch: Floats, grads: Floats
-) -> None:
-    """Add to `grads` what one tile's pixels say of lists[begin:end]."""
-    work = scratch[5 * PIXELS :]
-    x, y = pixel_x(), pixel_y()
-    for i in range(begin, end):
-        base = int(lists[i]) * record.SIZE
-        todo = touched(records, base, left, top, work)
-        if todo == 0:
-            continue
-        _squares(work)
-        bent = bend(records, base, x, y)
-        red, green, blue = (
-            spread_at(records, base + record.RED),
-            spread_at(records, base + record.GREEN),
-            spread_at(records, base + record.BLUE),
-        )
-        zero = spread(0.0)
-        u, ux, uy, uxx, uxy, uyy = zero, zero, zero, zero, zero, zero
-        by_red, by_green, by_blue = zero, zero, zero
-        while todo != 0:
-            block = lowest(todo)
-            todo &= todo - 1
-            at = block * LANES
-            p = exponent(work, block, bent, x, y)
-            raw = exp2_fast(p)
-            alpha = where(p >= -record.CUT, smaller(raw, spread(record.MOST)), zero)
-            through = load(scratch, at)
-            weight = alpha * through
-            store(scratch, at, through - weight)
-            g_red, g_green, g_blue = load(scratch, at + _RED), load(scratch, at + _GREEN), load(scratch, at + _BLUE)
-            shown = weight * fma(red, g_red, fma(green, g_green, blue * g_blue))
-            behind = load(scratch, at + _BEHIND) - shown
-            store(scratch, at + _BEHIND, behind)
-            pull = where(raw < record.MOST, shown - alpha * behind / (1.0 - alpha), zero)
-            u = u + pull
-            ux = fma(pull, spread_at(work, EX + block), ux)
-            uy = fma(pull, spread_at(work, EY + block), uy)
-            uxx = fma(pull, spread_at(work, EXX + block), uxx)
-            uxy = fma(pull, spread_at(work, EXY + block), uxy)
-            uyy = fma(pull, spread_at(work, EYY + block), uyy)
-            by_red = fma(weight, g_red, by_red)
-            by_green = fma(weight, g_green, by_green)
-            by_blue = fma(weight, g_blue, by_blue)
-        store(grads, base, load(grads, base) + _gathered((u, ux, uy, uxx, uxy, uyy), (by_red, by_green, by_blue), x, y))
+def _pull_one(records: Floats, base: int, todo: int, scratch: Floats, places: Floats, x: Vector, y: Vector) -> Vector:
+    """What the blocks `todo` say of one record, summed over their pixels."""
+    bent = bend(records, base, x, y)
+    red, green, blue = (
+        spread_at(records, base + record.RED),
+        spread_at(records, base + record.GREEN),
+        spread_at(records, base + record.BLUE),
+    )
+    zero = spread(0.0)
+    u, ux, uy, uxx, uxy, uyy = zero, zero, zero, zero, zero, zero
+    by_red, by_green, by_blue = zero, zero, zero
+    while todo != 0:
+        block = lowest(todo)
+        todo &= todo - 1
+        at = block * LANES
+        p = exponent(places, block, bent, x, y)
+        raw = exp2_fast(p)
+        alpha = where(p >= -record.CUT, smaller(raw, spread(record.MOST)), zero)
+        through = load(scratch, at)
+        weight = alpha * through
+        store(scratch, at, through - weight)
+        g_red, g_green, g_blue = load(scratch, at + _RED), load(scratch, at + _GREEN), load(scratch, at + _BLUE)
+        shown = weight * fma(red, g_red, fma(green, g_green, blue * g_blue))
+        behind = load(scratch, at + _BEHIND) - shown
+        store(scratch, at + _BEHIND, behind)
+        pull = where(raw < record.MOST, shown - alpha * behind / (1.0 - alpha), zero)
+        u = u + pull
+        ux = fma(pull, spread_at(places, EX + block), ux)
+        uy = fma(pull, spread_at(places, EY + block), uy)
+        uxx = fma(pull, spread_at(places, EXX + block), uxx)
+        uxy = fma(pull, spread_at(places, EXY + block), uxy)
+        uyy = fma(pull, spread_at(places, EYY + block), uyy)
+        by_red = fma(weight, g_red, by_red)
+        by_green = fma(weight, g_green, by_green)
+        by_blue = fma(weight, g_blue, by_blue)
+    return _gathered((u, ux, uy, uxx, uxy, uyy), (by_red, by_green, by_blue), x, y)
 
 
 @inlined
@@ -123,6 +132,7 @@ def pull_back(
     """
     lists, offsets, used = listed
     picture, by_picture = pictures
+    masks = np.empty(BATCH, np.int64)
     pitch = picture.shape[1] * 3
     places = to_ints(pixel_y()) * pitch + to_ints(pixel_x()) * 3
     for row in range(band[0], band[1]):
@@ -140,8 +150,8 @@ def pull_back(
                     store(scratch, at + (channel + 2) * PIXELS, gradient)
                 store(scratch, at, spread(1.0))
                 store(scratch, at + _BEHIND, behind)
-            begin = offsets[tile]
-            _pull(records, lists, begin, begin + used[tile], column * TILE, row * TILE, scratch, grads)
+            listed_here = lists[offsets[tile] : offsets[tile] + used[tile]]
+            _pull(records, listed_here, (column * TILE, row * TILE), scratch, masks, grads)
 
 
 @kernel

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from spaceport.splats.model import Floats
 from spaceport.splats.render import record
-from spaceport.splats.render.bins import TILE
+from spaceport.splats.render.bins import TILE, Ints
 from spaceport.splats.render.jit import inlined
 from spaceport.splats.render.vector import LANES, Vector
 from spaceport.splats.render.vector_math import bits, fma, larger, smaller, spread, sqrt
@@ -30,8 +31,13 @@ PLACES = np.stack([_PATTERN[2 * LANES : 3 * LANES], _PATTERN[3 * LANES :]], axis
 """[16, 2] x and y of each block's first pixel in the tile."""
 
 EX, EY, GX, GY, PEAK, EXX, EXY, EYY = (LANES * k for k in range(8))
-"""Where `touched` leaves its vectors, one lane per block."""
-SCRATCH = 8 * LANES
+"""Where `touched` leaves its vectors for one Gaussian, one lane per block."""
+_SHARE = 8 * LANES
+
+BATCH = 16
+"""Gaussians whose blocks are found before any of them is blended. Else each would wait for the long chain of steps that
+finds its blocks, as the processor cannot guess where the loop over the blocks before it ends."""
+SCRATCH = BATCH * _SHARE
 
 
 @inlined
@@ -47,11 +53,11 @@ def pixel_y() -> Vector:
 
 
 @inlined
-def touched(records: Floats, base: int, left: float, top: float, scratch: Floats) -> int:
+def touched(records: Floats, base: int, left: float, top: float, scratch: Floats, squares: bool) -> int:
     """Which blocks of the tile at pixel (left, top) a record's ellipse touches, as bits.
 
     Leaves in scratch, per block: the offset (EX, EY) of its first pixel from the ellipse's centre, and there the
-    exponent (PEAK) and its gradient (GX, GY).
+    exponent (PEAK) and its gradient (GX, GY); with `squares`, also products of the offset.
     """
     reach, waist = spread_at(records, base + record.REACH_Y), spread_at(records, base + record.WAIST)
     slope, chord = spread_at(records, base + record.SLOPE), spread_at(records, base + record.CHORD)
@@ -75,8 +81,33 @@ def touched(records: Floats, base: int, left: float, top: float, scratch: Floats
     store(scratch, GX, gx)
     store(scratch, GY, gy)
     store(scratch, PEAK, fma(spread(0.5), fma(gx, ex, gy * ey), spread_at(records, base + record.PEAK)))
+    if squares:
+        store(scratch, EXX, ex * ex)
+        store(scratch, EXY, ex * ey)
+        store(scratch, EYY, ey * ey)
     found: int = bits(hit)
     return found
+
+
+@inlined
+def touched_by(
+    records: Floats,
+    listed: Ints,
+    corner: tuple[int, int],
+    scratch: Floats,
+    masks: npt.NDArray[np.int64],
+    squares: bool,
+) -> None:
+    """`touched` for up to BATCH records: each has its own share of scratch."""
+    for k in range(len(listed)):
+        base = int(listed[k]) * record.SIZE
+        masks[k] = touched(records, base, corner[0], corner[1], scratch[k * _SHARE :], squares)
+
+
+@inlined
+def share(scratch: Floats, k: int) -> Floats:
+    """What `touched_by` left for the k-th record."""
+    return scratch[k * _SHARE :]
 
 
 @inlined

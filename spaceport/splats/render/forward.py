@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+import numpy as np
+import numpy.typing as npt
+
 from spaceport.splats.model import Floats
 from spaceport.splats.render import record
 from spaceport.splats.render.bins import TILE, Ints
-from spaceport.splats.render.blocks import BLOCKS, PIXELS, PLACES, bend, exponent, finished, pixel_x, pixel_y, touched
+from spaceport.splats.render.blocks import (
+    BATCH,
+    BLOCKS,
+    PIXELS,
+    PLACES,
+    bend,
+    exponent,
+    finished,
+    pixel_x,
+    pixel_y,
+    share,
+    touched_by,
+)
 from spaceport.splats.render.blocks import SCRATCH as _BLOCK_SCRATCH
 from spaceport.splats.render.jit import inlined, kernel
 from spaceport.splats.render.vector import LANES, Vector
@@ -13,8 +28,6 @@ from spaceport.splats.render.vector_math import exp2_fast, fma, lowest, smaller,
 from spaceport.splats.render.vector_memory import load, scatter, spread_at, store
 
 SCRATCH = 4 * PIXELS + _BLOCK_SCRATCH
-CHECK = 16
-"""A tile is asked after this many Gaussians whether it is opaque."""
 
 
 @inlined
@@ -24,35 +37,41 @@ def alpha_of(p: Vector) -> Vector:
 
 
 @inlined
-def _blend(records: Floats, listed: Ints, begin: int, end: int, left: float, top: float, scratch: Floats) -> int:
-    """Blend listed[begin:end] into scratch: light left, red, green, blue. Returns how many were used."""
-    light = scratch[:PIXELS]
-    colour = scratch[PIXELS : 4 * PIXELS]
-    work = scratch[4 * PIXELS :]
+def _blend(
+    records: Floats, listed: Ints, corner: tuple[int, int], scratch: Floats, masks: npt.NDArray[np.int64]
+) -> int:
+    """Blend the listed into scratch: light left, red, green, blue. Returns how many were used."""
+    light, colour, work = scratch[:PIXELS], scratch[PIXELS : 4 * PIXELS], scratch[4 * PIXELS :]
     x, y = pixel_x(), pixel_y()
-    for i in range(begin, end):
-        if (i - begin) % CHECK == CHECK - 1 and finished(light):
-            return i - begin
-        base = int(listed[i]) * record.SIZE
-        todo = touched(records, base, left, top, work)
-        bent = bend(records, base, x, y)
-        red, green, blue = (
-            spread_at(records, base + record.RED),
-            spread_at(records, base + record.GREEN),
-            spread_at(records, base + record.BLUE),
-        )
-        while todo != 0:
-            block = lowest(todo)
-            todo &= todo - 1
-            at = block * LANES
-            alpha = alpha_of(exponent(work, block, bent, x, y))
-            through = load(light, at)
-            weight = alpha * through
-            store(light, at, through - weight)
-            store(colour, at, fma(weight, red, load(colour, at)))
-            store(colour, at + PIXELS, fma(weight, green, load(colour, at + PIXELS)))
-            store(colour, at + 2 * PIXELS, fma(weight, blue, load(colour, at + 2 * PIXELS)))
-    return end - begin
+    used = len(listed)
+    for begin in range(0, len(listed), BATCH):
+        if begin > 0 and finished(light):
+            used = begin
+            break
+        batch = listed[begin : min(begin + BATCH, len(listed))]
+        touched_by(records, batch, corner, work, masks, False)
+        for k in range(len(batch)):
+            base = int(batch[k]) * record.SIZE
+            places = share(work, k)
+            bent = bend(records, base, x, y)
+            red, green, blue = (
+                spread_at(records, base + record.RED),
+                spread_at(records, base + record.GREEN),
+                spread_at(records, base + record.BLUE),
+            )
+            todo = masks[k]
+            while todo != 0:
+                block = lowest(todo)
+                todo &= todo - 1
+                at = block * LANES
+                alpha = alpha_of(exponent(places, block, bent, x, y))
+                through = load(light, at)
+                weight = alpha * through
+                store(light, at, through - weight)
+                store(colour, at, fma(weight, red, load(colour, at)))
+                store(colour, at + PIXELS, fma(weight, green, load(colour, at + PIXELS)))
+                store(colour, at + 2 * PIXELS, fma(weight, blue, load(colour, at + 2 * PIXELS)))
+    return used
 
 
 @kernel
@@ -73,13 +92,15 @@ def draw(
     pitch = picture.shape[1] * 3
     places = to_ints(pixel_y()) * pitch + to_ints(pixel_x()) * 3
     every = spread(0.0) < 1.0
+    masks = np.empty(BATCH, np.int64)
     for row in range(band[0], band[1]):
         for column in range(columns):
             tile = (row - band[0]) * columns + column
             for block in range(BLOCKS):
                 store(scratch, block * LANES, spread(1.0))
             scratch[PIXELS : 4 * PIXELS] = 0.0
-            used[tile] = _blend(records, lists, offsets[tile], offsets[tile + 1], column * TILE, row * TILE, scratch)
+            corner = (column * TILE, row * TILE)
+            used[tile] = _blend(records, lists[offsets[tile] : offsets[tile + 1]], corner, scratch, masks)
             for block in range(BLOCKS):
                 at = block * LANES
                 light = load(scratch, at)
