@@ -50,9 +50,7 @@ def _arrays(parameters: Tensors) -> Params:
 
 
 def _tensor(array: npt.NDArray[np.float32]) -> torch.Tensor:
-    """A tensor on the same memory. Torch knows no read-only tensors; ours are only read."""
-    return torch.from_dlpack(array) if array.flags.writeable else torch.from_numpy(_writeable(array))
-
-
-def _writeable(array: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    return np.lib.stride_tricks.as_strided(array, writeable=True)
+    """A tensor on the same memory. Torch knows no read-only ones and warns of them; nobody writes to these."""
+    view = array.view()
+    view.setflags(write=True)
+    return torch.from_numpy(view)
