@@ -63,18 +63,20 @@ class _NoManagedPolicies:
 def _filled(value: Any) -> Any:
     match value:
         case {"Ref": str(name)}:
-            return NAMES.get(name) or PSEUDO.get(name) or name
+            return _named(name)
         case {"Fn::GetAtt": [name, "Arn"]} | {"Fn::GetAtt": str(name)}:
             return _arn(name.removesuffix(".Arn"))
         case {"Fn::GetAtt": [name, attribute]}:
             return f"{name}.{attribute}"
         case {"Fn::Sub": str(text)}:
             return re.sub(r"\$\{([^}]+)\}", lambda match: _named(match[1]), text)
-        case dict():
-            return {name: _filled(part) for name, part in value.items()}
-        case list():
-            return [_filled(part) for part in value]
-    return value
+    return _inside(value)
+
+
+def _inside(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _filled(part) for name, part in value.items()}
+    return [_filled(part) for part in value] if isinstance(value, list) else value
 
 
 def _named(name: str) -> str:

@@ -1,0 +1,144 @@
+"""What each part may do, written down twice on purpose: a new right must be added here too, and so be seen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.contract.template import of_type, resources
+
+LIST, READ, WRITE, VERSION = "s3:ListBucket", "s3:GetObject", "s3:PutObject", "s3:GetObjectVersion"
+ROWS = {"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:Query"}
+BATCH = {"batch:ListJobs", "batch:DescribeJobs", "batch:TerminateJob"}
+STAGE = {LIST, READ, WRITE, "s3:AbortMultipartUpload", *ROWS}
+DEAD = "sqs:SendMessage"
+
+RIGHTS: dict[str, set[str]] = {
+    "IntakeFunctionRole": {LIST, READ, VERSION, WRITE, DEAD, *ROWS},
+    "TrackerFunctionRole": {LIST, READ, WRITE, DEAD, *ROWS},
+    "NotifyFunctionRole": {LIST, READ, DEAD, "ses:SendEmail", "dynamodb:DeleteItem", *ROWS - {"dynamodb:Query"}},
+    "SweeperFunctionRole": {LIST, READ, WRITE, DEAD, *ROWS, *BATCH},
+    "ApiFunctionRole": {LIST, READ, VERSION, WRITE, *ROWS, *BATCH},
+    "SubmitRole": {"batch:SubmitJob"},
+    "SfmRole": {VERSION, *STAGE},
+    "TrainRole": STAGE,
+    "CompressRole": STAGE,
+    "MachineRole": {
+        "ec2:DescribeTags",
+        "ecr:BatchCheckLayerAvailability",
+        "ecr:BatchGetImage",
+        "ecr:GetAuthorizationToken",
+        "ecr:GetDownloadUrlForLayer",
+        "ecs:DeregisterContainerInstance",
+        "ecs:DiscoverPollEndpoint",
+        "ecs:ListTagsForResource",
+        "ecs:Poll",
+        "ecs:RegisterContainerInstance",
+        "ecs:StartTelemetrySession",
+        "ecs:SubmitAttachmentStateChanges",
+        "ecs:SubmitContainerStateChange",
+        "ecs:SubmitTaskStateChange",
+        "ecs:TagResource",
+        "ecs:UpdateContainerInstancesState",
+        "logs:CreateLogStream",
+        "logs:PutLogEvents",
+    },
+}
+# AWS offers no narrower resource for these.
+ANYWHERE = {
+    "batch:ListJobs",
+    "batch:DescribeJobs",
+    "ec2:DescribeTags",
+    "ecs:DiscoverPollEndpoint",
+    "ecr:GetAuthorizationToken",
+}
+# The folders below a job into which each stage may write.
+FOLDERS = {"SfmRole": {"extracted", "colmap"}, "TrainRole": {"gaussian"}, "CompressRole": {"compressed"}}
+
+
+def statements(role: str) -> list[dict[str, Any]]:
+    return [each for policy in roles()[role]["Policies"] for each in policy["PolicyDocument"]["Statement"]]
+
+
+def roles() -> dict[str, dict[str, Any]]:
+    return of_type("AWS::IAM::Role")
+
+
+def listed(value: Any) -> list[str]:
+    return value if isinstance(value, list) else [value]
+
+
+def test_every_role_is_listed_here() -> None:
+    assert set(roles()) == set(RIGHTS)
+    assert not [name for name, each in resources().items() if each["Type"] in {"AWS::IAM::Policy", "AWS::IAM::User"}]
+
+
+@pytest.mark.parametrize("role", sorted(RIGHTS))
+def test_a_role_may_do_exactly_this(role: str) -> None:
+    assert {action for each in statements(role) for action in listed(each["Action"])} == RIGHTS[role]
+    assert all(each["Effect"] == "Allow" for each in statements(role))
+
+
+@pytest.mark.parametrize("role", sorted(RIGHTS))
+def test_no_action_is_a_wildcard_and_no_resource_is_everything(role: str) -> None:
+    for each in statements(role):
+        actions = set(listed(each["Action"]))
+        assert not [action for action in actions if "*" in action]
+        if "*" in listed(each["Resource"]):
+            assert actions <= ANYWHERE
+
+
+@pytest.mark.parametrize("role", sorted(RIGHTS))
+def test_the_only_managed_policy_writes_logs(role: str) -> None:
+    managed = roles()[role].get("ManagedPolicyArns", [])
+    assert set(managed) <= {"arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"}
+
+
+@pytest.mark.parametrize("role", sorted(FOLDERS))
+def test_a_stage_writes_its_own_folders_and_the_end(role: str) -> None:
+    written = {
+        resource.split("/jobs/*/")[1]
+        for each in statements(role)
+        if WRITE in listed(each["Action"])
+        for resource in listed(each["Resource"])
+    }
+    assert written == {f"{folder}/*" for folder in FOLDERS[role]} | {"end/manifest.json"}
+
+
+def test_a_mail_has_only_our_sender() -> None:
+    (mail,) = [each for each in statements("NotifyFunctionRole") if each["Action"] == "ses:SendEmail"]
+    assert mail["Condition"] == {"StringEquals": {"ses:FromAddress": "MailFrom"}}
+
+
+def test_everyone_needs_a_key_for_the_api() -> None:
+    paths = of_type("AWS::ApiGateway::RestApi")["Api"]["Body"]["paths"]
+    methods = {(path, method): each for path, verbs in paths.items() for method, each in verbs.items()}
+    assert {key for key in methods if key[1] != "options"} == {
+        ("/start-job", "post"),
+        ("/stop-job", "post"),
+        ("/jobs", "get"),
+        ("/jobs/{id}", "get"),
+        ("/options", "get"),
+        ("/uploads", "post"),
+    }
+    for (_, method), each in methods.items():
+        needs_key = any("api_key" in scheme for scheme in each.get("security", []))
+        assert needs_key == (method != "options")
+
+
+@pytest.mark.parametrize("bucket", ["UploadsBucket", "PipelineBucket"])
+def test_a_bucket_is_private_encrypted_and_tells_of_every_object(bucket: str) -> None:
+    properties = of_type("AWS::S3::Bucket")[bucket]
+    assert set(properties["PublicAccessBlockConfiguration"].values()) == {True}
+    assert properties["BucketEncryption"]
+    assert properties["NotificationConfiguration"] == {"EventBridgeConfiguration": {"EventBridgeEnabled": True}}
+    (rule,) = properties["LifecycleConfiguration"]["Rules"]
+    assert rule["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"] <= 7
+    (policy,) = [each for each in of_type("AWS::S3::BucketPolicy").values() if each["Bucket"].endswith(_name(bucket))]
+    (deny,) = policy["PolicyDocument"]["Statement"]
+    assert (deny["Effect"], deny["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
+
+
+def _name(bucket: str) -> str:
+    return f"{bucket.removesuffix('Bucket').lower()}-123456789012-us-east-1"

@@ -1,0 +1,72 @@
+"""What a function's package holds: functions/, spaceport/pipeline/ and requirements.txt must be all that it needs."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.contract.template import ROOT
+
+APPS = [f"functions.{name}.app" for name in ("intake", "tracker", "notify", "sweeper", "api")]
+HEAVY = {"torch", "numba", "pycolmap", "numpy", "PIL", "faiss", "rich", "typer", "samtranslator", "ministack", "yaml"}
+# requirements.txt and what those need; boto3 and what it needs lie in Lambda's runtime.
+SHIPPED = {"aws_lambda_powertools", "jmespath", "pydantic", "pydantic_core", "annotated_types", "typing_extensions"}
+SHIPPED |= {"typing_inspection", "functions", "spaceport"}
+RUNTIME = {
+    "boto3",
+    "botocore",
+    "s3transfer",
+    "dateutil",
+    "six",
+    "urllib3",
+    "certifi",
+}  # botocore takes certifi if it is there
+PROBE = """
+import json, os, sys
+before = set(sys.modules)
+os.environ |= {"AWS_DEFAULT_REGION": "us-east-1"}
+import importlib
+importlib.import_module(sys.argv[1])
+files = {n: getattr(m, "__file__", None) or "" for n, m in sys.modules.items() if n not in before}
+print(json.dumps(files))
+"""
+
+
+@pytest.mark.parametrize("app", APPS)
+def test_importing_a_function_takes_only_what_is_shipped(app: str) -> None:
+    told = subprocess.run([sys.executable, "-c", PROBE, app], capture_output=True, text=True, check=True, cwd=ROOT)
+    files: dict[str, str] = json.loads(told.stdout)
+    installed = {name.split(".")[0] for name, file in files.items() if "site-packages" in file}
+    assert not HEAVY & {name.split(".")[0] for name in files}
+    assert installed <= SHIPPED | RUNTIME
+    ours = {name for name in files if name.startswith("spaceport.")}
+    assert all(name.startswith("spaceport.pipeline") for name in ours)
+
+
+def test_requirements_ask_for_what_the_project_asks_for() -> None:
+    lines = (ROOT / "functions" / "requirements.txt").read_text().splitlines()
+    wanted = {line for line in lines if line and not line.startswith("#")}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    declared = {*project["dependencies"], *project["optional-dependencies"]["functions"]}
+    assert wanted <= {line.replace("[parser]", "") for line in declared}
+
+
+def test_a_built_package_is_small_and_whole() -> None:
+    built = ROOT / ".aws-sam" / "build"
+    if not built.is_dir():
+        pytest.skip("nothing built: run `make sam`")
+    for folder in (path for path in built.iterdir() if path.is_dir()):
+        tops = {path.name for path in folder.iterdir()}
+        assert {"functions", "spaceport", "pydantic", "aws_lambda_powertools"} <= tops
+        assert not HEAVY & tops
+        assert {path.name for path in (folder / "spaceport").iterdir()} == {"__init__.py", "pipeline"}
+        assert _bytes(folder) < 30 * 2**20
+
+
+def _bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
