@@ -40,7 +40,7 @@ def projected(params: dict[str, np.ndarray], degree: int) -> tuple[np.ndarray, n
     n = len(params["means"])
     buffers = ModelBuffers(n, 1)
     scratch = np.empty(SCRATCH, np.float32)
-    slots = (buffers.rows, buffers.keys)
+    slots = (buffers.rows, buffers.keys, *buffers.boxes)
     view = pack(camera())
     count = project(tuple(params.values()), degree, view, (0, n, 0), buffers.records, slots, buffers.radii, scratch)
     return buffers.rows[:count], buffers.records[: count * record.SIZE].reshape(count, record.SIZE), buffers.radii[:n]

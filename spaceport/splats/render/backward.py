@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from spaceport.splats.model import Floats
 from spaceport.splats.render import record
-from spaceport.splats.render.bins import TILE, Ints, tile_rows
+from spaceport.splats.render.bins import TILE, Ints
 from spaceport.splats.render.blocks import (
     BATCH,
     BLOCKS,
@@ -33,8 +33,8 @@ from spaceport.splats.render.blocks import (
 from spaceport.splats.render.blocks import SCRATCH as _BLOCK_SCRATCH
 from spaceport.splats.render.jit import inlined, kernel
 from spaceport.splats.render.vector import LANES, Vector
-from spaceport.splats.render.vector_math import exp2_fast, fma, lowest, smaller, spread, sums9, to_ints, where
-from spaceport.splats.render.vector_memory import gather, load, spread_at, store
+from spaceport.splats.render.vector_math import exp2_fast, fma, lowest, quotient, smaller, spread, sums9, to_ints, where
+from spaceport.splats.render.vector_memory import gather, load, prefetch, spread_at, store
 
 SCRATCH = 5 * PIXELS + _BLOCK_SCRATCH
 _BEHIND, _RED, _GREEN, _BLUE = PIXELS, 2 * PIXELS, 3 * PIXELS, 4 * PIXELS
@@ -54,6 +54,8 @@ def _pull(
     x, y = pixel_x(), pixel_y()
     for begin in range(0, len(listed), BATCH):
         batch = listed[begin : min(begin + BATCH, len(listed))]
+        for k in range(len(batch)):
+            prefetch(grads, int(batch[k]) * record.SIZE)
         touched_by(records, batch, corner, work, masks, True)
         for k in range(len(batch)):
             base = int(batch[k]) * record.SIZE
@@ -88,7 +90,7 @@ def _pull_one(records: Floats, base: int, todo: int, scratch: Floats, places: Fl
         shown = weight * fma(red, g_red, fma(green, g_green, blue * g_blue))
         behind = load(scratch, at + _BEHIND) - shown
         store(scratch, at + _BEHIND, behind)
-        pull = where(raw < record.MOST, shown - alpha * behind / (1.0 - alpha), zero)
+        pull = where(raw < record.MOST, shown - quotient(alpha * behind, 1.0 - alpha), zero)
         u = u + pull
         ux = fma(pull, spread_at(places, EX + block), ux)
         uy = fma(pull, spread_at(places, EY + block), uy)
@@ -152,13 +154,3 @@ def pull_back(
                 store(scratch, at + _BEHIND, behind)
             listed_here = lists[offsets[tile] : offsets[tile] + used[tile]]
             _pull(records, listed_here, (column * TILE, row * TILE), scratch, masks, grads)
-
-
-@kernel
-def clear(records: Floats, order: Ints, count: int, band: tuple[int, int], rows: int, grads: Floats) -> None:
-    """Zero the gradient records of all Gaussians whose box meets a band: those that chain.py will read."""
-    for i in range(count):
-        base = int(order[i]) * record.SIZE
-        first, last = tile_rows(records, base, rows)
-        if first < band[1] and last > band[0]:
-            store(grads, base, spread(0.0))

@@ -1,8 +1,8 @@
 """Which Gaussians touch which tile, front to back.
 
 The visible are sorted by depth once. Each thread owns a band of tile rows and fills its tiles' lists by walking that
-order, so the lists come out sorted. The tiles that an ellipse touches in a row of tiles are found exactly, as in
-Speedy-Splat (Hanson et al. 2024): from its widest points within the row.
+order, so the lists come out sorted. The tiles that a larger ellipse touches in a row of tiles are found exactly, as in
+Speedy-Splat (Hanson et al. 2024): from its widest points within the row. For a small one its box is as good.
 """
 
 from __future__ import annotations
@@ -20,64 +20,70 @@ TILE = 16
 """Pixels on a tile's side."""
 
 Ints = npt.NDArray[np.int32]
+Longs = npt.NDArray[np.int64]
 
-_DIGIT = 11
+PACK = 1 << 16
+"""A box of tiles is two int32: (first, last) column and (first, last) row, each as first + PACK * last."""
+
+_DIGIT = 12
 _BUCKETS = 1 << _DIGIT
-_PASSES = 3  # 33 bits: the sign, exponent and fraction of a positive float32
 
 
 @kernel
-def sort_by_depth(keys: Ints, regions: npt.NDArray[np.int64], order: Ints, work: Ints) -> int:
-    """Slots by ascending key, stable, into `order`. Slots lie in `regions` [R, 2] as (first, count). Radix sort."""
-    histogram = np.zeros((_PASSES, _BUCKETS), np.int64)
+def sort_by_depth(keys: Ints, regions: Longs, order: Ints, work: tuple[Longs, Longs]) -> int:
+    """Slots by ascending key into `order`, stable. Slots lie in `regions` [R, 2] as (first, count).
+
+    Keys are bit patterns of positive floats, so their order is that of the depths. Radix sort with two digits: of the
+    24 bits that keys need above the least, which tells depths apart to a millionth or better, as float32 does.
+    """
+    first, second = work
+    low, high = np.int64(2**31 - 1), np.int64(0)
     count = 0
     for region in range(len(regions)):
         for slot in range(regions[region, 0], regions[region, 0] + regions[region, 1]):
-            key = keys[slot]
-            order[count] = slot
+            key = np.int64(keys[slot])
+            low, high = min(low, key), max(high, key)
+            second[count] = (key << 32) | slot
             count += 1
-            for step in range(_PASSES):
-                histogram[step, (key >> (_DIGIT * step)) & (_BUCKETS - 1)] += 1
-    for step in range(_PASSES):
-        source, target = (order, work) if step % 2 == 0 else (work, order)
+    shift = 0
+    while (high - low) >> shift >= _BUCKETS * _BUCKETS:
+        shift += 1
+    histogram = np.zeros((2, _BUCKETS), np.int64)
+    for i in range(count):
+        key = ((second[i] >> 32) - low) >> shift
+        histogram[0, key & (_BUCKETS - 1)] += 1
+        histogram[1, key >> _DIGIT] += 1
+    for step in range(2):
         total = 0
         for bucket in range(_BUCKETS):
             here = histogram[step, bucket]
             histogram[step, bucket] = total
             total += here
-        for i in range(count):
-            slot = source[i]
-            digit = (keys[slot] >> (_DIGIT * step)) & (_BUCKETS - 1)
-            target[histogram[step, digit]] = slot
-            histogram[step, digit] += 1
-    order[:count] = work[:count]
+    for i in range(count):
+        digit = (((second[i] >> 32) - low) >> shift) & (_BUCKETS - 1)
+        first[histogram[0, digit]] = second[i]
+        histogram[0, digit] += 1
+    for i in range(count):
+        digit = ((first[i] >> 32) - low) >> (shift + _DIGIT)
+        order[histogram[1, digit]] = first[i] & (2**32 - 1)
+        histogram[1, digit] += 1
     return count
 
 
-@inlined
-def tile_rows(records: Floats, base: int, rows: int) -> tuple[int, int]:
-    """First tile row that a visible record's box meets, and the one after its last: at least one row."""
-    y, reach = records[base + record.Y], records[base + record.REACH_Y]
-    first = min(rows * TILE - 1.0, max(0.0, math.ceil(y - reach - 0.5)))
-    last = max(0.0, min(rows * TILE - 1.0, math.floor(y + reach - 0.5)))
-    begin = int(first) // TILE
-    return begin, max(int(last) // TILE, begin) + 1
-
-
 @kernel
-def row_loads(records: Floats, order: Ints, count: int, hits: npt.NDArray[np.int64]) -> None:
-    """How many Gaussians touch each tile row, and about how many tiles they touch there: hits [2, rows + 1]."""
+def row_loads(boxes: tuple[Ints, Ints], regions: Longs, hits: Longs) -> None:
+    """How many Gaussians touch each tile row, and how many tiles of their boxes lie there: hits [2, rows + 1]."""
     hits[:] = 0
-    rows = hits.shape[1] - 1
-    for i in range(count):
-        base = order[i] * record.SIZE
-        first, last = tile_rows(records, base, rows)
-        tiles = int(min(records[base + record.REACH_X], 4096.0)) // (TILE // 2) + 1
-        hits[0, first] += 1
-        hits[0, last] -= 1
-        hits[1, first] += tiles
-        hits[1, last] -= tiles
-    for row in range(1, rows + 1):
+    columns, rows = boxes
+    for region in range(len(regions)):
+        for slot in range(regions[region, 0], regions[region, 0] + regions[region, 1]):
+            first, last = rows[slot] % PACK, rows[slot] // PACK
+            tiles = columns[slot] // PACK - columns[slot] % PACK + 1
+            hits[0, first] += 1
+            hits[0, last + 1] -= 1
+            hits[1, first] += tiles
+            hits[1, last + 1] -= tiles
+    for row in range(1, hits.shape[1]):
         hits[0, row] += hits[0, row - 1]
         hits[1, row] += hits[1, row - 1]
 
@@ -89,47 +95,62 @@ def chord(records: Floats, base: int, low: float, high: float) -> tuple[float, f
     slope, width = records[base + record.SLOPE], records[base + record.CHORD]
     per_reach = records[base + record.PER_REACH]
     low, high = max(low, -reach), min(high, reach)
-    y = min(max(waist, low), high)
-    right = slope * y + width * math.sqrt(max(np.float32(0.0), np.float32(1.0) - y * y * per_reach))
-    y = min(max(-waist, low), high)
-    return slope * y - width * math.sqrt(max(np.float32(0.0), np.float32(1.0) - y * y * per_reach)), right
+    up, down = min(max(waist, low), high), min(max(-waist, low), high)
+    one, zero = np.float32(1.0), np.float32(0.0)
+    right = slope * up + width * math.sqrt(max(zero, one - up * up * per_reach))
+    return slope * down - width * math.sqrt(max(zero, one - down * down * per_reach)), right
+
+
+@inlined
+def columns_in_row(records: Floats, base: int, row: int, first: int, last: int) -> tuple[int, int]:
+    """Of the tile columns first to last, those that the ellipse touches in a row of tiles."""
+    low = np.float32(row * TILE) + np.float32(0.5) - records[base + record.Y]
+    left, right = chord(records, base, low, low + np.float32(TILE - 1))
+    x = records[base + record.X] - np.float32(0.5)
+    per_tile, slack = np.float32(1 / TILE), np.float32(1e-3)
+    begin = int(max(np.float32(first), (x + left - slack) * per_tile))
+    end = int(min(np.float32(last), max(np.float32(-1.0), (x + right + slack) * per_tile)))
+    return begin, end
 
 
 @kernel
 def find_spans(
-    records: Floats, order: Ints, count: int, band: tuple[int, int], tiles: tuple[int, int], spans: Ints, offsets: Ints
+    records: Floats,
+    order: Ints,
+    boxes: tuple[Ints, Ints],
+    band: tuple[int, int],
+    columns: int,
+    spans: Ints,
+    offsets: Ints,
 ) -> int:
     """Runs of tiles, front to back: spans [S, 3] of slot, first tile, number. Returns S.
 
-    `band` is the first tile row and the one after the last; `tiles` is (columns, rows) of the picture.
+    `band` is the first tile row and the one after the last; `columns` is the picture's width in tiles.
     `offsets` gets where each of the band's tiles begins in the lists that `fill` writes, and the end.
     """
-    columns, rows = tiles
     first_tile = band[0] * columns
-    many = (band[1] - band[0]) * columns
-    offsets[: many + 1] = 0
+    offsets[:] = 0
     found = 0
-    for i in range(count):
+    for i in range(len(order)):
         slot = order[i]
-        base = slot * record.SIZE
-        first, last = tile_rows(records, base, rows)
-        x, y = records[base + record.X], records[base + record.Y]
-        for row in range(max(first, band[0]), min(last, band[1])):
-            low = np.float32(row * TILE) + np.float32(0.5) - y
-            left, right = chord(records, base, low, low + np.float32(TILE - 1))
-            begin = max(0.0, math.ceil(x + left - 0.501))
-            end = min(columns * TILE - 1.0, math.floor(x + right - 0.499))
-            if end < begin:
-                continue
-            column = int(begin) // TILE
-            number = int(end) // TILE - column + 1
-            tile = row * columns + column
-            spans[found, 0], spans[found, 1], spans[found, 2] = slot, tile, number
+        first_row, last_row = boxes[1][slot] % PACK, boxes[1][slot] // PACK
+        if first_row >= band[1] or last_row < band[0]:
+            continue
+        left, right = boxes[0][slot] % PACK, boxes[0][slot] // PACK
+        small = right - left < 2 and last_row - first_row < 2
+        for row in range(max(first_row, band[0]), min(last_row + 1, band[1])):
+            begin, end = left, right
+            if not small:
+                begin, end = columns_in_row(records, slot * record.SIZE, row, left, right)
+                if end < begin:
+                    continue
+            tile = row * columns + begin - first_tile
+            spans[found, 0], spans[found, 1], spans[found, 2] = slot, tile + first_tile, end - begin + 1
             found += 1
-            offsets[tile - first_tile] += 1
-            offsets[tile - first_tile + number] -= 1
+            offsets[tile] += 1
+            offsets[tile + end - begin + 1] -= 1
     here, total = np.int64(0), np.int64(0)
-    for tile in range(many + 1):
+    for tile in range(len(offsets)):
         here += offsets[tile]
         offsets[tile] = total
         total += here

@@ -10,7 +10,7 @@ from spaceport.splats.render import record
 from spaceport.splats.render.bins import TILE, Ints
 from spaceport.splats.render.jit import inlined
 from spaceport.splats.render.vector import LANES, Vector
-from spaceport.splats.render.vector_math import bits, fma, larger, smaller, spread, sqrt
+from spaceport.splats.render.vector_math import bits, fma, larger, root, smaller, spread
 from spaceport.splats.render.vector_memory import load, spread_at, store
 
 WIDE, HIGH = 4, 4
@@ -67,8 +67,8 @@ def touched(records: Floats, base: int, left: float, top: float, scratch: Floats
     low, high = larger(ey, -reach), smaller(ey + np.float32(HIGH - 1), reach)
     up, down = smaller(larger(waist, low), high), smaller(larger(-waist, low), high)
     zero = spread(0.0)
-    right_end = fma(chord, sqrt(larger(1.0 - up * up * per_reach, zero)), slope * up)
-    left_end = slope * down - chord * sqrt(larger(1.0 - down * down * per_reach, zero))
+    right_end = fma(chord, root(larger(1.0 - up * up * per_reach, zero)), slope * up)
+    left_end = slope * down - chord * root(larger(1.0 - down * down * per_reach, zero))
     hit = (ex <= right_end + 0.001) & (ex + np.float32(WIDE - 1) >= left_end - 0.001) & (low <= high)
     xx, xy, yy = (
         spread_at(records, base + record.XX),

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 
 from spaceport.splats.model import Floats
 from spaceport.splats.render import backward, chain, colour, forward, loss, record
-from spaceport.splats.render.bins import TILE, Ints
+from spaceport.splats.render.bins import TILE, Ints, Longs
 from spaceport.splats.render.vector import LANES
 
 
@@ -24,9 +23,10 @@ class ModelBuffers:
         self.rows: Ints = np.zeros(slots, np.int32)
         self.keys: Ints = np.empty(slots, np.int32)
         self.order: Ints = np.empty(slots, np.int32)
-        self.work: Ints = np.empty(slots, np.int32)
+        self.work: tuple[Longs, Longs] = (np.empty(slots, np.int64), np.empty(slots, np.int64))
+        self.boxes: tuple[Ints, Ints] = (np.empty(slots, np.int32), np.empty(slots, np.int32))
         self.radii = np.zeros(count + LANES, np.float32)
-        self.regions: npt.NDArray[np.int64] = np.zeros((len(self.parts), 2), np.int64)
+        self.regions: Longs = np.zeros((len(self.parts), 2), np.int64)
         self.regions[:, 0] = [first + LANES * k for k, (first, _) in enumerate(self.parts)]
 
 
@@ -34,9 +34,9 @@ class GradBuffers:
     """Gradients by records, one set per band, and by parameters. Rows of the model that were not visible are zero."""
 
     def __init__(self, params: dict[str, Floats], model: ModelBuffers, bands: int) -> None:
-        self.by_records = np.empty((bands, model.records.size), np.float32)
-        self.by_params = {name: np.zeros_like(array) for name, array in params.items()}
-        self.screen = np.zeros(len(params["means"]), np.float32)
+        self.by_records = zeros((bands, model.records.size))
+        self.by_params = {name: zeros(array.shape) for name, array in params.items()}
+        self.screen = zeros(params["opacities"].shape)
         self.written: Ints = np.empty(0, np.int32)
         self.degree = 0
 
@@ -52,7 +52,7 @@ class FrameBuffers:
         self.maps = np.zeros(loss.maps_shape(height, width), np.float32)
         self.similarities, self.errors = np.zeros(height), np.zeros(height)
         self.by_exposure = np.zeros((height, 6))
-        self.hits: npt.NDArray[np.int64] = np.zeros((2, self.tiles[1] + 1), np.int64)
+        self.hits: Longs = np.zeros((2, self.tiles[1] + 1), np.int64)
         self.band_of: Ints = np.zeros(self.tiles[1], np.int32)
 
 
@@ -90,6 +90,16 @@ class Band:
             self.lists = np.empty(pairs + pairs // 4, np.int32)
 
 
+def zeros(shape: tuple[int, ...]) -> Floats:
+    """As np.zeros, in huge pages where numpy and the system have them: np.zeros never asks for these, np.empty does.
+
+    Gradients by records are visited in the order of tiles, which misses small pages' address cache nearly each time.
+    """
+    array = np.empty(shape, np.float32)
+    array.fill(0)
+    return array
+
+
 def split(count: int, parts: int, step: int) -> list[tuple[int, int]]:
     """0 to count in about equal runs whose borders are multiples of `step`; always at least one run."""
     blocks = -(-count // step)
@@ -98,7 +108,7 @@ def split(count: int, parts: int, step: int) -> list[tuple[int, int]]:
     return list(pairwise(edges))
 
 
-def balanced(loads: npt.NDArray[np.int64], parts: int) -> list[tuple[int, int]]:
+def balanced(loads: Longs, parts: int) -> list[tuple[int, int]]:
     """Runs of rows with about equal loads, at most `parts`, none empty."""
     total = np.concatenate([[0], np.cumsum(loads)])
     wanted = total[-1] * np.arange(1, parts) / parts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from spaceport.splats.model import Floats
 from spaceport.splats.render import record, view
-from spaceport.splats.render.bins import Ints, tile_rows
+from spaceport.splats.render.bins import PACK, Ints
 from spaceport.splats.render.colour import basis, direction_gradient, spread_gradient
 from spaceport.splats.render.jit import inlined, kernel
 from spaceport.splats.render.project import (
@@ -35,15 +35,17 @@ BLOCK = LANES * record.SIZE
 
 
 @inlined
-def _collect(records: Floats, slot: int, count: int, grads: Floats, band_of: Ints, rows: int, scratch: Floats) -> None:
-    """Add up what the bands say of `count` records from `slot` on, into scratch."""
+def _collect(slot: int, count: int, grads: Floats, band_of: Ints, tile_rows: Ints, scratch: Floats) -> None:
+    """Add up what the bands say of `count` records from `slot` on, into scratch; leave zeros behind for the next."""
+    zero = spread(0.0)
     for k in range(count):
         base = (slot + k) * record.SIZE
-        first, last = tile_rows(records, base, rows)
-        low, high = band_of[first], band_of[last - 1]
+        low, high = band_of[tile_rows[slot + k] % PACK], band_of[tile_rows[slot + k] // PACK]
         total = load(grads[low], base)
+        store(grads[low], base, zero)
         for band in range(low + 1, high + 1):
             total = total + load(grads[band], base)
+            store(grads[band], base, zero)
         store(scratch, k * record.SIZE, total)
 
 
@@ -193,22 +195,22 @@ def chain(
     degree: int,
     eye: Floats,
     part: tuple[int, int],
-    visible: tuple[Floats, Ints],
-    bands: tuple[Floats, Ints, int],
+    visible: tuple[Floats, Ints, Ints],
+    bands: tuple[Floats, Ints],
     scratch: Floats,
 ) -> None:
     """Write the rows of `outputs` for part[1] records from slot part[0] on.
 
     `outputs` are shaped as `params`, and a last one [N] gets the length of the gradient by the centre in pixels.
-    `visible` is (records, rows of the model); `bands` is (grads [T, ...], band of each tile row, number of these).
+    `visible` is (records, rows of the model, tile rows); `bands` is (grads [T, ...] by records, band of each tile row).
     """
-    records, row_of = visible
-    grads, band_of, tile_row_count = bands
+    records, row_of, tile_rows = visible
+    grads, band_of = bands
     sums, work = scratch[:BLOCK], scratch[BLOCK:]
     end = part[0] + part[1]
     for slot in range(part[0], end, LANES):
         count = min(LANES, end - slot)
-        _collect(records, slot, count, grads, band_of, tile_row_count, sums)
+        _collect(slot, count, grads, band_of, tile_rows, sums)
         for k in range(count, LANES):  # there is room behind the last record, but what stands there may be no row
             row_of[slot + k] = row_of[slot]
         own = lane_numbers() < count

@@ -16,7 +16,7 @@ from spaceport.splats.metrics import window
 from spaceport.splats.model import Floats
 from spaceport.splats.render.jit import inlined, kernel
 from spaceport.splats.render.vector import LANES, Vector
-from spaceport.splats.render.vector_math import fma, lane_numbers, larger, spread, where
+from spaceport.splats.render.vector_math import fma, lane_numbers, larger, quotient, spread, where
 from spaceport.splats.render.vector_memory import load, spread_at, store
 
 Doubles = npt.NDArray[np.float64]
@@ -97,7 +97,7 @@ def similarity(
             n2 = fma(spread(2.0), ab - mean_a * mean_b, spread(_C2))
             d1 = fma(mean_a, mean_a, fma(mean_b, mean_b, spread(_C1)))
             d2 = (aa - mean_a * mean_a) + (bb - mean_b * mean_b) + _C2
-            per_d1, per_d2 = one / d1, one / d2
+            per_d1, per_d2 = quotient(one, d1), quotient(one, d2)
             per_both = per_d1 * per_d2
             ssim = n1 * n2 * per_both
             inside = lane_numbers() + x < valid

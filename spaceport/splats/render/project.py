@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import numpy.typing as npt
 
 from spaceport.splats.model import Floats
 from spaceport.splats.render import record, view
+from spaceport.splats.render.bins import PACK, TILE, Ints
 from spaceport.splats.render.colour import basis, seen
 from spaceport.splats.render.jit import inlined, kernel
 from spaceport.splats.render.vector import LANES, Vector
@@ -28,6 +28,7 @@ from spaceport.splats.render.vector_math import (
     smaller,
     spread,
     sqrt,
+    to_ints,
     where,
 )
 from spaceport.splats.render.vector_memory import gather, store, store_kept, store_rows
@@ -141,6 +142,15 @@ def from_camera(eye: Floats, mean: Three) -> tuple[Vector, Vector, Vector, Vecto
     return x * per_distance, y * per_distance, z * per_distance, per_distance
 
 
+@inlined
+def _tiles(centre: Vector, reach: Vector, side: float) -> Vector:
+    """The tiles from the first to the last that centre ± reach meets along a side, packed."""
+    last_pixel, zero = spread(side - np.float32(1.0)), spread(0.0)
+    first = smaller(larger(centre - reach - 0.5, zero), last_pixel)
+    last = smaller(larger(centre + reach - 0.5, zero), last_pixel)
+    return to_ints(first * (1 / TILE)) + to_ints(last * (1 / TILE)) * PACK
+
+
 @kernel
 def project(
     params: tuple[Floats, Floats, Floats, Floats, Floats, Floats],
@@ -148,17 +158,18 @@ def project(
     eye: Floats,
     part: tuple[int, int, int],
     records: Floats,
-    slots: tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]],
+    slots: tuple[Ints, Ints, Ints, Ints],
     radii: Floats,
     scratch: Floats,
 ) -> int:
-    """Rows part[0] to part[1] of the model: write records, rows and depth keys of the visible from slot part[2] on.
+    """Rows part[0] to part[1] of the model: write what is visible from slot part[2] on, and return how many that are.
 
-    `radii` [N + 16] gets half the longer side of each footprint's box, 0 for the invisible. Returns how many.
+    `slots` get the row, the key to sort by, and the box of tiles: (first, last) column, (first, last) row, see bins.py.
+    `radii` [N + 16] gets half the longer side of each footprint's box, 0 for the invisible.
     """
     means, quats, scales, opacities, sh0, rest = params
     first, last, slot = part
-    rows_out, keys = slots
+    rows_out, keys, columns_out, tile_rows_out = slots
     at = slot
     for start in range(first, last, LANES):
         numbers = lane_numbers() + start
@@ -217,5 +228,7 @@ def project(
         )
         store_kept(rows_out, at, rows, visible)
         store_kept(keys, at, float_bits(z), visible)
+        store_kept(columns_out, at, _tiles(px, reach_x, eye[view.WIDTH]), visible)
+        store_kept(tile_rows_out, at, _tiles(py, reach_y, eye[view.HEIGHT]), visible)
         at = store_rows(records, at * LANES, columns, visible) // LANES
     return at - slot

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from spaceport.splats.cameras import Camera
 from spaceport.splats.model import Floats, Gaussians
 from spaceport.splats.render import colour, record
-from spaceport.splats.render.backward import clear, pull_back
+from spaceport.splats.render.backward import pull_back
 from spaceport.splats.render.bins import TILE, fill, find_spans, row_loads, sort_by_depth
 from spaceport.splats.render.buffers import Band, FrameBuffers, GradBuffers, ModelBuffers, balanced, split
 from spaceport.splats.render.chain import BLOCK, chain, forget
@@ -152,12 +152,12 @@ class Rasteriser:
             first, last = model.parts[part]
             place = (first, last, int(model.regions[part, 0]))
             scratch = np.empty(colour.SCRATCH, np.float32)
-            slots = (model.rows, model.keys)
+            slots = (model.rows, model.keys, *model.boxes)
             model.regions[part, 1] = project(arrays, degree, eye, place, model.records, slots, model.radii, scratch)
 
         self._workers.each(one, len(model.parts))
         self._visible = sort_by_depth(model.keys, model.regions, model.order, model.work)
-        row_loads(model.records, model.order, self._visible, frame.hits)
+        row_loads(model.boxes, model.regions, frame.hits)
         self._share_rows()
         return eye
 
@@ -178,8 +178,8 @@ class Rasteriser:
 
         def one(part: int) -> None:
             band = self._bands[part]
-            order = (model.order, self._visible)
-            band.found = find_spans(model.records, *order, band.rows, frame.tiles, band.spans, band.offsets)
+            order = model.order[: self._visible]
+            band.found = find_spans(model.records, order, model.boxes, band.rows, columns, band.spans, band.offsets)
             band.fit_lists(int(band.offsets[-1]))
             fill(band.spans, band.found, band.rows[0] * columns, band.offsets, band.used, band.lists)
             listed = (band.lists, band.offsets, band.used)
@@ -224,16 +224,16 @@ class Rasteriser:
 
     def _pull_back(self, params: Params, eye: Floats, degree: int) -> GradBuffers:
         model, frame = self._model, self._frame
-        columns, rows = frame.tiles
-        if self._grads is None or any(self._grads.by_params[name].shape != params[name].shape for name in _NAMES):
-            self._grads = GradBuffers(params, model, self._workers.count)
-        grads = self._grads
+        columns = frame.tiles[0]
+        grads, self._grads = self._grads, None  # comes back when all is done: its sums must be zero between calls
+        if grads is None or any(grads.by_params[name].shape != params[name].shape for name in _NAMES):
+            grads = GradBuffers(params, model, self._workers.count)
+        by_records = grads.by_records
 
         def pull(part: int) -> None:
             band = self._bands[part]
-            clear(model.records, model.order, self._visible, band.rows, rows, grads.by_records[part])
             listed, pictures = (band.lists, band.offsets, band.used), (frame.picture, frame.by_picture)
-            pull_back(model.records, listed, band.rows, columns, pictures, band.scratch, grads.by_records[part])
+            pull_back(model.records, listed, band.rows, columns, pictures, band.scratch, by_records[part])
 
         self._workers.each(pull, self._active)
         if degree < grads.degree:
@@ -241,15 +241,16 @@ class Rasteriser:
         grads.degree = degree
         arrays, outputs = _arrays(params), (*_arrays(grads.by_params), grads.screen)
         forget(grads.written, model.radii, outputs)
-        bands = (grads.by_records, frame.band_of, rows)
+        visible, bands = (model.records, model.rows, model.boxes[1]), (by_records, frame.band_of)
 
         def back(part: int) -> None:
             run = (int(model.regions[part, 0]), int(model.regions[part, 1]))
             scratch = np.empty(BLOCK + colour.SCRATCH, np.float32)
-            chain(arrays, outputs, degree, eye, run, (model.records, model.rows), bands, scratch)
+            chain(arrays, outputs, degree, eye, run, visible, bands, scratch)
 
         self._workers.each(back, len(model.parts))
         grads.written = np.concatenate([model.rows[first : first + many] for first, many in model.regions])
+        self._grads = grads
         return grads
 
 

@@ -74,11 +74,11 @@ def spread_lanes(builder: ir.IRBuilder, scalar: ir.Value, vector: ir.VectorType)
     return builder.shuffle_vector(first, ir.Constant(vector, ir.Undefined), constant(0, VI))
 
 
-def call(builder: ir.IRBuilder, name: str, result: ir.Type, *args: ir.Value, fast: bool = True) -> ir.Value:
+def call(builder: ir.IRBuilder, name: str, result: ir.Type, *args: ir.Value, flags: tuple[str, ...] = FAST) -> ir.Value:
     """Call an LLVM intrinsic by its full name."""
     function_type = ir.FunctionType(result, [arg.type for arg in args])
     function = cgutils.get_or_insert_function(builder.module, function_type, name)
-    return builder.call(function, args, fastmath=FAST if fast else ())
+    return builder.call(function, args, fastmath=flags)
 
 
 # Operators. A scalar operand is spread over the lanes.

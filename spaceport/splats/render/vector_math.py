@@ -9,6 +9,7 @@ from llvmlite import ir
 from numba import types
 
 from spaceport.splats.render.vector import (
+    FAST,
     I1,
     I32,
     LANES,
@@ -23,6 +24,7 @@ from spaceport.splats.render.vector import (
     spread_lanes,
 )
 
+FINITE = (*FAST, "ninf")
 _I64 = ir.IntType(64)
 _ROUNDER = 1.5 * 2**23  # added to a small float, leaves its nearest integer in the low bits
 _SUFFIX = f"v{LANES}f32"
@@ -107,6 +109,20 @@ _two = (floats, floats)
 
 fma: Any = define("fma", floats, (floats, floats, floats), _fma, "x * y + z, rounded once.")
 sqrt: Any = define("sqrt", floats, (floats,), lambda b, x: call(b, f"llvm.sqrt.{_SUFFIX}", VF, x), "Square root.")
+root: Any = define(
+    "root",
+    floats,
+    (floats,),
+    lambda b, x: call(b, f"llvm.sqrt.{_SUFFIX}", VF, x, flags=FINITE),
+    "Square root of finite numbers within 3e-7: may start from the machine's estimate.",
+)
+quotient: Any = define(
+    "quotient",
+    floats,
+    _two,
+    lambda b, x, y: b.fdiv(x, y, flags=FINITE),
+    "x / y of finite numbers, y not 0, within 3e-7: may start from the machine's estimate of 1 / y.",
+)
 exp2: Any = define("exp2", floats, (floats,), _exp2(6), "2^x for |x| < 126, within 1e-7 of itself.")
 exp2_fast: Any = define("exp2_fast", floats, (floats,), _exp2(4), "2^x for |x| < 126, within 5e-6 of itself.")
 log2: Any = define("log2", floats, (floats,), _log2, "Logarithm to base 2 of normal positive numbers, within 1e-7.")

@@ -50,12 +50,12 @@ def _pointers(b: ir.IRBuilder, data: ir.Value, offsets: ir.Value) -> ir.Value:
 
 def _gather(b: ir.IRBuilder, data: ir.Value, offsets: ir.Value) -> ir.Value:
     mask, rest = constant(1, VB), constant(0.0)
-    return call(b, f"llvm.masked.gather.{_NAME}", VF, _pointers(b, data, offsets), mask, rest, fast=False)
+    return call(b, f"llvm.masked.gather.{_NAME}", VF, _pointers(b, data, offsets), mask, rest, flags=())
 
 
 def _scatter(b: ir.IRBuilder, data: ir.Value, offsets: ir.Value, value: ir.Value, mask: ir.Value) -> ir.Value:
     name = f"llvm.masked.scatter.{_NAME}"
-    return call(b, name, ir.VoidType(), value, _pointers(b, data, offsets), mask, fast=False)
+    return call(b, name, ir.VoidType(), value, _pointers(b, data, offsets), mask, flags=())
 
 
 def _transposed(b: ir.IRBuilder, rows: list[ir.Value]) -> list[ir.Value]:
@@ -101,6 +101,15 @@ def _emit_kept(b: ir.IRBuilder, data: ir.Value, index: ir.Value, value: ir.Value
 _place = types.int64
 _sixteen = types.UniTuple(floats, LANES)
 
+prefetch: Any = define(
+    "prefetch",
+    types.void,
+    (FLOAT_ARRAY, _place),
+    lambda b, data, index: call(
+        b, "llvm.prefetch.p0", ir.VoidType(), b.gep(data, [index]), I32(1), I32(3), I32(1), flags=()
+    ),
+    "Begin to fetch the cache line at an index, to write to it soon.",
+)
 load: Any = define("load", floats, (FLOAT_ARRAY, _place), _load(VF), "16 floats from an index on.")
 store: Any = define("store", types.void, (FLOAT_ARRAY, _place, floats), _store, "Write 16 floats from an index on.")
 load_ints: Any = define("load_ints", ints, (INT_ARRAY, _place), _load(VI), "16 int32 from an index on.")
