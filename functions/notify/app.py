@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from functools import cache, partial
+from functools import cache
 from typing import TYPE_CHECKING
 
 import boto3
@@ -59,8 +59,8 @@ def handler(event: S3EventBridgeNotificationEvent, context: LambdaContext) -> No
     elif not sender:
         logger.warning("no mail: this deployment has no sender", state=end.state)
     else:
-        mail = _mail(end, told)
-        message_id = _send_once(job_id, partial(_send, sender, end.request.email, mail), context)
+        address, mail = end.request.email, _mail(end, told)
+        message_id = _send_once(job_id, lambda job: _send(sender, address, mail, job), context)
         logger.info("mail sent", state=end.state, message_id=message_id)
 
 
@@ -75,7 +75,7 @@ def _mail(end: EndManifest, told: list[AnyManifest]) -> Mail:
     return write_mail(end, record, links(told, end.request.name), link_seconds(), page)
 
 
-def _send(sender: str, address: str, mail: Mail, *, job: str) -> str:
+def _send(sender: str, address: str, mail: Mail, job: str) -> str:
     answer = _ses().send_email(
         Source=f"Spaceport <{sender}>",
         Destination={"ToAddresses": [address]},

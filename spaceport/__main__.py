@@ -1,0 +1,5 @@
+"""`python -m spaceport`: the command line."""
+
+from spaceport.cli import main
+
+main()
