@@ -1,0 +1,132 @@
+"""What is decided before training: cap, held-out photos, frame, first sizes, device; and the exposure's invariants."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.train.capacity import CPU_MOST, LEAST, choose_cap
+from services.train.dataset import choose_held_out
+from services.train.device import choose_device
+from services.train.exposure import Exposures
+from services.train.frame import choose_frame
+from services.train.initialise import gaussians_from_points, neighbour_distances
+from spaceport.pipeline.errors import Refused, Slug
+from spaceport.pipeline.options import TrainOptions
+from spaceport.splats.cameras import Camera
+
+
+def test_the_cap_names_what_binds_it() -> None:
+    assert choose_cap(None, 1_440_000, 3_000, None).gaussians == 14_400
+    assert "pixels" in choose_cap(None, 1_440_000, 3_000, None).why
+    assert "point" in choose_cap(None, 10**9, 500, None).why
+    assert choose_cap(None, 10**9, 10**6, None).gaussians == CPU_MOST
+    assert "GPU" in choose_cap(None, 10**12, 10**8, 16 << 30).why
+    assert choose_cap(None, 100, 5, None).gaussians == LEAST
+
+
+def test_a_demanded_cap_is_kept_unless_the_gpu_cannot_hold_it() -> None:
+    assert choose_cap(500_000, 10, 10, None).gaussians == 500_000
+    held = choose_cap(10_000_000, 10, 10, 4 << 30)
+    assert held.gaussians < 1_000_000
+    assert "GPU" in held.why
+
+
+@given(photos=st.integers(2, 500), every=st.integers(2, 1000))
+def test_held_out_photos(photos: int, every: int) -> None:
+    chosen = choose_held_out(photos, every)
+    assert bool(chosen) == (photos >= 8)
+    assert chosen <= set(range(photos))
+    assert len(chosen) <= photos / 2 + 1
+
+
+def test_every_eighth_is_the_middle_of_eight() -> None:
+    assert choose_held_out(18, 8) == {4, 12}
+
+
+def camera(position: tuple[float, float, float]) -> Camera:
+    pose = np.eye(4)
+    pose[:3, 3] = [-value for value in position]
+    return Camera("a.jpg", 40, 30, 50.0, 50.0, 20.0, 15.0, pose)
+
+
+def test_a_point_projects_to_the_same_pixel_in_both_frames() -> None:
+    cameras = [camera((100, 200, 30)), camera((140, 200, 30))]
+    xyz = np.random.default_rng(0).uniform(-20, 20, (50, 3)) + np.array([120, 200, 80])
+    frame = choose_frame(cameras, xyz)
+    for each in cameras:
+        inside = frame.camera_in(each)
+        world = xyz @ each.world_to_camera[:3, :3].T + each.world_to_camera[:3, 3]
+        local = frame.points_in(xyz) @ inside.world_to_camera[:3, :3].T + inside.world_to_camera[:3, 3]
+        np.testing.assert_allclose(local[:, :2] / local[:, 2:], world[:, :2] / world[:, 2:])
+    assert frame.extent == pytest.approx(22)
+
+
+def test_a_panorama_takes_its_extent_from_the_depth() -> None:
+    xyz = np.random.default_rng(0).normal(size=(50, 3)) * 30
+    assert choose_frame([camera((0, 0, 0)), camera((0, 0, 1e-9))], xyz).extent > 1
+
+
+def test_all_in_one_place_is_no_scene() -> None:
+    with pytest.raises(ValueError, match="one place"):
+        choose_frame([camera((1, 1, 1))] * 2, np.ones((5, 3)))
+
+
+def test_neighbour_distances_of_a_grid() -> None:
+    grid = np.stack(np.meshgrid(*[np.arange(20.0)] * 3), -1).reshape(-1, 3) * 0.5
+    distances = neighbour_distances(grid)
+    assert np.median(distances) == pytest.approx(0.5)
+    assert (distances >= 0.5).all()
+    assert distances.max() < 1.0  # at the edge of a group a neighbour may be missed, not more
+
+
+def test_doubled_points_and_strays_get_sane_sizes() -> None:
+    xyz = np.concatenate([np.zeros((10, 3)), np.random.default_rng(0).uniform(size=(100, 3)), [[1e6, 0, 0]]])
+    distances = neighbour_distances(xyz)
+    assert (distances > 0).all()
+    assert distances.max() < 10
+
+
+@pytest.mark.parametrize("count", [4, 1, 5_000])
+def test_first_gaussians_show_the_points_colours(count: int) -> None:
+    random = np.random.default_rng(0)
+    rgb = random.integers(0, 256, (count, 3), dtype=np.uint8)
+    first = gaussians_from_points(random.normal(size=(count, 3)), rgb, 2, torch.device("cpu"))
+    assert first["shN"].shape == (count, 8, 3)
+    shown = first["sh0"][:, 0].numpy() * 0.28209479 + 0.5
+    np.testing.assert_allclose(shown * 255, rgb, atol=1e-3)
+    assert all(torch.isfinite(value).all() for value in first.values())
+
+
+def test_exposures_stay_neutral_in_the_mean() -> None:
+    exposures = Exposures(5)
+    random = np.random.default_rng(0)
+    for step in range(200):
+        exposures.step(step % 5, random.normal(size=(2, 3)).astype(np.float32) + 1, step / 200)
+    np.testing.assert_allclose(exposures.values.mean(0), [[1, 1, 1], [0, 0, 0]], atol=1e-5)
+    assert np.abs(exposures.values - Exposures(5).values).max() > 1e-3
+
+
+def test_exposure_moves_against_its_gradient() -> None:
+    exposures = Exposures(4)
+    grad = np.zeros((2, 3), np.float32)
+    grad[0, 1] = 3
+    exposures.step(2, grad, 0.0)
+    assert exposures.of(2)[0, 1] < 1 < exposures.of(0)[0, 1]
+    assert exposures.of(2)[0, 0] == 1
+
+
+def test_the_device_and_the_reason() -> None:
+    assert choose_device(TrainOptions(device="cpu", threads=3)).why == "asked for"
+    assert choose_device(TrainOptions(device="cpu", threads=3)).threads == 3
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="here a GPU is there")
+def test_a_demanded_gpu_that_is_not_there_is_said() -> None:
+    assert "no CUDA GPU" in choose_device(TrainOptions()).why
+    with pytest.raises(Refused) as caught:
+        choose_device(TrainOptions(device="cuda"))
+    assert caught.value.slug is Slug.BAD_OPTIONS
