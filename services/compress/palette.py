@@ -68,8 +68,9 @@ def fit(features: Floats, weights: NDArray[np.float64], goal: Goal, progress: Pr
     if len(distinct) <= min(goal.size or START, LARGEST):
         return _finished(distinct, inverse.reshape(-1), features, weights, goal)
     growth = _Growth(features, weights, goal, progress)
-    entries = growth.run()
-    return _finished(entries, None, features, weights, goal, growth.coarse)
+    if growth.run(len(distinct)):
+        return _finished(growth.entries, None, features, weights, goal, growth.coarse)
+    return _finished(distinct, inverse.reshape(-1), features, weights, goal)
 
 
 def colour_error(features: Floats, entries: Floats, weights: NDArray[np.float64]) -> float:
@@ -133,8 +134,8 @@ class _Growth:
         self.labels = np.zeros(len(features), np.int64)
         self.squares = np.ones(len(features))
 
-    def run(self) -> Floats:
-        """Grow until the goal is met; return the entries [K,D]."""
+    def run(self, distinct: int) -> bool:
+        """Grow until the goal is met; False when that would take as many entries as there are `distinct` features."""
         size = min(START, self.limit)
         self._add(size)
         while True:
@@ -146,10 +147,12 @@ class _Growth:
             if done:
                 break
             grown = min(size * 2, self.limit)
+            if grown >= distinct:
+                return False
             self._add(grown - size)
             size = grown
         self._rounds(max(0, self.goal.rounds - GROWING_ROUNDS))
-        return self.entries
+        return True
 
     def _cut(self) -> None:
         sample = self.random.permutation(len(self.features))[:SAMPLE]

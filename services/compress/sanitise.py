@@ -9,6 +9,7 @@ from spaceport.splats.model import Gaussians
 
 FARTHEST = 1e8  # scene units; beyond it float32 positions and any viewer's depth fall apart
 LARGEST_LOG_SCALE = 20.0  # a standard deviation of 5e8
+LARGEST_SH = 1e4  # five hundred times the brightest colour that training makes
 SMALLEST_LOG_SCALE = -20.0  # 2e-9: a point to every renderer, so raised to this rather than dropped
 
 
@@ -27,8 +28,9 @@ def sanitise(gaussians: Gaussians) -> tuple[Gaussians, dict[str, int]]:
     reasons: list[tuple[str, NDArray[np.bool_]]] = [
         ("not finite", ~_finite(gaussians)),
         ("zero rotation", ~np.any(gaussians.quats != 0, axis=1)),
-        ("too far away", np.any(np.abs(gaussians.means) > FARTHEST, axis=1)),
+        ("too far away", _beyond(gaussians.means, FARTHEST)),
         ("absurd size", np.any(gaussians.scales > LARGEST_LOG_SCALE, axis=1)),
+        ("absurd colour", _beyond(gaussians.sh0, LARGEST_SH) | _beyond(gaussians.shN, LARGEST_SH)),
         ("invisible", alpha_bytes(np.nan_to_num(gaussians.opacities)) == 0),
     ]
     keep = np.ones(count, bool)
@@ -40,8 +42,13 @@ def sanitise(gaussians: Gaussians) -> tuple[Gaussians, dict[str, int]]:
     return (gaussians if keep.all() else gaussians.subset(np.flatnonzero(keep))), dropped
 
 
+def _beyond(values: NDArray[np.floating], limit: float) -> NDArray[np.bool_]:
+    return np.asarray((np.abs(values) > limit).any(axis=tuple(range(1, values.ndim))))
+
+
 def _finite(gaussians: Gaussians) -> NDArray[np.bool_]:
     ok = np.ones(len(gaussians.means), bool)
     for name in ("means", "quats", "scales", "sh0", "shN"):
-        ok &= np.isfinite(getattr(gaussians, name)).reshape(len(ok), -1).all(axis=1)
+        values = getattr(gaussians, name)
+        ok &= np.isfinite(values).all(axis=tuple(range(1, values.ndim)))
     return np.asarray(ok & ~np.isnan(gaussians.opacities))  # an infinite logit is simply opaque or invisible
