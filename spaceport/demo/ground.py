@@ -29,12 +29,12 @@ RED: Vec = (0.480, 0.075, 0.045)
 def _meadow(x: float, y: float, footprint: float, seed: int) -> Vec:
     broad = fbm2(x / 21.0, y / 21.0, 3, 0.6, footprint / 21.0, seed + 20)
     patches = fbm2(x / 4.7, y / 4.7, 3, 0.65, footprint / 4.7, seed + 30)
-    fine = fbm2(x / 1.1, y / 1.1, 3, 0.7, footprint / 1.1, seed + 40)
+    fine = fbm2(x / 1.1, y / 1.1, 3, 0.8, footprint / 1.1, seed + 40)
     colour = mix(LUSH, GRASS, clamp(0.5 + 0.9 * broad + 0.5 * patches))
-    colour = mix(colour, DRY, 0.8 * clamp(1.1 * patches - 0.8 * broad - 0.05))
-    flowers = clamp(4.0 * noise2(x / 0.55, y / 0.55, seed + 50) - 1.6) * clamp(2.5 * broad - 0.2)
-    colour = mix(colour, (0.55, 0.52, 0.20), 0.6 * flowers * visible(0.55, footprint))
-    return times(colour, 1.0 + 0.42 * fine + 0.25 * patches)
+    colour = mix(colour, DRY, 0.55 * clamp(1.1 * patches - 0.8 * broad - 0.05))
+    flowers = clamp(4.0 * noise2(x / 0.4, y / 0.4, seed + 50) - 1.7) * clamp(2.5 * broad - 0.3)
+    colour = mix(colour, (0.55, 0.52, 0.20), 0.5 * flowers * visible(0.4, footprint))
+    return times(colour, 1.0 + 0.50 * fine + 0.22 * patches)
 
 
 @leaf
@@ -51,7 +51,7 @@ def _straw(x: float, y: float, footprint: float, seed: int) -> Vec:
     fine = fbm2(x / 1.7, y / 1.7, 4, 0.7, footprint / 1.7, seed + 61)
     broad = fbm2(x / 16.0, y / 16.0, 3, 0.6, footprint / 16.0, seed + 70)
     colour = mix(STRAW, SOIL, clamp(0.25 + 0.35 * swath + 0.5 * fine + 0.3 * broad) * 0.55)
-    return times(colour, 1.0 + 0.22 * broad + 0.16 * fine)
+    return times(colour, 1.0 + 0.22 * broad + 0.26 * fine)
 
 
 @leaf

@@ -90,7 +90,8 @@ def _broadleaf(
 ) -> list[Blob]:
     """A round crown of one large blob and three smaller ones leaning out of it."""
     z = height_at(heights, x, y) + 1.15 * size
-    tint = tuple(c * random.uniform(0.85, 1.15) for c in colour)
+    light, warm = random.uniform(0.85, 1.2), random.uniform(0.9, 1.1)
+    tint = (colour[0] * light * warm, colour[1] * light, colour[2] * light / warm)
     leaf = 0.34 * size
     blobs = [[x, y, z, size, size, 0.95 * size, *tint, leaf]]
     start = random.uniform(0, math.tau)

@@ -151,7 +151,7 @@ def _shade_blob(scene: Scene, thing: int, point: Vec, pixel: float) -> tuple[Vec
         + ((point[2] - blob[2]) / blob[5]) ** 2
     )
     open_sky = clamp(0.55 + 1.6 * (out - 0.95)) * (0.62 + 0.38 * normal[2])
-    tint = times((blob[6], blob[7], blob[8]), 1.0 + 0.28 * fine + 0.25 * normal[2])
+    tint = times((blob[6], blob[7], blob[8]), 1.0 + 0.42 * fine + 0.25 * normal[2])
     sun = 0.12 + 0.88 * _lit(scene, point, normal, thing)
     return _shine(tint, sun * (0.55 + 0.45 * open_sky), open_sky, 0.3), sun
 
