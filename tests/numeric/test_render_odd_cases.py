@@ -164,3 +164,30 @@ def test_results_cannot_be_changed_by_mistake() -> None:
     step = Rasteriser(1).loss_and_grads(some(5), camera(), photo())
     with pytest.raises(ValueError, match="read-only"):
         step.grads["means"] += 1
+
+
+def test_too_large_pictures_are_refused_before_memory_is_taken() -> None:
+    with pytest.raises(ValueError, match="larger than"):
+        Rasteriser(1).render(some(5), camera(60_000, 60_000))
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_models_that_cover_too_many_tiles_are_refused(threads: int) -> None:
+    n = 270_000
+    model = {name: np.repeat(array, n, axis=0) for name, array in some(1, rest=0).items()}
+    model["means"][:] = 0
+    model["scales"][:] = np.log(200)
+    model["opacities"][:] = 0
+    wide = Camera("a", 65_536, 16, 1000, 1000, 32_768, 8, camera().world_to_camera)
+    with pytest.raises(ValueError, match="more tiles"):
+        Rasteriser(threads).render(model, wide)
+
+
+def test_sizes_may_change_from_call_to_call() -> None:
+    model, rasteriser = some(60), Rasteriser(2)
+    for side in (30, 70, 45, 30, 90, 120, 17, 30):
+        fresh = Rasteriser(2).loss_and_grads(model, camera(side, side), photo(side, side))
+        step = rasteriser.loss_and_grads(model, camera(side, side), photo(side, side))
+        assert step.loss == fresh.loss
+        np.testing.assert_array_equal(step.grads["means"], fresh.grads["means"])
+        model = {name: array[: len(array) - 3] for name, array in model.items()}

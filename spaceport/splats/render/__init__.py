@@ -9,6 +9,7 @@ Conventions are gsplat's: covariance blur 0.3 px², alpha at most 0.999, alpha u
 colour max(SH + 0.5, 0), pixel centres at +0.5.
 """
 
-from spaceport.splats.render.rasteriser import Exposure, Params, Rasteriser, Step, render
+from spaceport.splats.render.rasteriser import Rasteriser, render
+from spaceport.splats.render.step import Exposure, Params, Step
 
 __all__ = ["Exposure", "Params", "Rasteriser", "Step", "render"]

@@ -22,6 +22,9 @@ TILE = 16
 Ints = npt.NDArray[np.int32]
 Longs = npt.NDArray[np.int64]
 
+MOST_PAIRS = 2**30
+"""Of tiles and Gaussians on them. No real model comes near; a hostile one must not overflow what counts them."""
+
 PACK = 1 << 16
 """A box of tiles is two int32: (first, last) column and (first, last) row, each as first + PACK * last."""
 
@@ -123,7 +126,8 @@ def find_spans(
     spans: Ints,
     offsets: Ints,
 ) -> int:
-    """Runs of tiles, front to back: spans [S, 3] of slot, first tile, number. Returns S.
+    """Runs of tiles, front to back: spans [S, 3] of slot, first tile, number. Returns S; negative when the lists would
+    be too long for int32.
 
     `band` is the first tile row and the one after the last; `columns` is the picture's width in tiles.
     `offsets` gets where each of the band's tiles begins in the lists that `fill` writes, and the end.
@@ -154,6 +158,8 @@ def find_spans(
         here += offsets[tile]
         offsets[tile] = total
         total += here
+        if total > MOST_PAIRS:
+            return -1
     return found
 
 

@@ -48,6 +48,8 @@ class FrameBuffers:
         self.height, self.width = height, width
         self.tiles = (-(-width // TILE), -(-height // TILE))
         shape = (self.tiles[1] * TILE, self.tiles[0] * TILE, 3)
+        if shape[0] * shape[1] * shape[2] >= 2**31:
+            raise ValueError(f"a picture of {width} x {height} pixels is larger than the rasteriser can number")
         self.picture, self.exposed, self.photo, self.by_picture = (np.zeros(shape, np.float32) for _ in range(4))
         self.maps = np.zeros(loss.maps_shape(height, width), np.float32)
         self.similarities, self.errors = np.zeros(height), np.zeros(height)

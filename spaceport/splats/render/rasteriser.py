@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
@@ -10,48 +9,18 @@ import numpy.typing as npt
 
 from spaceport.splats.cameras import Camera
 from spaceport.splats.model import Floats, Gaussians
-from spaceport.splats.render import colour, record
+from spaceport.splats.render import colour
 from spaceport.splats.render.backward import pull_back
-from spaceport.splats.render.bins import TILE, fill, find_spans, row_loads, sort_by_depth
+from spaceport.splats.render.bins import MOST_PAIRS, TILE, fill, find_spans, row_loads, sort_by_depth
 from spaceport.splats.render.buffers import Band, FrameBuffers, GradBuffers, ModelBuffers, balanced, split
 from spaceport.splats.render.chain import BLOCK, chain, forget
 from spaceport.splats.render.forward import draw
 from spaceport.splats.render.loss import REACH, expose, expose_back, gradient, scratch_size, similarity
 from spaceport.splats.render.project import project
+from spaceport.splats.render.step import NAMES, Exposure, Params, Step, arrays_of, degree_of
 from spaceport.splats.render.vector import LANES
 from spaceport.splats.render.view import pack
 from spaceport.splats.render.workers import Workers, usable_cores
-
-Params = dict[str, Floats]
-"""The arrays of `Gaussians` by name: means [N, 3], quats [N, 4] wxyz of any length, scales [N, 3] log,
-opacities [N] logit, sh0 [N, 1, 3], shN [N, K, 3]; all contiguous float32."""
-
-Exposure = tuple[Floats, Floats]
-"""(gain [3], bias [3]): the photo is compared with gain * picture + bias."""
-
-
-@dataclass(frozen=True, eq=False)
-class Step:
-    """What one picture says about the model.
-
-    All arrays are read-only views of the rasteriser's buffers: valid until its next call, copy what must live longer.
-    """
-
-    loss: float
-    """(1 - w) mean |difference| + w (1 - mean SSIM)."""
-    image: Floats
-    """[H, W, 3] the picture before exposure, not clamped."""
-    grads: Params
-    """d loss / d parameter, same names and shapes as `params`; rows of invisible Gaussians are zero.
-    With exposure also `gain` [3] and `bias` [3]."""
-    visible: npt.NDArray[np.bool_]
-    """[N] whether the Gaussian's footprint (alpha >= 1/255) meets the picture."""
-    index: npt.NDArray[np.int32]
-    """[M] rows that are visible, ascending."""
-    radii: Floats
-    """[N] half the longer side of the footprint's box in pixels; 0 for the invisible."""
-    screen_grads: Floats
-    """[N] length of d loss / d (projected centre in pixels); 0 for the invisible."""
 
 
 class Rasteriser:
@@ -71,6 +40,7 @@ class Rasteriser:
         self._bands = [Band.empty() for _ in range(self._workers.count)]
         self._model = ModelBuffers(0, 1)
         self._grads: GradBuffers | None = None
+        self._frames: dict[tuple[int, int], FrameBuffers] = {}
         self._frame = FrameBuffers(1, 1)
         self._active = 0
 
@@ -91,7 +61,7 @@ class Rasteriser:
         Raises:
             ValueError: for arrays of wrong shape or type.
         """
-        self._project(params, camera, _degree(params, sh_degree))
+        self._project(params, camera, degree_of(params, sh_degree))
         self._draw(background)
         return self._frame.picture[: camera.height, : camera.width].copy()
 
@@ -113,7 +83,7 @@ class Rasteriser:
         Raises:
             ValueError: for arrays of wrong shape or type.
         """
-        degree = _degree(params, sh_degree)
+        degree = degree_of(params, sh_degree)
         if photo.shape != (camera.height, camera.width, 3) or photo.dtype != np.float32:
             raise ValueError(f"photo must be [{camera.height}, {camera.width}, 3] float32")
         eye = self._project(params, camera, degree)
@@ -143,10 +113,9 @@ class Rasteriser:
         count, threads = len(params["means"]), self._workers.count
         if len(self._model.radii) != count + LANES:
             self._model, self._grads = ModelBuffers(count, threads), None
-        if (self._frame.height, self._frame.width) != (camera.height, camera.width):
-            self._frame = FrameBuffers(camera.height, camera.width)
+        self._frame = self._frame_for(camera.height, camera.width)
         model, frame, eye = self._model, self._frame, pack(camera)
-        arrays = _arrays(params)
+        arrays = arrays_of(params)
 
         def one(part: int) -> None:
             first, last = model.parts[part]
@@ -161,11 +130,21 @@ class Rasteriser:
         self._share_rows()
         return eye
 
+    def _frame_for(self, height: int, width: int) -> FrameBuffers:
+        """Photos of a survey come in a few sizes, in any order: the buffers of the last ones are kept."""
+        frame = self._frames.pop((height, width), None) or FrameBuffers(height, width)
+        self._frames[height, width] = frame
+        if len(self._frames) > _FRAMES:
+            del self._frames[next(iter(self._frames))]
+        return frame
+
     def _share_rows(self) -> None:
         """Give each thread a band of tile rows with about the same work."""
         frame = self._frame
         columns, rows = frame.tiles
         runs = balanced(frame.hits[1, :rows] + _TILE_LOAD * columns, self._workers.count)
+        if frame.hits[0, :rows].sum() > MOST_PAIRS:
+            raise ValueError(_TOO_MANY)
         self._active = len(runs)
         for k, (first, last) in enumerate(runs):
             self._bands[k].fit((first, last), int(frame.hits[0, first:last].sum()), columns, frame.width)
@@ -180,6 +159,8 @@ class Rasteriser:
             band = self._bands[part]
             order = model.order[: self._visible]
             band.found = find_spans(model.records, order, model.boxes, band.rows, columns, band.spans, band.offsets)
+            if band.found < 0:
+                raise ValueError(_TOO_MANY)
             band.fit_lists(int(band.offsets[-1]))
             fill(band.spans, band.found, band.rows[0] * columns, band.offsets, band.used, band.lists)
             listed = (band.lists, band.offsets, band.used)
@@ -226,7 +207,7 @@ class Rasteriser:
         model, frame = self._model, self._frame
         columns = frame.tiles[0]
         grads, self._grads = self._grads, None  # comes back when all is done: its sums must be zero between calls
-        if grads is None or any(grads.by_params[name].shape != params[name].shape for name in _NAMES):
+        if grads is None or any(grads.by_params[name].shape != params[name].shape for name in NAMES):
             grads = GradBuffers(params, model, self._workers.count)
         by_records = grads.by_records
 
@@ -239,7 +220,7 @@ class Rasteriser:
         if degree < grads.degree:
             grads.by_params["shN"][:] = 0.0
         grads.degree = degree
-        arrays, outputs = _arrays(params), (*_arrays(grads.by_params), grads.screen)
+        arrays, outputs = arrays_of(params), (*arrays_of(grads.by_params), grads.screen)
         forget(grads.written, model.radii, outputs)
         visible, bands = (model.records, model.rows, model.boxes[1]), (by_records, frame.band_of)
 
@@ -254,30 +235,9 @@ class Rasteriser:
         return grads
 
 
-_NAMES = ("means", "quats", "scales", "opacities", "sh0", "shN")
+_FRAMES = 4
+_TOO_MANY = "the Gaussians are so large that together they cover more tiles than the rasteriser can list"
 _TILE_LOAD = 4  # what a tile costs even when empty, in Gaussians
-_Arrays = tuple[Floats, Floats, Floats, Floats, Floats, Floats]
-
-
-def _arrays(params: Params) -> _Arrays:
-    means, quats, scales, opacities, sh0, rest = (params[name] for name in _NAMES)
-    return means, quats, scales, opacities, sh0, rest
-
-
-def _degree(params: Params, asked: int | None) -> int:
-    """The SH degree to use, after a check that kernels, which check nothing, can trust the arrays."""
-    count, rest = len(params["means"]), params["shN"].shape[1]
-    shapes = ((count, 3), (count, 4), (count, 3), (count,), (count, 1, 3), (count, rest, 3))
-    for name, shape in zip(_NAMES, shapes, strict=True):
-        array = params[name]
-        if array.shape != shape or array.dtype != np.float32 or not array.flags.c_contiguous:
-            raise ValueError(f"{name} must be {list(shape)} contiguous float32")
-    if rest not in (0, 3, 8, 15):
-        raise ValueError(f"shN must have 0, 3, 8 or 15 coefficients, not {rest}")
-    if count * max(3 * rest, record.SIZE) >= 2**31:
-        raise ValueError(f"{count} Gaussians are more than the rasteriser can number")
-    held = {0: 0, 3: 1, 8: 2, 15: 3}[rest]
-    return held if asked is None else max(0, min(asked, held))
 
 
 def _pattern(exposure: Exposure) -> Floats:
