@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pycolmap
@@ -13,6 +13,7 @@ import pycolmap
 from services.sfm.matching import Pairs, chunks
 from services.sfm.task import Task, TaskPhoto
 
+MIN_MATCHES: Final = 15  # what the mappers ask of a pair before they use it
 Count = Callable[[int, int], None]
 """Hears how many of how many are done."""
 
@@ -70,8 +71,10 @@ def feature_counts(database: Path) -> dict[str, int]:
 
 
 def verified_pairs(database: Path) -> int:
+    """Pairs with enough matches that fit one geometry. COLMAP's own count of "verified" pairs holds the failed ones."""
     with pycolmap.Database.open(database) as opened:
-        return int(opened.num_verified_image_pairs())
+        _, inliers = opened.read_two_view_geometry_num_inliers()
+    return sum(number >= MIN_MATCHES for number in inliers)
 
 
 def all_focals_known(database: Path) -> bool:

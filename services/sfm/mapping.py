@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pycolmap
 
-from services.sfm.database import Count, all_focals_known
+from services.sfm.database import MIN_MATCHES, Count, all_focals_known
 from services.sfm.task import Task
 
 MIN_MODEL: Final = 3  # COLMAP's 10 throws small sets away
@@ -53,6 +53,7 @@ def _incremental(task: Task, database: Path, count: Count) -> list[Model]:
     """Schönberger and Frahm, "Structure-from-Motion Revisited" (2016)."""
     options = pycolmap.IncrementalPipelineOptions()
     options.min_model_size = MIN_MODEL
+    options.min_num_matches = MIN_MATCHES
     options.max_num_models = MAX_MODELS
     options.random_seed = task.options.seed
     options.extract_colors = False  # done once, on the photos that were made small
@@ -76,6 +77,7 @@ def _global(task: Task, database: Path) -> list[Model]:
         pycolmap.calibrate_view_graph(database)
     options = pycolmap.GlobalPipelineOptions()
     options.min_model_size = MIN_MODEL
+    options.min_num_matches = MIN_MATCHES
     options.random_seed = task.options.seed
     folder = task.scratch / "global"
     folder.mkdir()

@@ -1,0 +1,83 @@
+"""Positions onto models: in a process of pycolmap's own, on a synthetic model with known poses."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+SCRIPT = """
+import json, sys
+import numpy as np, pycolmap
+from services.sfm.georeference import georeference
+from services.sfm.gps import to_enu
+
+case = json.loads(sys.argv[1])
+pycolmap.set_random_seed(0)
+options = pycolmap.SyntheticDatasetOptions()
+options.num_rigs, options.num_frames_per_rig, options.num_points3D = 1, 20, 50
+model = pycolmap.synthesize_dataset(options)
+names = {image.name: image.projection_center() for image in model.images.values()}
+rng, origin = np.random.default_rng(0), np.array([46.84, -91.99, 198.0])
+places = {}
+for number, (name, centre) in enumerate(sorted(names.items())):
+    metres = 10.0 * centre if not case.get("line") else np.array([10.0 * number, 0.0, 0.0])
+    if case.get("same"):
+        metres = np.zeros(3)
+    metres = metres + case.get("noise", 0.0) * rng.standard_normal(3)
+    if number < case.get("wild", 0):
+        metres = metres + 500.0
+    places[name] = metres
+def to_degrees(metres):
+    found = origin.copy()
+    for _ in range(20):  # Newton with a fixed slope: metres per degree
+        miss = metres - to_enu(found[None], origin)[0]
+        found = found + miss[[1, 0, 2]] / np.array([111_000.0, 76_000.0, 1.0])
+    return found
+degrees = {name: to_degrees(metres) for name, metres in places.items()}
+for name in list(degrees)[: case.get("unknown", 0)]:
+    degrees[name] = np.full(3, np.nan)
+before = {image.name: image.projection_center() for image in model.images.values()}
+facts = georeference(model, degrees, 0)
+after = {image.name: image.projection_center() for image in model.images.values()}
+facts["moved"] = max(float(np.linalg.norm(after[name] - before[name])) for name in names)
+distance = lambda a: np.linalg.norm(a[sorted(names)[5]] - a[sorted(names)[12]])
+facts["scale"] = distance(after) / distance(before)
+print(json.dumps(facts))
+"""
+
+
+def facts_of(**case: Any) -> dict[str, Any]:
+    done = subprocess.run([sys.executable, "-c", SCRIPT, json.dumps(case)], capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    facts: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return facts
+
+
+def test_good_positions_give_metres() -> None:
+    facts = facts_of(noise=0.1)
+    assert facts["aligned"]
+    assert facts["metric"]
+    assert facts["scale"] == pytest.approx(10, rel=0.01)
+    assert facts["median_residual_m"] < 0.3
+
+
+def test_wild_and_missing_positions_do_not_matter() -> None:
+    facts = facts_of(noise=0.1, wild=2, unknown=1)
+    assert facts["aligned"]
+    assert facts["photos"] == 19
+    assert facts["scale"] == pytest.approx(10, rel=0.02)
+    assert facts["median_residual_m"] < 0.3
+    assert facts["max_residual_m"] > 300
+
+
+@pytest.mark.parametrize("case", [{"line": True}, {"same": True}, {"unknown": 18}, {"noise": 200.0}])
+def test_useless_positions_leave_the_model_alone(case: dict[str, Any]) -> None:
+    facts = facts_of(**case)
+    assert not facts["aligned"]
+    assert not facts["metric"]
+    assert facts["reason"]
+    assert facts["moved"] == 0
