@@ -67,5 +67,5 @@ def make_rasteriser(device: Device) -> Rasteriser:
         return cuda
     from services.train.rasterisers.cpu import CpuRasteriser  # noqa: PLC0415 - compiles at import
 
-    torch.set_num_threads(device.threads)
+    torch.set_num_threads(1)  # its share is small, and its spinning barriers cost 80 ms a step on a busy machine
     return CpuRasteriser(device.threads)
