@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 NAMESPACE = "Spaceport"
 """Of all metrics."""
+warnings.filterwarnings("ignore", "No application metrics to publish")  # most calls have nothing to count
 
 
 @cache

@@ -1,0 +1,85 @@
+"""A deployment for the functions' tests: their environment on the in-process S3 and DynamoDB, events, and a Batch."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from functions import parts
+
+EVENTS = Path(__file__).parents[2] / "events"
+
+
+def deploy(patch: pytest.MonkeyPatch, **more: str) -> None:
+    """Point the functions at the buckets and the table of conftest.py."""
+    told = {"PIPELINE_BUCKET": "pipeline", "UPLOADS_BUCKET": "uploads", "TABLE": "jobs", "QUEUES": "cpu,gpu"}
+    for name, value in (told | more).items():
+        patch.setenv(f"SPACEPORT_{name}", value)
+    for made_once in (parts.s3, parts.bucket, parts.uploads, parts.table, parts.batch):
+        made_once.cache_clear()
+
+
+def event(name: str, key: str | None = None) -> dict[str, Any]:
+    """A golden event, for another key if one is given."""
+    told: dict[str, Any] = json.loads((EVENTS / f"{name}.json").read_text())
+    if key and "object" in told["detail"]:
+        told["detail"]["object"]["key"] = key
+    elif key:
+        told["detail"]["parameters"]["key"] = key
+    return told
+
+
+def call(name: str, body: Any = None, **changes: Any) -> dict[str, Any]:
+    """A golden API request, with another body."""
+    told = copy.deepcopy(event(name)) | changes
+    if body is not None:
+        told["body"] = body if isinstance(body, str) else json.dumps(body)
+    return told
+
+
+@dataclass
+class Context:
+    """What Lambda hands a handler beside the event."""
+
+    function_name: str = "function"
+    memory_limit_in_mb: int = 512
+    invoked_function_arn: str = "arn:aws:lambda:us-east-1:123456789012:function:function"
+    aws_request_id: str = "c6af9ac6-7b61-11e6-9a41-93e8deadbeef"
+    left: int = 60_000
+
+    def get_remaining_time_in_millis(self) -> int:
+        return self.left
+
+
+@dataclass
+class Batch:
+    """The calls of Batch that the functions make, on jobs kept in memory. `jobs`: queue to Batch jobs."""
+
+    jobs: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    terminated: list[str] = field(default_factory=list)
+
+    def add(self, queue: str, batch_id: str, key: str, status: str = "RUNNABLE", created_at: int = 0) -> None:
+        job = {"jobId": batch_id, "status": status, "createdAt": created_at, "parameters": {"key": key}}
+        self.jobs.setdefault(queue, []).append(job)
+
+    def get_paginator(self, operation: str) -> Batch:
+        assert operation == "list_jobs"
+        return self
+
+    def paginate(self, jobQueue: str, jobStatus: str) -> Iterator[dict[str, Any]]:  # Batch's own names
+        for job in self.jobs.get(jobQueue, []):
+            if job["status"] == jobStatus:
+                yield {"jobSummaryList": [{"jobId": job["jobId"]}]}
+
+    def describe_jobs(self, jobs: list[str]) -> dict[str, Any]:
+        return {"jobs": [job for queue in self.jobs.values() for job in queue if job["jobId"] in jobs]}
+
+    def terminate_job(self, jobId: str, reason: str) -> None:
+        assert reason
+        self.terminated.append(jobId)

@@ -1,0 +1,260 @@
+"""The API: every route, ours and the original system's words, and every way to be refused."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pytest
+from function_cases import Batch, Context, call, deploy
+from pipeline_cases import JOB, ended, key_of, photo_zip, requested, staged, whole_job
+
+from functions.api import app
+from functions.api.upload import MAX_BYTES
+from spaceport.pipeline.contract import Artefact, JobState, RequestManifest, StageManifest, StageName
+from spaceport.pipeline.job_table import JobTable
+from spaceport.pipeline.layout import input_manifest_key, request_key
+from spaceport.pipeline.options import JobOptions
+from spaceport.pipeline.storage import Bucket
+
+ZIP = "uploads/brighton_beach.zip"
+URL = f"s3://uploads/{ZIP}"
+pytestmark = pytest.mark.filterwarnings("ignore:No application metrics")  # most calls count nothing
+
+
+@pytest.fixture(autouse=True)
+def _deployed(bucket: Bucket, uploads: Bucket, table: JobTable, monkeypatch: pytest.MonkeyPatch) -> None:
+    deploy(monkeypatch)
+    uploads.client.put_object(Bucket="uploads", Key=ZIP, Body=photo_zip(4))
+
+
+@pytest.fixture
+def batch(monkeypatch: pytest.MonkeyPatch) -> Batch:
+    fake = Batch()
+    monkeypatch.setattr(app, "batch", lambda: fake)
+    return fake
+
+
+def ask(name: str, body: Any = None, **changes: Any) -> tuple[int, dict[str, Any]]:
+    answer = app.handler(call(name, body, **changes), Context())
+    assert answer["multiValueHeaders"]["Access-Control-Allow-Origin"] == ["*"]
+    return answer["statusCode"], json.loads(answer["body"])
+
+
+def begin(bucket: Bucket, table: JobTable, *manifests: Any) -> None:
+    for manifest in manifests:
+        bucket.put_manifest(key_of(manifest), manifest)
+        table.record(manifest)
+
+
+def accepted(bucket: Bucket, job_id: str) -> RequestManifest:
+    stored = bucket.read_manifest(request_key(job_id))
+    assert stored and isinstance(stored.manifest, RequestManifest)
+    return stored.manifest
+
+
+def test_the_original_systems_body_starts_a_job(bucket: Bucket, table: JobTable) -> None:
+    body = json.loads(call("api_start_legacy")["body"]) | {"s3Url": URL}
+    status, told = ask("api_start_legacy", body)
+    assert (status, told["jobId"]) == (202, "brighton-beach-2")
+    request = accepted(bucket, told["jobId"]).request
+    assert (request.name, request.email) == ("Brighton Beach", "pilot@example.com")
+    assert (request.options.train.max_iterations, request.options.train.target_psnr) == (2000, 30.0)
+    row = table.get(told["jobId"])
+    assert row and row.state is JobState.RECEIVED and row.owner == "k3y1d00001"
+
+
+def test_a_nested_body_starts_a_job_once(bucket: Bucket) -> None:
+    body = json.loads(call("api_start_nested")["body"]) | {"s3Url": URL}
+    (status, first), (_, second) = (ask("api_start_nested", body) for _ in range(2))
+    assert status == 202 and first == second
+    assert accepted(bucket, first["jobId"]).request.options.train.max_iterations == 800
+    _, third = ask("api_start_nested", body | {"options": {"preset": "high"}})
+    assert third["jobId"] != first["jobId"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"https://uploads.s3.eu-west-1.amazonaws.com/{ZIP}",
+        f"https://uploads.s3.amazonaws.com/{ZIP}",
+        f"https://s3.eu-west-1.amazonaws.com/uploads/{ZIP}",
+        "https://uploads.s3.amazonaws.com/uploads/brighton%5Fbeach.zip",
+    ],
+)
+def test_an_address_may_be_written_as_consoles_show_it(url: str) -> None:
+    assert ask("api_start_nested", {"inputS3Uri": url})[0] == 202
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({}, "s3Url"),
+        ({"s3Url": "s3://strangers/uploads/a.zip"}, "s3Url"),
+        ({"s3Url": "s3://pipeline/jobs/abc/extracted/a.zip"}, "s3Url"),
+        ({"s3Url": "s3://uploads/elsewhere/a.zip"}, "below uploads/"),
+        ({"s3Url": "file:///etc/passwd"}, "s3Url"),
+        ({"s3Url": "https://uploads.evil.example/uploads/a.zip"}, "s3Url"),
+        ({"s3Url": URL, "pipelineStep": "teleport"}, "pipelineStep"),
+        ({"s3Url": URL, "jobId": "../../etc"}, "jobId"),
+        ({"s3Url": 5}, "s3Url"),
+        ({"s3Url": URL, "surprise": True}, "surprise"),
+        ({"s3Url": URL, "max_iterations": -1}, "max_iterations"),
+        ({"s3Url": URL, "options": {"train": {"seed": "x"}}}, "seed"),
+        ({"pipelineStep": "3dgs", "colmapOutputS3Uri": "s3://pipeline/elsewhere/"}, "colmapOutputS3Uri"),
+        ({"pipelineStep": "3dgs", "colmapOutputS3Uri": f"s3://pipeline/jobs/{JOB}/gaussian/"}, "colmapOutputS3Uri"),
+        ({"pipelineStep": "compression"}, "gaussianOutputS3Uri"),
+        ("not json", "JSON"),
+        ("[1]", "JSON"),
+        ("[" * 100_000, "JSON"),
+    ],
+)
+def test_a_wish_that_makes_no_sense_is_refused_in_words(body: Any, said: str) -> None:
+    status, told = ask("api_start_nested", body)
+    assert (status, told["slug"]) == (400, "bad_options")
+    assert said in told["sentence"]
+
+
+def test_an_upload_that_is_missing_or_bad_is_refused_with_its_own_slug(uploads: Bucket) -> None:
+    status, told = ask("api_start_nested", {"s3Url": "s3://uploads/uploads/gone.zip"})
+    assert (status, told["slug"]) == (400, "upload_missing")
+    uploads.client.put_object(Bucket="uploads", Key="uploads/bad.zip", Body=b"no zip")
+    status, told = ask("api_start_nested", {"s3Url": "s3://uploads/uploads/bad.zip"})
+    assert (status, told["slug"]) == (400, "not_a_zip")
+    assert told["jobId"].startswith("bad-")
+
+
+def test_the_id_of_another_job_is_a_conflict(bucket: Bucket, table: JobTable) -> None:
+    begin(bucket, table, requested())
+    status, told = ask("api_start_nested", {"s3Url": URL, "jobId": JOB})
+    assert (status, told["slug"]) == (409, "conflict")
+
+
+@pytest.mark.parametrize(
+    ("step", "field", "folder", "stage"),
+    [
+        ("3dgs", "colmapOutputS3Uri", "colmap", StageName.TRAIN),
+        ("compression", "gaussianOutputS3Uri", "gaussian", StageName.COMPRESS),
+    ],
+)
+def test_a_later_step_starts_on_what_another_job_made(
+    bucket: Bucket, table: JobTable, step: str, field: str, folder: str, stage: StageName
+) -> None:
+    begin(bucket, table, *whole_job())
+    body = {"pipelineStep": step, field: f"s3://pipeline/jobs/{JOB}/{folder}/", "jobName": "Again"}
+    status, told = ask("api_start_later", body)
+    assert (status, told["name"]) == (202, "Again")
+    stored = bucket.read_manifest(input_manifest_key(told["jobId"], stage))
+    assert stored and isinstance(stored.manifest, StageManifest)
+    assert stored.manifest.request.continues == JOB
+
+
+def test_a_job_goes_on_by_its_id_alone(bucket: Bucket, table: JobTable) -> None:
+    begin(bucket, table, requested())
+    assert ask("api_start_later", {"continues": JOB})[0] == 202
+    status, told = ask("api_start_later", {"continues": JOB, "pipelineStep": "3dgs"})
+    assert (status, told["slug"]) == (404, "not_found")
+
+
+def test_stop_ends_the_job_and_exactly_its_batch_jobs(bucket: Bucket, table: JobTable, batch: Batch) -> None:
+    begin(bucket, table, requested())
+    table.claim(JOB, StageName.SFM, "etag", "holder", 1)
+    batch.add("cpu", "holder", request_key(JOB), "RUNNING")
+    batch.add("gpu", "waiting", f"jobs/{JOB}/colmap/manifest.json")
+    batch.add("gpu", "neighbour", f"jobs/{JOB}-2/colmap/manifest.json")
+    for _ in range(2):
+        status, told = ask("api_stop", {"jobId": JOB})
+        assert (status, told["state"]) == (200, "STOPPED")
+    assert batch.terminated == ["holder", "waiting"] * 2
+    row = table.get(JOB)
+    assert row and row.state is JobState.STOPPED
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "slug"),
+    [({"jobId": "no-such-job"}, 404, "not_found"), ({}, 400, "bad_options"), ({"jobId": "A B"}, 400, "bad_options")],
+)
+def test_what_cannot_be_stopped(batch: Batch, body: Any, status: int, slug: str) -> None:
+    got, told = ask("api_stop", body)
+    assert (got, told["slug"], batch.terminated) == (status, slug, [])
+
+
+def test_what_has_ended_cannot_be_stopped(bucket: Bucket, table: JobTable, batch: Batch) -> None:
+    begin(bucket, table, *whole_job())
+    status, told = ask("api_stop", {"jobId": JOB})
+    assert (status, batch.terminated) == (409, [])
+    assert "COMPLETED" in told["sentence"]
+
+
+def test_jobs_are_listed_newest_first_and_by_state_and_owner(bucket: Bucket, table: JobTable) -> None:
+    begin(bucket, table, *whole_job(), requested("older-job"), requested("mine-job", owner="k3y1d00001"))
+    assert {job["job_id"] for job in ask("api_jobs")[1]["jobs"]} == {JOB, "older-job", "mine-job"}
+    assert ask("api_jobs")[1]["jobs"][0]["job_id"] == JOB
+    for query, found in (
+        ({"state": "COMPLETED"}, [JOB]),
+        ({"owner": "me"}, ["mine-job"]),
+        ({"owner": "k3y1d00001", "state": "COMPLETED"}, []),
+        ({"limit": "1"}, [JOB]),
+    ):
+        status, told = ask("api_jobs", queryStringParameters=query)
+        assert (status, [job["job_id"] for job in told["jobs"]]) == (200, found)
+    for query in ({"limit": "many"}, {"state": "LOST"}):
+        assert ask("api_jobs", queryStringParameters=query)[0] == 400
+
+
+def test_a_job_is_shown_with_stages_and_links(bucket: Bucket, table: JobTable) -> None:
+    model = Artefact(key=f"jobs/{JOB}/compressed/model.sog", bytes=7)
+    compressed = staged(StageName.COMPRESS).model_copy(update={"artefacts": [model]})
+    begin(bucket, table, requested(), compressed)
+    table.claim(JOB, StageName.SFM, "etag", "holder", 1)
+    path = f"/jobs/{JOB}"
+    status, told = ask("api_job", path=path)
+    assert (status, told["job"]["job_id"], told["links"]) == (200, JOB, [])
+    assert told["stages"]["sfm"]["holder"] == "holder"
+    begin(bucket, table, ended())
+    (link,) = ask("api_job", path=path)[1]["links"]
+    assert (link["file"], link["bytes"]) == ("compressed/model.sog", 7)
+    assert f"jobs/{JOB}/compressed/model.sog" in link["url"] and "X-Amz-Signature" in link["url"]
+
+
+@pytest.mark.parametrize(("path", "status"), [("/jobs/no-such-job", 404), ("/jobs/A", 400), ("/elsewhere", 404)])
+def test_what_is_not_there(path: str, status: int) -> None:
+    assert ask("api_job", path=path)[0] == status
+
+
+def test_options_describe_themselves() -> None:
+    status, told = ask("api_options")
+    assert status == 200
+    assert told["schema"] == JobOptions.model_json_schema()
+    assert told["defaults"] == JobOptions().model_dump(mode="json")
+    assert set(told["presets"]) == {"draft", "standard", "high"}
+    assert "max_iterations" in told["legacy"]
+
+
+def test_an_upload_is_signed_for_this_zip_alone() -> None:
+    status, told = ask("api_uploads")
+    assert status == 201
+    assert told["key"] == f"uploads/{told['jobId']}.zip"
+    fields = told["fields"]
+    assert fields["x-amz-meta-job-id"] == told["jobId"]
+    assert fields["x-amz-meta-job-name"] == "Brighton%20Beach"
+    assert json.loads(fields["x-amz-meta-options"]) == {"preset": "draft"}
+    policy = json.loads(base64.b64decode(fields["policy"]))
+    assert ["content-length-range", 68157440, 68157440] in policy["conditions"]
+    assert {"key": told["key"]} in policy["conditions"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"name": "a", "bytes": MAX_BYTES + 1},
+        {"name": "a", "bytes": 0},
+        {"name": "", "bytes": 1},
+        {"name": "a", "bytes": 1, "options": {"surprise": 1}},
+        {"name": "猫" * 200, "bytes": 1, "email": "x" * 200},  # an S3 header holds 2 KB
+        {"name": "a", "bytes": 1, "key": "jobs/x/end/manifest.json"},
+    ],
+)
+def test_an_upload_that_would_be_refused_later_is_refused_now(body: Any) -> None:
+    assert ask("api_uploads", body)[0] == 400

@@ -1,0 +1,170 @@
+"""The notify function: one mail for each end, with the right words, and nothing that a user wrote left unescaped."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from function_cases import Context, deploy, event
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.ses.models import ses_backends
+from pipeline_cases import JOB, key_of, requested, staged
+
+from functions.links import LONGEST, SESSION, Link, link_seconds
+from functions.notify import app
+from functions.notify.mail import duration, figures, size, write_mail
+from spaceport.pipeline.contract import Artefact, EndManifest, Failure, JobState, Outcome, StageManifest, StageName
+from spaceport.pipeline.errors import Slug
+from spaceport.pipeline.job_table import JobTable
+from spaceport.pipeline.jobs import ENDS, JobRecord, advance
+from spaceport.pipeline.layout import end_key
+from spaceport.pipeline.storage import Bucket
+
+SENDER = "spaceport@example.com"
+HOSTILE = 'Beach\r\nBcc: all@example.com<script>alert("1")</script>'
+pytestmark = pytest.mark.filterwarnings("ignore:No application metrics")  # most calls count nothing
+
+
+@pytest.fixture(autouse=True)
+def _deployed(bucket: Bucket, uploads: Bucket, table: JobTable, monkeypatch: pytest.MonkeyPatch) -> None:
+    deploy(monkeypatch, MAIL_FROM=SENDER)
+    app._ses.cache_clear()
+    app._dynamodb.cache_clear()
+    boto3.client("ses").verify_email_identity(EmailAddress=SENDER)
+
+
+def sent() -> list[Any]:
+    return list(ses_backends[DEFAULT_ACCOUNT_ID]["us-east-1"].sent_messages)
+
+
+def trained(**changes: Any) -> StageManifest:
+    outcome = Outcome(message="trained", counts={"gaussians": 120000}, quality={"psnr_held_out": 27.34})
+    artefact = Artefact(key=f"jobs/{JOB}/gaussian/model.ply", bytes=29_760_000)
+    return staged(StageName.TRAIN, outcome=outcome, **changes).model_copy(update={"artefacts": [artefact]})
+
+
+def compressed(**changes: Any) -> StageManifest:
+    outcome = Outcome(message="compressed", quality={"sog_psnr": 41.0})
+    artefact = Artefact(key=f"jobs/{JOB}/compressed/model.sog", bytes=2_100_000)
+    return staged(StageName.COMPRESS, outcome=outcome, **changes).model_copy(update={"artefacts": [artefact]})
+
+
+def end(state: JobState, failure: Failure | None = None, message: str = "over", **changes: Any) -> EndManifest:
+    request = requested(**changes).request
+    return EndManifest(
+        job_id=JOB, created_at=request.received_at, state=state, request=request, failure=failure, message=message
+    )
+
+
+def tell(bucket: Bucket, *manifests: Any) -> None:
+    """Put a job's manifests and let the function hear of the last one."""
+    for manifest in manifests:
+        bucket.put_manifest(key_of(manifest), manifest)
+    app.handler(event("end_manifest", end_key(JOB)), Context())
+
+
+def row(*manifests: Any) -> JobRecord:
+    record: JobRecord | None = None
+    for manifest in manifests:
+        record = advance(record, manifest)
+    assert record
+    return record
+
+
+def test_a_completed_job_is_told_with_links_that_work(bucket: Bucket) -> None:
+    over = end(JobState.COMPLETED, message="Your compressed 3D model is ready!")
+    bucket.client.put_object(Bucket="pipeline", Key=f"jobs/{JOB}/compressed/model.sog", Body=b"sog")
+    tell(bucket, requested(), staged(StageName.SFM), trained(), compressed(), over)
+    (mail,) = sent()
+    assert mail.destinations["ToAddresses"] == ["pilot@example.com"]
+    assert mail.source == f"Spaceport <{SENDER}>"
+    assert mail.subject == "Your 3D model of “Beach” is ready"
+    for expected in ("Your compressed 3D model is ready!", "27.3 dB", "120,000", "$0.06", "2.1 MB", "model.ply"):
+        assert expected in mail.body
+
+
+def test_the_second_delivery_sends_nothing(bucket: Bucket, table: JobTable) -> None:
+    tell(bucket, requested(), end(JobState.STOPPED))
+    tell(bucket)
+    assert len(sent()) == 1
+    assert table.stages(JOB) == {}  # the mark lies beside the job's rows and is no stage
+
+
+def test_a_send_that_failed_is_tried_again(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPACEPORT_MAIL_FROM", "stranger@example.com")
+    with pytest.raises(ClientError, match="MessageRejected"):
+        tell(bucket, requested(), end(JobState.STOPPED))
+    monkeypatch.setenv("SPACEPORT_MAIL_FROM", SENDER)
+    tell(bucket)
+    assert len(sent()) == 1
+
+
+@pytest.mark.parametrize("why", ["no address", "no sender", "no end", "no manifest"])
+def test_no_mail_without_address_sender_or_end(bucket: Bucket, monkeypatch: pytest.MonkeyPatch, why: str) -> None:
+    if why == "no sender":
+        monkeypatch.delenv("SPACEPORT_MAIL_FROM")
+    if why == "no manifest":
+        app.handler(event("end_manifest", f"jobs/{JOB}/extracted/end/manifest.json"), Context())
+    elif why == "no end":
+        tell(bucket, requested())
+    else:
+        tell(bucket, end(JobState.STOPPED, email=None if why == "no address" else "pilot@example.com"))
+    assert sent() == []
+
+
+def test_the_page_is_linked_when_there_is_one(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPACEPORT_WEB_URL", "https://splats.example.com/")
+    tell(bucket, trained(), end(JobState.COMPLETED))
+    (mail,) = sent()
+    assert f"https://splats.example.com/?job={JOB}" in mail.body
+
+
+def test_a_failed_job_says_why_and_what_to_do() -> None:
+    failure = Failure(slug=Slug.TOO_FEW_REGISTERED, sentence="Only 9 of 48 photos could be placed. Fly with more.")
+    over = end(JobState.FAILED, failure, message=failure.sentence)
+    mail = write_mail(over, row(requested(), over), [], SESSION, None)
+    assert mail.subject == "“Beach” could not be made into a 3D model"
+    assert failure.sentence in mail.text and failure.sentence in mail.html
+    assert f"spaceport retry {JOB}" in mail.text
+    assert "links work" not in mail.text
+
+
+@pytest.mark.parametrize("state", sorted(ENDS))
+def test_every_end_has_its_words(state: JobState) -> None:
+    over = end(state)
+    mail = write_mail(over, row(over), [], LONGEST, None)
+    assert "Beach" in mail.subject and "over" in mail.text
+
+
+def test_what_a_user_wrote_cannot_break_out() -> None:
+    over = end(JobState.COMPLETED, name=HOSTILE)
+    link = Link(file="x", label="model", url='https://example.com/?a=1&b="2"', bytes=5)
+    mail = write_mail(over, row(over), [link], SESSION, "https://example.com/?job=1")
+    assert "\n" not in mail.subject and "\r" not in mail.subject
+    assert "<script>" not in mail.html and "&lt;script&gt;" in mail.html
+    assert 'href="https://example.com/?a=1&amp;b=&quot;2&quot;"' in mail.html
+    assert len(write_mail(end(JobState.COMPLETED, name="x" * 200), row(over), [], 1, None).subject) < 130
+
+
+def test_how_long_links_work_depends_on_who_signs(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert link_seconds() == SESSION  # the fake account has a session token, as Lambda has
+    monkeypatch.delenv("AWS_SESSION_TOKEN")
+    assert link_seconds() == LONGEST
+    over = end(JobState.COMPLETED)
+    link = [Link(file="x", label="model", url="https://example.com", bytes=5)]
+    assert "up to 7 days" in write_mail(over, row(over), link, LONGEST, None).text
+    assert "up to 12 hours" in write_mail(over, row(over), link, SESSION, None).text
+
+
+def test_figures_are_told_only_where_they_were_measured() -> None:
+    assert figures(row(end(JobState.REJECTED))) == {"Job": JOB}
+    told = figures(row(requested(), staged(StageName.SFM, outcome=Outcome(message="", counts={"registered": 17}))))
+    assert told["Photos placed"] == "17 of 18"
+    assert figures(row(requested()))["Photos"] == "18"
+
+
+def test_durations_and_sizes_in_words() -> None:
+    assert [duration(seconds) for seconds in (45, 600, 3 * 3600 + 300)] == ["45 s", "10 min", "3 h 05 min"]
+    assert [size(count) for count in (2_100_000, 2_480_000_000)] == ["2.1 MB", "2.48 GB"]

@@ -1,0 +1,96 @@
+"""The tracker function: which news it takes, and what Batch's words become."""
+
+from __future__ import annotations
+
+import pytest
+from function_cases import Context, deploy, event
+from pipeline_cases import JOB, ended, key_of, requested, whole_job
+
+from functions.tracker.app import handler
+from spaceport.pipeline.contract import JobState
+from spaceport.pipeline.errors import Slug
+from spaceport.pipeline.job_table import JobTable
+from spaceport.pipeline.layout import stage_manifest_key
+from spaceport.pipeline.storage import Bucket
+
+COLMAP = f"jobs/{JOB}/colmap/manifest.json"
+pytestmark = pytest.mark.filterwarnings("ignore:No application metrics")  # most calls count nothing
+
+
+@pytest.fixture(autouse=True)
+def _deployed(bucket: Bucket, uploads: Bucket, table: JobTable, monkeypatch: pytest.MonkeyPatch) -> None:
+    deploy(monkeypatch)
+
+
+def test_the_manifests_of_a_job_bring_its_row_to_the_end(bucket: Bucket, table: JobTable) -> None:
+    *begun, _ = whole_job()
+    for manifest in begun:
+        bucket.put_manifest(key_of(manifest), manifest)
+        for _ in range(2):  # at least once
+            handler(event("colmap_manifest", key_of(manifest)), Context())
+    row = table.get(JOB)
+    assert row and row.state is JobState.COMPLETED and row.percent == 100.0
+    assert sorted(row.outputs) == ["compress", "sfm", "train"]
+
+
+@pytest.mark.parametrize("key", [f"jobs/{JOB}/extracted/colmap/manifest.json", "jobs/x/manifest.json", "else"])
+def test_what_only_looks_like_a_manifest_is_left_alone(table: JobTable, key: str) -> None:
+    handler(event("colmap_manifest", key), Context())
+    assert table.get(JOB) is None
+
+
+def test_what_is_no_manifest_is_an_error_and_so_a_dead_letter(bucket: Bucket) -> None:
+    bucket.client.put_object(Bucket="pipeline", Key=COLMAP, Body=b"{}")
+    with pytest.raises(ValueError, match="manifest"):
+        handler(event("colmap_manifest", COLMAP), Context())
+
+
+def test_an_event_that_no_rule_sends_is_an_error() -> None:
+    with pytest.raises(ValueError, match="Scheduled Event"):
+        handler(event("schedule"), Context())
+
+
+@pytest.mark.parametrize(
+    ("name", "slug"),
+    [
+        ("batch_failed_bug", Slug.INTERNAL),
+        ("batch_failed_memory", Slug.OUT_OF_MEMORY),
+        ("batch_failed_host", Slug.MACHINE_LOST),
+        ("batch_failed_timeout", Slug.TIMED_OUT),
+        pytest.param(
+            "batch_failed_waiting",
+            Slug.NEVER_STARTED,
+            marks=pytest.mark.xfail(reason="track.explain does not know CAPACITY: yet", strict=False),
+        ),
+    ],
+)
+def test_a_failed_batch_job_ends_its_job_with_the_reason(
+    bucket: Bucket, table: JobTable, name: str, slug: Slug
+) -> None:
+    bucket.put_manifest(key_of(requested()), requested())
+    for _ in range(2):
+        handler(event(name, COLMAP), Context())
+    row = table.get(JOB)
+    assert row and row.state is JobState.FAILED
+    assert row.failure and row.failure.slug is slug
+
+
+def test_a_failed_batch_job_of_an_ended_job_changes_nothing(bucket: Bucket, table: JobTable) -> None:
+    stopped = ended(JobState.STOPPED)
+    bucket.put_manifest(key_of(stopped), stopped)
+    table.record(stopped)
+    handler(event("batch_failed_bug", COLMAP), Context())
+    row = table.get(JOB)
+    assert row and row.state is JobState.STOPPED
+
+
+@pytest.mark.parametrize("key", ["", "something/else", stage_manifest_key(JOB, "compress")])  # type: ignore[arg-type]
+def test_a_batch_job_of_others_is_left_alone_or_refused(table: JobTable, key: str) -> None:
+    told = event("batch_failed_bug")
+    told["detail"]["parameters"] = {"key": key} if key else None
+    if key.startswith("jobs/"):
+        with pytest.raises(ValueError, match="no stage is woken"):
+            handler(told, Context())
+    else:
+        handler(told, Context())
+    assert table.get(JOB) is None
