@@ -56,7 +56,9 @@ def with_meta(files: Files, change: Callable[[dict[str, Any]], None]) -> Files:
 
 def picture(width: int, height: int, value: int = 0, **options: Any) -> bytes:
     stream = io.BytesIO()
-    Image.new("RGBA", (width, height), (value,) * 4).save(stream, "WEBP", **({"lossless": True, "exact": True} | options))
+    Image.new("RGBA", (width, height), (value,) * 4).save(
+        stream, "WEBP", **({"lossless": True, "exact": True} | options)
+    )
     return stream.getvalue()
 
 

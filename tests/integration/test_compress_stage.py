@@ -1,0 +1,152 @@
+"""The whole stage: files in, a proven SOG out, or the plain reason why not."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from services.compress.reader import read_sog
+from services.compress.stage import run
+from spaceport.pipeline.errors import Refused, Slug, Stopped
+from spaceport.pipeline.options import CompressOptions
+from spaceport.pipeline.progress import Silent
+from spaceport.splats.cameras import Camera, write_cameras
+from spaceport.splats.model import Gaussians
+from spaceport.splats.ply import write_ply
+
+BRIGHTON = Path(__file__).parents[2] / "../shared/data/models/brighton.ply"
+FILES = {
+    "means_l.webp", "means_u.webp", "scales.webp", "quats.webp", "sh0.webp", "shN_centroids.webp", "shN_labels.webp",
+    "meta.json", "model.sog", "preview.jpg", "report.json",
+}  # fmt: skip
+
+
+def nadir(x: float, y: float, held_out: bool) -> Camera:
+    pose = np.eye(4)
+    pose[:3, 3] = (-x, -y, 0)
+    return Camera(f"{x}_{y}", 512, 384, 360.0, 360.0, 256.0, 192.0, pose, held_out)
+
+
+def job(folder: Path, model: Gaussians | Path, cameras: list[Camera] | None) -> Path:
+    home = folder / "gaussian"
+    home.mkdir(parents=True)
+    if isinstance(model, Path):
+        shutil.copyfile(model, home / "model.ply")
+    else:
+        write_ply(home / "model.ply", model)
+    if cameras is not None:
+        write_cameras(home / "cameras.json", cameras)
+    return folder
+
+
+@pytest.fixture
+def model() -> Gaussians:
+    random = np.random.default_rng(0)
+    return Gaussians(
+        means=random.uniform((-3, -3, 4), (3, 3, 6), (3000, 3)),
+        quats=random.normal(size=(3000, 4)),
+        scales=random.normal(-2.5, 0.5, (3000, 3)),
+        opacities=random.normal(0, 1, 3000),
+        sh0=random.normal(0, 1, (3000, 1, 3)),
+        shN=random.normal(0, 0.05, (3000, 3, 3)),
+    )
+
+
+CAMERAS = [nadir(0, 0, False), nadir(1, 1, True)]
+
+
+def test_everything_is_written_and_true(model: Gaussians, tmp_path: Path):
+    model.opacities[:5] = -20
+    source = job(tmp_path / "in", model, CAMERAS)
+    outcome = run(source, tmp_path / "out", CompressOptions(), Silent())
+    folder = tmp_path / "out" / "compressed"
+    assert {path.name for path in folder.iterdir()} == FILES
+    report = json.loads((folder / "report.json").read_text())
+    assert outcome.degraded is None and outcome.quality["sog_psnr"] >= 30
+    assert outcome.counts["gaussians"] == 2995 == len(read_sog(folder / "model.sog"))
+    assert outcome.counts["dropped"] == 5 and report["dropped"] == {"invisible": 5}
+    assert "5 Gaussians" in outcome.message
+    assert outcome.counts["sog_bytes"] == (folder / "model.sog").stat().st_size == report["sog_bytes"]
+    assert outcome.counts["ply_bytes"] == (source / "gaussian/model.ply").stat().st_size
+    assert [view["held_out"] for view in report["views"]] == [True, False]
+    for name, size in report["file_bytes"].items():
+        assert (folder / name).stat().st_size == size
+    with Image.open(folder / "preview.jpg") as picture:
+        assert picture.size == (3 * 512, 384 + 22)
+
+
+def test_the_same_model_gives_the_same_files(model: Gaussians, tmp_path: Path):
+    source = job(tmp_path / "in", model, CAMERAS)
+    for name in ("a", "b"):
+        run(source, tmp_path / name, CompressOptions(), Silent())
+    for name in FILES:
+        first, second = (tmp_path / side / "compressed" / name for side in ("a", "b"))
+        assert first.read_bytes() == second.read_bytes(), name
+
+
+def test_a_result_that_is_not_good_enough_is_not_published(model: Gaussians, tmp_path: Path):
+    source = job(tmp_path / "in", model, CAMERAS)
+    outcome = run(source, tmp_path / "out", CompressOptions(min_psnr=99.0, palette_size=64), Silent())
+    assert outcome.degraded is not None and outcome.degraded.slug is Slug.COMPRESSION_BROKEN
+    assert "99.0 dB" in outcome.degraded.sentence and "sog_bytes" not in outcome.counts
+    folder = tmp_path / "out" / "compressed"
+    assert {path.name for path in folder.iterdir()} == {"preview.jpg", "report.json"}
+    report = json.loads((folder / "report.json").read_text())
+    assert len(report["attempts"]) == 3 and report["published"] is False
+
+
+def test_a_better_setting_is_tried_when_the_first_is_not_enough(model: Gaussians, tmp_path: Path):
+    source = job(tmp_path / "in", model, CAMERAS)
+    first = run(source, tmp_path / "a", CompressOptions(), Silent()).quality["sog_psnr"]
+    second = run(source, tmp_path / "b", CompressOptions(min_psnr=first + 1), Silent())
+    assert second.degraded is None and second.quality["sog_psnr"] >= first + 1
+
+
+def test_without_cameras_the_model_is_looked_at_from_around(model: Gaussians, tmp_path: Path):
+    outcome = run(job(tmp_path / "in", model, None), tmp_path / "out", CompressOptions(), Silent())
+    report = json.loads((tmp_path / "out/compressed/report.json").read_text())
+    assert "made cameras" in report["views_from"] and len(report["views"]) == 4
+    assert outcome.quality["sog_psnr_worst"] > 30
+
+
+def test_bad_input_is_refused_with_its_slug(model: Gaussians, tmp_path: Path):
+    source = job(tmp_path / "in", model, CAMERAS)
+    with pytest.raises(Refused) as missing:
+        run(tmp_path / "nowhere", tmp_path / "out", CompressOptions(), Silent())
+    assert missing.value.slug is Slug.INPUT_MISSING
+    (source / "gaussian/cameras.json").write_text("{}")
+    with pytest.raises(Refused) as cameras:
+        run(source, tmp_path / "out", CompressOptions(), Silent())
+    assert cameras.value.slug is Slug.BAD_MODEL
+    (source / "gaussian/model.ply").write_bytes(b"ply\nnonsense")
+    with pytest.raises(Refused) as broken:
+        run(source, tmp_path / "out", CompressOptions(), Silent())
+    assert broken.value.slug is Slug.BAD_MODEL
+    model.opacities[:] = -20
+    with pytest.raises(Refused, match="3000 invisible"):
+        run(job(tmp_path / "dark", model, CAMERAS), tmp_path / "out", CompressOptions(), Silent())
+
+
+def test_a_stop_passes_and_leaves_nothing(model: Gaussians, tmp_path: Path):
+    class StopSoon(Silent):
+        calls = 0
+
+        def check(self) -> None:
+            self.calls += 1
+            if self.calls > 4:
+                raise Stopped
+
+    with pytest.raises(Stopped):
+        run(job(tmp_path / "in", model, CAMERAS), tmp_path / "out", CompressOptions(), StopSoon())
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.skipif(not BRIGHTON.exists(), reason="the model brighton.ply is not there")
+def test_brighton_is_small_and_alike(tmp_path: Path):
+    cameras = [nadir(0, 0, True), nadir(1.5, 2, False), nadir(3, -2, False), nadir(4.5, 1, False), nadir(4, 3, False)]
+    outcome = run(job(tmp_path / "in", BRIGHTON, cameras), tmp_path / "out", CompressOptions(), Silent())
+    assert int(outcome.counts["sog_bytes"]) <= 280_000
+    assert outcome.quality["sog_psnr"] >= 44.5

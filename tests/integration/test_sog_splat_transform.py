@@ -1,0 +1,73 @@
+"""PlayCanvas' own tool reads what we write, and we read what it writes, to the same numbers."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from services.compress.encode import Plan, encode
+from services.compress.quality import STANDARD
+from services.compress.reader import read_sog
+from services.compress.writer import write_bundle, write_folder
+from spaceport.pipeline.progress import Silent
+from spaceport.splats.model import Gaussians
+from spaceport.splats.ply import read_ply, write_ply
+
+ROOT = Path(__file__).parents[2]
+TOOL = ROOT / ".venv/npm/node_modules/@playcanvas/splat-transform/bin/cli.mjs"
+NODE = shutil.which("node")
+pytestmark = pytest.mark.skipif(
+    not (NODE and TOOL.exists()), reason="needs node and @playcanvas/splat-transform in .venv/npm"
+)
+
+
+def transform(*arguments: Path | str) -> None:
+    subprocess.run([str(NODE), str(TOOL), *map(str, arguments)], check=True, capture_output=True, timeout=300)
+
+
+def made(coefficients: int, count: int = 1500) -> Gaussians:
+    random = np.random.default_rng(coefficients)
+    return Gaussians(
+        means=random.normal(0, 5, (count, 3)),
+        quats=random.normal(size=(count, 4)),
+        scales=random.normal(-4, 1, (count, 3)),
+        opacities=random.uniform(-4, 4, count),
+        sh0=random.normal(size=(count, 1, 3)),
+        shN=random.normal(0, 0.1, (count, coefficients, 3)),
+    )
+
+
+def assert_same(ours: Gaussians, theirs: Gaussians) -> None:
+    assert len(ours) == len(theirs) and ours.shN.shape == theirs.shN.shape
+    assert np.allclose(ours.means, theirs.means, rtol=1e-5, atol=1e-5)
+    assert np.allclose(ours.scales, theirs.scales, atol=1e-5)
+    assert np.allclose(ours.sh0, theirs.sh0, atol=1e-5)
+    assert np.allclose(ours.shN, theirs.shN, atol=1e-5)
+    alphas = [1 / (1 + np.exp(-model.opacities.astype(float))) for model in (ours, theirs)]
+    assert np.allclose(*alphas, atol=1e-4)
+    cosine = (ours.quats * theirs.quats).sum(axis=1) / np.linalg.norm(theirs.quats, axis=1)
+    assert (np.abs(cosine) > 1 - 1e-5).all()
+
+
+@pytest.mark.parametrize("coefficients", [0, 3, 8, 15])
+def test_it_decodes_our_bundle_as_we_do(coefficients: int, tmp_path: Path):
+    encoded = encode(made(coefficients), Plan(STANDARD), Silent())
+    write_bundle(tmp_path / "model.sog", encoded.files)
+    transform(tmp_path / "model.sog", "-w", tmp_path / "theirs.ply")
+    assert_same(read_sog(tmp_path / "model.sog"), read_ply(tmp_path / "theirs.ply"))
+
+
+def test_it_decodes_our_folder_as_we_do(tmp_path: Path):
+    encoded = encode(made(3), Plan(STANDARD), Silent())
+    write_folder(tmp_path / "set", encoded.files)
+    transform(tmp_path / "set" / "meta.json", "-w", tmp_path / "theirs.ply")
+    assert_same(read_sog(tmp_path / "set"), read_ply(tmp_path / "theirs.ply"))
+
+
+def test_we_decode_its_bundle_as_it_does(tmp_path: Path):
+    write_ply(tmp_path / "model.ply", made(3, 1100))
+    transform("-g", "cpu", tmp_path / "model.ply", tmp_path / "model.sog")
+    transform(tmp_path / "model.sog", tmp_path / "theirs.ply")
+    assert_same(read_sog(tmp_path / "model.sog"), read_ply(tmp_path / "theirs.ply"))

@@ -1,0 +1,74 @@
+"""The SH palette: small enough, good enough, weighted, and the same each time."""
+
+import numpy as np
+
+from services.compress import palette
+from services.compress.palette import Goal, Palette, fit
+from spaceport.pipeline.progress import Silent
+
+RANDOM = np.random.default_rng(0)
+CLUSTERS = RANDOM.normal(0, 0.3, (1500, 9)).astype(np.float32)
+FEATURES = (CLUSTERS[RANDOM.integers(0, 1500, 4000)] + RANDOM.normal(0, 0.01, (4000, 9))).astype(np.float32)
+EVEN = np.ones(4000)
+
+
+def made(error: float = 0.001, size: int | None = None, weights: np.ndarray = EVEN, seed: int = 0) -> Palette:
+    return fit(FEATURES, weights, Goal(error, size, rounds=6, step=0.0, seed=seed), Silent())
+
+
+def true_error(found: Palette, weights: np.ndarray) -> float:
+    squares = np.square(FEATURES - found.entries[found.labels]).sum(axis=1)
+    return float(np.sqrt((squares * weights).sum() / weights.sum() / (12 * np.pi)))
+
+
+def test_the_error_that_is_reported_is_the_error():
+    found = made(size=256)
+    assert len(found.entries) <= 256
+    assert np.isclose(found.error, true_error(found, EVEN), rtol=1e-4)
+
+
+def test_it_grows_until_the_error_is_reached():
+    coarse, fine = made(error=0.05), made(error=0.006)
+    assert len(coarse.entries) <= 1024 < len(fine.entries) <= 4096
+    assert fine.error < 0.0065 < coarse.error < 0.05
+
+
+def test_every_label_is_the_nearest_entry():
+    found = made(size=128)
+    distances = np.linalg.norm(FEATURES[:300, None] - found.entries[None], axis=2)
+    chosen = distances[np.arange(300), found.labels[:300]]
+    assert np.allclose(chosen, distances.min(axis=1), atol=1e-4)
+
+
+def test_weight_buys_likeness():
+    weights = np.where(np.arange(4000) < 600, 100.0, 0.01)
+    even, weighted = made(size=128), made(size=128, weights=weights)
+    assert true_error(weighted, weights) < 0.9 * true_error(even, weights)
+
+
+def test_the_same_seed_gives_the_same_palette():
+    first, second, other = made(size=200), made(size=200), made(size=200, seed=1)
+    assert np.array_equal(first.codes, second.codes) and np.array_equal(first.labels, second.labels)
+    assert not np.array_equal(first.codes, other.codes)
+
+
+def test_few_distinct_features_are_kept_exactly():
+    features = CLUSTERS[RANDOM.integers(0, 100, 4000)]
+    found = fit(features, EVEN, Goal(0.01, None, 5, 0.0, 0), Silent())
+    assert len(found.entries) == len(np.unique(features, axis=0))
+    step = np.ptp(features) / 255
+    assert np.abs(found.entries[found.labels] - features).max() <= step / 2 + 1e-6
+
+
+def test_coarse_groups_come_close_to_one_flat_search(monkeypatch):
+    flat = made(size=1024)
+    monkeypatch.setattr(palette, "FLAT_LIMIT", 0)
+    monkeypatch.setattr(palette, "GROUPS", 16)
+    grouped = made(size=1024)
+    assert len(grouped.entries) <= 1024
+    assert grouped.error < 1.15 * flat.error
+
+
+def test_most_used_entries_come_first():
+    uses = np.bincount(made(size=300).labels)
+    assert (np.diff(uses) <= 0).all()
