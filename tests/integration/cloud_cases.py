@@ -1,0 +1,79 @@
+"""The words in which tests speak of jobs in the embedded cloud."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from spaceport.cli.deployment import Deployment
+from spaceport.cli.where import speak
+from spaceport.local.cloud import EmbeddedCloud
+from spaceport.local.mailbox import mails
+from spaceport.pipeline import layout
+from spaceport.pipeline.contract import StageName
+from spaceport.pipeline.jobs import ENDS, JobRecord
+
+TINY: dict[str, Any] = {
+    "preset": "draft",
+    "sfm": {"max_image_size": 512, "max_features": 2048},
+    "train": {"max_iterations": 60, "image_size": 128, "threads": 1},
+}
+"""Options that take every stage through its real work in seconds."""
+LONG: dict[str, Any] = TINY | {"train": {"max_iterations": 100_000, "image_size": 256, "plateau_stop": False}}
+MAIL = "pilot@example.com"
+
+
+class Cloud:
+    """A running embedded cloud and what tests ask of it."""
+
+    def __init__(self, embedded: EmbeddedCloud) -> None:
+        self.embedded = embedded
+        self.deployment: Deployment = speak(embedded.access)
+
+    def upload(self, data: bytes | Path, job_id: str, options: dict[str, Any] | None = None) -> str:
+        """Drop a zip into the bucket, as a pilot does. Returns the job's id."""
+        metadata = {"job-id": job_id, "job-name": quote(job_id), "email": MAIL, "options": json.dumps(options or TINY)}
+        body = data.read_bytes() if isinstance(data, Path) else data
+        uploads = self.deployment.uploads
+        uploads.client.put_object(Bucket=uploads.name, Key=f"uploads/{job_id}.zip", Body=body, Metadata=metadata)
+        return job_id
+
+    def row(self, job_id: str) -> JobRecord | None:
+        return self.deployment.table.get(job_id)
+
+    def ended(self, job_id: str, seconds: float = 120) -> JobRecord:
+        return self.until(job_id, lambda row: row.state in ENDS, seconds)
+
+    def until(self, job_id: str, holds: Callable[[JobRecord], bool], seconds: float = 60) -> JobRecord:
+        """Wait for something to hold of a job's row."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            row = self.row(job_id)
+            if row and holds(row):
+                return row
+            time.sleep(0.1)
+        raise AssertionError(f"not within {seconds} s: {self.row(job_id)}\n{self.logs()}")
+
+    def working_on(self, job_id: str, stage: StageName, seconds: float = 60) -> JobRecord:
+        """Wait until a stage is at its real work: it has told something of its own."""
+        return self.until(job_id, lambda row: row.stage is stage and bool(row.live), seconds)
+
+    def mails(self, count: int, seconds: float = 10) -> list[dict[str, Any]]:
+        """Wait for so many mails."""
+        deadline = time.monotonic() + seconds
+        while len(found := mails(self.embedded.access)) < count and time.monotonic() < deadline:
+            time.sleep(0.1)
+        return found
+
+    def manifest_keys(self, job_id: str) -> set[str]:
+        keys = (item.key for item in self.deployment.bucket.objects(layout.job_prefix(job_id)))
+        return {key.split("/")[2] for key in keys if key.endswith("/manifest.json")}
+
+    def logs(self) -> str:
+        """The tails of all logs, for the message of a failed test."""
+        files = sorted((self.embedded.state / "logs").glob("*.log"))
+        return "\n".join(f"--- {file.name}\n{file.read_text(errors='replace')[-1500:]}" for file in files)

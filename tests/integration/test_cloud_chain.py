@@ -1,0 +1,122 @@
+"""The whole chain through the embedded cloud: real events, real functions, real stages."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from cloud_cases import MAIL, Cloud
+
+from spaceport.cli.results import take_home
+from spaceport.demo import Survey, load_truth
+from spaceport.demo.align import align
+from spaceport.local import cloud as embedded_cloud
+from spaceport.local import translate
+from spaceport.local.cloud import ROOT, EmbeddedCloud
+from spaceport.pipeline.contract import JobState, StageName
+from spaceport.splats.cameras import read_cameras
+from spaceport.splats.ply import read_ply
+
+
+def test_a_zip_becomes_a_splat(cloud: Cloud, survey: Survey, tmp_path: Path) -> None:
+    job = cloud.upload(survey.zip_path, "small-survey")
+    row = cloud.ended(job)
+    assert row.state is JobState.COMPLETED, cloud.logs()
+    assert row.percent == 100
+    assert set(row.seconds) == {"sfm", "train", "compress"}
+    assert row.counts["registered"] == row.counts["photos"] == survey.photos
+    assert cloud.manifest_keys(job) == {"request", "colmap", "gaussian", "compressed", "end"}
+
+    out = tmp_path / "out"
+    files = {path.relative_to(out).as_posix() for path in take_home(cloud.deployment.bucket, job, out)}
+    assert {"compressed/model.sog", "compressed/meta.json", "gaussian/model.ply", "colmap/report.json"} <= files
+    assert len(read_ply(out / "gaussian/model.ply").means) == row.counts["gaussians"]
+    assert (out / "compressed/model.sog").stat().st_size == row.counts["sog_bytes"]
+    _cameras_are_where_they_were(out, survey)
+
+    (mail,) = cloud.mails(1)
+    assert MAIL in json.dumps(mail)
+
+
+def _cameras_are_where_they_were(out: Path, survey: Survey) -> None:
+    truth = load_truth(survey.truth_path)
+    true = {camera.name: camera.position for camera in truth.cameras}
+    found = {Path(camera.name).name: camera.position for camera in read_cameras(out / "gaussian/cameras.json")}
+    names = sorted(found)
+    assert names == sorted(true)
+    fit = align(np.array([found[name] for name in names]), np.array([true[name] for name in names]))
+    assert fit.residuals.max() < 0.005 * truth.scene_size
+
+
+class Doubled:
+    """The template with every rule twice: each event is then delivered twice, by the rules themselves."""
+
+    def __init__(self, load: Any) -> None:
+        self._load = load
+
+    def __call__(self, template: Path) -> Any:
+        tree = self._load(template)
+        rules = {name: item for name, item in tree["Resources"].items() if item["Type"] == "AWS::Events::Rule"}
+        for name, rule in rules.items():
+            tree["Resources"][f"{name}Again"] = copy.deepcopy(rule)
+        return tree
+
+
+def test_every_event_twice_is_as_once(survey: Survey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(translate, "load", Doubled(translate.load))
+    with EmbeddedCloud(tmp_path / "state") as embedded:
+        cloud = Cloud(embedded)
+        row = cloud.ended(cloud.upload(survey.zip_path, "twice"))
+        assert row.state is JobState.COMPLETED, cloud.logs()
+        runs = sorted(path.name.split("-")[0] for path in (embedded.state / "logs").glob("*-*.log"))
+        assert len(cloud.mails(1)) == 1
+        assert len(cloud.mails(2, seconds=2)) == 1, "and no second mail came"
+        claims = {stage: record.claims for stage, record in cloud.deployment.table.stages("twice").items()}
+    assert runs == ["compress"] * 2 + ["sfm"] * 2 + ["train"] * 2, "each event submitted a job twice"
+    assert claims == dict.fromkeys(StageName, 1), "and each stage's work was done once"
+
+
+@pytest.mark.parametrize(
+    ("rule", "state", "made"),
+    [
+        ("UploadToIntake", None, set()),
+        ("RequestToSfm", JobState.RECEIVED, {"request"}),
+        ("ColmapToTrain", JobState.TRAINING, {"request", "colmap"}),
+        ("GaussianToCompress", JobState.COMPRESSING, {"request", "colmap", "gaussian"}),
+    ],
+)
+def test_without_a_rule_the_chain_stops_exactly_there(
+    survey: Survey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rule: str, state: JobState | None, made: set[str]
+) -> None:
+    load = translate.load
+
+    def cut(template: Path) -> Any:
+        tree = load(template)
+        del tree["Resources"][rule]
+        for name in [name for name, item in tree["Resources"].items() if rule in json.dumps(item)]:
+            del tree["Resources"][name]  # the permission to invoke, which names its rule
+        return tree
+
+    monkeypatch.setattr(translate, "load", cut)
+    with EmbeddedCloud(tmp_path / "state") as embedded:
+        cloud = Cloud(embedded)
+        job = cloud.upload(survey.zip_path, "cut-short")
+        if state is not None:
+            cloud.until(job, lambda row: row.state is state)
+        with pytest.raises(AssertionError, match="not within"):
+            cloud.until(job, lambda row: row.state is not state, seconds=3)
+        assert cloud.manifest_keys(job) == made
+
+
+def test_a_template_is_only_read_by_the_translation() -> None:
+    """No stage, bucket or rule of the template is named in the code of the embedded cloud."""
+    names = [name for name in yaml.compose((ROOT / "template.yaml").read_text()).value if name[0].value == "Resources"]
+    logical = [key.value for key, _ in names[0][1].value]
+    sources = [path.read_text() for path in Path(embedded_cloud.__file__).parent.rglob("*.py")]
+    named = {name for name in logical if any(f'"{name}"' in source for source in sources)}
+    assert named <= {"PipelineBucket", "UploadsBucket", "JobTable"}, "outputs of the stack may be named, wiring may not"

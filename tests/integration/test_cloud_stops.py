@@ -1,0 +1,120 @@
+"""Stops and crashes in the middle of each stage: nothing lost, nothing done twice, nothing left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from cloud_cases import LONG, TINY, Cloud
+
+from spaceport.cli.where import speak
+from spaceport.demo import Survey
+from spaceport.local.children import survivors
+from spaceport.local.cloud import EmbeddedCloud, running
+from spaceport.pipeline.contract import JobState, StageName
+from spaceport.pipeline.layout import stage_manifest_key
+from spaceport.pipeline.recovery import manifests
+
+SLOW_SFM = TINY | {"sfm": {"max_image_size": 2048, "max_features": 16384, "first_octave": -1}}
+OPTIONS = {StageName.SFM: SLOW_SFM, StageName.TRAIN: LONG, StageName.COMPRESS: TINY}
+HOMES = {StageName.SFM: "colmap", StageName.TRAIN: "gaussian", StageName.COMPRESS: "compressed"}
+
+
+def catch(cloud: Cloud, job: str, stage: StageName) -> None:
+    """Wait until a stage is in the middle of its work. Compression takes a second: catch its process as it starts."""
+    if stage is not StageName.COMPRESS:
+        cloud.working_on(job, stage)
+        return
+    cloud.until(job, lambda row: row.state is JobState.COMPRESSING)
+    deadline = time.monotonic() + 20
+    while not list((cloud.embedded.state / "work").glob("*compress")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("stage", StageName)
+def test_a_stop_ends_a_job_within_ten_seconds(cloud: Cloud, survey: Survey, stage: StageName) -> None:
+    job = cloud.upload(survey.zip_path, "to-stop", OPTIONS[stage])
+    catch(cloud, job, stage)
+    began = time.monotonic()
+    end = cloud.deployment.stop(job)
+    assert end.state is JobState.STOPPED
+    row = cloud.ended(job, seconds=10)
+    while workers(cloud.embedded.state) and time.monotonic() - began < 10:
+        time.sleep(0.05)
+    assert workers(cloud.embedded.state) == []
+    assert time.monotonic() - began < 10
+    assert row.state is JobState.STOPPED
+    time.sleep(1)
+    assert HOMES[stage] not in cloud.manifest_keys(job)
+    assert not list((cloud.embedded.state / "work").iterdir())
+    (mail,) = cloud.mails(1)
+    assert "stopped" in mail["Subject"].lower()
+
+
+def workers(state: Path) -> list[int]:
+    """Processes of services that run on a state folder."""
+    found = []
+    for pid in survivors(state):
+        try:
+            if b"services." in Path(f"/proc/{pid}/cmdline").read_bytes():
+                found.append(pid)
+        except OSError:
+            continue
+    return found
+
+
+class Crashing:
+    """An embedded cloud in a process of its own, to be killed."""
+
+    def __init__(self, state: Path) -> None:
+        command = [sys.executable, "-m", "spaceport", "up", "--state", str(state)]
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 30
+        while (access := running(state)) is None:
+            assert self.process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        self.access, self.state = access, state
+        self.logs: str = ""
+
+    def kill(self) -> None:
+        """kill -9 of it and of everything it started, in the worst order: the parent first."""
+        children = survivors(self.state.resolve())
+        self.process.kill()
+        for pid in children:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        self.process.wait()
+
+
+@pytest.mark.parametrize("stage", StageName)
+def test_a_crash_in_each_stage_is_made_good(survey: Survey, tmp_path: Path, stage: StageName) -> None:
+    state = tmp_path / "state"
+    crashing = Crashing(state)
+    try:
+        cloud = Cloud.__new__(Cloud)
+        cloud.embedded, cloud.deployment = crashing, speak(crashing.access)  # type: ignore[assignment]  # has what is used
+        job = cloud.upload(survey.zip_path, "to-crash", TINY | {"train": {"max_iterations": 400, "image_size": 128}})
+        catch(cloud, job, stage)
+        before = {item.key: item.etag for item in manifests(cloud.deployment.bucket, job)}
+    finally:
+        crashing.kill()
+    old_logs = {path.name for path in (state / "logs").glob("*-*.log")}
+    with EmbeddedCloud(state) as embedded:
+        again = Cloud(embedded)
+        row = again.ended(job)
+        assert row.state is JobState.COMPLETED, again.logs()
+        after = {item.key: item.etag for item in manifests(again.deployment.bucket, job)}
+        new_runs = {path.name.split("-")[0] for path in (state / "logs").glob("*-*.log") if path.name not in old_logs}
+    assert before.items() <= after.items(), "a manifest was written again"
+    finished = {each for each in StageName if stage_manifest_key(job, each) in before}
+    assert new_runs.isdisjoint(finished), "a stage that had its manifest ran again"
+    assert survivors(state.resolve()) == []
+    assert not list((state / "work").iterdir())
