@@ -114,3 +114,13 @@ def test_gather_scatter_transpose_and_compaction() -> None:
     np.testing.assert_array_equal(kept[:7], 17 * np.arange(7))
     np.testing.assert_array_equal(spread[:14:2], 17 * np.arange(7))
     assert (np.delete(spread, range(0, 14, 2)) == -1).all()
+
+
+def test_kernels_compile_where_nothing_can_be_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self, function) -> None:
+        raise RuntimeError("cannot cache function: no locator available")
+
+    monkeypatch.setattr("numba.core.caching.FunctionCache.__init__", refuse)
+    out = np.empty(LANES, np.float32)
+    kernel(_sums.py_func)(np.ones(LANES, np.float32), out)
+    assert out[0] == LANES

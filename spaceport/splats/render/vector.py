@@ -7,8 +7,6 @@ machine has: one 512-bit register, two of 256 bits, or four of 128.
 
 The names of vector_math.py and vector_memory.py only mean something inside a compiled kernel. NaN and infinity behave
 as IEEE says: comparisons with NaN are false.
-
-numba's cache does not see a change of this file: delete the `__pycache__` beside it after editing one of these three.
 """
 
 from __future__ import annotations
