@@ -32,6 +32,7 @@ class GsplatRasteriser:
     def __init__(self, rasterization: Callable[..., Any] | None = None, device: torch.device | None = None) -> None:
         self.device = device or torch.device("cuda")
         self._rasterization = rasterization or _from_gsplat()
+        torch.backends.cudnn.allow_tf32 = False  # SSIM subtracts squares of almost the same size
 
     def step(self, parameters: Tensors, view: View, sh_degree: int) -> Step:
         leaves = {name: parameters[name].detach().requires_grad_(True) for name in NAMES}

@@ -12,13 +12,15 @@ C1, C2 = 0.01**2, 0.03**2
 
 
 def photo_loss(render: torch.Tensor, photo: torch.Tensor) -> torch.Tensor:
-    """(1 - w) L1 + w (1 - SSIM) of pictures [H,W,3] in 0 to 1."""
-    difference = (render - photo).abs().mean()
+    """(1 - w) L1 + w (1 - SSIM) of pictures [H,W,3] in 0 to 1; L1 alone where no window fits into the picture."""
+    difference: torch.Tensor = (render - photo).abs().mean()
+    if min(render.shape[:2]) <= 2 * RADIUS:
+        return difference
     return (1 - SSIM_WEIGHT) * difference + SSIM_WEIGHT * (1 - ssim(render, photo))
 
 
 def ssim(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """Mean structural similarity (Wang et al. 2004): Gaussian window of 11 taps, sigma 1.5, zeros beyond the border."""
+    """Mean structural similarity (Wang et al. 2004): Gaussian window of 11 taps, sigma 1.5, where all of it fits."""
     a, b = a.permute(2, 0, 1)[:, None], b.permute(2, 0, 1)[:, None]
     moments = _blur(torch.cat([a, b, a * a, b * b, a * b]))
     mean_a, mean_b, square_a, square_b, product = moments.chunk(5)
@@ -33,5 +35,5 @@ def _blur(planes: torch.Tensor) -> torch.Tensor:
     taps = torch.arange(-RADIUS, RADIUS + 1, dtype=planes.dtype, device=planes.device)
     window = torch.exp(-0.5 * (taps / SIGMA) ** 2)
     window = window / window.sum()
-    rows = conv2d(planes, window.view(1, 1, -1, 1), padding=(RADIUS, 0))
-    return conv2d(rows, window.view(1, 1, 1, -1), padding=(0, RADIUS))
+    rows = conv2d(planes, window.view(1, 1, -1, 1))
+    return conv2d(rows, window.view(1, 1, 1, -1))
