@@ -1,0 +1,163 @@
+"""The local Batch with real child processes: placeholders, exit codes, retries, time limits, ends, slots."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from spaceport.local.batch.model import ENDED, Definition, Job, Status
+from spaceport.local.batch.runner import Runner
+from spaceport.local.batch.server import BatchServer
+from spaceport.local.children import survivors
+from spaceport.local.cloud import EmbeddedCloud, StateInUse
+from spaceport.local.ministack import descendants, listening
+
+RETRY = ({"OnExitCode": "75", "Action": "RETRY"}, {"OnReason": "*", "Action": "EXIT"})
+
+
+def python(code: str, *words: str, **changes: Any) -> Definition:
+    settings: dict[str, Any] = {"timeout_seconds": 30.0, "attempts": 3, "evaluate_on_exit": RETRY, "gpu": False}
+    return Definition(arn="job", command=("python", "-c", code, *words), environment={"A": "1"}, **(settings | changes))
+
+
+class Desk:
+    """A runner with two queues, and what it told of its jobs."""
+
+    def __init__(self, state: Path) -> None:
+        for name in ("logs", "work"):
+            (state / name).mkdir(parents=True)
+        self.state, self.definitions, self.told = state, {}, list[tuple[str, str]]()
+        self.runner = Runner(state, state, self.definitions, ("cpu", "gpu"), self._changed)
+        self.runner.speak_with({"AWS_ENDPOINT_URL": "http://127.0.0.1:1"})
+
+    def _changed(self, job: Job) -> None:
+        self.told.append((job.id, job.status.value))
+
+    def start(self, definition: Definition, queue: str = "cpu", **parameters: str) -> Job:
+        self.definitions["job"] = definition
+        return self.runner.submit(queue, "job", "test", parameters, {"B": "2"})
+
+    def run(self, definition: Definition, **parameters: str) -> Job:
+        return until(self.start(definition, **parameters), lambda job: job.status in ENDED)
+
+    def log(self, job: Job) -> str:
+        return (self.state / "logs" / f"test-{job.id}.log").read_text()
+
+
+def until(job: Job, holds: Callable[[Job], bool], seconds: float = 20) -> Job:
+    deadline = time.monotonic() + seconds
+    while not holds(job):
+        assert time.monotonic() < deadline, job
+        time.sleep(0.02)
+    return job
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    made = Desk(tmp_path / "state")
+    yield made
+    made.runner.close()
+    assert survivors(made.state) == []
+
+
+def test_a_job_gets_its_parameters_and_its_environment(desk: Desk) -> None:
+    names = ("A", "B", "AWS_BATCH_JOB_ATTEMPT", "AWS_ENDPOINT_URL")
+    code = f"import os, sys; print(sys.argv[1:], [os.environ[name] for name in {names}])"
+    job = desk.run(python(code, "--key", "Ref::key"), key="jobs/a b;c")
+    assert job.status is Status.SUCCEEDED, desk.log(job)
+    assert "['--key', 'jobs/a b;c'] ['1', '2', '1', 'http://127.0.0.1:1']" in desk.log(job)
+    assert [status for _, status in desk.told] == ["RUNNABLE", "RUNNING", "SUCCEEDED"]
+
+
+@pytest.mark.parametrize(("code", "attempts"), [(65, 1), (1, 1), (75, 3)])
+def test_exit_codes_decide_on_retries(desk: Desk, code: int, attempts: int) -> None:
+    job = desk.run(python(f"raise SystemExit({code})"))
+    assert (job.status, len(job.attempts), job.attempts[-1].code) == (Status.FAILED, attempts, code)
+
+
+def test_a_retry_keeps_its_id_and_counts_up(desk: Desk) -> None:
+    code = (
+        "import os; print(os.environ['AWS_BATCH_JOB_ID']);"
+        "raise SystemExit(75 if int(os.environ['AWS_BATCH_JOB_ATTEMPT']) < 3 else 0)"
+    )
+    job = desk.run(python(code))
+    assert job.status is Status.SUCCEEDED
+    assert desk.log(job).split() == [job.id] * 3
+
+
+def test_a_time_limit_ends_an_attempt(desk: Desk) -> None:
+    job = desk.run(python("import time; time.sleep(60)", timeout_seconds=0.5))
+    assert (job.status, job.status_reason) == (Status.FAILED, "Job attempt duration exceeded timeout")
+
+
+def test_a_terminated_job_ends_with_all_it_started(desk: Desk) -> None:
+    code = "import subprocess, time; subprocess.Popen(['sleep', '60']); print('up', flush=True); time.sleep(60)"
+    job = desk.start(python(code, attempts=5))
+    until(job, lambda job: job.status is Status.RUNNING and "up" in desk.log(job))
+    began = time.monotonic()
+    desk.runner.terminate(job.id, "stopped on request")
+    until(job, lambda job: job.status in ENDED, seconds=2)
+    assert time.monotonic() - began < 2
+    assert (job.status, job.status_reason, len(job.attempts)) == (Status.FAILED, "stopped on request", 1)
+    assert survivors(desk.state) == []
+
+
+def test_a_job_that_ignores_sigterm_is_killed(desk: Desk) -> None:
+    code = "import signal, time; signal.signal(15, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
+    job = desk.start(python(code))
+    until(job, lambda job: job.status is Status.RUNNING and "up" in desk.log(job))
+    desk.runner.terminate(job.id, "stop")
+    until(job, lambda job: job.status in ENDED, seconds=9)
+    assert survivors(desk.state) == []
+
+
+def test_one_job_at_a_time_in_a_queue_and_a_waiting_one_never_starts_when_ended(desk: Desk) -> None:
+    first = desk.start(python("import time; time.sleep(60)"))
+    second = desk.start(python("print('must not run')"))
+    other = desk.start(python("print('another queue')", gpu=True), queue="gpu")
+    until(first, lambda job: job.status is Status.RUNNING)
+    until(other, lambda job: job.status is Status.SUCCEEDED)
+    assert second.status is Status.RUNNABLE
+    desk.runner.terminate(second.id, "stop")
+    desk.runner.terminate(first.id, "stop")
+    until(second, lambda job: job.status in ENDED)
+    assert not (desk.state / "logs" / f"test-{second.id}.log").exists()
+
+
+def test_boto3_speaks_with_it(desk: Desk) -> None:
+    server = BatchServer()
+    server.serve(desk.runner)
+    try:
+        desk.definitions["job"] = python("print(1)")
+        keys = {"aws_access_key_id": "x", "aws_secret_access_key": "x", "region_name": "us-east-1"}
+        batch = boto3.client("batch", endpoint_url=server.endpoint, **keys)
+        made = batch.submit_job(jobName="test", jobQueue="cpu", jobDefinition="job", parameters={"key": "k"})
+        deadline = time.monotonic() + 10
+        while not batch.list_jobs(jobQueue="cpu", jobStatus="SUCCEEDED")["jobSummaryList"]:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        (job,) = batch.describe_jobs(jobs=[made["jobId"], "unknown"])["jobs"]
+        assert (job["status"], job["parameters"], job["container"]["exitCode"]) == ("SUCCEEDED", {"key": "k"}, 0)
+        batch.terminate_job(jobId=made["jobId"], reason="too late")
+        with pytest.raises(batch.exceptions.ClientException):
+            batch.submit_job(jobName="test", jobQueue="nowhere", jobDefinition="job")
+    finally:
+        server.close()
+
+
+def test_two_clouds_side_by_side_on_loopback_only(tmp_path: Path) -> None:
+    with EmbeddedCloud(tmp_path / "one") as one, EmbeddedCloud(tmp_path / "two") as two:
+        assert one.access.endpoint != two.access.endpoint
+        one.access.client("s3").create_bucket(Bucket="only-in-one")
+        assert "only-in-one" not in str(two.access.client("s3").list_buckets()["Buckets"])
+        assert listening(descendants(os.getpid())) == {"127.0.0.1"}
+        with pytest.raises(StateInUse, match="--state"), EmbeddedCloud(tmp_path / "one"):
+            pass
+        one.access.client("s3").list_buckets()  # the refused one has harmed nothing
+    assert survivors((tmp_path / "one").resolve()) == []

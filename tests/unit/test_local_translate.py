@@ -1,0 +1,108 @@
+"""The template for the embedded cloud: Batch taken out, its arrows kept as queues, nothing else changed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from spaceport.local.deploy import CODE
+from spaceport.local.package import package
+from spaceport.local.translate import Translation, fill, load, translate, without_batch
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def translation() -> Translation:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        return translate(ROOT / "template.yaml", CODE)
+
+
+def test_short_tags_become_long(tmp_path: Path) -> None:
+    path = tmp_path / "t.yaml"
+    path.write_text(
+        "a: !Ref X\nb: !GetAtt X.Arn\nc: !Sub '${X}-b'\nd: !If [C, !Ref Y, 1]\ne: !Condition C\nf: !Sub {a: b}"
+    )
+    assert load(path) == {
+        "a": {"Ref": "X"},
+        "b": {"Fn::GetAtt": ["X", "Arn"]},
+        "c": {"Fn::Sub": "${X}-b"},
+        "d": {"Fn::If": ["C", {"Ref": "Y"}, 1]},
+        "e": {"Condition": "C"},
+        "f": {"Fn::Sub": {"a": "b"}},
+    }
+
+
+def test_yaml_cannot_make_objects(tmp_path: Path) -> None:
+    path = tmp_path / "t.yaml"
+    path.write_text("a: !!python/object/apply:os.system ['true']")
+    with pytest.raises(Exception, match="python/object"):
+        load(path)
+
+
+def test_batch_is_taken_out_and_its_arrows_are_queues(translation: Translation) -> None:
+    resources = translation.template["Resources"]
+    assert not [name for name, item in resources.items() if item["Type"].startswith(("AWS::Batch", "AWS::Serverless"))]
+    assert {arrow.job_name for arrow in translation.arrows} == {"sfm", "train", "compress"}
+    for arrow in translation.arrows:
+        assert resources[arrow.queue_output]["Type"] == "AWS::SQS::Queue"
+        assert arrow.job_definition in translation.definitions
+        assert arrow.job_queue in translation.job_queues
+    assert "BatchParameters" not in str(resources)
+
+
+def test_every_function_gets_the_one_package(translation: Translation) -> None:
+    functions = [item for item in translation.template["Resources"].values() if item["Type"] == "AWS::Lambda::Function"]
+    assert len(functions) == 5
+    assert {str(item["Properties"]["Code"]) for item in functions} == {
+        str({"S3Bucket": CODE["Bucket"], "S3Key": CODE["Key"]})
+    }
+
+
+def test_references_to_what_was_removed_become_arns_and_the_rest_outputs() -> None:
+    plain: dict[str, Any] = {
+        "Resources": {
+            "Queue": {"Type": "AWS::Batch::JobQueue", "Properties": {}},
+            "Job": {
+                "Type": "AWS::Batch::JobDefinition",
+                "Properties": {"Env": {"Ref": "Bucket"}, "Plain": "x", "Roles": [{"Fn::GetAtt": ["Role", "Arn"]}]},
+            },
+            "Rule": {
+                "Type": "AWS::Events::Rule",
+                "Properties": {
+                    "EventPattern": {"detail": {"jobQueue": [{"Ref": "Queue"}]}},
+                    "Targets": [
+                        {
+                            "Arn": {"Ref": "Queue"},
+                            "RoleArn": "r",
+                            "BatchParameters": {"JobDefinition": {"Ref": "Job"}, "JobName": "n"},
+                        },
+                        {"Arn": "other"},
+                    ],
+                },
+            },
+            "Policy": {
+                "Type": "X",
+                "Properties": {"Resource": [{"Fn::Sub": "${Job}:*"}, {"Fn::GetAtt": ["Queue", "Arn"]}]},
+            },
+        }
+    }
+    made = without_batch(plain)
+    (queue,) = made.job_queues
+    ((job, properties),) = made.definitions.items()
+    assert made.template["Resources"]["Policy"]["Properties"]["Resource"] == [{"Fn::Sub": f"{job}:*"}, queue]
+    assert made.template["Resources"]["Rule"]["Properties"]["EventPattern"]["detail"]["jobQueue"] == [queue]
+    outputs = {name: f"value of {item['Value']}" for name, item in made.template["Outputs"].items()}
+    filled = fill(properties, outputs)
+    assert filled["Env"] == "value of {'Ref': 'Bucket'}"
+    assert filled["Plain"] == "x"
+    assert "Role" in filled["Roles"][0]
+
+
+def test_the_package_is_small_and_repeatable() -> None:
+    first = package(ROOT)
+    assert first == package(ROOT)
+    assert len(first) < 1 << 20
