@@ -12,14 +12,18 @@ leaves the stack as an output of its own.
 from __future__ import annotations
 
 import copy
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-from samtranslator.translator.transform import transform
+from boto3.session import Session
+from samtranslator.parser.parser import Parser
+from samtranslator.translator.translator import Translator
+from samtranslator.yaml_helper import yaml_parse
 
-REGION_ACCOUNT = "us-east-1:000000000000"
+from spaceport.local.access import ACCOUNT, REGION
+
 REMOVED = "AWS::Batch::"
 KINDS = {"AWS::Batch::JobQueue": "job-queue", "AWS::Batch::JobDefinition": "job-definition"}
 
@@ -58,29 +62,8 @@ def translate(template: Path, code: Tree) -> Translation:
 
 def load(template: Path) -> Tree:
     """Read a CloudFormation template with its short tags (`!Ref`, `!Sub`…) in their long form."""
-    tree: Tree = yaml.load(template.read_text(), _Loader)  # noqa: S506  # a SafeLoader that knows CloudFormation's tags
+    tree: Tree = yaml_parse(template.read_text())
     return tree
-
-
-class _Loader(yaml.SafeLoader):
-    pass
-
-
-def _intrinsic(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> Tree:
-    value: Any
-    if isinstance(node, yaml.ScalarNode):
-        value = loader.construct_scalar(node)
-    elif isinstance(node, yaml.SequenceNode):
-        value = loader.construct_sequence(node, deep=True)
-    else:
-        assert isinstance(node, yaml.MappingNode)  # noqa: S101  # YAML has no fourth kind
-        value = loader.construct_mapping(node, deep=True)
-    if suffix == "GetAtt" and isinstance(value, str):
-        value = value.split(".", 1)
-    return {suffix if suffix in {"Ref", "Condition"} else f"Fn::{suffix}": value}
-
-
-_Loader.add_multi_constructor("!", _intrinsic)
 
 
 def _plain(tree: Tree, code: Tree) -> Tree:
@@ -91,15 +74,10 @@ def _plain(tree: Tree, code: Tree) -> Tree:
             resource["Properties"]["CodeUri"] = code
             resource.pop("Metadata", None)  # how `sam build` makes the package is no concern here
     tree.get("Globals", {}).get("Function", {}).pop("CodeUri", None)
-    plain: Tree = transform(tree, {}, _NoManagedPolicies())
+    logging.getLogger("samtranslator").setLevel(logging.ERROR)  # it warns of features that nobody switched on
+    translator = Translator({}, Parser(), boto_session=Session(region_name=REGION))
+    plain: Tree = translator.translate(tree, parameter_values={"AWS::Region": REGION})
     return plain
-
-
-class _NoManagedPolicies:
-    """The template names no AWS-managed policy by SAM's short name, so there is none to look up."""
-
-    def load(self) -> dict[str, str]:
-        return {}
 
 
 def without_batch(plain: Tree) -> Translation:
@@ -122,7 +100,7 @@ def without_batch(plain: Tree) -> Translation:
 
 
 def _arn(name: str, kind: str) -> str:
-    return f"arn:aws:batch:{REGION_ACCOUNT}:{KINDS.get(kind, 'resource')}/{name}"
+    return f"arn:aws:batch:{REGION}:{ACCOUNT}:{KINDS.get(kind, 'resource')}/{name}"
 
 
 def _arrows(resources: Tree, outputs: Tree, arns: dict[str, str]) -> list[Arrow]:

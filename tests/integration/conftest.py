@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,11 +11,6 @@ from cloud_cases import Cloud
 from spaceport.demo import Survey, make_survey
 from spaceport.local.children import survivors
 from spaceport.local.cloud import EmbeddedCloud
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _region() -> None:
-    os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
 
 
 @pytest.fixture(scope="session")

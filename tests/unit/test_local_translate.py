@@ -16,9 +16,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def translation() -> Translation:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        return translate(ROOT / "template.yaml", CODE)
+    return translate(ROOT / "template.yaml", CODE)
 
 
 def test_short_tags_become_long(tmp_path: Path) -> None:
