@@ -34,7 +34,7 @@ JOB_ID: TypeAdapter[str] = TypeAdapter(JobId)
 logger = Logger(service="api")
 metrics = Metrics(namespace=NAMESPACE, service="api")
 app = APIGatewayRestResolver(
-    cors=CORSConfig(allow_origin=os.environ.get("SPACEPORT_WEB_ORIGIN", "*"), allow_headers=["x-api-key"])
+    cors=CORSConfig(allow_origin=os.environ.get("SPACEPORT_WEB_ORIGIN", "*"), allow_headers=["x-api-key"], max_age=3600)
 )
 
 
@@ -123,10 +123,16 @@ def _no_route(_: NotFoundError) -> Response[str]:
     return answer(404, "not_found", "There is no such address. GET /options, GET /jobs and POST /start-job exist.")
 
 
+def _unforeseen(error: Exception) -> Response[str]:
+    logger.exception("unforeseen", exc_info=error)
+    return answer(500, "internal", "Something went wrong on our side. Try again; the operator finds it in the log.")
+
+
 app.exception_handler(Refused)(_refused)
 app.exception_handler(ValidationError)(_invalid)
 app.exception_handler(Missing)(_missing)
 app.exception_handler(Conflict)(_conflict)
+app.exception_handler(Exception)(_unforeseen)
 
 
 @logger.inject_lambda_context(correlation_id_path=correlation_paths.API_GATEWAY_REST, clear_state=True)

@@ -223,6 +223,16 @@ def test_what_is_not_there(path: str, status: int) -> None:
     assert ask("api_job", path=path)[0] == status
 
 
+def test_what_nobody_foresaw_is_said_without_its_secrets(batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> None:
+        raise RuntimeError("arn:aws:secret")
+
+    monkeypatch.setattr(app, "table", broken)
+    status, told = ask("api_jobs")
+    assert (status, told["slug"]) == (500, "internal")
+    assert "secret" not in json.dumps(told)
+
+
 def test_options_describe_themselves() -> None:
     status, told = ask("api_options")
     assert status == 200
