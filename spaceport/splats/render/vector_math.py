@@ -37,7 +37,7 @@ def _exp2_polynomial(degree: int) -> list[float]:
 
 
 def _fma(b: ir.IRBuilder, x: ir.Value, y: ir.Value, z: ir.Value) -> ir.Value:
-    return call(b, f"llvm.fma.{_SUFFIX}", VF, x, y, z)
+    return call(b, f"llvm.fmuladd.{_SUFFIX}", VF, x, y, z)
 
 
 def _horner(b: ir.IRBuilder, x: ir.Value, coefficients: list[float]) -> ir.Value:
@@ -107,7 +107,7 @@ def _select_by(sign: str) -> Any:
 
 _two = (floats, floats)
 
-fma: Any = define("fma", floats, (floats, floats, floats), _fma, "x * y + z, rounded once.")
+fma: Any = define("fma", floats, (floats, floats, floats), _fma, "x * y + z; rounded once where the machine can.")
 sqrt: Any = define("sqrt", floats, (floats,), lambda b, x: call(b, f"llvm.sqrt.{_SUFFIX}", VF, x), "Square root.")
 root: Any = define(
     "root",
