@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-PIXELS_PER_GAUSSIAN: Final = 100
+PIXELS_PER_GAUSSIAN: Final = 150
 """Training pixels, summed over all photos, that each Gaussian needs."""
 GAUSSIANS_PER_POINT: Final = 20
 """Growth beyond the sparse points that is still anchored to what structure from motion saw."""

@@ -20,6 +20,8 @@ MOST_COPIES: Final = 51
 NOISE_SCALE: Final = 5e5
 """The paper's noise learning rate, relative to that of the means."""
 NOISE_SHARPNESS: Final = 100.0
+FAINT_OPACITY: Final = 0.075
+"""Above it the noise has less than a thousandth of its weight and is left out."""
 OPACITY_PENALTY: Final = 0.01
 SCALE_PENALTY: Final = 0.01
 _SMALLEST: Final = 1e-7
@@ -41,14 +43,13 @@ def add_noise(parameters: Tensors, means_rate: float, generator: torch.Generator
     means = parameters["means"]
     opacities = torch.sigmoid(parameters["opacities"])
     weight = torch.sigmoid(-NOISE_SHARPNESS * (opacities - DEAD_OPACITY)) * (NOISE_SCALE * means_rate)
-    faint = torch.nonzero(weight > 1e-6 * NOISE_SCALE * means_rate).squeeze(1)
+    faint = torch.nonzero(opacities < FAINT_OPACITY).squeeze(1)
     if len(faint) == 0:
         return
     sample = torch.randn((len(faint), 3), generator=generator, device=means.device)
     axes = rotations(parameters["quats"][faint])
-    variances = torch.exp(2 * parameters["scales"][faint])
-    step = (axes @ (variances * (axes.transpose(1, 2) @ sample[:, :, None]).squeeze(2))[:, :, None]).squeeze(2)
-    means[faint] += weight[faint, None] * step
+    local = (axes * sample[:, :, None]).sum(1) * torch.exp(2 * parameters["scales"][faint])
+    means[faint] += weight[faint, None] * (axes * local[:, None, :]).sum(2)
 
 
 def rotations(quats: torch.Tensor) -> torch.Tensor:

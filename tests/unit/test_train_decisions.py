@@ -20,7 +20,7 @@ from spaceport.splats.cameras import Camera
 
 
 def test_the_cap_names_what_binds_it() -> None:
-    assert choose_cap(None, 1_440_000, 3_000, None).gaussians == 14_400
+    assert choose_cap(None, 1_440_000, 3_000, None).gaussians == 9_600
     assert "pixels" in choose_cap(None, 1_440_000, 3_000, None).why
     assert "point" in choose_cap(None, 10**9, 500, None).why
     assert choose_cap(None, 10**9, 10**6, None).gaussians == CPU_MOST
