@@ -124,7 +124,8 @@ def _put_palette(
     if coefficients == 0:
         return {"sh_bands": 0}
     quality = plan.quality
-    goal = palette.Goal(quality.palette_error, quality.palette_size, plan.rounds, quality.sh_step, plan.seed)
+    most = int(len(stored) * quality.palette_share)
+    goal = palette.Goal(quality.palette_error, quality.palette_size, plan.rounds, quality.sh_step, plan.seed, most)
     features = np.ascontiguousarray(stored.shN.reshape(len(stored), -1))
     found = palette.fit(features, weight.visual_weight(stored), goal, progress)
     labels = np.stack([found.labels & 255, found.labels >> 8, np.zeros_like(found.labels)], axis=1)

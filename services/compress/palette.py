@@ -53,13 +53,14 @@ def used_coefficients(shn: NDArray[np.float32]) -> int:
 
 @dataclass(frozen=True)
 class Goal:
-    """When the palette is large enough: at `size` entries, or without it, at a colour error of `error`."""
+    """When the palette is large enough: at `size` entries; without it, at a colour error of `error`, or at `most`."""
 
     error: float
     size: int | None
     rounds: int
     step: float
     seed: int
+    most: int = LARGEST
 
 
 def fit(features: Floats, weights: NDArray[np.float64], goal: Goal, progress: Progress) -> Palette:
@@ -124,7 +125,7 @@ class _Growth:
     def __init__(self, features: Floats, weights: NDArray[np.float64], goal: Goal, progress: Progress) -> None:
         self.features, self.weights, self.goal, self.progress = features, weights, goal, progress
         self.random = np.random.default_rng(goal.seed)
-        self.limit = min(goal.size or LARGEST, LARGEST)
+        self.limit = min(goal.size or max(goal.most, START), LARGEST)
         self.coarse: Floats | None = None
         self.members: list[Labels] = [np.arange(len(features))]
         if len(features) * self.limit > FLAT_LIMIT:

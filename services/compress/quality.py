@@ -13,6 +13,8 @@ class Quality:
     """Tolerated weighted root mean square colour error of the SH palette, in units of full white."""
     palette_size: int | None = None
     """Entries of the palette; without it, the smallest power of two that keeps `palette_error`."""
+    palette_share: float = 1.0
+    """Most entries as a share of the Gaussians, however large the error: past it the palette outweighs the rest."""
     position_slack: float = 0.0
     """How far a Gaussian of mean weight may move, as a share of its smallest standard deviation; 0: 16 bits for all."""
     scale_step: float = 0.0
@@ -28,10 +30,22 @@ class Quality:
 # Found on real models by spending bytes where they lower the picture's error most (see README.md). At full resolution
 # rotations and colours are far better than the eye needs; palette and positions are what limits.
 STANDARD = Quality(
-    palette_error=0.006, position_slack=0.02, scale_step=0.05, colour_step=0.06, sh_step=0.02, rotation_slack=5.0
+    palette_error=0.006,
+    palette_share=0.25,
+    position_slack=0.02,
+    scale_step=0.05,
+    colour_step=0.06,
+    sh_step=0.02,
+    rotation_slack=5.0,
 )
 FINE = Quality(
-    palette_error=0.003, position_slack=0.01, scale_step=0.03, colour_step=0.03, sh_step=0.01, rotation_slack=1.5
+    palette_error=0.003,
+    palette_share=0.5,
+    position_slack=0.01,
+    scale_step=0.03,
+    colour_step=0.03,
+    sh_step=0.01,
+    rotation_slack=1.5,
 )
 FINEST = Quality(palette_error=0.001)
 

@@ -33,6 +33,11 @@ def test_it_grows_until_the_error_is_reached():
     assert fine.error < 0.0065 < coarse.error < 0.05
 
 
+def test_it_stops_growing_at_the_most_that_was_allowed():
+    goal = Goal(0.0, None, rounds=4, step=0.0, seed=0, most=1300)
+    assert 1024 < len(fit(FEATURES, EVEN, goal, Silent()).entries) <= 1300
+
+
 def test_every_label_is_the_nearest_entry():
     found = made(size=128)
     distances = np.linalg.norm(FEATURES[:300, None] - found.entries[None], axis=2)
