@@ -46,7 +46,7 @@ class TrainOptions(_Options):
     max_gaussians: Annotated[int, Field(ge=1_000, le=10_000_000)] | None = None
     """Cap on Gaussians; without it, chosen from photos and device."""
     image_size: Annotated[int, Field(ge=64, le=8192)] | None = None
-    """Longest side in pixels of the finest level; without it, chosen from the device (CPU 400 to 800, GPU full)."""
+    """Longest side in pixels of the finest level; without it, chosen from the device (CPU 640, GPU full)."""
     sh_degree: Annotated[int, Field(ge=0, le=3)] = 3
     progressive_resolution: bool = True
     """Train on quarter, half and three-quarter photos before the full level."""
