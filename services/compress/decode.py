@@ -19,6 +19,7 @@ Fetch = Callable[[str], bytes]
 """The bytes of a file by its name; raises BrokenSog when it is not there."""
 
 COEFFICIENTS_OF_WIDTH = {ENTRIES_PER_ROW * size: size for size in (3, 8, 15)}
+BYTES_PER_PIXEL = 32  # the decoder, Pillow and numpy each hold a copy
 OPAQUE_LOGIT = 40.0
 LARGEST_PALETTE = 65536
 
@@ -41,7 +42,7 @@ class Sheets:
             self._size = size
             if size[0] * size[1] < self._count:
                 raise BrokenSog(f"{name} has {size[0]} x {size[1]} pixels, fewer than the {self._count} Gaussians.")
-            if 8 * size[0] * size[1] > self._budget:
+            if BYTES_PER_PIXEL * size[0] * size[1] > self._budget:
                 raise BrokenSog(f"{name} has {size[0]} x {size[1]} pixels, more than the memory limit allows.")
         if size != self._size:
             raise BrokenSog(

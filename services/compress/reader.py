@@ -15,7 +15,7 @@ from spaceport.splats.model import Gaussians
 
 BUDGET = 1 << 30
 """Bytes of memory that reading may need by default."""
-LARGEST_FILE = 1 << 28
+FILE_SHARE = 8  # no file, packed or not, may take more than this part of the budget
 BYTES_PER_GAUSSIAN = 160  # positions and rotations pass through float64
 BYTES_PER_SH_GAUSSIAN = 45 * 4 * 2 + BYTES_PER_GAUSSIAN
 MOST_ENTRIES = 64
@@ -32,9 +32,9 @@ def read_sog(path: Path, budget: int = BUDGET) -> Gaussians:
     if path.is_dir():
         path = path / "meta.json"
     if path.suffix == ".json":
-        return _decode(_from_folder(path.parent), path.name, budget)
-    if path.stat().st_size > LARGEST_FILE * 2:
-        raise BrokenSog(f"The bundle has {path.stat().st_size} bytes; at most {LARGEST_FILE * 2} are read.")
+        return _decode(_from_folder(path.parent, budget // FILE_SHARE), path.name, budget)
+    if path.stat().st_size > budget // FILE_SHARE:
+        raise BrokenSog(f"The bundle has {path.stat().st_size} bytes; at most {budget // FILE_SHARE} are read.")
     return read_bundle(path.read_bytes(), budget)
 
 
@@ -49,7 +49,7 @@ def read_bundle(data: bytes, budget: int = BUDGET) -> Gaussians:
         raise BrokenSog("The bundle is a Zip64 archive, which SOG viewers cannot read.")
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as bundle:
-            return _decode(_from_zip(bundle), "meta.json", budget)
+            return _decode(_from_zip(bundle, budget // FILE_SHARE), "meta.json", budget)
     except (
         zipfile.BadZipFile,
         zlib.error,
@@ -72,12 +72,12 @@ def _decode(fetch: Fetch, name: str, budget: int) -> Gaussians:
     return decode_v2(meta, fetch, budget) if isinstance(meta, MetaV2) else decode_v1(meta, fetch, budget)
 
 
-def _from_folder(folder: Path) -> Fetch:
+def _from_folder(folder: Path, largest: int) -> Fetch:
     def fetch(name: str) -> bytes:
         path = folder / name
         if not path.is_file():
             raise BrokenSog(f"{name} is missing.")
-        limit = LARGEST_JSON if name.endswith(".json") else LARGEST_FILE
+        limit = LARGEST_JSON if name.endswith(".json") else largest
         if path.stat().st_size > limit:
             raise BrokenSog(f"{name} has {path.stat().st_size} bytes; at most {limit} are read.")
         return path.read_bytes()
@@ -85,7 +85,7 @@ def _from_folder(folder: Path) -> Fetch:
     return fetch
 
 
-def _from_zip(bundle: zipfile.ZipFile) -> Fetch:
+def _from_zip(bundle: zipfile.ZipFile, largest: int) -> Fetch:
     infos = bundle.infolist()
     if len(infos) > MOST_ENTRIES or len({info.filename for info in infos}) != len(infos):
         raise BrokenSog(f"The bundle holds {len(infos)} files, some twice or far more than a SOG needs.")
@@ -95,7 +95,7 @@ def _from_zip(bundle: zipfile.ZipFile) -> Fetch:
             info = bundle.getinfo(name)
         except KeyError:
             raise BrokenSog(f"{name} is missing in the bundle.") from None
-        limit = LARGEST_JSON if name.endswith(".json") else LARGEST_FILE
+        limit = LARGEST_JSON if name.endswith(".json") else largest
         if info.file_size > limit:
             raise BrokenSog(f"{name} claims {info.file_size} bytes; at most {limit} are read.")
         if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
