@@ -99,7 +99,7 @@ def options() -> dict[str, Any]:
 
 @app.post("/uploads")
 def uploads() -> tuple[dict[str, Any], int]:
-    return sign_upload(WantUpload.model_validate(_body())), 201
+    return sign_upload(WantUpload.model_validate(_body()), _caller()), 201
 
 
 def _refused(error: Refused) -> Response[str]:

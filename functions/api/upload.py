@@ -31,7 +31,7 @@ class WantUpload(BaseModel):
     options: dict[str, Any] = {}
 
 
-def sign_upload(want: WantUpload) -> dict[str, Any]:
+def sign_upload(want: WantUpload, owner: str | None) -> dict[str, Any]:
     """The address and the form fields for one upload of exactly so many bytes, and the id of the job it begins.
 
     Send the fields in this order as multipart/form-data and the zip as the last field, `file`.
@@ -44,8 +44,7 @@ def sign_upload(want: WantUpload) -> dict[str, Any]:
     metadata = {"job-id": job_id, "job-name": quote(want.name)}
     if want.options:
         metadata["options"] = json.dumps(want.options, separators=(",", ":"))
-    if want.email:
-        metadata["email"] = want.email
+    metadata |= {name: value for name, value in (("email", want.email), ("owner", owner)) if value}
     if sum(len(name) + len(value.encode()) for name, value in metadata.items()) > MAX_METADATA:
         raise Refused(Slug.BAD_OPTIONS, detail="name and options together are too long for an upload")
     fields = {f"x-amz-meta-{name}": value for name, value in metadata.items()}

@@ -28,7 +28,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.parts import NAMESPACE, batch, bucket, queues, table
 from functions.sweeper.heal import heal
-from functions.sweeper.silent import queued, silent_jobs
+from functions.sweeper.silent import silent_jobs
+from spaceport.pipeline.batch_jobs import queued
 from spaceport.pipeline.contract import now
 
 SILENT = timedelta(minutes=10)
@@ -44,7 +45,7 @@ metrics = Metrics(namespace=NAMESPACE, service="sweeper")
 def handler(_: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     """Returns how often each thing was done. One job that cannot be healed does not keep the others waiting."""
     silent = list(silent_jobs(table(), now() - SILENT))
-    waiting = queued(batch(), queues()) if silent else {}
+    waiting = {job.key: job for job in queued(batch(), queues())} if silent else {}
     done: Counter[str] = Counter()
     for job_id in silent:
         if context.get_remaining_time_in_millis() < ROOM_MS:

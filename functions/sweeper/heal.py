@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from functions.sweeper.silent import Queued
+from spaceport.pipeline.batch_jobs import Queued
 from spaceport.pipeline.contract import StageName, now
 from spaceport.pipeline.ending import fail_job, failure_of
 from spaceport.pipeline.errors import LostResource, Slug

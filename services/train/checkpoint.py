@@ -12,11 +12,14 @@ import torch
 VERSION: Final = 1
 NAME: Final = "checkpoint"
 KEYS: Final = frozenset(
-    {"version", "fingerprint", "iteration", "seconds", "optimiser", "exposures", "stopping", "order", "random", "best"}
+    {
+        *("version", "fingerprint", "iteration", "seconds"),
+        *("optimiser", "exposures", "stopping", "radii", "order", "random", "best"),
+    }
 )
 """All of them, always: the fingerprint of input and options, the next iteration, seconds trained, parameters with
-Adam's moments, the photos' exposures, the plateau window, photos left in this round, both random generators' states,
-and the best model so far."""
+Adam's moments, the photos' exposures, the plateau window, sizes on screen since the last refinement, photos left in
+this round, both random generators' states, and the best model so far."""
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:

@@ -24,6 +24,11 @@ FAINT_OPACITY: Final = 0.075
 """Above it the noise has less than a thousandth of its weight and is left out."""
 OPACITY_PENALTY: Final = 0.01
 SCALE_PENALTY: Final = 0.01
+SPLIT=0.0
+SHR=0.47
+POW=1.0
+LARGEST: Final = 64.0
+"""Pixels: one that is larger has no more offspring than this size gives it."""
 _SMALLEST: Final = 1e-7
 
 
@@ -63,27 +68,37 @@ def rotations(quats: torch.Tensor) -> torch.Tensor:
     return torch.stack([torch.stack(row, dim=1) for row in rows], dim=1)
 
 
-def refine(optimiser: Optimiser, wanted: int, generator: torch.Generator) -> tuple[int, int]:
+def refine(
+    optimiser: Optimiser, wanted: int, generator: torch.Generator, radii: torch.Tensor | None = None
+) -> tuple[int, int]:
     """Relocate the dead, then grow to `wanted` Gaussians.
+
+    Args:
+        optimiser: of the Gaussians, changed in place.
+        wanted: Gaussians afterwards; never fewer than there are.
+        generator: of all draws.
+        radii: [N] largest radius in pixels in which each was lately seen. Given, large ones have more offspring, so
+            that ground with few sparse points is not left with a few blots.
 
     Returns:
         How many were relocated, how many were added.
     """
     with torch.no_grad():
-        moved = _relocate(optimiser, generator)
-        added = _grow(optimiser, wanted - len(optimiser), generator)
+        sizes = torch.ones_like(optimiser.parameters["opacities"]) if radii is None else radii.clamp(1, LARGEST)**POW
+        moved = _relocate(optimiser, sizes, generator)
+        added = _grow(optimiser, wanted - len(optimiser), sizes, generator)
     return moved, added
 
 
-def _relocate(optimiser: Optimiser, generator: torch.Generator) -> int:
-    """Make each dead Gaussian a copy of a live one, drawn in proportion to opacity."""
+def _relocate(optimiser: Optimiser, sizes: torch.Tensor, generator: torch.Generator) -> int:
+    """Make each dead Gaussian a copy of a live one, drawn in proportion to opacity and size."""
     parameters = optimiser.parameters
     opacities = torch.sigmoid(parameters["opacities"])
     is_dead = (opacities <= DEAD_OPACITY) | ~torch.isfinite(opacities)
     dead, alive = torch.nonzero(is_dead).squeeze(1), torch.nonzero(~is_dead).squeeze(1)
     if len(dead) == 0 or len(alive) == 0:
         return 0
-    source = alive[_draw(opacities[alive], len(dead), generator)]
+    source = alive[_draw((opacities * sizes)[alive], len(dead), generator)]
     _share(parameters, source)
     for value in parameters.values():
         value[dead] = value[source]
@@ -92,15 +107,24 @@ def _relocate(optimiser: Optimiser, generator: torch.Generator) -> int:
     return len(dead)
 
 
-def _grow(optimiser: Optimiser, count: int, generator: torch.Generator) -> int:
-    """Add `count` copies of Gaussians, drawn in proportion to opacity."""
+def _grow(optimiser: Optimiser, count: int, sizes: torch.Tensor, generator: torch.Generator) -> int:
+    """Add `count` copies of Gaussians, drawn in proportion to opacity and size."""
     if count <= 0:
         return 0
     parameters = optimiser.parameters
-    source = _draw(torch.sigmoid(parameters["opacities"]), count, generator)
+    source = _draw(torch.sigmoid(parameters["opacities"]) * sizes, count, generator)
     _share(parameters, source)
     optimiser.forget(source)
-    optimiser.append({name: value[source] for name, value in parameters.items()})
+    children = {name: value[source] for name, value in parameters.items()}
+    if SPLIT > 0:
+        wide = torch.nonzero(sizes[source] > SPLIT).squeeze(1)
+        axes = rotations(children["quats"][wide])
+        local = torch.randn((len(wide), 3), generator=generator, device=axes.device) * torch.exp(children["scales"][wide])
+        children["means"][wide] += (axes * local[:, None, :]).sum(2)
+        children["scales"][wide] -= SHR
+        par = torch.unique(source[wide])
+        parameters["scales"][par] -= SHR
+    optimiser.append(children)
     return count
 
 

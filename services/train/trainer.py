@@ -79,6 +79,7 @@ class Trainer:
         self._scene, self._rasteriser, self._schedule, self._stopping = scene, rasteriser, schedule, stopping
         self._best: Tensors | None = None
         self._order: list[int] = []
+        self._radii = torch.zeros(len(self.optimiser), device=rasteriser.device)
         self._levels: dict[tuple[int, float], Camera] = {}
         self._training, self._watched = scene.training, scene.watched
         self._shuffle = torch.Generator().manual_seed(seed)
@@ -109,7 +110,8 @@ class Trainer:
         if not math.isfinite(loss):
             raise Refused(Slug.TRAINING_DIVERGED, iterations=iteration)
         if self._schedule.refines(iteration):
-            refine(self.optimiser, self._schedule.gaussians(iteration), self._chance)
+            refine(self.optimiser, self._schedule.gaussians(iteration), self._chance, self._radii)
+            self._radii = torch.zeros(len(self.optimiser), device=self._rasteriser.device)
         self.iteration += 1
         reason = None
         if self._schedule.evaluates(iteration):
@@ -129,6 +131,7 @@ class Trainer:
         with torch.no_grad():
             self.optimiser.step(penalised(step.grads, parameters), rates)
             add_noise(parameters, rates["means"], self._chance)
+            self._radii = torch.maximum(self._radii, step.radii / self._schedule.level(iteration))
         self.exposures.step(photo, step.exposure_grad, iteration / self._schedule.iterations)
         return step.loss
 
@@ -192,6 +195,7 @@ class Trainer:
             "exposures": self.exposures.state(),
             "stopping": self._stopping.state(),
             "order": self._order,
+            "radii": self._radii,
             "random": [self._shuffle.get_state(), self._chance.get_state()],
             "best": self._best,
         }
@@ -204,6 +208,7 @@ class Trainer:
         self.optimiser.load(state["optimiser"], self._rasteriser.device)
         self.exposures.load(state["exposures"])
         self._stopping.load(state["stopping"])
+        self._radii = state["radii"].to(self._rasteriser.device)
         self._shuffle.set_state(state["random"][0])
         self._chance.set_state(state["random"][1])
         self._best = state["best"]

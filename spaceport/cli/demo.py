@@ -27,7 +27,8 @@ def against_truth(results: Path, survey: Survey) -> str:
     """How far the cameras were placed from where they were, in one line."""
     truth = load_truth(survey.truth_path)
     true = {camera.name: camera.position for camera in truth.cameras}
-    found = {camera.name: camera.position for camera in read_cameras(results / "gaussian" / "cameras.json")}
+    placed = read_cameras(results / "gaussian" / "cameras.json")
+    found = {Path(camera.name).name: camera.position for camera in placed}
     names = sorted(true.keys() & found.keys())
     fit = align(np.array([found[name] for name in names]), np.array([true[name] for name in names]))
     worst, median = fit.residuals.max(), float(np.median(fit.residuals))

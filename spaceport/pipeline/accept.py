@@ -72,7 +72,7 @@ def accept_upload(
     request = Request(
         name=title[:200],
         email=_email(ask.email or metadata.email),
-        owner=ask.owner,
+        owner=ask.owner or metadata.owner,
         upload=upload,
         received_at=now(),
     )
@@ -167,7 +167,7 @@ def _head(uploads: Bucket, key: str) -> tuple[Upload, Ask]:
 
 
 def _metadata(metadata: dict[str, str]) -> Ask:
-    """`x-amz-meta-email`, `-job-name`, `-job-id` and `-options` (JSON). Headers are ASCII: names come quoted."""
+    """`x-amz-meta-email`, `-owner`, `-job-name`, `-job-id`, `-options` (JSON). Headers are ASCII: names come quoted."""
     try:
         options = json.loads(metadata.get("options") or "{}")
     except (ValueError, RecursionError):
@@ -175,6 +175,7 @@ def _metadata(metadata: dict[str, str]) -> Ask:
     return Ask(
         name=unquote_plus(metadata.get("job-name", "")) or None,
         email=metadata.get("email"),
+        owner=metadata.get("owner", "")[:254] or None,
         options=options if isinstance(options, dict) else {"options": "not an object"},
         job_id=job_id if _JOB_ID.fullmatch(job_id := metadata.get("job-id", "")) else None,
     )

@@ -143,11 +143,12 @@ class JobTable:
         return int(str(answer["Attributes"]["nudges"]))
 
     def clear(self, job_id: str) -> None:
-        """Forget a job's rows, so that they can be made again from its manifests."""
+        """Forget a job's row and its claims, so that they can be made again. Marks of mails sent and nudges stay."""
         answer = self.table.query(KeyConditionExpression=Key("job_id").eq(job_id), ConsistentRead=True)
         with self.table.batch_writer() as batch:
             for item in answer["Items"]:
-                batch.delete_item(Key={"job_id": item["job_id"], "record": item["record"]})
+                if str(item["record"]).startswith((JOB, "stage#")):
+                    batch.delete_item(Key={"job_id": item["job_id"], "record": item["record"]})
 
     def _if_held(self, job_id: str, stage: StageName, holder: str, update: str, values: dict[str, Any]) -> bool:
         names = {"#holder": "holder", "#work": "work"}

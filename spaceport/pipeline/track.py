@@ -17,6 +17,10 @@ TITLES: dict[StageName, str] = {
 }
 
 
+# What Batch writes when it gives up a job that waited: the queue's JobStateTimeLimitActions name these causes.
+NEVER_STARTED = ("RUNNABLE", "CAPACITY", "MISCONFIGURATION")
+
+
 def on_manifest(bucket: Bucket, table: JobTable, key: str) -> None:
     """Record a manifest. The last one of a job ends it.
 
@@ -87,7 +91,7 @@ def explain(stage: StageName, reason: str, exit_code: int | None) -> Failure:
         slug = Slug.MACHINE_LOST
     elif "OutOfMemory" in reason or exit_code == 137:
         slug = Slug.OUT_OF_MEMORY
-    elif "RUNNABLE" in reason or "MISCONFIGURATION" in reason:
+    elif any(word in reason for word in NEVER_STARTED):
         slug = Slug.NEVER_STARTED
     elif exit_code == 75:
         slug = Slug.MACHINE_LOST

@@ -57,11 +57,7 @@ def test_an_event_that_no_rule_sends_is_an_error() -> None:
         ("batch_failed_memory", Slug.OUT_OF_MEMORY),
         ("batch_failed_host", Slug.MACHINE_LOST),
         ("batch_failed_timeout", Slug.TIMED_OUT),
-        pytest.param(
-            "batch_failed_waiting",
-            Slug.NEVER_STARTED,
-            marks=pytest.mark.xfail(reason="track.explain does not know CAPACITY: yet", strict=False),
-        ),
+        ("batch_failed_waiting", Slug.NEVER_STARTED),
     ],
 )
 def test_a_failed_batch_job_ends_its_job_with_the_reason(
