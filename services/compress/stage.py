@@ -13,6 +13,7 @@ from services.compress.encode import Encoded, NothingLeft, Plan, encode
 from services.compress.errors import BrokenSog
 from services.compress.quality import Quality, ladder
 from services.compress.reader import read_sog
+from services.compress.sanitise import sanitise
 from spaceport.pipeline.contract import Failure, Outcome
 from spaceport.pipeline.errors import SENTENCES, Refused, Slug
 from spaceport.pipeline.options import CompressOptions
@@ -86,7 +87,10 @@ def _cameras(path: Path, original: Gaussians) -> tuple[list[Camera], str]:
             return found, "the job's cameras"
     except ValueError as error:
         raise Refused(Slug.BAD_MODEL, detail=error) from error
-    return views.ring(original), "made cameras around the model, because it came without its own"
+    shown, _ = sanitise(original)
+    if not len(shown):
+        raise Refused(Slug.BAD_MODEL, detail="no Gaussian of it can be shown")
+    return views.ring(shown), "made cameras around the model, because it came without its own"
 
 
 def _attempts(

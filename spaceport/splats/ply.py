@@ -71,6 +71,8 @@ def write_ply(path: Path, gaussians: Gaussians, *, sh_degree: int | None = None)
 def read_ply(path: Path) -> Gaussians:
     """Read a splat PLY. Properties may come in any order and any scalar type; extra ones are ignored.
 
+    Values are taken as they are: real models hold infinite opacities and worse, and whoever uses them decides.
+
     Raises:
         ValueError: a sentence that says why the file is not a usable model.
         OSError: when the file cannot be read.
@@ -138,21 +140,15 @@ def _gaussians(table: npt.NDArray[np.void]) -> Gaussians:
         raise ValueError(f"the PLY lacks properties of a splat model: {', '.join(missing[:5])}")
     with np.errstate(over="ignore"):
         columns = {name: table[name].astype(np.float32) for name in wanted}
-    for name, column in columns.items():
-        if not np.isfinite(column).all():
-            raise ValueError(f"the PLY holds numbers in {name} that are not finite")
 
     def pick(*names: str) -> npt.NDArray[np.float32]:
         return np.stack([columns[name] for name in names], axis=1)
 
-    quats = pick("rot_0", "rot_1", "rot_2", "rot_3")
-    if not quats.any(axis=1).all():
-        raise ValueError("the PLY holds a Gaussian whose rotation is zero")
     n, per_channel = len(table), rest // 3
     sh = pick(*(f"f_rest_{i}" for i in range(rest))) if rest else np.zeros((n, 0), np.float32)
     return Gaussians(
         means=pick("x", "y", "z"),
-        quats=quats,
+        quats=pick("rot_0", "rot_1", "rot_2", "rot_3"),
         scales=pick("scale_0", "scale_1", "scale_2"),
         opacities=columns["opacity"],
         sh0=pick("f_dc_0", "f_dc_1", "f_dc_2")[:, None, :],

@@ -150,3 +150,23 @@ def test_brighton_is_small_and_alike(tmp_path: Path):
     outcome = run(job(tmp_path / "in", BRIGHTON, cameras), tmp_path / "out", CompressOptions(), Silent())
     assert int(outcome.counts["sog_bytes"]) <= 280_000
     assert outcome.quality["sog_psnr"] >= 44.5
+
+
+def test_a_model_with_odd_gaussians_is_compressed_without_them(tmp_path: Path) -> None:
+    """Real models hold infinite opacities and worse: what cannot be stored is dropped and counted, not the model."""
+    rng = np.random.default_rng(3)
+    count = 300
+    model = Gaussians(
+        means=rng.normal(size=(count, 3)).astype(np.float32),
+        quats=rng.normal(size=(count, 4)).astype(np.float32),
+        scales=np.full((count, 3), -2.0, np.float32),
+        opacities=np.full(count, 2.0, np.float32),
+        sh0=rng.normal(size=(count, 1, 3)).astype(np.float32),
+        shN=np.zeros((count, 0, 3), np.float32),
+    )
+    model.opacities[5] = np.inf  # simply opaque
+    model.quats[6] = 0
+    model.means[7] = np.nan
+    outcome = run(job(tmp_path / "in", model, None), tmp_path / "out", CompressOptions(), Silent())
+    assert outcome.degraded is None, outcome.degraded
+    assert (outcome.counts["gaussians"], outcome.counts["dropped"]) == (count - 2, 2)
