@@ -25,7 +25,7 @@ test-gpu: $(READY)
 	$(BIN)/pytest -m gpu
 
 unit: $(READY)
-	$(BIN)/pytest tests/unit --cov=spaceport.pipeline --cov=functions --cov-report=term-missing --cov-fail-under=90
+	$(BIN)/pytest tests/unit -n auto --cov=spaceport.pipeline --cov=functions --cov-report=term-missing --cov-fail-under=90
 
 check: $(READY)
 	$(BIN)/ruff check .
