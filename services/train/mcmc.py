@@ -24,11 +24,10 @@ FAINT_OPACITY: Final = 0.075
 """Above it the noise has less than a thousandth of its weight and is left out."""
 OPACITY_PENALTY: Final = 0.01
 SCALE_PENALTY: Final = 0.01
-SPLIT=0.0
-SHR=0.47
-POW=1.0
-LARGEST: Final = 64.0
+LARGEST: Final = 256.0
 """Pixels: one that is larger has no more offspring than this size gives it."""
+WIDE: Final = 4.0
+"""Pixels: offspring of larger ones is scattered over its parent's extent; what lies close needs no help to part."""
 _SMALLEST: Final = 1e-7
 
 
@@ -84,7 +83,7 @@ def refine(
         How many were relocated, how many were added.
     """
     with torch.no_grad():
-        sizes = torch.ones_like(optimiser.parameters["opacities"]) if radii is None else radii.clamp(1, LARGEST)**POW
+        sizes = torch.ones_like(optimiser.parameters["opacities"]) if radii is None else radii.clamp(1, LARGEST)
         moved = _relocate(optimiser, sizes, generator)
         added = _grow(optimiser, wanted - len(optimiser), sizes, generator)
     return moved, added
@@ -116,16 +115,18 @@ def _grow(optimiser: Optimiser, count: int, sizes: torch.Tensor, generator: torc
     _share(parameters, source)
     optimiser.forget(source)
     children = {name: value[source] for name, value in parameters.items()}
-    if SPLIT > 0:
-        wide = torch.nonzero(sizes[source] > SPLIT).squeeze(1)
-        axes = rotations(children["quats"][wide])
-        local = torch.randn((len(wide), 3), generator=generator, device=axes.device) * torch.exp(children["scales"][wide])
-        children["means"][wide] += (axes * local[:, None, :]).sum(2)
-        children["scales"][wide] -= SHR
-        par = torch.unique(source[wide])
-        parameters["scales"][par] -= SHR
+    wide = torch.nonzero(sizes[source] > WIDE).squeeze(1)
+    _scatter(children, wide, generator)
     optimiser.append(children)
     return count
+
+
+def _scatter(children: Tensors, rows: torch.Tensor, generator: torch.Generator) -> None:
+    """Move these rows by a sample of their own Gaussian. Copies in one place have equal gradients and part slowly."""
+    axes = rotations(children["quats"][rows])
+    sample = torch.randn((len(rows), 3), generator=generator, device=axes.device)
+    local = sample * torch.exp(children["scales"][rows])
+    children["means"][rows] += (axes * local[:, None, :]).sum(2)
 
 
 def _draw(weights: torch.Tensor, count: int, generator: torch.Generator) -> torch.Tensor:

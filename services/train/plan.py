@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from services.train.capacity import Cap, choose_cap
+from services.train.capacity import Cap, choose_cap, choose_sh_degree
 from services.train.dataset import Dataset, Photos, finest, open_dataset
 from services.train.device import Device, choose_device
 from services.train.frame import Frame, choose_frame
@@ -70,7 +70,7 @@ def make_plan(dense: Path, options: TrainOptions) -> Plan:
         longest_side=max(max(camera.width, camera.height) for camera in cameras),
         start=min(len(dataset.xyz), cap.gaussians),
         cap=cap.gaussians,
-        sh_degree=options.sh_degree,
+        sh_degree=choose_sh_degree(options.sh_degree, len(scene.training)),
         progressive=options.progressive_resolution,
     )
     return Plan(dataset, device, frame, scene, cap, schedule, options)
@@ -82,6 +82,6 @@ def make_trainer(plan: Plan, rasteriser: Rasteriser) -> Trainer:
     chosen = np.random.default_rng(options.seed).permutation(len(dataset.xyz))[: plan.schedule.start]
     chosen.sort()
     xyz = plan.frame.points_in(dataset.xyz[chosen])
-    parameters = gaussians_from_points(xyz, dataset.rgb[chosen], options.sh_degree, rasteriser.device)
+    parameters = gaussians_from_points(xyz, dataset.rgb[chosen], plan.schedule.sh_degree, rasteriser.device)
     stopping = Stopping(options.target_psnr, options.plateau_patience if options.plateau_stop else None)
     return Trainer(plan.scene, rasteriser, parameters, plan.schedule, stopping, seed=options.seed)

@@ -37,7 +37,7 @@ def publish(
     """Write model.ply, cameras.json, preview.jpg and report.json to `home`; return the headline figures."""
     parameters = {name: value.to(rasteriser.device) for name, value in trainer.best.items()}
     scored = _scored(plan.scene.cameras)
-    scores = score_views(rasteriser, parameters, scored, plan.scene.photos, plan.options.sh_degree, progress)
+    scores = score_views(rasteriser, parameters, scored, plan.scene.photos, plan.schedule.sh_degree, progress)
     model = plan.frame.gaussians_out(as_gaussians(parameters))
     write_ply(home / "model.ply", model, sh_degree=3)
     write_cameras(home / "cameras.json", plan.dataset.cameras)
@@ -75,7 +75,7 @@ def _preview(plan: Plan, parameters: Tensors, rasteriser: Rasteriser, scores: li
         kind = "held out" if camera.held_out else "trained on"
         label = f"{camera.name} ({kind}, {by_name[camera.name].psnr:.1f} dB)"
         photo = plan.scene.photos.at(camera)
-        rows.append((label, photo, rasteriser.render(parameters, camera, plan.options.sh_degree)))
+        rows.append((label, photo, rasteriser.render(parameters, camera, plan.schedule.sh_degree)))
     write_preview(path, rows)
 
 
@@ -92,6 +92,7 @@ def _report(
         "cap": asdict(plan.cap),
         "photos": {"training": len(plan.dataset.training), "held_out": len(plan.dataset.held_out)},
         "image_size": plan.schedule.longest_side,
+        "sh_degree": plan.schedule.sh_degree,
         "points": len(plan.dataset.xyz),
         "frame": {"centre": plan.frame.centre.tolist(), "extent": plan.frame.extent},
         "watched": {

@@ -37,6 +37,7 @@ class Stopping:
     best_iteration: int = -1
     _risen_at: int = -1
     _level_to_beat: float = -math.inf
+    _has_settled: bool = False
 
     def observe(self, iteration: int, psnr: float, *, settled: bool) -> StopReason | None:
         """Take in a score; say whether to end.
@@ -45,10 +46,12 @@ class Stopping:
             iteration: at which it was measured.
             psnr: dB; higher is better.
             settled: False while photos still grow or Gaussians are still added. Then the score can set no plateau,
-                because what follows is expected to be better.
+                because what follows is expected to be better; nor does it count as the best once one is settled, because
+                a coarse, blurred model may score well where photos disagree (leaves in wind) and shows nothing.
         """
-        if psnr > self.best:
+        if psnr > self.best or (settled and not self._has_settled):
             self.best, self.best_iteration = psnr, iteration
+        self._has_settled = self._has_settled or settled
         if not settled or psnr > self._level_to_beat + SMALLEST_GAIN_DB:
             self._level_to_beat, self._risen_at = (psnr if settled else -math.inf), iteration
         if self.target is not None and psnr >= self.target:
@@ -69,3 +72,4 @@ class Stopping:
         """Continue from a checkpoint; target and patience stay as this run was told."""
         self.best, self.best_iteration = float(state["best"]), int(state["best_iteration"])
         self._risen_at, self._level_to_beat = int(state["_risen_at"]), float(state["_level_to_beat"])
+        self._has_settled = bool(state["_has_settled"])

@@ -48,6 +48,7 @@ class TrainOptions(_Options):
     image_size: Annotated[int, Field(ge=64, le=8192)] | None = None
     """Longest side in pixels of the finest level; without it, chosen from the device (CPU 640, GPU full)."""
     sh_degree: Annotated[int, Field(ge=0, le=3)] = 3
+    """Highest band of colour that changes with the view; with under 48 photos fewer are used."""
     progressive_resolution: bool = True
     """Train on quarter, half and three-quarter photos before the full level."""
     plateau_stop: bool = True

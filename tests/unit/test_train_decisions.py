@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.train.capacity import CPU_MOST, LEAST, choose_cap
+from services.train.capacity import CPU_MOST, LEAST, choose_cap, choose_sh_degree
 from services.train.dataset import choose_held_out
 from services.train.device import choose_device
 from services.train.exposure import Exposures
@@ -33,6 +33,11 @@ def test_a_demanded_cap_is_kept_unless_the_gpu_cannot_hold_it() -> None:
     held = choose_cap(10_000_000, 10, 10, 4 << 30)
     assert held.gaussians < 1_000_000
     assert "GPU" in held.why
+
+
+def test_bands_follow_the_photos() -> None:
+    assert [choose_sh_degree(3, photos) for photos in (2, 16, 24, 48, 300)] == [1, 1, 2, 3, 3]
+    assert choose_sh_degree(0, 300) == 0
 
 
 @given(photos=st.integers(2, 500), every=st.integers(2, 1000))

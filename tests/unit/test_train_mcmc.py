@@ -72,6 +72,25 @@ def test_the_opaque_are_drawn_more_often() -> None:
     assert hits == pytest.approx(1_000 * share, abs=60)
 
 
+def test_large_ones_have_more_offspring_scattered_within_their_extent() -> None:
+    parameters = gaussians(200)
+    parameters["opacities"][:] = 0.0
+    radii = torch.ones(200)
+    radii[:20] = 50.0
+    before = {name: value.clone() for name, value in parameters.items()}
+    optimiser = Optimiser(parameters)
+    refine(optimiser, 1_200, torch.Generator().manual_seed(0), radii)
+    by_colour = {tuple(row.tolist()): index for index, row in enumerate(before["sh0"][:, 0])}
+    sources = torch.tensor([by_colour[tuple(row.tolist())] for row in optimiser.parameters["sh0"][200:, 0]])
+    large = sources < 20
+    assert float(large.float().mean()) == pytest.approx(20 * 50 / (20 * 50 + 180), abs=0.05)
+    offsets = optimiser.parameters["means"][200:] - before["means"][sources]
+    assert (offsets[~large] == 0).all()
+    local = (rotations(before["quats"][sources]).transpose(1, 2) @ offsets[:, :, None]).squeeze(2)[large]
+    in_sigmas = local / torch.exp(optimiser.parameters["scales"][200:][large])
+    assert float(in_sigmas.std()) == pytest.approx(1, abs=0.05)
+
+
 def test_moments_follow_their_rows() -> None:
     optimiser = Optimiser(gaussians(50))
     rates = dict.fromkeys(NAMES, 1e-3)

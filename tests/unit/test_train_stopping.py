@@ -38,6 +38,14 @@ def test_the_target_ends_at_once_even_early() -> None:
     assert Stopping(target=25).observe(10, 24.9, settled=True) is None
 
 
+def test_a_blurred_early_model_is_not_the_best() -> None:
+    stopping = Stopping(patience=1_000)
+    feed(stopping, [24.0, 25.0], settled=False)
+    assert stopping.best == 25.0
+    feed(stopping, [23.0, 23.5, 23.2], start=200)
+    assert (stopping.best, stopping.best_iteration) == (23.5, 300)
+
+
 def test_without_patience_or_target_it_never_ends() -> None:
     assert feed(Stopping(), [20.0] * 500) is None
 
