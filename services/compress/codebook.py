@@ -28,13 +28,13 @@ def uniform_codebook(values: Floats, step: float = 0.0) -> NDArray[np.float64]:
     low, high = float(values.min()), float(values.max())
     span = high - low
     if span <= step * (LEVELS - 1) or span == 0:
-        count = max(2, int(np.ceil(span / step)) + 1) if span else 1
+        count = max(1, _steps(span, step, LEVELS - 1)) + 1 if span else 1
         return _padded(np.linspace(low, high, count))
     a, b = (float(edge) for edge in np.quantile(values, (TAIL_SHARE, 1 - TAIL_SHARE)))
     if b - a > span * CORE / LEVELS:  # no tails to speak of
         return _padded(np.linspace(low, high, LEVELS))
     core_step = max(step, (b - a) / (CORE - 1), span / 1e6)
-    core = np.linspace(a, b, max(1, int(np.ceil((b - a) / core_step)) + 1))
+    core = np.linspace(a, b, _steps(b - a, core_step, CORE - 1) + 1)
     spare = (LEVELS - CORE) // 2
     below = a - _tail(a - low, core_step, spare)[::-1]
     above = b + _tail(high - b, core_step, spare)
@@ -52,7 +52,7 @@ def _tail(length: float, step: float, count: int) -> NDArray[np.float64]:
     if length <= 0:
         return np.empty(0)
     if length <= step * count:
-        return np.linspace(0, length, int(np.ceil(length / step)) + 1)[1:]
+        return np.linspace(0, length, _steps(length, step, count) + 1)[1:]
     low, high = 1.0, 1e6 ** (1 / count) * 2
     for _ in range(60):
         ratio = (low + high) / 2
@@ -62,6 +62,11 @@ def _tail(length: float, step: float, count: int) -> NDArray[np.float64]:
             high = ratio
     offsets = np.cumsum(step * high ** np.arange(count))
     return np.asarray(offsets * (length / offsets[-1]))
+
+
+def _steps(length: float, step: float, most: int) -> int:
+    """How many steps span a length. Never more than fit: a quotient of floats may lie a hair above its bound."""
+    return min(most, int(np.ceil(length / step)))
 
 
 def _padded(levels: Floats) -> NDArray[np.float64]:

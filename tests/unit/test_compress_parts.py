@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from services.compress import codebook, positions, rotations, views, weight
+from services.compress.codebook import uniform_codebook
 from services.compress.sanitise import sanitise
 from spaceport.splats.cameras import Camera
 from spaceport.splats.model import Gaussians
@@ -120,3 +121,12 @@ def test_a_model_without_cameras_is_looked_at_from_around(model: Gaussians):
         seen = view.world_to_camera[:3, :3] @ centre + view.world_to_camera[:3, 3]
         assert seen[2] > 0
         assert abs(seen[0] / seen[2] * view.fx) < view.width / 2 and abs(seen[1] / seen[2] * view.fy) < view.height / 2
+
+
+@pytest.mark.parametrize("step", [0.1, 0.3, 1 / 3, 1e-3, 0.7])
+def test_a_range_of_exactly_255_steps_needs_256_levels(step: float) -> None:
+    """0.3 * 255 / 0.3 lies above 255 in floats: that must not make a 257th level."""
+    for span in (step * 255, np.nextafter(step * 255, np.inf), np.nextafter(step * 255, 0)):
+        book = uniform_codebook(np.array([0.0, span]), step)
+        assert len(book) == 256
+        assert (book[0], book[-1]) == (0, pytest.approx(span))
