@@ -15,8 +15,10 @@ SAM := .venv/sam/bin/sam
 demo: $(READY)
 	$(BIN)/spaceport demo
 
+# Side by side what is pure; one after the other what starts clouds and stages of its own.
 test: $(READY) $(NPM_READY)
-	$(BIN)/pytest -m "not slow and not gpu"
+	$(BIN)/pytest -m "not slow and not gpu" -n auto tests/unit tests/contract
+	$(BIN)/pytest -m "not slow and not gpu" tests/numeric tests/integration
 
 test-slow: $(READY) $(NPM_READY)
 	$(BIN)/pytest -m slow
