@@ -46,8 +46,8 @@ class Stopping:
             iteration: at which it was measured.
             psnr: dB; higher is better.
             settled: False while photos still grow or Gaussians are still added. Then the score can set no plateau,
-                because what follows is expected to be better; nor does it count as the best once one is settled, because
-                a coarse, blurred model may score well where photos disagree (leaves in wind) and shows nothing.
+                because what follows is expected to be better. Nor is it the best any more once one is settled: a
+                coarse, blurred model may score well where photos disagree (leaves in wind) and yet show nothing.
         """
         if psnr > self.best or (settled and not self._has_settled):
             self.best, self.best_iteration = psnr, iteration
