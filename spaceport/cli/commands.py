@@ -20,6 +20,7 @@ from spaceport.cli.deployment import Deployment, NotDeployed
 from spaceport.cli.options import options_table
 from spaceport.cli.results import jobs_table, summary, take_home, tell_end
 from spaceport.cli.watch import NeverBegan, watch
+from spaceport.local.errors import StateInUse
 from spaceport.pipeline.accept import continue_job, new_job_id
 from spaceport.pipeline.contract import JobState, StageName
 from spaceport.pipeline.errors import Refused
@@ -190,7 +191,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))  # a kill stops the job as Ctrl-C does
     try:
         app()
-    except (NotDeployed, NeverBegan, Refused, json.JSONDecodeError) as error:
+    except (NotDeployed, NeverBegan, Refused, StateInUse, json.JSONDecodeError) as error:
         complaints.print(str(error), style="red")
         sys.exit(1)
 

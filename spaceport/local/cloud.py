@@ -26,6 +26,7 @@ from spaceport.local.batch.runner import Runner
 from spaceport.local.batch.server import BatchServer
 from spaceport.local.children import end_survivors
 from spaceport.local.deploy import CODE, deploy
+from spaceport.local.errors import StateInUse
 from spaceport.local.ministack import Ministack
 from spaceport.local.package import package
 from spaceport.local.translate import Translation, fill, translate
@@ -39,10 +40,6 @@ from spaceport.pipeline.storage import Bucket, write_atomic
 STACK = "spaceport"
 ROOT = Path(__file__).parents[2]
 MAIL_FROM = "spaceport@localhost.localdomain"
-
-
-class StateInUse(RuntimeError):
-    """Another embedded cloud runs on the same state folder."""
 
 
 class EmbeddedCloud:

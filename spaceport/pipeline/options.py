@@ -37,12 +37,14 @@ class SfmOptions(_Options):
     mapper: Literal["auto", "incremental", "global"] = "auto"
     """auto: incremental, and global when under 90 % of the photos register; the better model is kept."""
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
+    """The same seed and input give the same result."""
 
 
 class TrainOptions(_Options):
     """Training of the Gaussians."""
 
     max_iterations: Annotated[int, Field(ge=1, le=100_000)] = 3000
+    """Steps of training at most; each step fits one photo."""
     max_gaussians: Annotated[int, Field(ge=1_000, le=10_000_000)] | None = None
     """Cap on Gaussians; without it, chosen from photos and device."""
     image_size: Annotated[int, Field(ge=64, le=8192)] | None = None
@@ -60,9 +62,11 @@ class TrainOptions(_Options):
     test_every: Annotated[int, Field(ge=2, le=1000)] = 8
     """Every n-th photo is held out of training and only measured."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto: cuda where there is a GPU."""
     threads: Annotated[int, Field(ge=1, le=256)] | None = None
     """CPU threads; without it, all cores."""
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
+    """The same seed and input give the same result."""
 
 
 class CompressOptions(_Options):
@@ -71,9 +75,11 @@ class CompressOptions(_Options):
     palette_size: Annotated[int, Field(ge=64, le=65536)] | None = None
     """Entries of the SH palette; without it, chosen from the number of Gaussians."""
     kmeans_rounds: Annotated[int, Field(ge=1, le=100)] = 10
+    """Rounds of the palette's k-means."""
     min_psnr: Annotated[float, Field(gt=0, le=100)] = 30.0
     """The decoded file must match the model this well, in dB, or it is not published."""
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
+    """The same seed and input give the same result."""
 
 
 class JobOptions(_Options):
@@ -93,7 +99,7 @@ PRESETS: dict[Preset, dict[str, dict[str, Any]]] = {
         "train": {"max_iterations": 1500, "image_size": 400},
         "compress": {},
     },
-    Preset.STANDARD: {"sfm": {}, "train": {}, "compress": {}},
+    Preset.STANDARD: {"sfm": {}, "train": {"max_iterations": 2500}, "compress": {}},
     Preset.HIGH: {
         "sfm": {"first_octave": -1, "max_image_size": 2400},
         "train": {"max_iterations": 10_000},

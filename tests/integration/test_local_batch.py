@@ -15,7 +15,8 @@ from spaceport.local.batch.model import ENDED, Definition, Job, Status
 from spaceport.local.batch.runner import Runner
 from spaceport.local.batch.server import BatchServer
 from spaceport.local.children import survivors
-from spaceport.local.cloud import EmbeddedCloud, StateInUse
+from spaceport.local.cloud import EmbeddedCloud
+from spaceport.local.errors import StateInUse
 from spaceport.local.ministack import descendants, listening
 
 RETRY = ({"OnExitCode": "75", "Action": "RETRY"}, {"OnReason": "*", "Action": "EXIT"})
