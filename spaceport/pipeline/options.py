@@ -43,7 +43,7 @@ class SfmOptions(_Options):
 class TrainOptions(_Options):
     """Training of the Gaussians."""
 
-    max_iterations: Annotated[int, Field(ge=1, le=100_000)] = 3000
+    max_iterations: Annotated[int, Field(ge=1, le=100_000)] = 2500
     """Steps of training at most; each step fits one photo."""
     max_gaussians: Annotated[int, Field(ge=1_000, le=10_000_000)] | None = None
     """Cap on Gaussians; without it, chosen from photos and device."""
