@@ -22,6 +22,7 @@ from spaceport.pipeline.recovery import manifests
 
 SLOW_SFM = TINY | {"sfm": {"max_image_size": 2048, "max_features": 16384, "first_octave": -1}}
 OPTIONS = {StageName.SFM: SLOW_SFM, StageName.TRAIN: LONG, StageName.COMPRESS: TINY}
+CRASHED = OPTIONS | {StageName.TRAIN: TINY | {"train": {"max_iterations": 1500, "image_size": 128}}}
 HOMES = {StageName.SFM: "colmap", StageName.TRAIN: "gaussian", StageName.COMPRESS: "compressed"}
 
 
@@ -101,7 +102,7 @@ def test_a_crash_in_each_stage_is_made_good(survey: Survey, tmp_path: Path, stag
     try:
         cloud = Cloud.__new__(Cloud)
         cloud.embedded, cloud.deployment = crashing, speak(crashing.access)  # type: ignore[assignment]  # has what is used
-        job = cloud.upload(survey.zip_path, "to-crash", TINY | {"train": {"max_iterations": 400, "image_size": 128}})
+        job = cloud.upload(survey.zip_path, "to-crash", CRASHED[stage])
         catch(cloud, job, stage)
         before = {item.key: item.etag for item in manifests(cloud.deployment.bucket, job)}
     finally:
