@@ -14,6 +14,7 @@ from services.compress.errors import BrokenSog
 from services.compress.quality import Quality, ladder
 from services.compress.reader import read_sog
 from services.compress.sanitise import sanitise
+from spaceport.files import write_atomic
 from spaceport.pipeline.contract import Failure, Outcome
 from spaceport.pipeline.errors import SENTENCES, Refused, Slug
 from spaceport.pipeline.options import CompressOptions
@@ -64,9 +65,9 @@ def run(source: Path, output: Path, options: CompressOptions, progress: Progress
         writer.write_bundle(folder / writer.BUNDLE, best.encoded.files)
     first = best.proof.views[0]
     picture = preview.side_by_side(*best.proof.pictures, note=f"{first.psnr:.1f} dB")
-    writer.write_atomically(folder / "preview.jpg", picture)
+    write_atomic(folder / "preview.jpg", picture)
     report = _report(best, attempts, model.stat().st_size, origin, options) | {"published": published}
-    writer.write_atomically(folder / "report.json", (json.dumps(report, indent=2, allow_nan=False) + "\n").encode())
+    write_atomic(folder / "report.json", (json.dumps(report, indent=2, allow_nan=False) + "\n").encode())
     progress.update(1.0, BUSY, sog_bytes=best.bundle_bytes, sog_psnr=round(best.proof.mean, 2))
     return _outcome(best, model.stat().st_size, options, published)
 

@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from spaceport.files import replacing, write_atomic
+
 BUNDLE = "model.sog"
 OLDEST = (1980, 1, 1, 0, 0, 0)  # a zip's first possible moment: the same model must give the same bytes tomorrow
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write `path` whole or not at all."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        part.write_bytes(data)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
     """Write each file of an encoded model into `folder`, in order: meta.json, which names the others, last."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, data in files.items():
-        write_atomically(folder / name, data)
+        write_atomic(folder / name, data)
 
 
 def write_bundle(path: Path, files: Mapping[str, bytes]) -> int:
@@ -36,17 +27,11 @@ def write_bundle(path: Path, files: Mapping[str, bytes]) -> int:
     Raises:
         zipfile.LargeZipFile: past 4 GiB.
     """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with zipfile.ZipFile(part, "w", allowZip64=False) as bundle:
-            for name, data in files.items():
-                entry = zipfile.ZipInfo(name, OLDEST)
-                entry.create_system = 3
-                entry.external_attr = 0o644 << 16
-                entry.compress_type = zipfile.ZIP_DEFLATED if name.endswith(".json") else zipfile.ZIP_STORED
-                bundle.writestr(entry, data, compresslevel=9)
-        size = part.stat().st_size
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-    return size
+    with replacing(path) as part, zipfile.ZipFile(part, "w", allowZip64=False) as bundle:
+        for name, data in files.items():
+            entry = zipfile.ZipInfo(name, OLDEST)
+            entry.create_system = 3
+            entry.external_attr = 0o644 << 16
+            entry.compress_type = zipfile.ZIP_DEFLATED if name.endswith(".json") else zipfile.ZIP_STORED
+            bundle.writestr(entry, data, compresslevel=9)
+    return path.stat().st_size

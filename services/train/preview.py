@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
-import os
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
+
+from spaceport.files import write_atomic
 
 Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
@@ -39,9 +40,7 @@ def write_preview(path: Path, rows: list[tuple[str, Pixels, Floats]]) -> None:
         top += strip.height
     buffer = io.BytesIO()
     page.save(buffer, "JPEG", quality=88)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    part.write_bytes(buffer.getvalue())
-    part.replace(path)
+    write_atomic(path, buffer.getvalue())
 
 
 def _strip(label: str, photo: Pixels, render: Floats) -> Image.Image:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +14,7 @@ from services.train.preview import ROWS, write_preview
 from services.train.rasterisers.protocol import NAMES, Rasteriser, Tensors
 from services.train.stopping import StopReason
 from services.train.trainer import Trainer
+from spaceport.files import write_atomic
 from spaceport.pipeline.contract import Outcome
 from spaceport.pipeline.progress import Progress
 from spaceport.splats.cameras import Camera, write_cameras
@@ -53,7 +53,8 @@ def publish(
         quality=summary(scores),
         device=plan.device.name,
     )
-    _write_report(home / "report.json", _report(plan, trainer, outcome, scores, log))
+    report = _report(plan, trainer, outcome, scores, log)
+    write_atomic(home / "report.json", (json.dumps(report, indent=1, allow_nan=False) + "\n").encode())
     return outcome
 
 
@@ -69,14 +70,23 @@ def _scored(cameras: list[Camera]) -> list[Camera]:
 
 def _preview(plan: Plan, parameters: Tensors, rasteriser: Rasteriser, scores: list[ViewScore], path: Path) -> None:
     by_name = {score.name: score for score in scores}
-    shown = [camera for camera in plan.scene.cameras if camera.held_out] or _scored(plan.scene.cameras)
     rows = []
-    for camera in spread(shown, ROWS):
+    for camera in _shown(plan.scene.cameras, by_name):
         kind = "held out" if camera.held_out else "trained on"
         label = f"{camera.name} ({kind}, {by_name[camera.name].psnr:.1f} dB)"
         photo = plan.scene.photos.at(camera)
         rows.append((label, photo, rasteriser.render(parameters, camera, plan.schedule.sh_degree)))
     write_preview(path, rows)
+
+
+def _shown(cameras: list[Camera], scores: dict[str, ViewScore]) -> list[Camera]:
+    """Held-out photos, and one that was trained on, of middling likeness: what was never seen beside what was."""
+    trained = sorted(
+        (camera for camera in cameras if not camera.held_out and camera.name in scores),
+        key=lambda camera: scores[camera.name].psnr,
+    )
+    middle = [trained[len(trained) // 2]] if trained else []
+    return spread([camera for camera in cameras if camera.held_out], ROWS - len(middle)) + middle
 
 
 def _report(
@@ -105,9 +115,3 @@ def _report(
         "curve": [asdict(entry) for entry in log.entries],
         "views": [asdict(score) for score in scores],
     }
-
-
-def _write_report(path: Path, report: dict[str, Any]) -> None:
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    part.write_text(json.dumps(report, indent=1) + "\n")
-    part.replace(path)

@@ -17,6 +17,7 @@ from spaceport.demo.photos import encode_photo
 from spaceport.demo.raycast import cast_photo
 from spaceport.demo.scene import Scene, make_scene
 from spaceport.demo.truth import Truth, write_truth
+from spaceport.files import replacing
 from spaceport.splats.cameras import Camera
 
 ORIGIN: Final = Place(50.4406, -4.9954, 105.0)
@@ -94,13 +95,8 @@ def _threads() -> int:
 
 
 def _write_zip(path: Path, photos: Iterator[tuple[Shot, bytes]], total: int, on_photo: OnPhoto | None) -> None:
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive:
-            for done, (shot, data) in enumerate(photos, 1):
-                archive.writestr(zipfile.ZipInfo(f"{FOLDER}/{shot.name}", shot.time.timetuple()[:6]), data)
-                if on_photo:
-                    on_photo(done, total, shot.name)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with replacing(path) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive:
+        for done, (shot, data) in enumerate(photos, 1):
+            archive.writestr(zipfile.ZipInfo(f"{FOLDER}/{shot.name}", shot.time.timetuple()[:6]), data)
+            if on_photo:
+                on_photo(done, total, shot.name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -12,6 +11,7 @@ import numpy as np
 
 from spaceport.demo.geodesy import Place, from_enu
 from spaceport.demo.solids import Array
+from spaceport.files import write_atomic
 from spaceport.splats.cameras import Camera
 
 _VERSION: Final = 1
@@ -48,12 +48,7 @@ def write_truth(path: Path, truth: Truth) -> None:
         "scene_size": truth.scene_size,
         "photos": [_row(camera, truth.origin) for camera in truth.cameras],
     }
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        part.write_text(json.dumps(tree, indent=1, allow_nan=False) + "\n")
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    write_atomic(path, (json.dumps(tree, indent=1, allow_nan=False) + "\n").encode())
 
 
 def load_truth(path: Path) -> Truth:

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
+from spaceport.files import write_atomic
 from spaceport.local.access import Access
 from spaceport.local.batch.events import StateChanges, state_change
 from spaceport.local.batch.model import Definition, Job
@@ -35,7 +36,7 @@ from spaceport.pipeline.errors import Refused
 from spaceport.pipeline.job_table import JobTable
 from spaceport.pipeline.layout import UPLOADS
 from spaceport.pipeline.recovery import rebuild_table, unfinished, uploads_taken
-from spaceport.pipeline.storage import Bucket, write_atomic
+from spaceport.pipeline.storage import Bucket
 
 STACK = "spaceport"
 ROOT = Path(__file__).parents[2]

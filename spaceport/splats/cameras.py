@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from spaceport.files import write_atomic
 
 _VERSION = 1
 _MAX_FILE = 64 << 20
@@ -75,12 +76,7 @@ def write_cameras(path: Path, cameras: list[Camera]) -> None:
         }
         for camera in cameras
     ]
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        part.write_text(json.dumps({"version": _VERSION, "cameras": rows}, indent=1, allow_nan=False) + "\n")
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    write_atomic(path, (json.dumps({"version": _VERSION, "cameras": rows}, indent=1, allow_nan=False) + "\n").encode())
 
 
 def read_cameras(path: Path) -> list[Camera]:

@@ -6,13 +6,13 @@ then blue), opacity, scale_0..2, rot_0..3. With degree 3 these are 62 properties
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
+from spaceport.files import replacing
 from spaceport.splats.model import Gaussians
 
 _MAX_HEADER = 65_536
@@ -58,14 +58,9 @@ def write_ply(path: Path, gaussians: Gaussians, *, sh_degree: int | None = None)
     table[:, -4:] = gaussians.quats
     lines = ["ply", "format binary_little_endian 1.0", f"element vertex {n}"]
     lines += [f"property float {name}" for name in names] + ["end_header", ""]
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            file.write("\n".join(lines).encode("ascii"))
-            file.write(table.tobytes())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with replacing(path) as part, part.open("wb") as file:
+        file.write("\n".join(lines).encode("ascii"))
+        file.write(table.tobytes())
 
 
 def read_ply(path: Path) -> Gaussians:

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from pipeline_cases import JOB, ended, requested
 
+from spaceport.files import write_atomic
 from spaceport.pipeline.contract import Artefact, JobState
 from spaceport.pipeline.errors import LostResource, Slug, Stopped
 from spaceport.pipeline.layout import request_key, split
-from spaceport.pipeline.storage import Bucket, write_atomic
+from spaceport.pipeline.storage import Bucket
 
 
 def nothing() -> None:
