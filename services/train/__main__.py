@@ -8,4 +8,4 @@ from spaceport.pipeline.stage import main
 from spaceport.pipeline.worker import Stage
 
 if __name__ == "__main__":
-    sys.exit(main(Stage(StageName.TRAIN, run)))
+    sys.exit(main(Stage(StageName.TRAIN, run, checkpoint="gaussian/checkpoint")))

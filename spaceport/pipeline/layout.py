@@ -17,6 +17,7 @@ MANIFEST = "manifest.json"
 
 REQUEST = "request"
 END = "end"
+CHECKPOINT = "checkpoint"
 
 _KEY = re.compile(r"^jobs/(?P<job>[a-z0-9][a-z0-9-]{2,63})/(?P<rest>.+)$")
 
@@ -53,6 +54,11 @@ def stage_manifest_key(job_id: str, stage: StageName) -> str:
 
 def input_manifest_key(job_id: str, stage: StageName) -> str:
     return manifest_key(job_id, PLACES[stage].input)
+
+
+def checkpoint_key(job_id: str, stage: StageName) -> str:
+    """Where a stage's unfinished work lies for its next try. No artefact: it goes when the stage is done."""
+    return f"{job_prefix(job_id)}{PLACES[stage].home}/{CHECKPOINT}"
 
 
 def request_key(job_id: str) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import boto3
 from boto3.s3.transfer import TransferConfig
@@ -40,6 +40,15 @@ class Stored:
     key: str
     manifest: AnyManifest
     etag: str
+
+
+@dataclass(frozen=True)
+class Head:
+    """What S3 knows of an object: `version` only in a bucket that keeps versions."""
+
+    bytes: int
+    metadata: dict[str, str]
+    version: str | None
 
 
 class Bucket:
@@ -81,13 +90,22 @@ class Bucket:
         )
 
     def exists(self, key: str) -> bool:
+        return self.head(key) is not None
+
+    def head(self, key: str) -> Head | None:
+        """What is known of an object, or None when there is none."""
         try:
-            self.client.head_object(Bucket=self.name, Key=key)
+            answer = self.client.head_object(Bucket=self.name, Key=key)
         except ClientError as error:
             if _status(error) == 404:
-                return False
+                return None
             raise
-        return True
+        return Head(answer["ContentLength"], answer["Metadata"], answer.get("VersionId"))
+
+    def remove(self, key: str, version: str | None) -> None:
+        """Delete an object; of a versioned one exactly this version, so that nothing of it stays and is paid for."""
+        which: dict[str, Any] = {"VersionId": version} if version else {}
+        self.client.delete_object(Bucket=self.name, Key=key, **which)
 
     def objects(self, prefix: str) -> Iterator[Artefact]:
         """Every object under `prefix`, without its sha256."""
@@ -108,9 +126,15 @@ class Bucket:
         self.client.upload_file(str(path), self.name, key, Config=MULTIPART)
         return artefact
 
-    def publish_folder(self, folder: Path, prefix: str, check: Callable[[], None]) -> list[Artefact]:
+    def put_file(self, path: Path, key: str, metadata: dict[str, str]) -> None:
+        """Upload a file that is no artefact (multipart when large). It is there whole or not at all."""
+        self.client.upload_file(str(path), self.name, key, Config=MULTIPART, ExtraArgs={"Metadata": metadata})
+
+    def publish_folder(
+        self, folder: Path, prefix: str, check: Callable[[], None], leave_out: Path | None = None
+    ) -> list[Artefact]:
         """Upload all files below `folder`, several at a time; `check` may raise to end it. Sorted by key."""
-        files = sorted(path for path in folder.rglob("*") if path.is_file())
+        files = sorted(path for path in folder.rglob("*") if path.is_file() and path != leave_out)
         return _each(files, lambda path: self.publish(path, prefix + path.relative_to(folder).as_posix()), check)
 
     def fetch(self, artefact: Artefact, path: Path) -> None:

@@ -21,6 +21,7 @@ from botocore.exceptions import ClientError
 
 from spaceport import __version__
 from spaceport.pipeline import layout
+from spaceport.pipeline.checkpoint import CheckpointKeeper
 from spaceport.pipeline.contract import (
     AnyManifest,
     Artefact,
@@ -57,10 +58,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Stage:
-    """A service: its name, and its core from folders and options to an outcome."""
+    """A service: its name, and its core from folders and options to an outcome.
+
+    A core that can go on where it was cut off writes `checkpoint` (a path below its output), whole each time, and
+    looks for it when it begins.
+    """
 
     name: StageName
     run: Callable[[Path, Path, Any, Progress], Outcome]
+    checkpoint: str | None = None
 
     def options(self, options: JobOptions) -> Any:
         """The part of a job's options that is this stage's."""
@@ -130,11 +136,14 @@ def _run(stage: Stage, holding: Holding, stored: Stored, folder: Path) -> None:
     began, manifest = time.monotonic(), stored.manifest
     source, output = folder / "input", folder / "output"
     output.mkdir(parents=True)
-    with Heartbeat(holding) as progress, machine_limits(stage.name):
+    keeper = CheckpointKeeper(holding, stored.etag, output / stage.checkpoint if stage.checkpoint else None, folder)
+    with Heartbeat(holding) as progress, keeper, machine_limits(stage.name):
         progress.update(0.0, "Fetching the input")
         _fetch(stage, holding, manifest, source, progress)
+        keeper.fetch()
         outcome = stage.run(source, output, stage.options(manifest.request.options), progress)
-        artefacts = holding.bucket.publish_folder(output, layout.job_prefix(holding.job_id), progress.check)
+        prefix = layout.job_prefix(holding.job_id)
+        artefacts = holding.bucket.publish_folder(output, prefix, progress.check, leave_out=keeper.path)
         _commit(holding, stored, outcome, artefacts, time.monotonic() - began)
 
 
