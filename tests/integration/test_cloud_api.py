@@ -1,0 +1,100 @@
+"""The API through the embedded API Gateway: upload, watch, stop, go on; and who has no key stays outside."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.error
+import urllib.request
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from cloud_cases import LONG, TINY, Cloud
+
+from spaceport.demo import Survey
+from spaceport.local.cloud import STACK
+from spaceport.pipeline.accept import Ask, continue_job
+from spaceport.pipeline.contract import JobState, StageName
+
+
+class Api:
+    """The deployed API, spoken to over HTTP with the deployment's own key."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        access = cloud.embedded.access
+        (stack,) = access.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"]
+        outputs = {item["OutputKey"]: item["OutputValue"] for item in stack["Outputs"]}
+        api_id = str(urlsplit(outputs["ApiUrl"]).hostname).split(".")[0]
+        self.url = f"{access.endpoint}/restapis/{api_id}/v1/_user_request_"
+        key = access.client("apigateway").get_api_key(apiKey=outputs["ApiKeyId"], includeValue=True)
+        self.headers = {"x-api-key": key["value"], "Content-Type": "application/json"}
+
+    def __call__(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.url + path, data, self.headers, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as error:
+            return error.code, json.loads(error.read() or b"null")
+
+
+@pytest.fixture
+def api(cloud: Cloud) -> Api:
+    return Api(cloud)
+
+
+def send_form(url: str, fields: dict[str, str], data: bytes) -> int:
+    """A browser's form upload: the fields in order, the file last."""
+    mark = "----a-boundary-that-no-zip-holds"
+    parts = [
+        f'--{mark}\r\nContent-Disposition: form-data; name="{k}"\r\n\r\n{v}\r\n'.encode() for k, v in fields.items()
+    ]
+    parts.append(
+        f'--{mark}\r\nContent-Disposition: form-data; name="file"; filename="a.zip"\r\n\r\n'.encode() + data + b"\r\n"
+    )
+    body = b"".join(parts) + f"--{mark}--\r\n".encode()
+    headers = {"Content-Type": f"multipart/form-data; boundary={mark}"}
+    with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=30) as answer:
+        return int(answer.status)
+
+
+def test_upload_watch_stop_and_go_on(cloud: Cloud, api: Api, survey: Survey) -> None:
+    data = survey.zip_path.read_bytes()
+    status, form = api("POST", "/uploads", {"name": "By form", "bytes": len(data), "options": LONG})
+    assert status == 201, form
+    assert send_form(form["url"], form["fields"], data) in {200, 201, 204}
+    job = form["jobId"]
+    cloud.working_on(job, StageName.TRAIN)
+    status, told = api("GET", f"/jobs/{job}")
+    assert (status, told["job"]["state"], told["job"]["name"]) == (200, "TRAINING", "By form")
+    assert job in json.dumps(api("GET", "/jobs")[1])
+
+    status, _ = api("POST", "/stop-job", {"jobId": job})
+    assert status == 200
+    began = time.monotonic()
+    assert cloud.ended(job, seconds=10).state is JobState.STOPPED
+    assert time.monotonic() - began < 10
+    assert api("POST", "/stop-job", {"jobId": "no-such-job"})[0] == 404
+
+    # What structure from motion made is not made again: a new job goes on from it.
+    begun = continue_job(cloud.deployment.bucket, job, StageName.TRAIN, Ask(options=TINY))
+    row = cloud.ended(begun.job_id)
+    assert row.state is JobState.COMPLETED, cloud.logs()
+    assert "sfm" not in row.seconds or row.continues == job
+    runs = [path.name.split("-")[0] for path in (cloud.embedded.state / "logs").glob("*-*.log")]
+    assert runs.count("sfm") == 1
+    links = api("GET", f"/jobs/{begun.job_id}")[1]["links"]
+    with urllib.request.urlopen(links[0]["url"], timeout=30) as answer:
+        assert len(answer.read()) == links[0]["bytes"] == row.counts["sog_bytes"]
+
+
+def test_the_door(cloud: Cloud, api: Api) -> None:
+    assert api("GET", "/options")[0] == 200
+    status, told = api("POST", "/start-job", {"s3Url": "s3://somebody-elses/photos.zip"})
+    assert status == 400
+    assert told["slug"]
+    assert told["sentence"]
+    del api.headers["x-api-key"]
+    assert api("GET", "/options")[0] == 403
