@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 import os
-import pickle
 from pathlib import Path
 from typing import Any, Final
 
 import torch
 
-VERSION: Final = 1
+VERSION: Final = 2
 NAME: Final = "checkpoint"
 KEYS: Final = frozenset(
     {
         *("version", "fingerprint", "iteration", "seconds"),
-        *("optimiser", "exposures", "stopping", "radii", "order", "random", "best"),
+        *("optimiser", "exposures", "stopping", "radii", "order", "random", "best", "curve"),
     }
 )
 """All of them, always: the fingerprint of input and options, the next iteration, seconds trained, parameters with
 Adam's moments, the photos' exposures, the plateau window, sizes on screen since the last refinement, photos left in
-this round, both random generators' states, and the best model so far."""
+this round, both random generators' states, the best model so far, and what training.log holds."""
+
+log = logging.getLogger(__name__)
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
@@ -50,8 +52,13 @@ def load_checkpoint(path: Path, fingerprint: str) -> dict[str, Any] | None:
         return None
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError):
+    except Exception as error:  # what a damaged file makes torch raise is not told anywhere
+        log.warning("the checkpoint cannot be read, beginning afresh: %s", type(error).__name__)
         return None
     if not isinstance(state, dict) or state.keys() != KEYS:
+        log.warning("the checkpoint is not complete, beginning afresh")
         return None
-    return state if (state["version"], state["fingerprint"]) == (VERSION, fingerprint) else None
+    if (state["version"], state["fingerprint"]) != (VERSION, fingerprint):
+        log.info("the checkpoint is of another input, other options or another version: beginning afresh")
+        return None
+    return state

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 
 @dataclass(frozen=True)
@@ -25,12 +25,12 @@ class TrainingLog:
 
     Args:
         path: of the log.
-        resumed_at: iteration to continue from; later entries of an earlier run are dropped, 0 drops all.
+        earlier: entries of the run that this one continues; the file then holds these and nothing else.
     """
 
-    def __init__(self, path: Path, resumed_at: int = 0) -> None:
+    def __init__(self, path: Path, earlier: Iterable[Entry] = ()) -> None:
         self._path = path
-        self.entries = [entry for entry in read_log(path) if entry.iteration <= resumed_at] if resumed_at else []
+        self.entries = list(earlier)
         part = path.with_name(path.name + ".part")
         part.write_text("".join(_line(entry) for entry in self.entries))
         part.replace(path)
@@ -45,20 +45,6 @@ class TrainingLog:
     def seconds(self) -> float:
         """Trained so far, over all runs that this one continues."""
         return self.entries[-1].seconds if self.entries else 0.0
-
-
-def read_log(path: Path) -> list[Entry]:
-    """The entries of a log; a last line cut short by a kill is left out. An absent file has none."""
-    lines = path.read_text(errors="replace").splitlines() if path.exists() else []
-    return [entry for line in lines if (entry := _parse(line)) is not None]
-
-
-def _parse(line: str) -> Entry | None:
-    try:
-        fields: dict[str, Any] = json.loads(line)
-        return Entry(**fields)
-    except (ValueError, TypeError):
-        return None
 
 
 def _line(entry: Entry) -> str:

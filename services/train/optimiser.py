@@ -75,7 +75,13 @@ class Optimiser:
         return {"parameters": parameters, "first": self._first, "second": self._second, "steps": self.steps}
 
     def load(self, state: dict[str, Any], device: torch.device) -> None:
-        """Continue from a checkpoint."""
+        """Continue from a checkpoint. Raises `ValueError` when its tensors are not those of one such model."""
+        rows = len(state["parameters"]["means"])
+        for part in ("parameters", "first", "second"):
+            for name, mine in self.parameters.items():
+                value = state[part][name]
+                if value.shape != (rows, *mine.shape[1:]) or value.dtype != mine.dtype:
+                    raise ValueError(f"{part} {name} is {value.dtype} {tuple(value.shape)}")
         self.parameters = {name: state["parameters"][name].to(device) for name in NAMES}
         self._first = {name: state["first"][name].to(device) for name in NAMES}
         self._second = {name: state["second"][name].to(device) for name in NAMES}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,13 +13,17 @@ import torch
 from services.train.checkpoint import NAME as CHECKPOINT
 from services.train.checkpoint import load_checkpoint
 from services.train.device import make_rasteriser
-from services.train.log import TrainingLog
-from services.train.plan import make_plan, make_trainer
+from services.train.log import Entry, TrainingLog
+from services.train.plan import Plan, make_plan, make_trainer
 from services.train.publish import publish
+from services.train.rasterisers.protocol import Rasteriser
+from services.train.trainer import Trainer
 from spaceport.pipeline.contract import Outcome
 from spaceport.pipeline.errors import LostResource, Slug
 from spaceport.pipeline.options import TrainOptions
 from spaceport.pipeline.progress import Progress
+
+log = logging.getLogger(__name__)
 
 
 def run(source: Path, output: Path, options: TrainOptions, progress: Progress) -> Outcome:
@@ -38,15 +43,29 @@ def run(source: Path, output: Path, options: TrainOptions, progress: Progress) -
         home.mkdir(parents=True, exist_ok=True)
         plan = make_plan(source / "colmap" / "dense", options)
         rasteriser = make_rasteriser(plan.device)
-        trainer = make_trainer(plan, rasteriser)
-        if (state := load_checkpoint(home / CHECKPOINT, plan.fingerprint)) is not None:
-            trainer.load(state)
-        log = TrainingLog(home / "training.log", resumed_at=trainer.iteration)
-        reason = trainer.run(progress, log, home / CHECKPOINT, plan.fingerprint)
-        outcome = publish(plan, trainer, rasteriser, log, reason, home, progress)
+        trainer, earlier = _begin(plan, rasteriser, home / CHECKPOINT)
+        curve = TrainingLog(home / "training.log", earlier)
+        reason = trainer.run(progress, curve, home / CHECKPOINT, plan.fingerprint)
+        outcome = publish(plan, trainer, rasteriser, curve, reason, home, progress)
         (home / CHECKPOINT).unlink(missing_ok=True)
         progress.update(1.0, outcome.message, **outcome.counts)
         return outcome
+
+
+def _begin(plan: Plan, rasteriser: Rasteriser, checkpoint: Path) -> tuple[Trainer, list[Entry]]:
+    """A trainer where an earlier run was cut off, with that run's log, or one at its first iteration."""
+    trainer = make_trainer(plan, rasteriser)
+    state = load_checkpoint(checkpoint, plan.fingerprint)
+    if state is None:
+        return trainer, []
+    try:
+        trainer.load(state)
+        earlier = [Entry(**fields) for fields in state["curve"]]
+    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        log.warning("the checkpoint is damaged, beginning afresh: %s", error)
+        return make_trainer(plan, rasteriser), []
+    log.info("going on after iteration %d", trainer.iteration)
+    return trainer, earlier
 
 
 @contextmanager

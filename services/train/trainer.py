@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,7 +29,9 @@ MESSAGE: Final = "Training advanced neural 3D representation"
 WATCHED: Final = 6
 """Photos whose PSNR is followed during training; all are measured in the end."""
 REPORT_EVERY: Final = 10
-CHECKPOINT_SECONDS: Final = 60.0
+CHECKPOINT_SECONDS: Final = (10.0, 60.0)
+CHECKPOINT_SHARE: Final = 0.02
+"""Between checkpoints lie so many seconds at least and at most; within that, saving takes this share of the time."""
 
 
 @dataclass(frozen=True)
@@ -85,9 +87,10 @@ class Trainer:
         self._shuffle = torch.Generator().manual_seed(seed)
         self._chance = torch.Generator(device=rasteriser.device).manual_seed(seed + 1)
         self._clock, self._began, self._before, self._saved = clock, clock(), 0.0, clock()
+        self._pause = CHECKPOINT_SECONDS[0]
 
     def run(self, progress: Progress, log: TrainingLog, checkpoint: Path, fingerprint: str) -> StopReason:
-        """Train to the end; save a checkpoint every minute, and when the machine is about to go.
+        """Train to the end; save a checkpoint every minute or more often, and when the machine is about to go.
 
         Raises:
             Refused: `training_diverged` when the loss is no longer a number.
@@ -97,10 +100,10 @@ class Trainer:
         try:
             while reason is None and self.iteration < self._schedule.iterations:
                 reason = self._iterate(progress, log)
-                if self._clock() - self._saved > CHECKPOINT_SECONDS:
-                    self.save(checkpoint, fingerprint)
+                if self._clock() - self._saved > self._pause:
+                    self.save(checkpoint, fingerprint, log)
         except Interrupted:
-            self.save(checkpoint, fingerprint)
+            self.save(checkpoint, fingerprint, log)
             raise
         return reason or StopReason.ITERATIONS
 
@@ -185,8 +188,9 @@ class Trainer:
         """Iterations that the best model had."""
         return self._stopping.best_iteration + 1
 
-    def save(self, path: Path, fingerprint: str) -> None:
+    def save(self, path: Path, fingerprint: str, log: TrainingLog) -> None:
         """Write a checkpoint of everything."""
+        began = self._clock()
         state = {
             "fingerprint": fingerprint,
             "iteration": self.iteration,
@@ -198,17 +202,30 @@ class Trainer:
             "radii": self._radii,
             "random": [self._shuffle.get_state(), self._chance.get_state()],
             "best": self._best,
+            "curve": [asdict(entry) for entry in log.entries],
         }
         save_checkpoint(path, state)
         self._saved = self._clock()
+        least, most = CHECKPOINT_SECONDS
+        self._pause = min(most, max(least, (self._saved - began) / CHECKPOINT_SHARE))
 
     def load(self, state: dict[str, Any]) -> None:
-        """Continue from a checkpoint's state."""
+        """Continue from a checkpoint's state. What it raises when the state is damaged leaves a trainer of no use."""
         self.iteration, self._before, self._order = state["iteration"], state["seconds"], list(state["order"])
+        if not 0 <= self.iteration <= self._schedule.iterations:
+            raise ValueError(f"iteration {self.iteration}")
+        if not set(self._order) <= set(range(len(self._training))):
+            raise ValueError("photos that there are not")
         self.optimiser.load(state["optimiser"], self._rasteriser.device)
+        if state["radii"].shape != (len(self.optimiser),):
+            raise ValueError("sizes of another number of Gaussians")
         self.exposures.load(state["exposures"])
+        if len(self.exposures.values) != len(self._training):
+            raise ValueError("exposures of another number of photos")
         self._stopping.load(state["stopping"])
         self._radii = state["radii"].to(self._rasteriser.device)
         self._shuffle.set_state(state["random"][0])
         self._chance.set_state(state["random"][1])
         self._best = state["best"]
+        if self._best is not None and self._best.keys() != self.optimiser.parameters.keys():
+            raise ValueError("a best model with other parameters")
