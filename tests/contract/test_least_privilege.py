@@ -6,12 +6,15 @@ from typing import Any
 
 import pytest
 
+from spaceport.pipeline import layout
+from spaceport.pipeline.contract import StageName
 from tests.contract.template import of_type, resources
 
 LIST, READ, WRITE, VERSION = "s3:ListBucket", "s3:GetObject", "s3:PutObject", "s3:GetObjectVersion"
 ROWS = {"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:Query"}
 BATCH = {"batch:ListJobs", "batch:DescribeJobs", "batch:TerminateJob"}
 STAGE = {LIST, READ, WRITE, "s3:AbortMultipartUpload", *ROWS}
+DELETE = {"s3:DeleteObject", "s3:DeleteObjectVersion"}
 DEAD = "sqs:SendMessage"
 
 RIGHTS: dict[str, set[str]] = {
@@ -22,7 +25,7 @@ RIGHTS: dict[str, set[str]] = {
     "ApiFunctionRole": {LIST, READ, VERSION, WRITE, *ROWS, *BATCH},
     "SubmitRole": {"batch:SubmitJob"},
     "SfmRole": {VERSION, *STAGE},
-    "TrainRole": STAGE,
+    "TrainRole": {*DELETE, *STAGE},
     "CompressRole": STAGE,
     "MachineRole": {
         "ec2:DescribeTags",
@@ -104,6 +107,12 @@ def test_a_stage_writes_its_own_folders_and_the_end(role: str) -> None:
         for resource in listed(each["Resource"])
     }
     assert written == {f"{folder}/*" for folder in FOLDERS[role]} | {"end/manifest.json"}
+
+
+def test_only_a_checkpoint_is_ever_deleted() -> None:
+    deletes = [each for role in RIGHTS for each in statements(role) if DELETE & set(listed(each["Action"]))]
+    assert [each["Resource"].split("/jobs/")[1] for each in deletes] == ["*/gaussian/checkpoint"]
+    assert layout.checkpoint_key("job", StageName.TRAIN) == "jobs/job/gaussian/checkpoint"
 
 
 def test_a_mail_has_only_our_sender() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from spaceport.local.batch.runner import EXITED
 from spaceport.pipeline.pricing import USD_PER_HOUR
 from spaceport.pipeline.worker import REFUSED, RETRY
 from tests.contract.template import of_type
@@ -38,11 +39,18 @@ def test_batch_takes_at_most_five_rules(name: str) -> None:
 @pytest.mark.parametrize("name", STAGES)
 def test_what_is_lost_is_tried_again_and_what_is_bad_is_not(name: str) -> None:
     assert decide(name, OnStatusReason="Host EC2 (instance i-0123) terminated.") == "RETRY"
-    assert decide(name, OnExitCode=str(RETRY)) == "RETRY"
+    assert decide(name, OnExitCode=str(RETRY), OnStatusReason=EXITED) == "RETRY"
     assert decide(name, OnReason="CannotPullContainerError: pull access denied") == "RETRY"
-    assert decide(name, OnExitCode=str(REFUSED)) == "EXIT"
-    assert decide(name, OnExitCode="1") == "EXIT"
-    assert decide(name, OnExitCode="137", OnReason="OutOfMemoryError: Container killed due to memory usage") == "EXIT"
+    assert decide(name, OnExitCode=str(REFUSED), OnStatusReason=EXITED) == "EXIT"
+    assert decide(name, OnExitCode="1", OnStatusReason=EXITED) == "EXIT"
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_a_killed_container_is_tried_again_unless_it_took_too_much_memory(name: str) -> None:
+    assert decide(name, OnExitCode="137", OnStatusReason=EXITED) == "RETRY"
+    assert decide(name, OnExitCode="143", OnStatusReason=EXITED) == "RETRY"
+    memory = "OutOfMemoryError: Container killed due to memory usage"
+    assert decide(name, OnExitCode="137", OnStatusReason=EXITED, OnReason=memory) == "EXIT"
 
 
 @pytest.mark.parametrize("name", STAGES)
