@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import logging
 import os
 import queue
 import shutil
@@ -17,6 +18,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from spaceport.files import write_atomic
 from spaceport.local.access import Access
@@ -41,6 +44,8 @@ from spaceport.pipeline.storage import Bucket
 STACK = "spaceport"
 ROOT = Path(__file__).parents[2]
 MAIL_FROM = "spaceport@localhost.localdomain"
+
+log = logging.getLogger(__name__)
 
 
 class EmbeddedCloud:
@@ -106,7 +111,10 @@ class EmbeddedCloud:
 
     def _tell(self, changes: StateChanges) -> None:
         while (event := self._changes.get()) is not None:
-            changes.deliver(event)
+            try:
+                changes.deliver(event)
+            except (ClientError, BotoCoreError) as error:  # the sweeper finds what was not told
+                log.warning("a state change was not delivered: %s", error)
 
     def _changed(self, job: Job) -> None:
         self._changes.put(state_change(job))

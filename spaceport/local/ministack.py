@@ -40,7 +40,7 @@ class Ministack:
         self._log = state / "logs" / "ministack.log"
         with self._log.open("wb") as log:
             self._child = Child(
-                [sys.executable, "-m", "ministack"],
+                [sys.executable, "-m", "spaceport.local.serve"],
                 environment=_environment(state, self.port) | {"AWS_ENDPOINT_URL": self.endpoint} | environment,
                 log=log,
                 folder=state,

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import boto3
 import pytest
@@ -30,11 +32,11 @@ def python(code: str, *words: str, **changes: Any) -> Definition:
 class Desk:
     """A runner with two queues, and what it told of its jobs."""
 
-    def __init__(self, state: Path) -> None:
+    def __init__(self, state: Path, *, gpu: bool = True) -> None:
         for name in ("logs", "work"):
             (state / name).mkdir(parents=True)
         self.state, self.definitions, self.told = state, {}, list[tuple[str, str]]()
-        self.runner = Runner(state, state, self.definitions, ("cpu", "gpu"), self._changed)
+        self.runner = Runner(state, state, self.definitions, ("cpu", "gpu"), self._changed, gpu=gpu)
         self.runner.speak_with({"AWS_ENDPOINT_URL": "http://127.0.0.1:1"})
 
     def _changed(self, job: Job) -> None:
@@ -126,9 +128,39 @@ def test_one_job_at_a_time_in_a_queue_and_a_waiting_one_never_starts_when_ended(
     until(other, lambda job: job.status is Status.SUCCEEDED)
     assert second.status is Status.RUNNABLE
     desk.runner.terminate(second.id, "stop")
+    assert (second.status, second.status_reason) == (Status.FAILED, "stop"), "it need not wait for its turn to end"
     desk.runner.terminate(first.id, "stop")
-    until(second, lambda job: job.status in ENDED)
+    third = until(desk.start(python("print('next')")), lambda job: job.status in ENDED)
+    assert (third.status, desk.told.count((second.id, "FAILED"))) == (Status.SUCCEEDED, 1)
     assert not (desk.state / "logs" / f"test-{second.id}.log").exists()
+
+
+def test_without_a_gpu_all_jobs_share_the_cpu(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "state", gpu=False)
+    try:
+        first = until(desk.start(python("import time; time.sleep(60)")), lambda job: job.status is Status.RUNNING)
+        other = desk.start(python("print('trains on the CPU')", gpu=True), queue="gpu")
+        time.sleep(0.5)
+        assert other.status is Status.RUNNABLE
+        desk.runner.terminate(first.id, "stop")
+        assert until(other, lambda job: job.status in ENDED).status is Status.SUCCEEDED
+    finally:
+        desk.runner.close()
+
+
+def test_scratch_is_each_jobs_own_and_goes_with_it(desk: Desk) -> None:
+    code = "import os, pathlib; place = pathlib.Path(os.environ['SPACEPORT_WORK']); (place / 'x').touch(); print(place)"
+    job = desk.run(python(code))
+    assert Path(desk.log(job).strip()).parent == desk.state / "work"
+    until(job, lambda _: not list((desk.state / "work").iterdir()))
+
+
+def test_a_job_that_cannot_start_fails_and_the_next_one_runs(desk: Desk) -> None:
+    (desk.state / "work").rmdir()
+    job = desk.run(python("print(1)"))
+    assert (job.status, job.status_reason) == (Status.FAILED, "CannotStartContainerError")
+    (desk.state / "work").mkdir()
+    assert desk.run(python("print(1)")).status is Status.SUCCEEDED
 
 
 def test_boto3_speaks_with_it(desk: Desk) -> None:
@@ -150,6 +182,17 @@ def test_boto3_speaks_with_it(desk: Desk) -> None:
             batch.submit_job(jobName="test", jobQueue="nowhere", jobDefinition="job")
     finally:
         server.close()
+
+
+def test_a_page_from_elsewhere_reaches_neither_cloud_nor_batch(tmp_path: Path) -> None:
+    form = b"Action=CreateStack&Version=2010-05-15&StackName=evil&TemplateBody={}"
+    with EmbeddedCloud(tmp_path / "state") as embedded:
+        for address in (embedded.access.endpoint, f"{embedded.access.batch_endpoint}/v1/submitjob"):
+            for header in ({"Origin": "https://evil.example"}, {"Host": "evil.example"}):
+                with pytest.raises(HTTPError, match="403"):
+                    urlopen(Request(address, data=form, headers=header), timeout=10)
+        mine = Request(embedded.access.endpoint, headers={"Origin": "http://127.0.0.1:8000"})
+        assert urlopen(mine, timeout=10).status == 200
 
 
 def test_two_clouds_side_by_side_on_loopback_only(tmp_path: Path) -> None:

@@ -1,9 +1,10 @@
-"""Runs Batch jobs as child processes, one at a time per queue: two heavy jobs would only slow each other down."""
+"""Runs Batch jobs as child processes, one at a time per device: two heavy jobs would only slow each other down."""
 
 from __future__ import annotations
 
 import os
 import queue
+import shutil
 import sys
 import threading
 import time
@@ -19,16 +20,31 @@ GRACE_SECONDS = 5.0
 POLL_SECONDS = 0.05
 TIMED_OUT = "Job attempt duration exceeded timeout"
 EXITED = "Essential container in task exited"
+NOT_STARTED = "CannotStartContainerError"
 _PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "TZ", "NUMBA_CACHE_DIR", "CUDA_VISIBLE_DEVICES")
+
+NVIDIA = Path("/proc/driver/nvidia/gpus")
 
 OnChange = Callable[[Job], None]
 
 
 class Runner:
-    """All queues and jobs of one embedded cloud. Every method may be called from any thread."""
+    """All queues and jobs of one embedded cloud. Every method may be called from any thread.
+
+    Args:
+        cpu_jobs: how many jobs may use the CPU at once. Where there is no `gpu`, jobs that want one are among them.
+    """
 
     def __init__(
-        self, state: Path, root: Path, definitions: Mapping[str, Definition], queues: tuple[str, ...], changed: OnChange
+        self,
+        state: Path,
+        root: Path,
+        definitions: Mapping[str, Definition],
+        queues: tuple[str, ...],
+        changed: OnChange,
+        *,
+        cpu_jobs: int = 1,
+        gpu: bool | None = None,
     ) -> None:
         self._state, self._root, self._definitions, self._changed = state, root, definitions, changed
         self._jobs: dict[str, Job] = {}
@@ -37,7 +53,9 @@ class Runner:
         self._closing = threading.Event()
         self._queues: dict[str, queue.Queue[Job | None]] = {arn: queue.Queue() for arn in queues}
         self._environment: dict[str, str] = {}
-        self._gpu = threading.Lock()
+        has_gpu = NVIDIA.exists() if gpu is None else gpu
+        self._cpu = threading.Semaphore(cpu_jobs)
+        self._gpu = threading.Semaphore(1) if has_gpu else self._cpu
         self._threads = [threading.Thread(target=self._serve, args=(waiting,)) for waiting in self._queues.values()]
         for thread in self._threads:
             thread.start()
@@ -85,6 +103,8 @@ class Runner:
             job.terminated = reason
             if (child := self._running.get(job_id)) is not None:
                 child.stop()
+            elif job.status is Status.RUNNABLE:
+                self._end(job, Status.FAILED, reason)
 
     def close(self) -> None:
         """End every job and every thread. Jobs get their SIGTERM and the grace; none is tried again."""
@@ -101,42 +121,36 @@ class Runner:
         while (job := waiting.get()) is not None:
             if self._closing.is_set():
                 continue
-            if job.definition.gpu:
-                with self._gpu:
-                    self._run(job)
-            else:
+            with self._gpu if job.definition.gpu else self._cpu:
                 self._run(job)
 
     def _run(self, job: Job) -> None:
-        while True:
-            end = self._attempt(job)
-            if self._closing.is_set():
-                return
+        while (end := self._attempt(job)) is not None and not self._closing.is_set():
             job.attempts.append(end)
             if job.terminated is None and tries_again(job.definition, len(job.attempts), end):
                 self._move(job, Status.RUNNABLE)
                 continue
-            job.stopped_at = time.time()
             done = end.code == 0 and job.terminated is None
-            self._move(job, Status.SUCCEEDED if done else Status.FAILED, job.terminated or end.status_reason)
+            self._end(job, Status.SUCCEEDED if done else Status.FAILED, job.terminated or end.status_reason)
             return
 
-    def _attempt(self, job: Job) -> Exit:
+    def _end(self, job: Job, status: Status, reason: str) -> None:
+        job.stopped_at = time.time()
+        self._move(job, status, reason)
+
+    def _attempt(self, job: Job) -> Exit | None:
+        """Run the job's command once. None when it may not start any more."""
         with self._lock:
-            if job.terminated is not None or self._closing.is_set():
-                return Exit(None, job.terminated or "shut down")
+            if job.status in ENDED or self._closing.is_set():
+                return None
+            if job.terminated is not None:  # between two attempts
+                return Exit(None, job.terminated)
             job.started_at = time.time()
-            number = len(job.attempts) + 1
-            log = self._state / "logs" / f"{job.name}-{job.id}.log"
-            with log.open("ab") as file:
-                child = Child(
-                    [_program(word) if place == 0 else word for place, word in enumerate(job.command())],
-                    environment=self._job_environment(job, number),
-                    log=file,
-                    folder=self._root,
-                    grace=GRACE_SECONDS,
-                )
-            self._running[job.id] = child
+            scratch = self._state / "work" / job.id
+            try:
+                child = self._running[job.id] = self._child(job, scratch)
+            except OSError as error:  # no disk, no memory, no process left
+                return Exit(None, NOT_STARTED, f"{NOT_STARTED}: {error}")
         self._move(job, Status.RUNNING)
         try:
             return self._wait(job, child)
@@ -144,6 +158,19 @@ class Runner:
             with self._lock:
                 del self._running[job.id]
             child.close()
+            shutil.rmtree(scratch, ignore_errors=True)  # as a container's disk goes with it
+
+    def _child(self, job: Job, scratch: Path) -> Child:
+        scratch.mkdir(exist_ok=True)
+        program, *words = job.command()
+        with (self._state / "logs" / f"{job.name}-{job.id}.log").open("ab") as log:
+            return Child(
+                [_program(program), *words],
+                environment=self._job_environment(job, len(job.attempts) + 1, scratch),
+                log=log,
+                folder=self._root,
+                grace=GRACE_SECONDS,
+            )
 
     def _wait(self, job: Job, child: Child) -> Exit:
         limit = job.definition.timeout_seconds
@@ -154,7 +181,7 @@ class Runner:
         child.wait(GRACE_SECONDS + 1)
         return Exit(None, TIMED_OUT)
 
-    def _job_environment(self, job: Job, attempt: int) -> dict[str, str]:
+    def _job_environment(self, job: Job, attempt: int, scratch: Path) -> dict[str, str]:
         passed = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
         here = {
             MARK: str(self._state),
@@ -163,7 +190,7 @@ class Runner:
             "AWS_BATCH_JOB_ID": job.id,
             "AWS_BATCH_JOB_ATTEMPT": str(attempt),
             "AWS_BATCH_JQ_NAME": job.queue.rsplit("/", 1)[-1],
-            "SPACEPORT_WORK": str(self._state / "work"),
+            "SPACEPORT_WORK": str(scratch),
             "SPACEPORT_INSTANCE_TYPE": "local",
         }
         return passed | dict(job.definition.environment) | job.environment | self._environment | here

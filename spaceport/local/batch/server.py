@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from spaceport.local.batch.runner import Runner
+from spaceport.local.door import REFUSAL, turned_away
 
 MAX_BODY = 1 << 20
 HOST = "127.0.0.1"
@@ -67,6 +68,9 @@ class BatchServer:
 
 class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:  # the name is http.server's
+        if turned_away({name.lower(): value for name, value in self.headers.items()}):
+            self._answer(403, {"message": REFUSAL})
+            return
         call = CALLS.get(self.path)
         length = int(self.headers.get("Content-Length") or 0)
         if call is None or length > MAX_BODY:
