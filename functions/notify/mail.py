@@ -21,11 +21,8 @@ SUBJECTS: dict[JobState, str] = {
     JobState.REJECTED: "“{name}”: the upload could not be used",
     JobState.STOPPED: "“{name}” was stopped",
 }
-NEXT: dict[JobState, str] = {
-    JobState.FAILED: "Nothing that was finished is lost: `spaceport retry {job}` goes on from there.",
-    JobState.REJECTED: "Nothing was charged. Put it right and upload again.",
-    JobState.STOPPED: "What was finished is kept: `spaceport retry {job}` goes on from there.",
-}
+UPLOAD_AGAIN = "Nothing was charged. Put it right and upload again."
+GO_ON = "What was finished is kept. Whoever runs this service can go on from there: spaceport retry {job}"
 
 
 @dataclass(frozen=True)
@@ -47,11 +44,19 @@ def write_mail(end: EndManifest, record: JobRecord, links: Sequence[Link], lasti
         page: where the job can be looked at, if a page is served.
     """
     subject = SUBJECTS[end.state].format(name=_one_line(end.request.name))
-    advice = NEXT.get(end.state, "").format(job=end.job_id)
+    advice = _advice(end, record)
     lines = [end.message, advice]
     facts = figures(record)
     hint = _hint(end.job_id, lasting, page) if links else (f"See the job at {page}" if page else "")
     return Mail(subject, _text(lines, links, hint, facts), _html(subject, lines, links, hint, facts))
+
+
+def _advice(end: EndManifest, record: JobRecord) -> str:
+    """What can be done next, beyond what the failure's own sentence says."""
+    if end.state is JobState.REJECTED:
+        return UPLOAD_AGAIN
+    unfinished = end.state in {JobState.FAILED, JobState.STOPPED}
+    return GO_ON.format(job=end.job_id) if unfinished and record.outputs else ""
 
 
 def figures(record: JobRecord) -> dict[str, str]:

@@ -127,8 +127,14 @@ def test_a_failed_job_says_why_and_what_to_do() -> None:
     mail = write_mail(over, row(requested(), over), [], SESSION, None)
     assert mail.subject == "“Beach” could not be made into a 3D model"
     assert failure.sentence in mail.text and failure.sentence in mail.html
-    assert f"spaceport retry {JOB}" in mail.text
+    assert "spaceport retry" not in mail.text, "nothing was finished from which to go on"
     assert "links work" not in mail.text
+
+
+def test_what_was_finished_can_be_gone_on_from() -> None:
+    over = end(JobState.STOPPED)
+    mail = write_mail(over, row(requested(), staged(StageName.SFM), over), [], SESSION, None)
+    assert f"spaceport retry {JOB}" in mail.text
 
 
 @pytest.mark.parametrize("state", sorted(ENDS))
