@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +15,8 @@ from urllib.parse import quote
 
 from spaceport.cli.deployment import Deployment
 from spaceport.cli.where import speak
-from spaceport.local.cloud import EmbeddedCloud
+from spaceport.local.children import survivors
+from spaceport.local.cloud import EmbeddedCloud, running
 from spaceport.local.mailbox import mails
 from spaceport.pipeline import layout
 from spaceport.pipeline.contract import StageName
@@ -30,7 +35,7 @@ MAIL = "pilot@example.com"
 class Cloud:
     """A running embedded cloud and what tests ask of it."""
 
-    def __init__(self, embedded: EmbeddedCloud) -> None:
+    def __init__(self, embedded: EmbeddedCloud | Crashing) -> None:
         self.embedded = embedded
         self.deployment: Deployment = speak(embedded.access)
 
@@ -77,3 +82,40 @@ class Cloud:
         """The tails of all logs, for the message of a failed test."""
         files = sorted((self.embedded.state / "logs").glob("*.log"))
         return "\n".join(f"--- {file.name}\n{file.read_text(errors='replace')[-1500:]}" for file in files)
+
+
+def workers(state: Path) -> list[int]:
+    """Processes of services that run on a state folder."""
+    found = []
+    for pid in survivors(state):
+        try:
+            if b"services." in Path(f"/proc/{pid}/cmdline").read_bytes():
+                found.append(pid)
+        except OSError:
+            continue
+    return found
+
+
+class Crashing:
+    """An embedded cloud in a process of its own, to be killed."""
+
+    def __init__(self, state: Path) -> None:
+        command = [sys.executable, "-m", "spaceport", "up", "--state", str(state)]
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 30
+        while (access := running(state)) is None:
+            assert self.process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        self.access, self.state = access, state
+
+    def kill(self) -> None:
+        """kill -9 of it and of everything it started, in the worst order: the parent first."""
+        children = survivors(self.state.resolve())
+        self.process.kill()
+        for pid in children:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        self.process.wait()
