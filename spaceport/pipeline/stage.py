@@ -69,12 +69,13 @@ def _in_the_cloud(stage: Stage, bucket: str, key: str) -> int:
 
 
 def _on_a_desk(stage: Stage, source: Path, output: Path, options_file: Path | None) -> int:
-    signal.signal(signal.SIGTERM, _interrupt)
+    lines = _Lines()
+    signal.signal(signal.SIGTERM, lines.terminate)
     try:
         options = resolve(json.loads(options_file.read_text()) if options_file else None)
         output.mkdir(parents=True, exist_ok=True)
         with machine_limits(stage.name):
-            outcome = stage.run(source, output, stage.options(options), _Lines())
+            outcome = stage.run(source, output, stage.options(options), lines)
     except (SpaceportError, Interrupted, KeyboardInterrupt) as error:
         retry = not isinstance(error, SpaceportError) or isinstance(error, LostResource)
         slug = f"{error.slug}: " if isinstance(error, SpaceportError) else ""
@@ -84,24 +85,29 @@ def _on_a_desk(stage: Stage, source: Path, output: Path, options_file: Path | No
     return DONE
 
 
-def _interrupt(*_: object) -> None:
-    raise Interrupted
-
-
 class _Lines:
-    """Progress as plain lines on stderr, one for each whole percent."""
+    """Progress as plain lines on stderr, one for each whole percent.
+
+    After a SIGTERM the next `check` raises `Interrupted`: a core ends where it can, never in the middle of a step.
+    """
 
     def __init__(self) -> None:
         self._told = ""
+        self._terminated = False
+
+    def terminate(self, *_: object) -> None:
+        self._terminated = True
 
     def update(self, fraction: float, message: str, **counts: Figure) -> None:
         line = f"{fraction:4.0%} {message}"
         if line != self._told:
             print(line, *(f"{name}={_short(value)}" for name, value in counts.items()), file=sys.stderr, flush=True)
             self._told = line
+        self.check()
 
     def check(self) -> None:
-        pass
+        if self._terminated:
+            raise Interrupted
 
 
 def _short(value: Figure) -> str:

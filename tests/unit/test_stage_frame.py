@@ -65,9 +65,10 @@ def test_exit_codes(
 
 
 def test_sigterm_ends_a_desk_run(tmp_path: Path) -> None:
-    def core(*_: Any) -> Outcome:
+    def core(source: Path, output: Path, options: Any, progress: Progress) -> Outcome:
         os.kill(os.getpid(), signal.SIGTERM)
-        signal.pause()
+        (output / "whole step").touch()
+        progress.check()
         raise AssertionError("still here")
 
     before = signal.getsignal(signal.SIGTERM)
@@ -75,6 +76,7 @@ def test_sigterm_ends_a_desk_run(tmp_path: Path) -> None:
         assert desk(core, tmp_path) == RETRY
     finally:
         signal.signal(signal.SIGTERM, before)
+    assert (tmp_path / "out" / "whole step").exists()
 
 
 @pytest.mark.parametrize(
