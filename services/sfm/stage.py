@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -16,7 +15,8 @@ from services.sfm.process import STAGE, News, run_colmap
 from services.sfm.task import Task, TaskPhoto
 from services.sfm.unpack import unpack
 from spaceport.pipeline.contract import Outcome
-from spaceport.pipeline.errors import LostResource, Refused, Slug
+from spaceport.pipeline.errors import Refused, Slug
+from spaceport.pipeline.limits import machine_limits
 from spaceport.pipeline.options import SfmOptions
 from spaceport.pipeline.photo_zip import MIN_PHOTOS, Extracted
 from spaceport.pipeline.progress import Progress
@@ -42,15 +42,8 @@ def run(source: Path, output: Path, options: SfmOptions, progress: Progress) -> 
         Refused: the upload or the photos cannot become a model.
         LostResource: disk or memory ran out.
     """
-    try:
-        with _scratch(output) as scratch:
-            return _run(source, output, scratch, options, Phases(progress))
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise LostResource(Slug.DISK_FULL, stage=STAGE) from error
-        raise
-    except MemoryError as error:
-        raise LostResource(Slug.OUT_OF_MEMORY, stage=STAGE) from error
+    with machine_limits(STAGE), _scratch(output) as scratch:
+        return _run(source, output, scratch, options, Phases(progress))
 
 
 class Phases:

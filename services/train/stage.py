@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +18,7 @@ from services.train.publish import publish
 from services.train.rasterisers.protocol import Rasteriser
 from services.train.trainer import Trainer
 from spaceport.pipeline.contract import Outcome
-from spaceport.pipeline.errors import LostResource, Slug
+from spaceport.pipeline.limits import machine_limits
 from spaceport.pipeline.options import TrainOptions
 from spaceport.pipeline.progress import Progress
 
@@ -37,7 +36,7 @@ def run(source: Path, output: Path, options: TrainOptions, progress: Progress) -
         LostResource: `disk_full` or `out_of_memory`.
         Interrupted, Stopped, LostClaim: from `progress`; on Interrupted the checkpoint has been saved.
     """
-    with _machine_failures():
+    with machine_limits("Training"), _cuda_memory():
         progress.update(0.0, "Reading the reconstruction")
         home = output / "gaussian"
         home.mkdir(parents=True, exist_ok=True)
@@ -69,13 +68,9 @@ def _begin(plan: Plan, rasteriser: Rasteriser, checkpoint: Path) -> tuple[Traine
 
 
 @contextmanager
-def _machine_failures() -> Iterator[None]:
-    """Say in our words when the machine, not the input, is at fault."""
+def _cuda_memory() -> Iterator[None]:
+    """A full GPU is a full memory."""
     try:
         yield
-    except (MemoryError, torch.OutOfMemoryError):
-        raise LostResource(Slug.OUT_OF_MEMORY, stage="training") from None
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise LostResource(Slug.DISK_FULL, stage="training") from None
-        raise
+    except torch.OutOfMemoryError as error:
+        raise MemoryError from error

@@ -19,10 +19,11 @@ from spaceport.pipeline.contract import Figure
 from spaceport.pipeline.errors import Interrupted, LostResource, SpaceportError
 from spaceport.pipeline.heartbeat import Holding
 from spaceport.pipeline.job_table import JobTable
+from spaceport.pipeline.limits import machine_limits
 from spaceport.pipeline.options import resolve
 from spaceport.pipeline.storage import Bucket
-from spaceport.pipeline.track import stage_woken_by
-from spaceport.pipeline.worker import DONE, REFUSED, RETRY, Stage, machine_limits, work
+from spaceport.pipeline.track import TITLES, stage_woken_by
+from spaceport.pipeline.worker import DONE, REFUSED, RETRY, Stage, work
 
 
 def main(stage: Stage, argv: list[str] | None = None) -> int:
@@ -74,7 +75,7 @@ def _on_a_desk(stage: Stage, source: Path, output: Path, options_file: Path | No
     try:
         options = resolve(json.loads(options_file.read_text()) if options_file else None)
         output.mkdir(parents=True, exist_ok=True)
-        with machine_limits(stage.name):
+        with machine_limits(TITLES[stage.name]):
             outcome = stage.run(source, output, stage.options(options), lines)
     except (SpaceportError, Interrupted, KeyboardInterrupt) as error:
         retry = not isinstance(error, SpaceportError) or isinstance(error, LostResource)

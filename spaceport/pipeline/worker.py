@@ -6,13 +6,11 @@ once, and the claim falls to the next try when its lease ends.
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -45,6 +43,7 @@ from spaceport.pipeline.errors import (
 )
 from spaceport.pipeline.heartbeat import Heartbeat, Holding
 from spaceport.pipeline.job_table import Claim
+from spaceport.pipeline.limits import machine_limits
 from spaceport.pipeline.options import JobOptions
 from spaceport.pipeline.pricing import LOCAL, cost_usd
 from spaceport.pipeline.progress import Progress
@@ -137,7 +136,7 @@ def _run(stage: Stage, holding: Holding, stored: Stored, folder: Path) -> None:
     source, output = folder / "input", folder / "output"
     output.mkdir(parents=True)
     keeper = CheckpointKeeper(holding, stored.etag, output / stage.checkpoint if stage.checkpoint else None, folder)
-    with Heartbeat(holding) as progress, keeper, machine_limits(stage.name):
+    with Heartbeat(holding) as progress, keeper, machine_limits(TITLES[stage.name]):
         progress.update(0.0, "Fetching the input")
         _fetch(stage, holding, manifest, source, progress)
         keeper.fetch()
@@ -169,19 +168,6 @@ def _commit(holding: Holding, stored: Stored, outcome: Outcome, artefacts: list[
         ),
     )
     holding.table.finish(holding.job_id, holding.stage, holding.holder)
-
-
-@contextmanager
-def machine_limits(stage: StageName) -> Iterator[None]:
-    """Turns a full disk or memory into `LostResource` with its sentence."""
-    try:
-        yield
-    except MemoryError as error:
-        raise LostResource(Slug.OUT_OF_MEMORY, stage=TITLES[stage]) from error
-    except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            raise LostResource(Slug.DISK_FULL, stage=TITLES[stage]) from error
-        raise
 
 
 def _fetch(stage: Stage, holding: Holding, manifest: AnyManifest, source: Path, progress: Progress) -> None:
