@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-import os
 from pathlib import Path
 from typing import Any, Final
 
 import torch
+
+from spaceport.files import replacing
 
 VERSION: Final = 2
 NAME: Final = "checkpoint"
@@ -34,13 +35,8 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     state = {"version": VERSION} | state
     if state.keys() != KEYS:
         raise ValueError(f"a checkpoint needs exactly {sorted(KEYS)}")
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            torch.save(state, file)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with replacing(path) as part, part.open("wb") as file:
+        torch.save(state, file)
 
 
 def load_checkpoint(path: Path, fingerprint: str) -> dict[str, Any] | None:

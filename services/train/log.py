@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from spaceport.files import write_atomic
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -31,9 +33,7 @@ class TrainingLog:
     def __init__(self, path: Path, earlier: Iterable[Entry] = ()) -> None:
         self._path = path
         self.entries = list(earlier)
-        part = path.with_name(path.name + ".part")
-        part.write_text("".join(_line(entry) for entry in self.entries))
-        part.replace(path)
+        write_atomic(path, "".join(_line(entry) for entry in self.entries).encode())
 
     def add(self, entry: Entry) -> None:
         """Append one line."""

@@ -63,9 +63,6 @@ class Ministack:
             time.sleep(0.02)
         raise RuntimeError(f"the embedded cloud did not answer within {READY_SECONDS:.0f} s; see {self._log}")
 
-    def alive(self) -> bool:
-        return self._child.wait(0) is None
-
     def stop(self) -> None:
         """End it in order: requests in flight are answered, then it goes, with its Lambda workers."""
         self._child.stop()

@@ -17,7 +17,6 @@ from spaceport.local.batch.model import ENDED, Definition, Exit, Job, Status, tr
 from spaceport.local.children import MARK, Child
 
 GRACE_SECONDS = 5.0
-POLL_SECONDS = 0.05
 TIMED_OUT = "Job attempt duration exceeded timeout"
 EXITED = "Essential container in task exited"
 NOT_STARTED = "CannotStartContainerError"
