@@ -19,11 +19,11 @@ _CENTIMETRES = 3
 Rational = tuple[int, int]
 
 
-def encode_photo(pixels: NDArray[np.uint8], lens: Lens, time: datetime, place: Place) -> bytes:
-    """JPEG bytes of `pixels` [H, W, 3], taken with `lens` at `time` (local) and `place`."""
+def encode_photo(pixels: NDArray[np.uint8], lens: Lens, time: datetime, place: Place, xmp: bytes) -> bytes:
+    """JPEG bytes of `pixels` [H, W, 3], taken with `lens` at `time` (local) and `place`; `xmp` is its XMP packet."""
     tags = {"0th": _camera(), "Exif": _exposure(lens, time), "GPS": _position(place)}
     target = io.BytesIO()
-    Image.fromarray(pixels).save(target, "JPEG", quality=QUALITY, subsampling=0, exif=piexif.dump(tags))
+    Image.fromarray(pixels).save(target, "JPEG", quality=QUALITY, subsampling=0, exif=piexif.dump(tags), xmp=xmp)
     return target.getvalue()
 
 

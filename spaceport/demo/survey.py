@@ -12,6 +12,7 @@ from typing import Final
 
 from spaceport.demo.flight import Shot, plan_flight
 from spaceport.demo.geodesy import Place, from_enu
+from spaceport.demo.gimbal import gimbal_tags
 from spaceport.demo.lens import Lens
 from spaceport.demo.photos import encode_photo
 from spaceport.demo.raycast import cast_photo
@@ -78,7 +79,8 @@ def _photos(scene: Scene, shots: list[Shot], lens: Lens) -> Iterator[tuple[Shot,
     def take(shot: Shot) -> tuple[Shot, bytes]:
         pixels, _ = cast_photo(scene, shot.world_to_camera, (lens.focal, *lens.centre), (lens.width, lens.height))
         position = _camera(shot, lens).position
-        return shot, encode_photo(pixels, lens, shot.time, from_enu(position, ORIGIN))
+        place, noted = from_enu(position, ORIGIN), gimbal_tags(shot.world_to_camera)
+        return shot, encode_photo(pixels, lens, shot.time, place, noted)
 
     pool = ThreadPoolExecutor(_threads())
     try:

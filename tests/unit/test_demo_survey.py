@@ -1,6 +1,7 @@
 """The demo survey: same seed same bytes, and photos whose tags, poses and pixels agree with the truth."""
 
 import io
+import re
 import zipfile
 from pathlib import Path
 
@@ -87,6 +88,20 @@ def test_the_gps_tags_are_the_true_positions(survey: Survey) -> None:
         )
         assert gps[GPS.GPSAltitudeRef] in (0, b"\x00")
         assert np.linalg.norm(to_enu(place, truth.origin) - camera.position) < 0.05
+
+
+def test_the_gimbal_tags_say_where_each_camera_looked(survey: Survey) -> None:
+    photos = _photos(survey)
+    for camera in load_truth(survey.truth_path).cameras:
+        packet = Image.open(io.BytesIO(photos[camera.name])).info["xmp"].decode()
+        noted = {name: float(value) for name, value in re.findall(r'drone-dji:(\w+)="([^"]+)"', packet)}
+        forward, up = camera.world_to_camera[2, :3], -camera.world_to_camera[1, :3]
+        pitch, yaw = np.radians(noted["GimbalPitchDegree"]), np.radians(noted["GimbalYawDegree"])
+        assert noted["RelativeAltitude"] == pytest.approx(camera.position[2], abs=0.01)
+        assert np.sin(pitch) == pytest.approx(forward[2], abs=2e-4)
+        ahead = np.array([np.sin(yaw), np.cos(yaw)])
+        shown = forward[:2] if forward[2] > -0.9 else up[:2]
+        assert ahead @ shown / np.linalg.norm(shown) == pytest.approx(1, abs=1e-3)
 
 
 @pytest.mark.parametrize("origin", [Place(50.4406, -4.9954, 105.0), Place(-33.9, 151.2, -3.0), Place(0.0, 180.0, 0.0)])
