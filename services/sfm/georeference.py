@@ -1,4 +1,4 @@
-"""Turns a model into metres east, north and up where the photos carry GPS positions.
+"""Turns a model into metres east, north and up where the photos carry GPS positions, and upright where they do not.
 
 The model is placed by one similarity after mapping, found by RANSAC. Priors within bundle adjustment were the other
 choice: on good GPS they give the same residual, on bad GPS they bend the model, which a similarity cannot.
@@ -11,7 +11,8 @@ from typing import Any, Final
 import numpy as np
 import pycolmap
 
-from services.sfm.gps import Array, centre, to_enu
+from services.sfm.gps import Array, centre, enu_to_ecef, to_enu
+from services.sfm.upright import turn_to_z, up_of
 
 MIN_LOCATED: Final = 3
 MIN_INLIER_M: Final = 10.0  # a phone under trees; drones do better
@@ -30,29 +31,31 @@ def georeference(model: Any, positions: dict[str, Array], seed: int) -> dict[str
     centres = {image.name: image.projection_center() for image in model.images.values() if image.has_pose}
     names = sorted(name for name in positions if name in centres and np.isfinite(positions[name]).all())
     if len(names) < MIN_LOCATED:
-        return _not_aligned("fewer than 3 placed photos have a position with altitude")
+        return _upright(model, "fewer than 3 placed photos have a position with altitude")
     located = np.array([positions[name] for name in names])
     origin = centre(located)
     targets = to_enu(located, origin)
     first, second = np.linalg.svd(targets - targets.mean(axis=0), compute_uv=False)[:2] / np.sqrt(len(names))
     extent = float(np.linalg.norm(np.ptp(targets, axis=0)))
     if extent < MIN_EXTENT_M or second < MIN_BREADTH * first:
-        return _not_aligned("all positions lie in one place or on one line")
+        return _upright(model, "all positions lie in one place or on one line")
     similarity = _similarity(model, names, targets, max(MIN_INLIER_M, INLIER_SHARE * extent), seed)
     if similarity is None:
-        return _not_aligned("the positions contradict the photos")
+        return _upright(model, "the positions contradict the photos")
     moved = np.array([similarity * centres[name] for name in names])
     residuals = np.linalg.norm(moved - targets, axis=1)
     median = float(np.median(residuals))
     if median > PLACED_SHARE * extent:
-        return _not_aligned(f"the positions miss the model by {median:.1f} m in the median")
+        return _upright(model, f"the positions miss the model by {median:.1f} m in the median")
     model.transform(similarity)
     return {
         "aligned": True,
         "metric": median <= METRIC_SHARE * extent,
         "method": "similarity, RANSAC over camera centres",
         "axes": "x east, y north, z up, metres",
+        "crs": "local east-north-up on WGS84; origin in EPSG:4979, to_ecef into EPSG:4978",
         "origin": {"latitude": origin[0], "longitude": origin[1], "altitude_m": origin[2]},
+        "to_ecef": enu_to_ecef(origin).tolist(),
         "photos": len(names),
         "extent_m": extent,
         "median_residual_m": median,
@@ -68,5 +71,11 @@ def _similarity(model: Any, names: list[str], targets: Array, max_error_m: float
     return pycolmap.align_reconstruction_to_locations(model, names, targets, MIN_LOCATED, options)
 
 
-def _not_aligned(reason: str) -> dict[str, object]:
-    return {"aligned": False, "metric": False, "reason": reason}
+def _upright(model: Any, reason: str) -> dict[str, object]:
+    """Turn `model` so that z is up as its cameras were held, its origin in their middle; the scale stays COLMAP's."""
+    poses = [image.cam_from_world() for image in model.images.values() if image.has_pose]
+    rotations = np.array([pose.rotation.matrix() for pose in poses])
+    centres = np.array([image.projection_center() for image in model.images.values() if image.has_pose])
+    turn = turn_to_z(up_of(rotations, centres))
+    model.transform(pycolmap.Sim3d(np.column_stack([turn, -turn @ np.median(centres, axis=0)])))
+    return {"aligned": False, "metric": False, "reason": reason, "axes": "z up as the cameras were held, no scale"}

@@ -17,21 +17,32 @@ def to_enu(positions: Array, origin: Array) -> Array:
 
     `positions` is [N,3], `origin` [3]; a row with NaN stays NaN.
     """
+    return np.asarray((_to_ecef(positions) - _to_ecef(origin[None])) @ _axes(origin).T)
+
+
+def centre(positions: Array) -> Array:
+    """The origin for a set: the median of each of latitude, longitude, altitude; one wild position moves it little."""
+    return np.asarray(np.nanmedian(positions, axis=0))
+
+
+def enu_to_ecef(origin: Array) -> Array:
+    """The transform [4,4] from metres east, north, up of `origin` [3] to earth-centred metres (EPSG:4978)."""
+    transform = np.eye(4)
+    transform[:3, :3], transform[:3, 3] = _axes(origin).T, _to_ecef(origin[None])[0]
+    return transform
+
+
+def _axes(origin: Array) -> Array:
+    """East, north and up at `origin` as rows [3,3] of earth-centred directions."""
     latitude, longitude = np.radians(origin[0]), np.radians(origin[1])
     sin_lat, cos_lat, sin_lon, cos_lon = np.sin(latitude), np.cos(latitude), np.sin(longitude), np.cos(longitude)
-    axes = np.array(
+    return np.array(
         [
             [-sin_lon, cos_lon, 0.0],
             [-sin_lat * cos_lon, -sin_lat * sin_lon, cos_lat],
             [cos_lat * cos_lon, cos_lat * sin_lon, sin_lat],
         ]
     )
-    return np.asarray((_to_ecef(positions) - _to_ecef(origin[None])) @ axes.T)
-
-
-def centre(positions: Array) -> Array:
-    """The origin for a set: the median of each of latitude, longitude, altitude; one wild position moves it little."""
-    return np.asarray(np.nanmedian(positions, axis=0))
 
 
 def _to_ecef(positions: Array) -> Array:

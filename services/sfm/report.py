@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from services.sfm.photos import Photo, Unreadable
+from services.sfm.intake.facts import PhotoFacts, Unreadable
 from services.sfm.task import TaskPhoto
 from spaceport.pipeline.options import SfmOptions
 
@@ -16,14 +16,14 @@ NOT_PLACED = "it could not be matched with enough of the others"
 
 
 def build(
-    photos: Sequence[Photo | Unreadable], staged: dict[str, TaskPhoto], result: dict[str, Any], options: SfmOptions
+    photos: Sequence[PhotoFacts | Unreadable], staged: dict[str, TaskPhoto], result: dict[str, Any], options: SfmOptions
 ) -> dict[str, Any]:
     """All facts of one run. Lengths in pixels unless the name says metres; positions in degrees (WGS84) and metres.
 
     `staged` maps names to the photos that COLMAP got, `result` is what its child returned.
     """
-    gps = dict(result["gps"]) if result["gps"] else None
-    residuals = gps.pop("residuals_m", {}) if gps else {}
+    georeference = dict(result["georeference"])
+    residuals = georeference.pop("residuals_m", {})
     models = result["models"]
     return {
         "version": 1,
@@ -32,7 +32,7 @@ def build(
         "model": models[0],
         "other_models": models[1:],
         "cameras": result["cameras"],
-        "gps": gps,
+        "georeference": georeference,
         "photos": [_photo(photo, staged, result["photos"], residuals) for photo in photos],
     }
 
@@ -44,7 +44,7 @@ def write(report: dict[str, Any], path: Path) -> None:
 
 
 def _photo(
-    photo: Photo | Unreadable,
+    photo: PhotoFacts | Unreadable,
     staged: dict[str, TaskPhoto],
     outcomes: dict[str, dict[str, Any]],
     residuals: dict[str, float],

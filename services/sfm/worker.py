@@ -66,7 +66,7 @@ def reconstruct(task: Task, news: News) -> dict[str, Any]:
     if placed < max(MIN_REGISTERED, MIN_SHARE * total):
         raise Refused(Slug.TOO_FEW_REGISTERED, found=placed, total=total)
     best = models[0]
-    gps = _georeferenced(task, best.reconstruction)
+    placed_on_earth = _georeferenced(task, best.reconstruction)
     facts = [model.facts() for model in models]
     photos = _photo_facts(task, best.reconstruction, colmap_database.feature_counts(database))
     publish(task, best.reconstruction, news.count("undistortion"))
@@ -75,7 +75,7 @@ def reconstruct(task: Task, news: News) -> dict[str, Any]:
         "models": facts,
         "photos": photos,
         "cameras": _camera_facts(best.reconstruction),
-        "gps": gps,
+        "georeference": placed_on_earth,
     }
 
 
@@ -89,10 +89,8 @@ def _pairs(task: Task) -> tuple[Method, Pairs]:
     return method, pairs_for(method, ground)
 
 
-def _georeferenced(task: Task, model: Any) -> dict[str, object] | None:
+def _georeferenced(task: Task, model: Any) -> dict[str, object]:
     rows = colmap_database.positions(task.photos)
-    if np.isnan(rows[:, 0]).all():
-        return None
     files = [photo.file for photo in task.photos]
     return georeference(model, dict(zip(files, rows, strict=True)), task.options.seed)
 

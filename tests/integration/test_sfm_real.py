@@ -117,8 +117,8 @@ def test_brighton_beach(tmp_path: Path) -> None:
     assert outcome.quality["reprojection_error_px"] < 0.6
     assert len(report["cameras"]) == 1
     # metres, and up is up: the drone above the ground that it looks down on
-    assert report["gps"]["metric"]
-    assert report["gps"]["median_residual_m"] < 1.0
+    assert report["georeference"]["metric"]
+    assert report["georeference"]["median_residual_m"] < 1.0
     assert np.mean([view[2] for view in dense["views"].values()]) < -0.9
     assert min(centre[2] for centre in dense["centres"].values()) - np.median(dense["heights"]) > 20
     # every photo was counted, and the fraction only rose
@@ -134,7 +134,8 @@ def test_banana(tmp_path: Path) -> None:
     outcome = run(source_of("banana", tmp_path), tmp_path / "jobs/out", options, Silent())
     report, _ = check_output(tmp_path / "jobs/out", outcome, options)
     assert int(outcome.counts["registered"]) >= 14
-    assert report["gps"] is None
+    assert not report["georeference"]["aligned"]
+    assert "position" in report["georeference"]["reason"]
     assert report["matching"]["method"] == "exhaustive"
     assert outcome.quality["reprojection_error_px"] < 0.6
 
@@ -166,7 +167,7 @@ def test_the_demo_survey_is_where_it_truly_is(survey: Path, tmp_path: Path) -> N
     # also without any alignment after the fact: only the origin is ours
     offsets = centres - truth.centres
     assert np.linalg.norm(offsets - offsets.mean(axis=0), axis=1).max() < 0.005 * truth.scene_size
-    assert report["gps"]["max_residual_m"] < 0.005 * truth.scene_size
+    assert report["georeference"]["max_residual_m"] < 0.005 * truth.scene_size
 
 
 def test_a_mixed_folder_loses_only_what_is_broken(survey: Path, tmp_path: Path) -> None:

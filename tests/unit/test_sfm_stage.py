@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from services.sfm import process, report, stage
-from services.sfm.photos import Photo, Unreadable
+from services.sfm.intake.facts import PhotoFacts, Unreadable
 from services.sfm.task import Task
 from services.sfm.unpack import unpack
 from spaceport.pipeline.errors import LostResource, Refused, Slug, Stopped
@@ -123,7 +123,7 @@ def test_colmap_gets_plain_names_jpegs_and_shared_cameras(tmp_path: Path) -> Non
     photo_file(extracted / "w.webp")
     photo_file(extracted / "w.webp.jpg")
     names = {"f 1/é 1.JPG": "JPEG", "w.webp": "WEBP", "w.webp.jpg": "JPEG"}
-    photos = [Photo(name, kind, 160, 90) for name, kind in names.items()]
+    photos = [PhotoFacts(name, kind, 160, 90) for name, kind in names.items()]
     staged = stage._stage(photos, extracted, tmp_path / "photos", stage.Phases(Silent()))
     assert [photo.file for photo in staged.values()] == ["000000.jpg", "000001.jpg", "000002.jpg"]
     assert [photo.dense_name for photo in staged.values()] == ["f 1/é 1.JPG", "w.webp.jpg.jpg", "w.webp.jpg"]
@@ -174,7 +174,7 @@ def test_any_other_death_is_told_with_the_log() -> None:
 
 
 def test_the_report_says_what_became_of_each_photo(tmp_path: Path) -> None:
-    photos = [Photo(name, "JPEG", 160, 90, "DJI", "FC300S") for name in ("a.jpg", "b.jpg", "c.jpg")]
+    photos = [PhotoFacts(name, "JPEG", 160, 90, "DJI", "FC300S") for name in ("a.jpg", "b.jpg", "c.jpg")]
     for photo in photos:
         photo_file(tmp_path / "extracted" / photo.name)
     staged = stage._stage(photos, tmp_path / "extracted", tmp_path / "photos", stage.Phases(Silent()))
@@ -184,7 +184,13 @@ def test_the_report_says_what_became_of_each_photo(tmp_path: Path) -> None:
         "000002.jpg": {"features": 0, "registered": False, "points": 0},
     }
     gps = {"aligned": True, "residuals_m": {"000000.jpg": 0.25}}
-    result = {"photos": outcomes, "models": [{"photos": 1}, {"photos": 0}], "gps": gps, "matching": {}, "cameras": []}
+    result = {
+        "photos": outcomes,
+        "models": [{"photos": 1}, {"photos": 0}],
+        "georeference": gps,
+        "matching": {},
+        "cameras": [],
+    }
     facts = report.build([*photos, Unreadable("d.jpg", "it is broken")], staged, result, SfmOptions())
     report.write(facts, tmp_path / "report.json")
     read = json.loads((tmp_path / "report.json").read_text())
@@ -192,4 +198,8 @@ def test_the_report_says_what_became_of_each_photo(tmp_path: Path) -> None:
     assert reasons == {"a.jpg": None, "b.jpg": report.NOT_PLACED, "c.jpg": report.NO_FEATURES, "d.jpg": "it is broken"}
     assert read["photos"][0]["gps_residual_m"] == 0.25
     assert read["photos"][0]["camera"] == "DJI FC300S"
-    assert (read["model"], read["other_models"], read["gps"]) == ({"photos": 1}, [{"photos": 0}], {"aligned": True})
+    assert (read["model"], read["other_models"], read["georeference"]) == (
+        {"photos": 1},
+        [{"photos": 0}],
+        {"aligned": True},
+    )

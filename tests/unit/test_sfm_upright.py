@@ -1,0 +1,76 @@
+"""Up, as the cameras tell it: for an orbit, for photos straight down, and turned anyhow in the model's own frame."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.sfm.gps import Array, enu_to_ecef
+from services.sfm.upright import turn_to_z, up_of
+
+angles = st.floats(-np.pi, np.pi)
+
+
+def looking(eye: Array, target: Array, up: Array) -> Array:
+    forward = (target - eye) / np.linalg.norm(target - eye)
+    right = np.cross(forward, up)
+    right /= np.linalg.norm(right)
+    return np.array([right, np.cross(forward, right), forward])
+
+
+def orbit(height: float) -> tuple[Array, Array]:
+    turns = np.linspace(0, 2 * np.pi, 12, endpoint=False)
+    eyes = np.array([[np.cos(turn), np.sin(turn), height] for turn in turns])
+    return np.array([looking(eye, np.zeros(3), np.array([0.0, 0.0, 1.0])) for eye in eyes]), eyes
+
+
+def grid(yaws: tuple[float, ...], length: int = 6) -> tuple[Array, Array]:
+    """Lines flown straight down, each with its heading."""
+    eyes, turns = [], []
+    for line, yaw in enumerate(yaws):
+        for step in range(length):
+            eye = np.array([line * 2.0, step * 1.0, 40 + 0.1 * (step % 2)])
+            eyes.append(eye)
+            turns.append(looking(eye, eye - [0, 0, 40], np.array([np.sin(yaw), np.cos(yaw), 0.0])))
+    return np.array(turns), np.array(eyes)
+
+
+def any_turn(a: float, b: float, c: float) -> Array:
+    def about(axis: int, angle: float) -> Array:
+        turn, (i, j) = np.eye(3), [k for k in range(3) if k != axis]
+        turn[[i, i, j, j], [i, j, i, j]] = [np.cos(angle), -np.sin(angle), np.sin(angle), np.cos(angle)]
+        return turn
+
+    return about(0, a) @ about(1, b) @ about(2, c)
+
+
+@given(angles, angles, angles, st.sampled_from(["level", "oblique", "one way", "to and fro"]))
+def test_up_is_found_in_any_frame(a: float, b: float, c: float, flight: str) -> None:
+    made = {
+        "level": lambda: orbit(0.0),
+        "oblique": lambda: orbit(1.2),
+        "one way": lambda: grid((0.3, 0.3, 0.3)),
+        "to and fro": lambda: grid((0.0, np.pi, 0.0)),
+    }
+    rotations, centres = made[flight]()
+    turn = any_turn(a, b, c)
+    up = up_of(rotations @ turn.T, centres @ turn.T)
+    assert up @ turn @ [0, 0, 1] > np.cos(np.radians(1))
+    assert np.allclose(turn_to_z(up) @ up, [0, 0, 1], atol=1e-6)
+
+
+@pytest.mark.parametrize("up", [[0, 0, 1], [0, 0, -1], [1, 0, 0], [0.6, 0, -0.8]])
+def test_the_turn_is_a_rotation(up: list[float]) -> None:
+    turn = turn_to_z(np.array(up, dtype=float))
+    assert np.allclose(turn @ turn.T, np.eye(3))
+    assert np.linalg.det(turn) == pytest.approx(1)
+    assert np.allclose(turn @ up, [0, 0, 1])
+
+
+def test_earth_centred_metres_of_a_known_place() -> None:
+    transform = enu_to_ecef(np.array([0.0, 90.0, 100.0]))  # on the equator at 90 degrees east
+    assert np.allclose(transform[:3, 3], [0, 6378137.0 + 100, 0], atol=1e-3)
+    assert np.allclose(transform[:3, :3] @ [1, 0, 0], [-1, 0, 0], atol=1e-12)
+    assert np.allclose(transform[:3, :3] @ [0, 0, 1], [0, 1, 0], atol=1e-12)
