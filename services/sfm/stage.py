@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from services.sfm import report
-from services.sfm.photos import Photo, Unreadable, read_photos, write_jpeg
+from services.sfm.intake.facts import PhotoFacts, Unreadable
+from services.sfm.photos import read_photos, write_jpeg
 from services.sfm.process import STAGE, News, run_colmap
 from services.sfm.task import Task, TaskPhoto
 from services.sfm.unpack import unpack
@@ -68,7 +69,7 @@ class Phases:
 
 def _run(source: Path, output: Path, scratch: Path, options: SfmOptions, phases: Phases) -> Outcome:
     photos = _read(source, output / "extracted", phases)
-    readable = [photo for photo in photos if isinstance(photo, Photo)]
+    readable = [photo for photo in photos if isinstance(photo, PhotoFacts)]
     if len(readable) < MIN_PHOTOS:
         raise Refused(Slug.NO_READABLE_IMAGES, found=len(readable), total=len(photos), limit=MIN_PHOTOS)
     staged = _stage(readable, output / "extracted", scratch / "photos", phases)
@@ -81,7 +82,7 @@ def _run(source: Path, output: Path, scratch: Path, options: SfmOptions, phases:
     return _outcome(len(photos), facts["model"])
 
 
-def _read(source: Path, extracted: Path, phases: Phases) -> list[Photo | Unreadable]:
+def _read(source: Path, extracted: Path, phases: Phases) -> list[PhotoFacts | Unreadable]:
     """Unpack and decode all photos, in the order of their names."""
     shutil.rmtree(extracted, ignore_errors=True)
     done = 0
@@ -98,7 +99,7 @@ def _read(source: Path, extracted: Path, phases: Phases) -> list[Photo | Unreada
     return sorted([*read, *damaged], key=lambda photo: photo.name)
 
 
-def _stage(photos: list[Photo], extracted: Path, folder: Path, phases: Phases) -> dict[str, TaskPhoto]:
+def _stage(photos: list[PhotoFacts], extracted: Path, folder: Path, phases: Phases) -> dict[str, TaskPhoto]:
     """Lay the photos out for COLMAP under plain names: it splits names at blanks, and reads no WebP."""
     folder.mkdir()
     cameras: dict[object, int] = {}

@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
-from services.sfm.photos import Photo, Unreadable, focal_in_pixels, position_of, read_photo, read_photos, write_jpeg
+from services.sfm.intake.exif import focal_in_pixels, position_of
+from services.sfm.intake.facts import PhotoFacts, Unreadable
+from services.sfm.photos import read_photo, read_photos, write_jpeg
 
 
 def picture(width: int = 160, height: int = 90) -> Image.Image:
@@ -43,7 +45,7 @@ GPS = {
 def test_size_camera_focal_and_position_are_read(tmp_path: Path) -> None:
     picture().save(tmp_path / "a.jpg", exif=exif())
     photo = read_photo(tmp_path, "a.jpg")
-    assert isinstance(photo, Photo)
+    assert isinstance(photo, PhotoFacts)
     assert (photo.width, photo.height, photo.format, photo.orientation) == (160, 90, "JPEG", 8)
     assert (photo.make, photo.model, photo.focal_mm) == ("DJI", "FC300S", 3.61)
     assert photo.focal_px == pytest.approx(160 * 20 / 36)
@@ -53,7 +55,7 @@ def test_size_camera_focal_and_position_are_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["a.jpg", "a.JPEG", "a.png", "a.tif", "a.webp"])
 def test_every_promised_format_is_read(tmp_path: Path, name: str) -> None:
     picture().save(tmp_path / name)
-    assert isinstance(read_photo(tmp_path, name), Photo)
+    assert isinstance(read_photo(tmp_path, name), PhotoFacts)
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.webp", "a.tif"])
@@ -99,7 +101,7 @@ def test_an_icon_is_left_out(tmp_path: Path) -> None:
 def test_broken_exif_costs_only_the_exif(tmp_path: Path) -> None:
     picture().save(tmp_path / "a.jpg", exif=b"Exif\0\0II*\0\xff\xff\xff\xff" + bytes(range(40)))
     photo = read_photo(tmp_path, "a.jpg")
-    assert isinstance(photo, Photo)
+    assert isinstance(photo, PhotoFacts)
     assert (photo.focal_px, photo.position, photo.make) == (None, None, "")
 
 
@@ -178,12 +180,12 @@ def test_south_east_below_the_sea_and_without_altitude() -> None:
 
 
 def test_photos_of_one_camera_share_it() -> None:
-    one = Photo("a.jpg", "JPEG", 160, 90, "DJI", "FC300S", 3.61)
-    assert one.camera_key == Photo("b.jpg", "JPEG", 160, 90, "DJI", "FC300S", 3.61).camera_key
+    one = PhotoFacts("a.jpg", "JPEG", 160, 90, "DJI", "FC300S", 3.61)
+    assert one.camera_key == PhotoFacts("b.jpg", "JPEG", 160, 90, "DJI", "FC300S", 3.61).camera_key
     others = [
-        Photo("b.jpg", "JPEG", 90, 160, "DJI", "FC300S", 3.61),
-        Photo("b.jpg", "JPEG", 160, 90, "DJI", "FC300S", 7.2),
-        Photo("b.jpg", "JPEG", 160, 90, "DJI", "FC330", 3.61),
+        PhotoFacts("b.jpg", "JPEG", 90, 160, "DJI", "FC300S", 3.61),
+        PhotoFacts("b.jpg", "JPEG", 160, 90, "DJI", "FC300S", 7.2),
+        PhotoFacts("b.jpg", "JPEG", 160, 90, "DJI", "FC330", 3.61),
     ]
     assert one.camera_key not in {other.camera_key for other in others}
 
@@ -203,7 +205,7 @@ def test_any_colours_become_a_jpeg_on_the_same_grid(tmp_path: Path, mode: str) -
 def test_sixteen_bit_grey_is_scaled_not_clipped(tmp_path: Path) -> None:
     grey = np.asarray(picture().convert("L"))
     Image.fromarray(grey.astype(np.uint16) * 257).save(tmp_path / "a.tif")
-    assert isinstance(read_photo(tmp_path, "a.tif"), Photo)
+    assert isinstance(read_photo(tmp_path, "a.tif"), PhotoFacts)
     write_jpeg(tmp_path / "a.tif", tmp_path / "b.jpg")
     with Image.open(tmp_path / "b.jpg") as made:
         assert np.abs(np.asarray(made.convert("L"), dtype=float) - grey).mean() < 2

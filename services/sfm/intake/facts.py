@@ -1,0 +1,67 @@
+"""What is known of each photo before anything is computed from it. Plain values: no image library is needed here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+Position = tuple[float, float, float | None]
+
+
+@dataclass(frozen=True)
+class PhotoFacts:
+    """One readable photo, or one frame of a video.
+
+    Every fact but name, format and size comes from what the camera wrote (EXIF, DJI's XMP) and is empty or None where
+    it wrote nothing believable. Numbers are finite. Sizes are of the pixel grid as it is stored, whatever the
+    orientation tag says.
+    """
+
+    name: str
+    """Path below `extracted/`, with `/`."""
+    format: str
+    """JPEG, MPO, PNG, TIFF, WEBP, HEIF or DNG; JPEG for frames of a video."""
+    width: int
+    height: int
+    make: str = ""
+    model: str = ""
+    focal_mm: float | None = None
+    focal_px: float | None = None
+    """Focal length in pixels of the stored grid."""
+    position: Position | None = None
+    """Latitude and longitude in degrees (WGS84), altitude in metres if known; `geo.txt` outranks EXIF."""
+    orientation: int = 1
+    """EXIF orientation, 1-8: how a viewer turns the stored grid."""
+    taken_at: datetime | None = None
+    """When, by the camera's clock, without a time zone."""
+    exposure_s: float | None = None
+    f_number: float | None = None
+    iso: float | None = None
+    gimbal_pitch: float | None = None
+    """Degrees; -90 looks straight down, 0 at the horizon. DJI's `GimbalPitchDegree`."""
+    gimbal_yaw: float | None = None
+    """Degrees clockwise from north."""
+    gimbal_roll: float | None = None
+    relative_altitude_m: float | None = None
+    """Metres above the place of take-off. DJI's `RelativeAltitude`."""
+    rtk_flag: int | None = None
+    """How the position was fixed, in DJI's words: 0 not, 16 alone (metres), 32-49 float, 50 fixed (centimetres)."""
+    position_std_m: tuple[float, float, float] | None = None
+    """Standard deviation of the position east, north and up, in metres. DJI's `RtkStd…`, or `geo.txt`'s accuracies."""
+    video: str = ""
+    """The video that this is a frame of."""
+    video_time_s: float | None = None
+    """The frame's time from the video's start, in seconds."""
+
+    @property
+    def camera_key(self) -> tuple[str, str, int, int, float | None]:
+        """Photos with the same key share one camera: same lens, same zoom, same pixel grid."""
+        return self.make, self.model, self.width, self.height, self.focal_mm
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A photo that is left out, and why."""
+
+    name: str
+    reason: str
