@@ -1,0 +1,45 @@
+"""What all readers share: the error they raise, the memory a file may make them use, and the step to float32."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spaceport.splats.model import Gaussians
+
+BUDGET = 1 << 30
+"""Bytes of memory that reading any file may need."""
+GROWTH = 64
+"""A larger file may need this many times its own size: twice what a real model was ever seen to take."""
+BYTES_PER_GAUSSIAN = 320  # positions and rotations pass through float64
+BYTES_PER_COEFFICIENT = 36  # three channels, decoded once and copied twice
+
+
+class BrokenFile(ValueError):
+    """The file breaks a rule of its format. `str(error)` is one plain sentence."""
+
+
+def budget_of(path: Path) -> int:
+    """Bytes of memory that reading `path` may need. Raises OSError when there is no such file."""
+    return max(BUDGET, GROWTH * path.stat().st_size)
+
+
+def check_count(count: int, coefficients: int, budget: int) -> None:
+    """Refuse a header that claims no Gaussian, or more than `budget` bytes can hold.
+
+    Raises:
+        BrokenFile: with the number claimed.
+    """
+    if count < 1:
+        raise BrokenFile("The file holds no Gaussian.")
+    if count * (BYTES_PER_GAUSSIAN + BYTES_PER_COEFFICIENT * coefficients) > budget:
+        raise BrokenFile(f"The file claims {count} Gaussians, more than the memory limit of {budget} bytes allows.")
+
+
+def as_gaussians(**arrays: NDArray[Any]) -> Gaussians:
+    """The model of decoded arrays of any type; what float32 cannot hold becomes infinite."""
+    with np.errstate(over="ignore"):
+        return Gaussians(**{name: array.astype(np.float32) for name, array in arrays.items()})

@@ -1,0 +1,51 @@
+"""What a compression told on standard output, one JSON object a line: progress, then one result or one error.
+
+`spaceport/cli/child.py` reads it; the two talk through a pipe because the command line imports no service.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from spaceport.pipeline.errors import Refused
+from spaceport.pipeline.progress import Count
+
+EVERY_SECONDS = 0.1
+
+
+class Lines:
+    """Progress for a parent that shows a bar. A parent that ends us does so by a signal."""
+
+    def __init__(self) -> None:
+        self._next = 0.0
+
+    def update(self, fraction: float, message: str, **counts: Count) -> None:
+        if time.monotonic() >= self._next or fraction >= 1:
+            self._next = time.monotonic() + EVERY_SECONDS
+            tell({"fraction": round(fraction, 4), "message": message, "counts": counts})
+
+    def check(self) -> None:
+        pass
+
+
+def tell(line: dict[str, Any]) -> None:
+    """Write one line, at once."""
+    sys.stdout.write(json.dumps(line, allow_nan=False) + "\n")
+    sys.stdout.flush()
+
+
+def report(work: Callable[[Lines], dict[str, Any]]) -> int:
+    """Do `work` and tell its result, or in one sentence why there is none. Returns the exit code."""
+    try:
+        tell({"result": work(Lines())})
+    except (ValueError, OSError, Refused) as error:
+        tell({"error": str(error)})
+        return 1
+    except MemoryError:
+        tell({"error": "There is not enough memory for a model of this size."})
+        return 1
+    return 0
