@@ -28,6 +28,8 @@ class SfmOptions(_Options):
 
     max_image_size: Annotated[int, Field(ge=320, le=8192)] = 1600
     """Longest side in pixels at which features are sought and photos are undistorted."""
+    max_photos: Annotated[int, Field(ge=3, le=10_000)] = 500
+    """Photos used at most; of more, an even and sharp choice is made along the flight."""
     max_features: Annotated[int, Field(ge=256, le=16384)] = 8192
     """SIFT features kept per photo."""
     first_octave: Literal[-1, 0] = 0
@@ -69,11 +71,23 @@ class TrainOptions(_Options):
     """The same seed and input give the same result."""
 
 
+class CompressPreset(StrEnum):
+    WEB = "web"
+    BALANCED = "balanced"
+    ARCHIVE = "archive"
+
+
 class CompressOptions(_Options):
     """Compression to SOG."""
 
+    preset: CompressPreset = CompressPreset.BALANCED
+    """How alike the file must look where `target_psnr` does not say: web 42 dB, balanced 45 dB, archive 50 dB."""
+    target_psnr: Annotated[float, Field(gt=0, le=100)] | None = None
+    """The smallest file that matches the model this well, in dB, or comes as near as the format can."""
+    max_bytes: Annotated[int, Field(ge=1_000, le=2**32 - 1)] | None = None
+    """No larger file is published. Without `target_psnr`, the best one of that size is made."""
     palette_size: Annotated[int, Field(ge=64, le=65536)] | None = None
-    """Entries of the SH palette; without it, chosen from the number of Gaussians."""
+    """Entries of the SH palette; without it, as many as the target needs at the fewest bytes."""
     kmeans_rounds: Annotated[int, Field(ge=1, le=100)] = 10
     """Rounds of the palette's k-means."""
     min_psnr: Annotated[float, Field(gt=0, le=100)] = 30.0
@@ -95,15 +109,15 @@ class JobOptions(_Options):
 
 PRESETS: dict[Preset, dict[str, dict[str, Any]]] = {
     Preset.DRAFT: {
-        "sfm": {"max_image_size": 1200, "max_features": 4096},
+        "sfm": {"max_photos": 150, "max_image_size": 1200, "max_features": 4096},
         "train": {"max_iterations": 1500, "image_size": 400},
-        "compress": {},
+        "compress": {"preset": CompressPreset.WEB},
     },
-    Preset.STANDARD: {"sfm": {}, "train": {"max_iterations": 2500}, "compress": {}},
+    Preset.STANDARD: {"sfm": {}, "train": {"max_iterations": 2500}, "compress": {"preset": CompressPreset.BALANCED}},
     Preset.HIGH: {
-        "sfm": {"first_octave": -1, "max_image_size": 2400},
+        "sfm": {"max_photos": 2000, "first_octave": -1, "max_image_size": 2400},
         "train": {"max_iterations": 10_000},
-        "compress": {"min_psnr": 35.0},
+        "compress": {"preset": CompressPreset.ARCHIVE, "min_psnr": 35.0},
     },
 }
 
