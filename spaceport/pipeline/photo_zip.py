@@ -1,4 +1,4 @@
-"""Reads zips of photos that strangers send: the table of contents first, every limit before any byte is unpacked.
+"""Reads zips that strangers send: the table of contents first, every limit before any byte is unpacked.
 
 Standard library only: the intake function imports this too, and hands over a file whose reads are ranged S3 requests.
 """
@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Final
 
 from spaceport.pipeline.errors import Refused, Slug
+from spaceport.pipeline.upload_kinds import Kind, is_junk, sort_out
 from spaceport.pipeline.zip_directory import (
     MAX_DIRECTORY_BYTES,
     MAX_ENTRIES,
@@ -28,15 +29,14 @@ __all__ = [
     "MAX_ENTRIES",
     "MAX_OPTIONS_BYTES",
     "MIN_PHOTOS",
-    "PHOTO_SUFFIXES",
     "Extracted",
     "PhotoZip",
     "ZippedPhoto",
+    "check_enough",
     "extract",
     "inspect",
 ]
 
-PHOTO_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp"})
 MIN_PHOTOS: Final = 3  # two photos fix no scale-free geometry worth training on
 MAX_TOTAL_BYTES: Final = 16 * 10**9  # 1,600 photos of 10 MB; must lie twice on the machine's disk, zipped and not
 # Photos hardly compress (1:1), raw TIFF scans reach 3:1. Deflate ends at 1032:1, which is what bombs are near.
@@ -47,20 +47,25 @@ TOTAL_RATIO_FROM: Final = 64 << 20
 MAX_OPTIONS_BYTES: Final = 64 << 10
 OPTIONS_NAME: Final = "spaceport.json"
 
-ZippedPhoto = ZippedFile  # the same entry, once its name says that it is a photo
+ZippedPhoto = ZippedFile  # the same entry, once its name says that it is of use
 
 
 @dataclass(frozen=True)
 class PhotoZip:
-    """What the table of contents promises: photos in the zip's order, other files by name, `spaceport.json` if any."""
+    """What the table of contents promises, each in the zip's order.
+
+    `extras` are videos, masks, positions, control points and a model's parts; `ignored` names the files of no use,
+    and `options` holds `spaceport.json`, if any.
+    """
 
     photos: tuple[ZippedPhoto, ...]
+    extras: tuple[ZippedPhoto, ...]
     ignored: tuple[str, ...]
     options: bytes | None
 
     @property
     def bytes(self) -> int:
-        return sum(photo.size for photo in self.photos)
+        return sum(file.size for file in (*self.photos, *self.extras))
 
 
 @dataclass(frozen=True)
@@ -84,15 +89,28 @@ def inspect(file: BinaryIO) -> PhotoZip:
         raise Refused(Slug.EMPTY_ZIP)
     _check_sizes(files)
     _check_duplicates(files)
-    wanted = [entry for entry in files if not _is_junk(entry.name)]
-    photos = tuple(entry for entry in wanted if PurePosixPath(entry.name).suffix.lower() in PHOTO_SUFFIXES)
-    if not photos:
+    kinds = sort_out(entry.name for entry in files)
+    photos = tuple(entry for entry in files if kinds.get(entry.name) is Kind.PHOTO)
+    extras = tuple(entry for entry in files if entry.name in kinds and kinds[entry.name] is not Kind.PHOTO)
+    check_enough(list(kinds.values()))
+    options = next((_read_options(file, entry) for entry in files if entry.name == OPTIONS_NAME), None)
+    ignored = (entry.name for entry in files if entry.name not in kinds and entry.name != OPTIONS_NAME)
+    return PhotoZip(photos, extras, tuple(name for name in ignored if not is_junk(name)), options)
+
+
+def check_enough(kinds: list[Kind]) -> None:
+    """Let pass what can become a model: photos enough, or a video, whose frames nobody has counted yet.
+
+    Raises:
+        Refused: no_images, too_few_images.
+    """
+    found = kinds.count(Kind.PHOTO)
+    if Kind.VIDEO in kinds:
+        return
+    if not found:
         raise Refused(Slug.NO_IMAGES)
-    if len(photos) < MIN_PHOTOS:
-        raise Refused(Slug.TOO_FEW_IMAGES, found=len(photos), limit=MIN_PHOTOS)
-    options = next((_read_options(file, entry) for entry in wanted if entry.name == OPTIONS_NAME), None)
-    chosen = {entry.name for entry in photos} | {OPTIONS_NAME}
-    return PhotoZip(photos, tuple(entry.name for entry in wanted if entry.name not in chosen), options)
+    if found < MIN_PHOTOS:
+        raise Refused(Slug.TOO_FEW_IMAGES, found=found, limit=MIN_PHOTOS)
 
 
 def extract(
@@ -135,11 +153,6 @@ def _check_duplicates(files: list[ZippedFile]) -> None:
         if key in seen or key in folders:
             raise Refused(Slug.DUPLICATE_NAMES, name=shown(entry.name))
         seen.add(key)
-
-
-def _is_junk(name: str) -> bool:
-    """What operating systems add unasked: resource forks and dot files."""
-    return any(part == "__MACOSX" or part.startswith(".") for part in name.split("/"))
 
 
 def _read_options(file: BinaryIO, entry: ZippedFile) -> bytes:

@@ -11,7 +11,7 @@ from typing import BinaryIO, Final
 
 from spaceport.pipeline.zip_directory import ENCRYPTION_FLAGS, LOCAL_HEADER, STORED, ZippedFile, read_at
 
-MAX_PHOTO_BYTES: Final = 10**9  # 200 megapixels of three bytes, with room; unpacks in seconds
+MAX_FILE_BYTES: Final = 4 << 30  # where drones split their videos; photos end far below
 
 _DEFLATED: Final = 8
 _CHUNK: Final = 1 << 20
@@ -23,8 +23,8 @@ class DamagedError(Exception):
 
 def unpack(file: BinaryIO, entry: ZippedFile) -> Iterator[bytes]:
     """The entry's bytes in chunks, never more than its size; raises `DamagedError` at the first contradiction."""
-    if entry.size > MAX_PHOTO_BYTES:
-        raise DamagedError(f"it is larger than {MAX_PHOTO_BYTES // 10**6} MB")
+    if entry.size > MAX_FILE_BYTES:
+        raise DamagedError(f"it is larger than {MAX_FILE_BYTES // 10**6} MB")
     if entry.packed > 2 * entry.size + _CHUNK:  # padding that unpacks to nothing would only cost time
         raise DamagedError("it is packed into more bytes than it has")
     at, crc, written = _data_start(file, entry), 0, 0

@@ -94,10 +94,17 @@ def test_a_name_in_the_old_dos_alphabet_is_taken() -> None:
 
 def test_junk_is_skipped_and_other_files_are_listed() -> None:
     junk = {"__MACOSX/._a.jpg": b"", "f/.DS_Store": b"", ".hidden/a.jpg": b"", "._b.jpg": b""}
-    found = inspect(zipped(THREE | junk | {"notes.txt": b"n", "f/flight.MP4": b"v", "raw.dng": b"r"}))
+    extras = {"f/flight.MP4": b"v", "a_mask.png": b"m", "geo.txt": b"g", "sparse/0/images.bin": b"i"}
+    found = inspect(zipped(THREE | junk | extras | {"notes.txt": b"n", "a.dng": b"r", "images.bin": b"i"}))
     assert [photo.name for photo in found.photos] == list(THREE)
-    assert found.ignored == ("notes.txt", "f/flight.MP4", "raw.dng")
-    assert found.bytes == 900
+    assert [extra.name for extra in found.extras] == list(extras)
+    assert found.ignored == ("notes.txt", "a.dng", "images.bin")
+    assert found.bytes == 904
+
+
+def test_a_video_alone_is_enough() -> None:
+    found = inspect(zipped({"flight.mov": b"v" * 9}))
+    assert (found.photos, found.bytes) == ((), 9)
 
 
 def test_directories_are_no_files() -> None:

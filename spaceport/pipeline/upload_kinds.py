@@ -1,0 +1,71 @@
+"""What each file of an upload is, by its name alone. Standard library only: the intake function imports this too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+from pathlib import PurePosixPath
+from typing import Final
+
+PHOTO_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".heic", ".heif", ".dng"})
+VIDEO_SUFFIXES: Final = frozenset({".mp4", ".mov", ".m4v"})
+CONTROL_POINTS: Final = "gcp_list.txt"
+GEO: Final = "geo.txt"
+MODEL_FOLDER: Final = "sparse"
+MODEL_PARTS: Final = ("cameras", "images", "points3D")
+_MODEL_FILES: Final = frozenset(part + suffix for part in MODEL_PARTS for suffix in (".bin", ".txt"))
+_MASK: Final = "_mask"
+_RAW: Final = ".dng"  # cameras can be told to save both; twice the same view adds nothing
+
+
+class Kind(StrEnum):
+    """What a file is taken for."""
+
+    PHOTO = "photo"
+    VIDEO = "video"
+    MASK = "mask"
+    """`NAME_mask.png` beside `NAME.jpg` (OpenDroneMap's convention): black is left out."""
+    TEXT = "text"
+    """`gcp_list.txt` or `geo.txt`, as OpenDroneMap reads them."""
+    MODEL = "model"
+    """A part of a COLMAP model: `sparse/cameras.bin`, `sparse/0/images.txt` and their like."""
+
+
+def sort_out(names: Iterable[str]) -> dict[str, Kind]:
+    """The kind of each name, in the order given; names of no use are missing, and raw photos beside developed ones."""
+    kinds = {name: kind for name in names if not is_junk(name) and (kind := _kind(PurePosixPath(name)))}
+    photos = {name: photo_stem(name) for name, kind in kinds.items() if kind is Kind.PHOTO}
+    masks = {name for name in photos if masked_photo(name) in photos.values()}
+    developed = {stem for name, stem in photos.items() if not name.lower().endswith(_RAW)}
+    raws = {name for name, stem in photos.items() if name.lower().endswith(_RAW) and stem in developed}
+    return {name: Kind.MASK if name in masks else kind for name, kind in kinds.items() if name not in raws}
+
+
+def masked_photo(mask: str) -> str | None:
+    """The path, without suffix and in small letters, of the photo that a file of this name would mask."""
+    stem = photo_stem(mask)
+    return stem.removesuffix(_MASK) if stem.endswith(_MASK) else None
+
+
+def photo_stem(name: str) -> str:
+    """The path of a photo without its suffix and in small letters, as `masked_photo` returns it."""
+    return str(PurePosixPath(name).with_suffix("")).lower()
+
+
+def _kind(path: PurePosixPath) -> Kind | None:
+    suffix = path.suffix.lower()
+    if suffix in PHOTO_SUFFIXES:
+        return Kind.PHOTO
+    if suffix in VIDEO_SUFFIXES:
+        return Kind.VIDEO
+    if path.name.lower() in (CONTROL_POINTS, GEO):
+        return Kind.TEXT
+    folders = path.parts[:-1]
+    if path.name in _MODEL_FILES and (folders[-1:] == (MODEL_FOLDER,) or folders[-2:] == (MODEL_FOLDER, "0")):
+        return Kind.MODEL
+    return None
+
+
+def is_junk(name: str) -> bool:
+    """What operating systems add unasked: resource forks and dot files."""
+    return any(part == "__MACOSX" or part.startswith(".") for part in name.split("/"))

@@ -1,0 +1,51 @@
+"""What a file of an upload is taken for, by its name."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spaceport.pipeline.upload_kinds import Kind, masked_photo, sort_out
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("a.jpg", Kind.PHOTO),
+        ("f 1/A.JPEG", Kind.PHOTO),
+        ("a.heic", Kind.PHOTO),
+        ("a.DNG", Kind.PHOTO),
+        ("a.MOV", Kind.VIDEO),
+        ("gcp_list.txt", Kind.TEXT),
+        ("survey/geo.txt", Kind.TEXT),
+        ("sparse/0/points3D.bin", Kind.MODEL),
+        ("out/sparse/cameras.txt", Kind.MODEL),
+        ("sparse/1/points3D.bin", None),  # COLMAP's lesser models
+        ("cameras.txt", None),
+        ("geo.txt/x", None),
+        ("notes.txt", None),
+        ("jpg", None),
+        ("__MACOSX/._a.jpg", None),
+        (".a.jpg", None),
+    ],
+)
+def test_kinds(name: str, kind: Kind | None) -> None:
+    assert sort_out([name]).get(name) is kind
+
+
+def test_a_mask_needs_its_photo() -> None:
+    kinds = sort_out(["f/A.JPG", "f/a_mask.PNG", "b_mask.png", "f/c.dng", "f/c_MASK.jpg", "a_mask.png"])
+    masks = [name for name, kind in kinds.items() if kind is Kind.MASK]
+    assert masks == ["f/a_mask.PNG", "f/c_MASK.jpg"]
+    assert masked_photo("f/a_mask.PNG") == "f/a"
+    assert masked_photo("f/a.png") is None
+
+
+def test_a_raw_photo_beside_its_developed_one_is_passed_over() -> None:
+    assert list(sort_out(["a.jpg", "a.DNG", "b.dng", "f/a.dng"])) == ["a.jpg", "b.dng", "f/a.dng"]
+
+
+@given(st.lists(st.text(st.characters(blacklist_characters="\0"), min_size=1), unique=True))
+def test_any_names_are_sorted_out(names: list[str]) -> None:
+    assert set(sort_out(names)) <= set(names)
