@@ -25,6 +25,8 @@ class Quality:
     """Step of the palette's SH coefficients."""
     rotation_slack: float = 0.0
     """How far a Gaussian of mean weight and an axis ratio of 1.6 may turn, in degrees; 0: 8 bits for all."""
+    sh_bands: int = 3
+    """Bands of SH that are kept, 0 to 3."""
 
 
 # Found on real models by spending bytes where they lower the picture's error most (see README.md). At full resolution
