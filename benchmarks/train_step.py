@@ -21,7 +21,6 @@ from spaceport.splats.render.jit import kernel
 from spaceport.splats.render.vector import LANES
 from spaceport.splats.render.vector_math import fma, spread
 from spaceport.splats.render.vector_memory import store
-from spaceport.splats.render.view import pack
 from spaceport.splats.render.workers import usable_cores
 
 FLOP_FORWARD, FLOP_BACKWARD = 26, 53
@@ -109,12 +108,21 @@ def measure(params: Arrays, camera: Camera, photo: np.ndarray, threads: int, rep
     step = rasteriser.loss_and_grads(params, camera, photo)
     for leaf, name in zip(leaves, NAMES, strict=True):
         leaf.grad = torch.tensor(step.grads[name])
+    whole = [
+        least(lambda: rasteriser.loss_and_grads(params, camera, photo), repeats, clock)
+        for clock in (time.perf_counter, time.process_time)
+    ]
+    grads, nothing = rasteriser._take_grads(params), np.empty(0, np.float32)
+    bands = range(rasteriser._active)
     return Ours(
         render=least(lambda: rasteriser.render(params, camera), repeats),
-        draw=least(lambda: rasteriser._draw((0.0, 0.0, 0.0)), repeats),
-        pull_back=least(lambda: rasteriser._pull_back(params, pack(camera), 3), repeats),
-        gradients=least(lambda: rasteriser.loss_and_grads(params, camera, photo), repeats),
-        cpu=least(lambda: rasteriser.loss_and_grads(params, camera, photo), repeats, time.process_time),
+        draw=least(
+            lambda: rasteriser._workers.each(lambda k: rasteriser._draw(k, (0.0, 0.0, 0.0), nothing), len(bands)),
+            repeats,
+        ),
+        pull_back=least(lambda: rasteriser._pull(grads), repeats),
+        gradients=whole[0],
+        cpu=whole[1],
         adam=least(optimiser.step, repeats),
     )
 
@@ -123,7 +131,8 @@ def pairs(params: Arrays, camera: Camera) -> tuple[float, float]:
     """Pairs of pixel and Gaussian with alpha >= 1/255, by the ellipses' areas, and the mean radius in pixels."""
     rasteriser = Rasteriser(1)
     rasteriser.render(params, camera)
-    records = rasteriser._model.records.reshape(-1, record.SIZE)[rasteriser._model.order[: rasteriser._visible]]
+    slots = [np.arange(first, first + many) for first, many in rasteriser._model.regions]
+    records = rasteriser._model.records.reshape(-1, record.SIZE)[np.concatenate(slots)]
     radius = np.maximum(records[:, record.REACH_X], records[:, record.REACH_Y]).mean()
     return float(np.pi * (records[:, record.CHORD] * records[:, record.REACH_Y]).sum()), float(radius)
 

@@ -8,6 +8,7 @@ reference = pytest.importorskip("gsplat.cuda._torch_impl", reason="gsplat is the
 
 from spaceport.splats.cameras import Camera  # noqa: E402
 from spaceport.splats.render import record  # noqa: E402
+from spaceport.splats.render.bins import TILE  # noqa: E402
 from spaceport.splats.render.buffers import ModelBuffers  # noqa: E402
 from spaceport.splats.render.colour import SCRATCH  # noqa: E402
 from spaceport.splats.render.project import project  # noqa: E402
@@ -42,7 +43,11 @@ def projected(params: dict[str, np.ndarray], degree: int) -> tuple[np.ndarray, n
     scratch = np.empty(SCRATCH, np.float32)
     slots = (buffers.rows, buffers.keys, *buffers.boxes)
     view = pack(camera())
-    count = project(tuple(params.values()), degree, view, (0, n, 0), buffers.records, slots, buffers.radii, scratch)
+    loads = np.empty((-(-camera().height // TILE) + 1, -(-camera().width // TILE) + 1), np.int32)
+    place = (0, n, 0)
+    count = project(
+        tuple(params.values()), degree, view, place, buffers.records, slots, (buffers.radii, loads), scratch
+    )
     return buffers.rows[:count], buffers.records[: count * record.SIZE].reshape(count, record.SIZE), buffers.radii[:n]
 
 

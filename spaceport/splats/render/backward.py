@@ -122,35 +122,35 @@ def _gathered(
 def pull_back(
     records: Floats,
     listed: tuple[Ints, Ints, Ints],
-    band: tuple[int, int],
+    tiles: tuple[int, int, int],
     columns: int,
     pictures: tuple[Floats, Floats],
     scratch: Floats,
     grads: Floats,
 ) -> None:
-    """Sum, per record, what the band's pixels say: see record.py for the layout of `grads`, which must begin as zero.
+    """Sum, per record, what pixels say: see record.py for the layout of `grads`, which must begin as zero.
 
-    `pictures` are the drawn one and the loss's gradient by it, both [H', W', 3].
+    `tiles` are the first tile of the band that `listed` is of, and of its tiles the first to walk and the one after the
+    last. `pictures` are the drawn one and the loss's gradient by it, both [H', W', 3].
     """
     lists, offsets, used = listed
     picture, by_picture = pictures
     masks = np.empty(BATCH, np.int64)
     pitch = picture.shape[1] * 3
     places = to_ints(pixel_y()) * pitch + to_ints(pixel_x()) * 3
-    for row in range(band[0], band[1]):
-        for column in range(columns):
-            tile = (row - band[0]) * columns + column
-            if used[tile] == 0:
-                continue
-            for block in range(BLOCKS):
-                at = block * LANES
-                first = (row * TILE + PLACES[block, 1]) * pitch + (column * TILE + PLACES[block, 0]) * 3
-                behind = spread(0.0)
-                for channel in range(3):
-                    gradient = gather(by_picture, places + (first + channel))
-                    behind = fma(gradient, gather(picture, places + (first + channel)), behind)
-                    store(scratch, at + (channel + 2) * PIXELS, gradient)
-                store(scratch, at, spread(1.0))
-                store(scratch, at + _BEHIND, behind)
-            listed_here = lists[offsets[tile] : offsets[tile] + used[tile]]
-            _pull(records, listed_here, (column * TILE, row * TILE), scratch, masks, grads)
+    for tile in range(tiles[1], tiles[2]):
+        row, column, k = tile // columns, tile % columns, tile - tiles[0]
+        if used[k] == 0:
+            continue
+        for block in range(BLOCKS):
+            at = block * LANES
+            first = (row * TILE + PLACES[block, 1]) * pitch + (column * TILE + PLACES[block, 0]) * 3
+            behind = spread(0.0)
+            for channel in range(3):
+                gradient = gather(by_picture, places + (first + channel))
+                behind = fma(gradient, gather(picture, places + (first + channel)), behind)
+                store(scratch, at + (channel + 2) * PIXELS, gradient)
+            store(scratch, at, spread(1.0))
+            store(scratch, at + _BEHIND, behind)
+        listed_here = lists[offsets[k] : offsets[k] + used[k]]
+        _pull(records, listed_here, (column * TILE, row * TILE), scratch, masks, grads)

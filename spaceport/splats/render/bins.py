@@ -1,8 +1,9 @@
 """Which Gaussians touch which tile, front to back.
 
-The visible are sorted by depth once. Each thread owns a band of tile rows and fills its tiles' lists by walking that
-order, so the lists come out sorted. The tiles that a larger ellipse touches in a row of tiles are found exactly, as in
-Speedy-Splat (Hanson et al. 2024): from its widest points within the row. For a small one its box is as good.
+Each thread owns a band: tiles that follow each other row by row. It sorts the visible that touch its rows by depth, and
+fills its tiles' lists by walking that order, so the lists come out sorted. The tiles that a larger ellipse touches in a
+row of tiles are found exactly, as in Speedy-Splat (Hanson et al. 2024): from its widest points within the row. For a
+small one its box is as good.
 """
 
 from __future__ import annotations
@@ -32,12 +33,23 @@ _DIGIT = 12
 _BUCKETS = 1 << _DIGIT
 
 
+@inlined
+def rows_of(band: tuple[int, int], columns: int) -> tuple[int, int]:
+    """The first tile row of a band, and the one after the last."""
+    return band[0] // columns, (band[1] - 1) // columns + 1
+
+
 @kernel
-def sort_by_depth(keys: Ints, regions: Longs, order: Ints, work: tuple[Longs, Longs]) -> int:
-    """Slots by ascending key into `order`, stable. Slots lie in `regions` [R, 2] as (first, count).
+def sort_by_depth(
+    keys: Ints, tile_rows: Ints, regions: Longs, rows: tuple[int, int], order: Ints, work: tuple[Longs, Longs]
+) -> int:
+    """Slots whose box meets tile rows rows[0] to rows[1], by ascending key, into `order`, stable. Returns how many.
+
+    Slots lie in `regions` [R, 2] as (first, count).
 
     Keys are bit patterns of positive floats, so their order is that of the depths. Radix sort with two digits: of the
-    24 bits that keys need above the least, which tells depths apart to a millionth or better, as float32 does.
+    24 bits that keys of all visible need above the least, which tells depths apart to a millionth or better, as float32
+    does, and orders a pair equally in every band.
     """
     first, second = work
     low, high = np.int64(2**31 - 1), np.int64(0)
@@ -47,7 +59,8 @@ def sort_by_depth(keys: Ints, regions: Longs, order: Ints, work: tuple[Longs, Lo
             key = np.int64(keys[slot])
             low, high = min(low, key), max(high, key)
             second[count] = (key << 32) | slot
-            count += 1
+            box = tile_rows[slot]
+            count += (box % PACK < rows[1]) & (box // PACK >= rows[0])
     shift = 0
     while (high - low) >> shift >= _BUCKETS * _BUCKETS:
         shift += 1
@@ -73,22 +86,23 @@ def sort_by_depth(keys: Ints, regions: Longs, order: Ints, work: tuple[Longs, Lo
     return count
 
 
-@kernel
-def row_loads(boxes: tuple[Ints, Ints], regions: Longs, hits: Longs) -> None:
-    """How many Gaussians touch each tile row, and how many tiles of their boxes lie there: hits [2, rows + 1]."""
-    hits[:] = 0
+@inlined
+def count_tiles(boxes: tuple[Ints, Ints], first: int, end: int, loads: Ints) -> None:
+    """How many boxes of slots first to end hold each tile, into loads [rows + 1, columns + 1] (the last ones are 0)."""
+    loads[:] = 0
     columns, rows = boxes
-    for region in range(len(regions)):
-        for slot in range(regions[region, 0], regions[region, 0] + regions[region, 1]):
-            first, last = rows[slot] % PACK, rows[slot] // PACK
-            tiles = columns[slot] // PACK - columns[slot] % PACK + 1
-            hits[0, first] += 1
-            hits[0, last + 1] -= 1
-            hits[1, first] += tiles
-            hits[1, last + 1] -= tiles
-    for row in range(1, hits.shape[1]):
-        hits[0, row] += hits[0, row - 1]
-        hits[1, row] += hits[1, row - 1]
+    for slot in range(first, end):
+        top, below = rows[slot] % PACK, rows[slot] // PACK + 1
+        left, right = columns[slot] % PACK, columns[slot] // PACK + 1
+        loads[top, left] += 1
+        loads[top, right] -= 1
+        loads[below, left] -= 1
+        loads[below, right] += 1
+    for row in range(loads.shape[0]):
+        here = np.int32(0)
+        for column in range(loads.shape[1]):
+            here += loads[row, column]
+            loads[row, column] = here if row == 0 else here + loads[row - 1, column]
 
 
 @inlined
@@ -116,7 +130,7 @@ def columns_in_row(records: Floats, base: int, row: int, first: int, last: int) 
     return begin, end
 
 
-@kernel
+@inlined
 def find_spans(
     records: Floats,
     order: Ints,
@@ -126,49 +140,66 @@ def find_spans(
     spans: Ints,
     offsets: Ints,
 ) -> int:
-    """Runs of tiles, front to back: spans [S, 3] of slot, first tile, number. Returns S; negative when the lists would
-    be too long for int32.
+    """Runs of the band's tiles, front to back: spans [S, 3] of slot, first tile in the band, number. Returns S.
 
-    `band` is the first tile row and the one after the last; `columns` is the picture's width in tiles.
     `offsets` gets where each of the band's tiles begins in the lists that `fill` writes, and the end.
     """
-    first_tile = band[0] * columns
     offsets[:] = 0
     found = 0
+    first_row, end_row = rows_of(band, columns)
     for i in range(len(order)):
         slot = order[i]
-        first_row, last_row = boxes[1][slot] % PACK, boxes[1][slot] // PACK
-        if first_row >= band[1] or last_row < band[0]:
-            continue
+        top, bottom = boxes[1][slot] % PACK, boxes[1][slot] // PACK
         left, right = boxes[0][slot] % PACK, boxes[0][slot] // PACK
-        small = right - left < 2 and last_row - first_row < 2
-        for row in range(max(first_row, band[0]), min(last_row + 1, band[1])):
-            begin, end = left, right
+        small = right - left < 2 and bottom - top < 2
+        for row in range(max(top, first_row), min(bottom + 1, end_row)):
+            begin, last = left, right
             if not small:
-                begin, end = columns_in_row(records, slot * record.SIZE, row, left, right)
-                if end < begin:
-                    continue
-            tile = row * columns + begin - first_tile
-            spans[found, 0], spans[found, 1], spans[found, 2] = slot, tile + first_tile, end - begin + 1
+                begin, last = columns_in_row(records, slot * record.SIZE, row, left, right)
+            begin = max(begin + row * columns, band[0]) - band[0]
+            end = min(last + 1 + row * columns, band[1]) - band[0]
+            if end <= begin:
+                continue
+            spans[found, 0], spans[found, 1], spans[found, 2] = slot, begin, end - begin
             found += 1
-            offsets[tile] += 1
-            offsets[tile + end - begin + 1] -= 1
-    here, total = np.int64(0), np.int64(0)
+            offsets[begin] += 1
+            offsets[end] -= 1
+    here, total = np.int32(0), np.int32(0)
     for tile in range(len(offsets)):
         here += offsets[tile]
         offsets[tile] = total
         total += here
-        if total > MOST_PAIRS:
-            return -1
     return found
 
 
-@kernel
-def fill(spans: Ints, found: int, first_tile: int, offsets: Ints, cursors: Ints, lists: Ints) -> None:
-    """Write the tiles' lists: the slots of tile t stand from offsets[t - first_tile] on, front to back."""
-    cursors[: len(offsets)] = offsets
+@inlined
+def fill(spans: Ints, found: int, offsets: Ints, cursors: Ints, lists: Ints) -> None:
+    """Write the tiles' lists: the slots of the band's tile t stand from offsets[t] on, front to back."""
+    cursors[:] = offsets
     for i in range(found):
         slot = spans[i, 0]
-        for tile in range(spans[i, 1] - first_tile, spans[i, 1] - first_tile + spans[i, 2]):
+        for tile in range(spans[i, 1], spans[i, 1] + spans[i, 2]):
             lists[cursors[tile]] = slot
             cursors[tile] += 1
+
+
+@kernel
+def list_tiles(
+    records: Floats,
+    visible: tuple[Ints, Ints, Ints, Longs],
+    band: tuple[int, int],
+    columns: int,
+    room: tuple[Ints, tuple[Longs, Longs], Ints],
+    listed: tuple[Ints, Ints, Ints],
+) -> None:
+    """The lists of a band's tiles from `visible`: (keys, boxes' columns, boxes' rows, regions).
+
+    `band` is the first tile and the one after the last, numbered row by row; `columns` is the picture's width in tiles.
+    `room` is (order, work of the sort, spans). `listed` is (lists, offsets, used), and its `used` serves as cursors.
+    """
+    keys, box_columns, box_rows, regions = visible
+    order, work, spans = room
+    lists, offsets, used = listed
+    count = sort_by_depth(keys, box_rows, regions, rows_of(band, columns), order, work)
+    found = find_spans(records, order[:count], (box_columns, box_rows), band, columns, spans, offsets)
+    fill(spans, found, offsets, used, lists)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 
 from spaceport.splats.model import Floats
-from spaceport.splats.render import backward, chain, colour, forward, loss, record
+from spaceport.splats.render import backward, forward, record
 from spaceport.splats.render.bins import TILE, Ints, Longs
 from spaceport.splats.render.vector import LANES
 
@@ -22,8 +21,6 @@ class ModelBuffers:
         self.records = np.empty(slots * record.SIZE, np.float32)
         self.rows: Ints = np.zeros(slots, np.int32)
         self.keys: Ints = np.empty(slots, np.int32)
-        self.order: Ints = np.empty(slots, np.int32)
-        self.work: tuple[Longs, Longs] = (np.empty(slots, np.int64), np.empty(slots, np.int64))
         self.boxes: tuple[Ints, Ints] = (np.empty(slots, np.int32), np.empty(slots, np.int32))
         self.radii = np.zeros(count + LANES, np.float32)
         self.regions: Longs = np.zeros((len(self.parts), 2), np.int64)
@@ -37,7 +34,7 @@ class GradBuffers:
         self.by_records = zeros((bands, model.records.size))
         self.by_params = {name: zeros(array.shape) for name, array in params.items()}
         self.screen = zeros(params["opacities"].shape)
-        self.written: Ints = np.empty(0, np.int32)
+        self.written: list[Ints] = [np.empty(0, np.int32) for _ in model.parts]
         self.degree = 0
 
 
@@ -51,45 +48,41 @@ class FrameBuffers:
         if shape[0] * shape[1] * shape[2] >= 2**31:
             raise ValueError(f"a picture of {width} x {height} pixels is larger than the rasteriser can number")
         self.picture, self.exposed, self.photo, self.by_picture = (np.zeros(shape, np.float32) for _ in range(4))
-        self.maps = np.zeros(loss.maps_shape(height, width), np.float32)
         self.similarities, self.errors = np.zeros(height), np.zeros(height)
         self.by_exposure = np.zeros((height, 6))
-        self.hits: Longs = np.zeros((2, self.tiles[1] + 1), np.int64)
-        self.band_of: Ints = np.zeros(self.tiles[1], np.int32)
+        self.loads: Ints = np.zeros(self.tiles[0] * self.tiles[1], np.int32)
+        self.band_of: Ints = np.zeros_like(self.loads)
 
 
-@dataclass
 class Band:
-    """One thread's share of the tile rows: its lists, and scratch that fits in its cache."""
+    """One thread's share of the tiles: their lists, and scratch that fits in its cache."""
 
-    rows: tuple[int, int]
-    spans: Ints
-    found: int
-    lists: Ints
-    offsets: Ints
-    used: Ints
-    scratch: Floats
+    def __init__(self) -> None:
+        self.tiles = (0, 0)
+        self.order: Ints = np.empty(0, np.int32)
+        self.work: tuple[Longs, Longs] = (np.empty(0, np.int64), np.empty(0, np.int64))
+        self.spans: Ints = np.empty((0, 3), np.int32)
+        self.lists: Ints = np.empty(0, np.int32)
+        self.offsets: Ints = np.empty(0, np.int32)
+        self.used: Ints = np.empty(0, np.int32)
+        self.scratch: Floats = np.empty(max(forward.SCRATCH, backward.SCRATCH), np.float32)
 
-    @staticmethod
-    def empty() -> Band:
-        nothing = np.empty(0, np.int32)
-        return Band((0, 0), nothing.reshape(0, 3), 0, nothing, nothing, nothing, np.empty(0, np.float32))
-
-    def fit(self, rows: tuple[int, int], hits: int, columns: int, width: int) -> None:
-        """Make room for `rows` of tiles which Gaussians touch `hits` times."""
-        self.rows = rows
-        if len(self.spans) < hits:
-            self.spans = np.empty((hits + hits // 4, 3), np.int32)
-        many = (rows[1] - rows[0]) * columns
-        if len(self.offsets) != many + 1:
-            self.offsets, self.used = np.empty(many + 1, np.int32), np.empty(many + 1, np.int32)
-        need = max(forward.SCRATCH, backward.SCRATCH, chain.BLOCK + colour.SCRATCH, loss.scratch_size(width))
-        if len(self.scratch) != need:
-            self.scratch = np.empty(need, np.float32)
-
-    def fit_lists(self, pairs: int) -> None:
+    def fit(self, tiles: tuple[int, int], pairs: int, listable: int) -> None:
+        """Make room for the tiles tiles[0] to tiles[1], at most `pairs` Gaussians on them, `listable` different."""
+        self.tiles = tiles
         if len(self.lists) < pairs:
             self.lists = np.empty(pairs + pairs // 4, np.int32)
+            self.spans = np.empty((pairs + pairs // 4, 3), np.int32)
+        if len(self.order) < listable:
+            self.order = np.empty(listable, np.int32)
+            self.work = (np.empty(listable + 1, np.int64), np.empty(listable + 1, np.int64))
+        if len(self.offsets) != tiles[1] - tiles[0] + 1:
+            self.offsets, self.used = (np.empty(tiles[1] - tiles[0] + 1, np.int32) for _ in range(2))
+
+    @property
+    def listed(self) -> tuple[Ints, Ints, Ints]:
+        """What the kernels that walk the lists take."""
+        return self.lists, self.offsets, self.used
 
 
 def zeros(shape: tuple[int, ...]) -> Floats:
@@ -110,9 +103,17 @@ def split(count: int, parts: int, step: int) -> list[tuple[int, int]]:
     return list(pairwise(edges))
 
 
-def balanced(loads: Longs, parts: int) -> list[tuple[int, int]]:
-    """Runs of rows with about equal loads, at most `parts`, none empty."""
-    total = np.concatenate([[0], np.cumsum(loads)])
-    wanted = total[-1] * np.arange(1, parts) / parts
-    edges = np.unique([0, *(int(np.abs(total - w).argmin()) for w in wanted), len(loads)])
-    return list(pairwise(edges.tolist()))
+def parts_for(count: int, threads: int) -> int:
+    """In how many parts a model is worked on: many enough that threads with easy ones help with the others."""
+    return max(threads, min(_MOST_PARTS * threads, count // _LEAST_PART))
+
+
+_MOST_PARTS, _LEAST_PART = 8, 8192
+
+
+def balanced(loads: Ints, parts: int) -> list[tuple[int, int]]:
+    """Runs of tiles with about equal loads, at most `parts`, none empty."""
+    total = np.cumsum(loads, dtype=np.int64)
+    inner = np.searchsorted(total, total[-1] * np.arange(1, parts) / parts, side="right")
+    edges = sorted({0, len(loads), *inner.tolist()})
+    return list(pairwise(edges))

@@ -35,12 +35,17 @@ BLOCK = LANES * record.SIZE
 
 
 @inlined
-def _collect(slot: int, count: int, grads: Floats, band_of: Ints, tile_rows: Ints, scratch: Floats) -> None:
+def _collect(
+    slot: int, count: int, grads: Floats, boxes: tuple[Ints, Ints], places: tuple[Ints, int], scratch: Floats
+) -> None:
     """Add up what the bands say of `count` records from `slot` on, into scratch; leave zeros behind for the next."""
     zero = spread(0.0)
+    band_of, tiles = places
     for k in range(count):
         base = (slot + k) * record.SIZE
-        low, high = band_of[tile_rows[slot + k] % PACK], band_of[tile_rows[slot + k] // PACK]
+        columns, rows = boxes[0][slot + k], boxes[1][slot + k]
+        low = band_of[rows % PACK * tiles + columns % PACK]
+        high = band_of[rows // PACK * tiles + columns // PACK]
         total = load(grads[low], base)
         store(grads[low], base, zero)
         for band in range(low + 1, high + 1):
@@ -195,33 +200,32 @@ def chain(
     degree: int,
     eye: Floats,
     part: tuple[int, int],
-    visible: tuple[Floats, Ints, Ints],
-    bands: tuple[Floats, Ints],
+    visible: tuple[Floats, Ints, tuple[Ints, Ints]],
+    bands: tuple[Floats, Ints, int],
     scratch: Floats,
 ) -> None:
     """Write the rows of `outputs` for part[1] records from slot part[0] on.
 
     `outputs` are shaped as `params`, and a last one [N] gets the length of the gradient by the centre in pixels.
-    `visible` is (records, rows of the model, tile rows); `bands` is (grads [T, ...] by records, band of each tile row).
+    `visible` is (records, rows of the model, boxes); `bands` is (grads [T, ...] by records, band of each tile, tiles in
+    a row).
     """
-    records, row_of, tile_rows = visible
-    grads, band_of = bands
+    records, row_of, boxes = visible
+    grads, band_of, columns = bands
     sums, work = scratch[:BLOCK], scratch[BLOCK:]
     end = part[0] + part[1]
     for slot in range(part[0], end, LANES):
         count = min(LANES, end - slot)
-        _collect(slot, count, grads, band_of, tile_rows, sums)
+        _collect(slot, count, grads, boxes, (band_of, columns), sums)
         for k in range(count, LANES):  # there is room behind the last record, but what stands there may be no row
             row_of[slot + k] = row_of[slot]
         own = lane_numbers() < count
         rows = load_ints(row_of, slot)
-        columns = load_columns(sums, 0)
+        found = load_columns(sums, 0)
         drawn = load_columns(records, slot * record.SIZE)
-        scatter(outputs[3], rows, columns[record.SUM] * (1.0 - opacity_of(params[3], rows)), own)
-        x, y, z = _shape_back(params, outputs, eye, rows, own, columns)
-        seen_x, seen_y, seen_z = _colour_back(
-            params, outputs, eye, rows, own, _where_drawn(drawn, columns), degree, work
-        )
+        scatter(outputs[3], rows, found[record.SUM] * (1.0 - opacity_of(params[3], rows)), own)
+        x, y, z = _shape_back(params, outputs, eye, rows, own, found)
+        seen_x, seen_y, seen_z = _colour_back(params, outputs, eye, rows, own, _where_drawn(drawn, found), degree, work)
         by_mean = (
             eye[0] * x + eye[3] * y + eye[6] * z + seen_x,
             eye[1] * x + eye[4] * y + eye[7] * z + seen_y,

@@ -28,6 +28,8 @@ from spaceport.splats.render.vector_math import exp2_fast, fma, lowest, smaller,
 from spaceport.splats.render.vector_memory import load, scatter, spread_at, store
 
 SCRATCH = 4 * PIXELS + _BLOCK_SCRATCH
+_PAIR_LOAD, _TILE_LOAD = 2, 16
+"""What a Gaussian costs on a tile besides its blocks, and a tile besides its Gaussians, in blocks."""
 
 
 @inlined
@@ -39,11 +41,11 @@ def alpha_of(p: Vector) -> Vector:
 @inlined
 def _blend(
     records: Floats, listed: Ints, corner: tuple[int, int], scratch: Floats, masks: npt.NDArray[np.int64]
-) -> int:
-    """Blend the listed into scratch: light left, red, green, blue. Returns how many were used."""
+) -> tuple[int, int]:
+    """Blend the listed into scratch: light left, red, green, blue. Returns how many were used, and their blocks."""
     light, colour, work = scratch[:PIXELS], scratch[PIXELS : 4 * PIXELS], scratch[4 * PIXELS :]
     x, y = pixel_x(), pixel_y()
-    used = len(listed)
+    used, blocks = len(listed), 0
     for begin in range(0, len(listed), BATCH):
         if begin > 0 and finished(light):
             used = begin
@@ -63,6 +65,7 @@ def _blend(
             while todo != 0:
                 block = lowest(todo)
                 todo &= todo - 1
+                blocks += 1
                 at = block * LANES
                 alpha = alpha_of(exponent(places, block, bent, x, y))
                 through = load(light, at)
@@ -71,7 +74,7 @@ def _blend(
                 store(colour, at, fma(weight, red, load(colour, at)))
                 store(colour, at + PIXELS, fma(weight, green, load(colour, at + PIXELS)))
                 store(colour, at + 2 * PIXELS, fma(weight, blue, load(colour, at + 2 * PIXELS)))
-    return used
+    return used, blocks
 
 
 @kernel
@@ -80,31 +83,39 @@ def draw(
     listed: tuple[Ints, Ints, Ints],
     band: tuple[int, int],
     columns: int,
-    background: tuple[float, float, float],
-    picture: Floats,
+    look: tuple[tuple[float, float, float], Floats],
+    pictures: tuple[Floats, Floats],
+    loads: Ints,
     scratch: Floats,
 ) -> None:
-    """Draw the tile rows band[0] to band[1] into picture [H', W', 3], sides padded to whole tiles.
+    """Draw tiles band[0] to band[1] into pictures[0] [H', W', 3], sides padded to whole tiles.
 
-    `listed` is (lists, offsets, used) of the band; used[tile] gets how many entries were blended.
+    `listed` is (lists, offsets, used) of the band; used[tile] gets how many entries were blended. `loads` [tiles] gets
+    what the tile cost, in blocks. `look` is (background, exposure): with exposure (3 gains, 3 biases; else empty)
+    pictures[1] gets the exposed picture.
     """
     lists, offsets, used = listed
+    background, exposure = look
+    picture, exposed = pictures
     pitch = picture.shape[1] * 3
     places = to_ints(pixel_y()) * pitch + to_ints(pixel_x()) * 3
     every = spread(0.0) < 1.0
     masks = np.empty(BATCH, np.int64)
-    for row in range(band[0], band[1]):
-        for column in range(columns):
-            tile = (row - band[0]) * columns + column
-            for block in range(BLOCKS):
-                store(scratch, block * LANES, spread(1.0))
-            scratch[PIXELS : 4 * PIXELS] = 0.0
-            corner = (column * TILE, row * TILE)
-            used[tile] = _blend(records, lists[offsets[tile] : offsets[tile + 1]], corner, scratch, masks)
-            for block in range(BLOCKS):
-                at = block * LANES
-                light = load(scratch, at)
-                first = (row * TILE + PLACES[block, 1]) * pitch + (column * TILE + PLACES[block, 0]) * 3
-                for channel in range(3):
-                    value = fma(light, spread(background[channel]), load(scratch, at + (channel + 1) * PIXELS))
-                    scatter(picture, places + (first + channel), value, every)
+    for tile in range(band[0], band[1]):
+        row, column = tile // columns, tile % columns
+        for block in range(BLOCKS):
+            store(scratch, block * LANES, spread(1.0))
+        scratch[PIXELS : 4 * PIXELS] = 0.0
+        corner, k = (column * TILE, row * TILE), tile - band[0]
+        used[k], blocks = _blend(records, lists[offsets[k] : offsets[k + 1]], corner, scratch, masks)
+        loads[tile] = blocks + _PAIR_LOAD * used[k] + _TILE_LOAD
+        for block in range(BLOCKS):
+            at = block * LANES
+            light = load(scratch, at)
+            first = (row * TILE + PLACES[block, 1]) * pitch + (column * TILE + PLACES[block, 0]) * 3
+            for channel in range(3):
+                value = fma(light, spread(background[channel]), load(scratch, at + (channel + 1) * PIXELS))
+                scatter(picture, places + (first + channel), value, every)
+                if len(exposure) != 0:
+                    shown = fma(spread(exposure[channel]), value, spread(exposure[channel + 3]))
+                    scatter(exposed, places + (first + channel), shown, every)

@@ -30,14 +30,13 @@ _WINDOW = window().astype(np.float32)
 _SLACK = 4 * LANES
 
 
-def maps_shape(height: int, width: int) -> tuple[int, int, int]:
-    """The maps of SSIM's derivatives by mean, mean square and mean product, with a margin of zeros as wide as REACH."""
-    return 3, height + REACH, 3 * width + _SIDE + _SLACK
-
-
 def scratch_size(width: int) -> int:
-    """Floats of scratch a thread needs: five rows."""
-    return 5 * (3 * width + _SIDE + 2 * _SLACK)
+    """Floats of scratch a thread needs: five rows, and a ring of TAPS rows of three maps."""
+    return (5 + 3 * TAPS) * _line(width) + LANES
+
+
+def _line(width: int) -> int:
+    return 3 * width + 2 * _SIDE + 2 * _SLACK
 
 
 @inlined
@@ -65,122 +64,127 @@ def _down(first: Floats, second: Floats, at: int, pitch: int) -> tuple[Vector, V
     return mean_a, mean_b, aa, bb, ab
 
 
-@kernel
-def similarity(
-    picture: Floats,
-    photo: Floats,
-    size: tuple[int, int],
-    rows: tuple[int, int],
-    maps: Floats,
-    sums: Doubles,
-    scratch: Floats,
-) -> None:
-    """SSIM of window rows `rows`, summed per row into `sums` [H], and its derivatives into `maps`."""
-    width = size[1]
-    pitch = picture.shape[1] * 3
-    lines = scratch.reshape((5, scratch.size // 5))
-    valid = 3 * (width - REACH)
-    one = spread(1.0)
-    for y in range(rows[0], rows[1]):
-        for x in range(0, 3 * width, LANES):
-            mean_a, mean_b, aa, bb, ab = _down(picture, photo, y * pitch + x, pitch)
-            store(lines[0], x, mean_a)
-            store(lines[1], x, mean_b)
-            store(lines[2], x, aa)
-            store(lines[3], x, bb)
-            store(lines[4], x, ab)
-        total = spread(0.0)
-        for x in range(0, valid, LANES):
-            mean_a, mean_b = _along(lines[0], x), _along(lines[1], x)
-            aa, bb, ab = _along(lines[2], x), _along(lines[3], x), _along(lines[4], x)
-            n1 = fma(2.0 * mean_a, mean_b, spread(_C1))
-            n2 = fma(spread(2.0), ab - mean_a * mean_b, spread(_C2))
-            d1 = fma(mean_a, mean_a, fma(mean_b, mean_b, spread(_C1)))
-            d2 = (aa - mean_a * mean_a) + (bb - mean_b * mean_b) + _C2
-            per_d1, per_d2 = quotient(one, d1), quotient(one, d2)
-            per_both = per_d1 * per_d2
-            ssim = n1 * n2 * per_both
-            inside = lane_numbers() + x < valid
-            zero = spread(0.0)
-            total = total + where(inside, ssim, zero)
-            by_mean = 2.0 * (mean_b * (n2 - n1) * per_both + mean_a * ssim * (per_d2 - per_d1))
-            at = (y + REACH) * maps.shape[2] + _SIDE + x
-            step = maps.shape[1] * maps.shape[2]
-            store(maps, at, where(inside, by_mean, zero))
-            store(maps, at + step, where(inside, -(ssim * per_d2), zero))
-            store(maps, at + 2 * step, where(inside, 2.0 * n1 * per_both, zero))
-        store(scratch, 0, total)
-        row = 0.0
-        for lane in range(LANES):
-            row += scratch[lane]
-        sums[y] = row
+@inlined
+def _similarity(picture: Floats, photo: Floats, at: int, width: int, lines: Floats, ring: Floats) -> float:
+    """SSIM summed over the windows whose first row begins at `at`; its derivatives by mean, mean square and mean
+    product go into `ring` [3, line], from _SIDE on."""
+    pitch, valid = picture.shape[1] * 3, 3 * (width - REACH)
+    one, zero = spread(1.0), spread(0.0)
+    for x in range(0, 3 * width, LANES):
+        mean_a, mean_b, aa, bb, ab = _down(picture, photo, at + x, pitch)
+        store(lines[0], x, mean_a)
+        store(lines[1], x, mean_b)
+        store(lines[2], x, aa)
+        store(lines[3], x, bb)
+        store(lines[4], x, ab)
+    total = zero
+    for x in range(0, valid, LANES):
+        mean_a, mean_b = _along(lines[0], x), _along(lines[1], x)
+        aa, bb, ab = _along(lines[2], x), _along(lines[3], x), _along(lines[4], x)
+        n1 = fma(2.0 * mean_a, mean_b, spread(_C1))
+        n2 = fma(spread(2.0), ab - mean_a * mean_b, spread(_C2))
+        d1 = fma(mean_a, mean_a, fma(mean_b, mean_b, spread(_C1)))
+        d2 = (aa - mean_a * mean_a) + (bb - mean_b * mean_b) + _C2
+        per_d1, per_d2 = quotient(one, d1), quotient(one, d2)
+        per_both = per_d1 * per_d2
+        ssim = n1 * n2 * per_both
+        inside = lane_numbers() + x < valid
+        total = total + where(inside, ssim, zero)
+        by_mean = 2.0 * (mean_b * (n2 - n1) * per_both + mean_a * ssim * (per_d2 - per_d1))
+        store(ring[0], _SIDE + x, where(inside, by_mean, zero))
+        store(ring[1], _SIDE + x, where(inside, -(ssim * per_d2), zero))
+        store(ring[2], _SIDE + x, where(inside, 2.0 * n1 * per_both, zero))
+    return _total(total, lines[0])
+
+
+@inlined
+def _total(values: Vector, scratch: Floats) -> float:
+    store(scratch, 0, values)
+    total = 0.0
+    for lane in range(LANES):
+        total += scratch[lane]
+    return total
+
+
+@inlined
+def _spread_back(ring: Floats, y: int, width: int, lines: Floats) -> None:
+    """The window down the ring, for row y: what each window that holds a pixel of it says, into lines[0] to [2]."""
+    line = ring.shape[2]
+    for slot in range(TAPS):  # that of window row w is w mod TAPS; the last one is y
+        lines[3, slot] = _WINDOW[(slot - y - 1) % TAPS]
+    for kind in range(3):
+        for x in range(0, 3 * width + _SIDE, LANES):
+            at = kind * line + x
+            total = spread_at(lines[3], 0) * load(ring, at)
+            for slot in range(1, TAPS):
+                total = fma(spread_at(lines[3], slot), load(ring, at + 3 * slot * line), total)
+            store(lines[kind], x, total)
+
+
+@inlined
+def _slope(
+    pictures: tuple[Floats, Floats, Floats], at: int, width: int, weights: tuple[float, float], lines: Floats
+) -> float:
+    """d loss / d picture of the row that begins at `at`, into pictures[2]. Returns the sum of |picture - photo|."""
+    picture, photo, by_picture = pictures
+    by_l1, by_ssim = np.float32(weights[0]), np.float32(weights[1])
+    zero = spread(0.0)
+    error = zero
+    for x in range(0, 3 * width, LANES):
+        a, b = load(picture, at + x), load(photo, at + x)
+        inside = lane_numbers() + x < 3 * width
+        difference = where(inside, a - b, zero)
+        error = error + larger(difference, -difference)
+        slope = where(difference > 0.0, spread(by_l1), where(difference < 0.0, spread(-by_l1), zero))
+        if by_ssim != 0.0:
+            similar = fma(2.0 * a, _along(lines[1], x), fma(b, _along(lines[2], x), _along(lines[0], x)))
+            slope = fma(spread(by_ssim), similar, slope)
+        store(by_picture, at + x, where(inside, slope, zero))
+    return _total(error, lines[4])
 
 
 @kernel
-def gradient(
+def compare(
     pictures: tuple[Floats, Floats, Floats],
     size: tuple[int, int],
     rows: tuple[int, int],
     weights: tuple[float, float],
-    maps: Floats,
-    sums: Doubles,
+    sums: tuple[Doubles, Doubles],
     scratch: Floats,
 ) -> None:
-    """d loss / d picture of picture rows `rows` into pictures[2], from (picture, photo, it) and the maps.
+    """d loss / d picture of picture rows `rows` into pictures[2], from (picture, photo, it).
 
-    `weights` multiply sign(picture - photo) and d SSIM. Sums of |picture - photo| per row go into `sums` [H].
+    `weights` multiply sign(picture - photo) and d SSIM. `sums` get, per row, SSIM summed over the windows that begin
+    there [H], and the sum of |picture - photo| [H].
     """
-    picture, photo, by_picture = pictures
-    width = size[1]
-    pitch, line = picture.shape[1] * 3, maps.shape[2]
-    step = maps.shape[1] * line
-    lines = scratch.reshape((5, scratch.size // 5))
-    by_l1, by_ssim = np.float32(weights[0]), np.float32(weights[1])
-    zero = spread(0.0)
-    for y in range(rows[0], rows[1]):
-        if by_ssim != 0.0:
-            for kind in range(3):
-                for x in range(0, 3 * width + _SIDE, LANES):
-                    at = kind * step + y * line + x
-                    total = spread_at(_WINDOW, 0) * load(maps, at)
-                    for tap in range(1, TAPS):
-                        total = fma(spread_at(_WINDOW, tap), load(maps, at + tap * line), total)
-                    store(lines[kind], x, total)
-        error = zero
-        for x in range(0, 3 * width, LANES):
-            at = y * pitch + x
-            a, b = load(picture, at), load(photo, at)
-            inside = lane_numbers() + x < 3 * width
-            difference = where(inside, a - b, zero)
-            error = error + larger(difference, -difference)
-            slope = where(difference > 0.0, spread(by_l1), where(difference < 0.0, spread(-by_l1), zero))
-            if by_ssim != 0.0:
-                similar = fma(2.0 * a, _along(lines[1], x), fma(b, _along(lines[2], x), _along(lines[0], x)))
-                slope = fma(spread(by_ssim), similar, slope)
-            store(by_picture, at, where(inside, slope, zero))
-        store(scratch, 0, error)
-        row = 0.0
-        for lane in range(LANES):
-            row += scratch[lane]
-        sums[y] = row
+    height, width = size
+    pitch, line = pictures[0].shape[1] * 3, (len(scratch) - LANES) // (5 + 3 * TAPS)
+    lines = scratch[: 5 * line].reshape((5, line))
+    ring = scratch[5 * line : (5 + 3 * TAPS) * line].reshape((TAPS, 3, line))
+    ring[:] = 0.0
+    begin = rows[0] if weights[1] == 0.0 else rows[0] - REACH
+    for y in range(begin, rows[1]):
+        if weights[1] != 0.0:
+            slot, similar = (y + TAPS) % TAPS, 0.0
+            if 0 <= y < height - REACH:
+                similar = _similarity(pictures[0], pictures[1], y * pitch, width, lines, ring[slot])
+            else:
+                ring[slot] = 0.0
+            if y >= rows[0]:
+                sums[0][y] = similar
+        if y >= rows[0]:
+            if weights[1] != 0.0:
+                _spread_back(ring, y, width, lines)
+            sums[1][y] = _slope(pictures, y * pitch, width, weights, lines)
 
 
 _THREE = 3 * LANES
 
 
 @kernel
-def expose(picture: Floats, exposed: Floats, rows: tuple[int, int], pattern: Floats) -> None:
-    """exposed = gain * picture + bias on whole rows. `pattern` [96] repeats the gains 16 times, then the biases."""
-    pitch = picture.shape[1] * 3
-    for at in range(rows[0] * pitch, rows[1] * pitch, _THREE):
-        for k in range(0, _THREE, LANES):
-            store(exposed, at + k, fma(load(pattern, k), load(picture, at + k), load(pattern, _THREE + k)))
-
-
-@kernel
 def expose_back(picture: Floats, by_picture: Floats, rows: tuple[int, int], pattern: Floats, sums: Doubles) -> None:
     """From the gradient by the exposed picture to that by the picture, in place, and per row `sums` [H, 6] of that by
-    gain and by bias."""
+    gain and by bias. `pattern` [96] repeats the gains 16 times, then the biases."""
     pitch = picture.shape[1] * 3
     work = np.zeros(2 * _THREE, np.float32)
     for row in range(rows[0], rows[1]):

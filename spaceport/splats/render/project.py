@@ -12,7 +12,7 @@ import numpy as np
 
 from spaceport.splats.model import Floats
 from spaceport.splats.render import record, view
-from spaceport.splats.render.bins import PACK, TILE, Ints
+from spaceport.splats.render.bins import PACK, TILE, Ints, count_tiles
 from spaceport.splats.render.colour import basis, seen
 from spaceport.splats.render.jit import inlined, kernel
 from spaceport.splats.render.vector import LANES, Vector
@@ -159,17 +159,19 @@ def project(
     part: tuple[int, int, int],
     records: Floats,
     slots: tuple[Ints, Ints, Ints, Ints],
-    radii: Floats,
+    sizes: tuple[Floats, Ints],
     scratch: Floats,
 ) -> int:
     """Rows part[0] to part[1] of the model: write what is visible from slot part[2] on, and return how many that are.
 
     `slots` get the row, the key to sort by, and the box of tiles: (first, last) column, (first, last) row, see bins.py.
-    `radii` [N + 16] gets half the longer side of each footprint's box, 0 for the invisible.
+    `sizes` is (radii, loads): radii [N + 16] gets half the longer side of each footprint's box, 0 for the invisible;
+    loads see `count_tiles`.
     """
     means, quats, scales, opacities, sh0, rest = params
     first, last, slot = part
     rows_out, keys, columns_out, tile_rows_out = slots
+    radii, loads = sizes
     at = slot
     for start in range(first, last, LANES):
         numbers = lane_numbers() + start
@@ -231,4 +233,5 @@ def project(
         store_kept(columns_out, at, _tiles(px, reach_x, eye[view.WIDTH]), visible)
         store_kept(tile_rows_out, at, _tiles(py, reach_y, eye[view.HEIGHT]), visible)
         at = store_rows(records, at * LANES, columns, visible) // LANES
+    count_tiles((columns_out, tile_rows_out), slot, at, loads)
     return at - slot

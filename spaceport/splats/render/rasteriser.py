@@ -11,13 +11,13 @@ from spaceport.splats.cameras import Camera
 from spaceport.splats.model import Floats, Gaussians
 from spaceport.splats.render import colour
 from spaceport.splats.render.backward import pull_back
-from spaceport.splats.render.bins import MOST_PAIRS, TILE, fill, find_spans, row_loads, sort_by_depth
-from spaceport.splats.render.buffers import Band, FrameBuffers, GradBuffers, ModelBuffers, balanced, split
+from spaceport.splats.render.bins import MOST_PAIRS, Ints, list_tiles, rows_of
+from spaceport.splats.render.buffers import Band, FrameBuffers, GradBuffers, ModelBuffers, balanced, parts_for, split
 from spaceport.splats.render.chain import BLOCK, chain, forget
 from spaceport.splats.render.forward import draw
-from spaceport.splats.render.loss import REACH, expose, expose_back, gradient, scratch_size, similarity
+from spaceport.splats.render.loss import REACH, compare, expose_back, scratch_size
 from spaceport.splats.render.project import project
-from spaceport.splats.render.step import NAMES, Exposure, Params, Step, arrays_of, degree_of
+from spaceport.splats.render.step import NAMES, Exposure, Params, Photo, Step, arrays_of, degree_of
 from spaceport.splats.render.vector import LANES
 from spaceport.splats.render.view import pack
 from spaceport.splats.render.workers import Workers, usable_cores
@@ -37,7 +37,7 @@ class Rasteriser:
         if threads is not None and threads < 1:
             raise ValueError(f"at least one thread is needed, not {threads}")
         self._workers = Workers(threads or usable_cores())
-        self._bands = [Band.empty() for _ in range(self._workers.count)]
+        self._bands = [Band() for _ in range(self._workers.count)]
         self._model = ModelBuffers(0, 1)
         self._grads: GradBuffers | None = None
         self._frames: dict[tuple[int, int], FrameBuffers] = {}
@@ -62,20 +62,20 @@ class Rasteriser:
             ValueError: for arrays of wrong shape or type.
         """
         self._project(params, camera, degree_of(params, sh_degree))
-        self._draw(background)
+        self._workers.each(lambda part: self._draw(part, background, _AS_DRAWN), self._active)
         return self._frame.picture[: camera.height, : camera.width].copy()
 
     def loss_and_grads(
         self,
         params: Params,
         camera: Camera,
-        photo: Floats,
+        photo: Photo,
         sh_degree: int | None = None,
         ssim_weight: float = 0.2,
         exposure: Exposure | None = None,
         background: tuple[float, float, float] = (0.0, 0.0, 0.0),
     ) -> Step:
-        """Draw, compare with `photo` [H, W, 3] float32 (0 to 1), and differentiate.
+        """Draw, compare with `photo` [H, W, 3] (float32 0 to 1, or uint8), and differentiate.
 
         The loss is that of 3DGS: (1 - ssim_weight) mean |picture - photo| + ssim_weight (1 - mean SSIM), SSIM over
         windows inside the picture. Pictures with a side under 11 pixels have no such window: there it is L1 alone.
@@ -84,17 +84,31 @@ class Rasteriser:
             ValueError: for arrays of wrong shape or type.
         """
         degree = degree_of(params, sh_degree)
-        if photo.shape != (camera.height, camera.width, 3) or photo.dtype != np.float32:
-            raise ValueError(f"photo must be [{camera.height}, {camera.width}, 3] float32")
+        if photo.shape != (camera.height, camera.width, 3) or photo.dtype not in (np.float32, np.uint8):
+            raise ValueError(f"photo must be [{camera.height}, {camera.width}, 3] float32 or uint8")
         eye = self._project(params, camera, degree)
-        self._draw(background)
-        frame = self._frame
-        frame.photo[: camera.height, : camera.width] = photo
-        pattern = None if exposure is None else _pattern(exposure)
-        value = self._compare(ssim_weight, pattern)
-        grads = self._pull_back(params, eye, degree)
+        frame, grads = self._frame, self._take_grads(params)
+        gains = _AS_DRAWN if exposure is None else np.concatenate([np.float32(part).reshape(3) for part in exposure])
+        windows = max(0, frame.height - REACH) * max(0, frame.width - REACH) * 3
+        share = ssim_weight if windows else 0.0
+        weights = ((1 - share) / (3 * frame.height * frame.width), -share / max(windows, 1))
+        strips = split(frame.height, self.threads, 1)
+
+        def show(part: int) -> None:
+            if part < self._active:
+                self._draw(part, background, gains)
+            if part < len(strips):
+                self._lay_out(photo, strips[part])
+
+        self._workers.each(show, max(self._active, len(strips)))
+        self._workers.each(lambda part: self._compare(strips[part], weights, gains), len(strips))
+        self._pull(grads)
+        self._chain(params, eye, degree, grads)
+        value = (1 - share) * float(frame.errors.mean()) / (3 * frame.width)
+        if share:
+            value += share * (1 - float(frame.similarities.sum()) / windows)
         by_params = {name: _read_only(array) for name, array in grads.by_params.items()}
-        if pattern is not None:
+        if exposure is not None:
             sums = frame.by_exposure.sum(axis=0).astype(np.float32)
             by_params |= {"gain": sums[:3], "bias": sums[3:]}
         radii = _read_only(self._model.radii[: len(params["means"])])
@@ -103,31 +117,33 @@ class Rasteriser:
             image=_read_only(frame.picture[: camera.height, : camera.width]),
             grads=by_params,
             visible=radii > 0,
-            index=_read_only(grads.written),
+            index=_read_only(np.concatenate(grads.written)),
             radii=radii,
             screen_grads=_read_only(grads.screen),
         )
 
     def _project(self, params: Params, camera: Camera, degree: int) -> Floats:
-        """Records of the visible, their order, and the bands."""
-        count, threads = len(params["means"]), self._workers.count
+        """Records of the visible, and the bands."""
+        count = len(params["means"])
         if len(self._model.radii) != count + LANES:
-            self._model, self._grads = ModelBuffers(count, threads), None
+            self._model, self._grads = ModelBuffers(count, parts_for(count, self.threads)), None
         self._frame = self._frame_for(camera.height, camera.width)
-        model, frame, eye = self._model, self._frame, pack(camera)
+        model, eye = self._model, pack(camera)
         arrays = arrays_of(params)
+        columns, rows = self._frame.tiles
+        loads = np.empty((len(model.parts), rows + 1, columns + 1), np.int32)
 
         def one(part: int) -> None:
             first, last = model.parts[part]
             place = (first, last, int(model.regions[part, 0]))
             scratch = np.empty(colour.SCRATCH, np.float32)
             slots = (model.rows, model.keys, *model.boxes)
-            model.regions[part, 1] = project(arrays, degree, eye, place, model.records, slots, model.radii, scratch)
+            model.regions[part, 1] = project(
+                arrays, degree, eye, place, model.records, slots, (model.radii, loads[part]), scratch
+            )
 
         self._workers.each(one, len(model.parts))
-        self._visible = sort_by_depth(model.keys, model.regions, model.order, model.work)
-        row_loads(model.boxes, model.regions, frame.hits)
-        self._share_rows()
+        self._share_tiles(loads.sum(axis=0, dtype=np.int32)[:rows, :columns])
         return eye
 
     def _frame_for(self, height: int, width: int) -> FrameBuffers:
@@ -138,111 +154,88 @@ class Rasteriser:
             del self._frames[next(iter(self._frames))]
         return frame
 
-    def _share_rows(self) -> None:
-        """Give each thread a band of tile rows with about the same work."""
-        frame = self._frame
-        columns, rows = frame.tiles
-        runs = balanced(frame.hits[1, :rows] + _TILE_LOAD * columns, self._workers.count)
-        if frame.hits[0, :rows].sum() > MOST_PAIRS:
-            raise ValueError(_TOO_MANY)
+    def _share_tiles(self, pairs: Ints) -> None:
+        """Give each thread a band with about the same work, by how many Gaussians' boxes hold each tile."""
+        if pairs.sum(dtype=np.int64) > MOST_PAIRS:
+            raise ValueError("the Gaussians are so large that together they cover more tiles than can be listed")
+        columns, visible = self._frame.tiles[0], int(self._model.regions[:, 1].sum())
+        runs = balanced(pairs.ravel() + _TILE_LOAD, self.threads)
         self._active = len(runs)
-        for k, (first, last) in enumerate(runs):
-            self._bands[k].fit((first, last), int(frame.hits[0, first:last].sum()), columns, frame.width)
-            frame.band_of[first:last] = k
+        for band, run in zip(self._bands, runs, strict=False):
+            first, last = rows_of(run, columns)
+            band.fit(run, int(pairs.ravel()[slice(*run)].sum()), min(visible, int(pairs[first:last].sum())))
 
-    def _draw(self, background: tuple[float, float, float]) -> None:
-        model, frame = self._model, self._frame
-        columns = frame.tiles[0]
-        ground = (float(background[0]), float(background[1]), float(background[2]))
+    def _draw(self, part: int, background: tuple[float, float, float], gains: Floats) -> None:
+        model, frame, band = self._model, self._frame, self._bands[part]
+        columns, ground = frame.tiles[0], (float(background[0]), float(background[1]), float(background[2]))
+        visible, room = (model.keys, *model.boxes, model.regions), (band.order, band.work, band.spans)
+        list_tiles(model.records, visible, band.tiles, columns, room, band.listed)
+        pictures = (frame.picture, frame.exposed)
+        draw(model.records, band.listed, band.tiles, columns, (ground, gains), pictures, frame.loads, band.scratch)
+
+    def _lay_out(self, photo: Photo, rows: tuple[int, int]) -> None:
+        frame, scale = self._frame, np.float32(1 if photo.dtype == np.float32 else 1 / 255)
+        place = frame.photo[rows[0] : rows[1], : frame.width]
+        np.multiply(photo[rows[0] : rows[1]], scale, out=place, dtype=np.float32)
+
+    def _compare(self, rows: tuple[int, int], weights: tuple[float, float], gains: Floats) -> None:
+        """The loss, and its gradient by the picture."""
+        frame = self._frame
+        shown = frame.exposed if len(gains) else frame.picture
+        sums, scratch = (frame.similarities, frame.errors), np.empty(scratch_size(frame.width), np.float32)
+        compare((shown, frame.photo, frame.by_picture), (frame.height, frame.width), rows, weights, sums, scratch)
+        if len(gains):
+            pattern = np.tile(gains.reshape(2, 3), LANES).ravel()
+            expose_back(frame.picture, frame.by_picture, rows, pattern, frame.by_exposure)
+
+    def _take_grads(self, params: Params) -> GradBuffers:
+        """The buffers of the last call; `_chain` gives them back when all is done, as their sums must be zero between
+        calls."""
+        grads, self._grads = self._grads, None
+        if grads is None or any(grads.by_params[name].shape != params[name].shape for name in NAMES):
+            grads = GradBuffers(params, self._model, self.threads)
+        return grads
+
+    def _pull(self, grads: GradBuffers) -> None:
+        """From the gradient by the picture to that by records. Here the tiles are shared by what drawing them took."""
+        frame, drawn = self._frame, self._bands[: self._active]
+        columns, pictures = frame.tiles[0], (frame.picture, frame.by_picture)
+        runs = balanced(frame.loads, self.threads)
 
         def one(part: int) -> None:
-            band = self._bands[part]
-            order = model.order[: self._visible]
-            band.found = find_spans(model.records, order, model.boxes, band.rows, columns, band.spans, band.offsets)
-            if band.found < 0:
-                raise ValueError(_TOO_MANY)
-            band.fit_lists(int(band.offsets[-1]))
-            fill(band.spans, band.found, band.rows[0] * columns, band.offsets, band.used, band.lists)
-            listed = (band.lists, band.offsets, band.used)
-            draw(model.records, listed, band.rows, columns, ground, frame.picture, band.scratch)
+            first, last = runs[part]
+            frame.band_of[first:last] = part
+            for band in drawn:
+                tiles = (band.tiles[0], max(first, band.tiles[0]), min(last, band.tiles[1]))
+                sums, scratch = grads.by_records[part], self._bands[part].scratch
+                pull_back(self._model.records, band.listed, tiles, columns, pictures, scratch, sums)
 
-        self._workers.each(one, self._active)
+        self._workers.each(one, len(runs))
 
-    def _pixel_rows(self, part: int) -> tuple[int, int]:
-        first, last = self._bands[part].rows
-        return first * TILE, min(last * TILE, self._frame.height)
-
-    def _compare(self, ssim_weight: float, pattern: Floats | None) -> float:
-        """The loss; its gradient by the picture stays in the frame."""
-        frame = self._frame
-        height, width = size = (frame.height, frame.width)
-        if pattern is not None:
-            self._workers.each(
-                lambda k: expose(frame.picture, frame.exposed, self._pixel_rows(k), pattern), self._active
-            )
-        shown = frame.picture if pattern is None else frame.exposed
-        windows = max(0, height - REACH) * max(0, width - REACH) * 3
-        share = ssim_weight if windows else 0.0
-        runs = split(height - REACH, self._workers.count, 1) if share else []
-
-        def compare(part: int) -> None:
-            scratch = np.empty(scratch_size(width), np.float32)
-            similarity(shown, frame.photo, size, runs[part], frame.maps, frame.similarities, scratch)
-
-        def differentiate(part: int) -> None:
-            rows, scratch = self._pixel_rows(part), self._bands[part].scratch[: scratch_size(width)]
-            weights = ((1 - share) / (3 * height * width), -share / max(windows, 1))
-            gradient((shown, frame.photo, frame.by_picture), size, rows, weights, frame.maps, frame.errors, scratch)
-            if pattern is not None:
-                expose_back(frame.picture, frame.by_picture, rows, pattern, frame.by_exposure)
-
-        self._workers.each(compare, len(runs))
-        self._workers.each(differentiate, self._active)
-        value = (1 - share) * float(frame.errors.mean()) / (3 * width)
-        if share:
-            value += share * (1 - float(frame.similarities[: height - REACH].sum()) / windows)
-        return value
-
-    def _pull_back(self, params: Params, eye: Floats, degree: int) -> GradBuffers:
-        model, frame = self._model, self._frame
-        columns = frame.tiles[0]
-        grads, self._grads = self._grads, None  # comes back when all is done: its sums must be zero between calls
-        if grads is None or any(grads.by_params[name].shape != params[name].shape for name in NAMES):
-            grads = GradBuffers(params, model, self._workers.count)
-        by_records = grads.by_records
-
-        def pull(part: int) -> None:
-            band = self._bands[part]
-            listed, pictures = (band.lists, band.offsets, band.used), (frame.picture, frame.by_picture)
-            pull_back(model.records, listed, band.rows, columns, pictures, band.scratch, by_records[part])
-
-        self._workers.each(pull, self._active)
+    def _chain(self, params: Params, eye: Floats, degree: int, grads: GradBuffers) -> None:
+        """From gradients by records to those by parameters."""
+        model = self._model
         if degree < grads.degree:
             grads.by_params["shN"][:] = 0.0
         grads.degree = degree
         arrays, outputs = arrays_of(params), (*arrays_of(grads.by_params), grads.screen)
-        forget(grads.written, model.radii, outputs)
-        visible, bands = (model.records, model.rows, model.boxes[1]), (by_records, frame.band_of)
+        frame, visible = self._frame, (model.records, model.rows, model.boxes)
+        bands = (grads.by_records, frame.band_of, frame.tiles[0])
 
-        def back(part: int) -> None:
-            run = (int(model.regions[part, 0]), int(model.regions[part, 1]))
+        def one(part: int) -> None:
+            first, count = int(model.regions[part, 0]), int(model.regions[part, 1])
+            forget(grads.written[part], model.radii, outputs)
             scratch = np.empty(BLOCK + colour.SCRATCH, np.float32)
-            chain(arrays, outputs, degree, eye, run, visible, bands, scratch)
+            chain(arrays, outputs, degree, eye, (first, count), visible, bands, scratch)
+            grads.written[part] = model.rows[first : first + count].copy()
 
-        self._workers.each(back, len(model.parts))
-        grads.written = np.concatenate([model.rows[first : first + many] for first, many in model.regions])
+        self._workers.each(one, len(model.parts))
         self._grads = grads
-        return grads
 
 
 _FRAMES = 4
-_TOO_MANY = "the Gaussians are so large that together they cover more tiles than the rasteriser can list"
 _TILE_LOAD = 4  # what a tile costs even when empty, in Gaussians
-
-
-def _pattern(exposure: Exposure) -> Floats:
-    """[96] gains repeated over 16 pixels, then biases."""
-    return np.concatenate([np.tile(np.asarray(part, np.float32).reshape(3), LANES) for part in exposure])
+_AS_DRAWN = np.empty(0, np.float32)  # no exposure
 
 
 _A = TypeVar("_A", bound=npt.NDArray[Any])

@@ -14,6 +14,8 @@ Params = dict[str, Floats]
 """The arrays of `Gaussians` by name: means [N, 3], quats [N, 4] wxyz of any length, scales [N, 3] log,
 opacities [N] logit, sh0 [N, 1, 3], shN [N, K, 3]; all contiguous float32."""
 
+Photo = Floats | npt.NDArray[np.uint8]
+
 Exposure = tuple[Floats, Floats]
 """(gain [3], bias [3]): the photo is compared with gain * picture + bias."""
 
