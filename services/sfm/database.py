@@ -77,6 +77,19 @@ def verified_pairs(database: Path) -> int:
     return sum(number >= MIN_MATCHES for number in inliers)
 
 
+def match_counts(database: Path) -> dict[str, tuple[int, int]]:
+    """By file name: with how many photos each shares verified matches, and how many matches in all."""
+    with pycolmap.Database.open(database) as opened:
+        names = {image.image_id: image.name for image in opened.read_all_images()}
+        pairs, inliers = opened.read_two_view_geometry_num_inliers()
+    counts = dict.fromkeys(names.values(), (0, 0))
+    for pair, matches in zip(pairs, inliers, strict=True):
+        for number in pycolmap.pair_id_to_image_pair(pair) if matches >= MIN_MATCHES else ():
+            partners, total = counts[names[number]]
+            counts[names[number]] = partners + 1, total + matches
+    return counts
+
+
 def all_focals_known(database: Path) -> bool:
     with pycolmap.Database.open(database) as opened:
         return all(camera.has_prior_focal_length for camera in opened.read_all_cameras())

@@ -2,58 +2,68 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
+from services.sfm.capture.survey import Capture
 from services.sfm.intake.facts import PhotoFacts, Unreadable
 from services.sfm.task import TaskPhoto
 from spaceport.pipeline.options import SfmOptions
 
 NO_FEATURES = "no features were found in it"
-NOT_PLACED = "it could not be matched with enough of the others"
+NOT_USED = "enough others show the same, or better"
+NO_PARTNER = "no other photo shows enough of the same"
+NOT_PLACED = "it shares too little with the photos that were placed"
 
 
 def build(
-    photos: Sequence[PhotoFacts | Unreadable], staged: dict[str, TaskPhoto], result: dict[str, Any], options: SfmOptions
+    photos: Sequence[PhotoFacts | Unreadable],
+    staged: dict[str, TaskPhoto],
+    capture: Capture,
+    result: dict[str, Any],
+    options: SfmOptions,
 ) -> dict[str, Any]:
     """All facts of one run. Lengths in pixels unless the name says metres; positions in degrees (WGS84) and metres.
 
     `staged` maps names to the photos that COLMAP got, `result` is what its child returned.
     """
-    georeference = dict(result["georeference"])
-    residuals = georeference.pop("residuals_m", {})
+    looks = capture.of_photo()
+    outcomes = {name: result["photos"].get(photo.file) for name, photo in staged.items()}
+    residuals = georeference(staged, result).get("residuals_m", {})
     models = result["models"]
     return {
         "version": 1,
         "options": options.model_dump(),
+        "capture": capture.report(),
         "matching": result["matching"],
         "model": models[0],
         "other_models": models[1:],
         "cameras": result["cameras"],
-        "georeference": georeference,
-        "photos": [_photo(photo, staged, result["photos"], residuals) for photo in photos],
+        "georeference": {name: fact for name, fact in result["georeference"].items() if name != "residuals_m"},
+        "photos": [
+            {"name": photo.name, "registered": False, "reason": photo.reason}
+            if isinstance(photo, Unreadable)
+            else _camera(photo)
+            | looks[photo.name]
+            | _outcome(outcomes.get(photo.name), looks[photo.name]["blurred"])
+            | {"dense_name": staged[photo.name].dense_name, "gps_residual_m": residuals.get(photo.name)}
+            for photo in photos
+        ],
     }
 
 
-def write(report: dict[str, Any], path: Path) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    partial.replace(path)
+def georeference(staged: dict[str, TaskPhoto], result: dict[str, Any]) -> dict[str, Any]:
+    """For `georeference.json`: where the model lies on the earth, and how far off each photo is, under its own name."""
+    facts = dict(result["georeference"])
+    if "residuals_m" in facts:
+        names = {photo.file: name for name, photo in staged.items()}
+        facts["residuals_m"] = {names[file]: metres for file, metres in facts["residuals_m"].items()}
+    return {"version": 1} | facts
 
 
-def _photo(
-    photo: PhotoFacts | Unreadable,
-    staged: dict[str, TaskPhoto],
-    outcomes: dict[str, dict[str, Any]],
-    residuals: dict[str, float],
-) -> dict[str, Any]:
-    if isinstance(photo, Unreadable):
-        return {"name": photo.name, "registered": False, "reason": photo.reason}
-    facts = {
+def _camera(photo: PhotoFacts) -> dict[str, Any]:
+    return {
         "name": photo.name,
-        "dense_name": staged[photo.name].dense_name,
         "width": photo.width,
         "height": photo.height,
         "camera": " ".join(part for part in (photo.make, photo.model) if part),
@@ -62,7 +72,13 @@ def _photo(
         "position": photo.position,
         "orientation": photo.orientation,
     }
-    outcome = outcomes[staged[photo.name].file]
-    reason = None if outcome["registered"] else NOT_PLACED if outcome["features"] else NO_FEATURES
-    residual = residuals.get(staged[photo.name].file)
-    return facts | outcome | {"reason": reason, "gps_residual_m": residual}
+
+
+def _outcome(outcome: dict[str, Any] | None, blurred: bool) -> dict[str, Any]:
+    """What COLMAP made of a photo, None if it did not get it, and the reason why one has no place in the model."""
+    if outcome is None:
+        return {"registered": False, "reason": NOT_USED}
+    if outcome["registered"]:
+        return outcome | {"reason": None}
+    reason = NO_FEATURES if not outcome["features"] else NO_PARTNER if not outcome["partners"] else NOT_PLACED
+    return outcome | {"reason": f"it is blurred, and {reason}" if blurred else reason}

@@ -9,7 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from services.sfm import report
+from services.sfm.capture.findings import Verdict
+from services.sfm.capture.measure import measure
+from services.sfm.capture.survey import Capture, inspect
+from services.sfm.explain import explain
 from services.sfm.intake.facts import PhotoFacts, Unreadable
 from services.sfm.photos import read_photos, write_jpeg
 from services.sfm.process import STAGE, News, run_colmap
@@ -25,7 +28,8 @@ from spaceport.pipeline.progress import Progress
 # Where each phase begins and ends as a share of the stage, from timings of 18 drone photos, and what people read.
 PHASES: Final = {
     "unpacking": (0.00, 0.03, "Unpacking your photos"),
-    "reading": (0.03, 0.08, "Checking your photos"),
+    "reading": (0.03, 0.06, "Checking your photos"),
+    "judging": (0.06, 0.08, "Judging the capture"),
     "features": (0.08, 0.45, "Extracting features from uploaded images"),
     "matching": (0.45, 0.72, "Matching photos with each other"),
     "mapping": (0.72, 0.93, "Placing photos in space"),
@@ -73,13 +77,14 @@ def _run(source: Path, output: Path, scratch: Path, options: SfmOptions, phases:
     if len(readable) < MIN_PHOTOS:
         raise Refused(Slug.NO_READABLE_IMAGES, found=len(readable), total=len(photos), limit=MIN_PHOTOS)
     staged = _stage(readable, output / "extracted", scratch / "photos", phases)
-    task = Task(list(staged.values()), scratch / "photos", scratch, scratch / "colmap", options)
+    capture = _judge(readable, len(photos) - len(readable), staged, scratch / "photos", options, phases)
+    used = [staged[capture.photos[number].name] for number in capture.used]
+    task = Task(used, scratch / "photos", scratch, scratch / "colmap", options)
     result = run_colmap(task, phases.news, phases.check)
-    facts = report.build(photos, staged, result, options)
-    report.write(facts, task.colmap / "report.json")
+    facts = explain(photos, staged, capture, result, task)
     shutil.rmtree(output / "colmap", ignore_errors=True)  # of an earlier try on this machine
     task.colmap.rename(output / "colmap")
-    return _outcome(len(photos), facts["model"])
+    return _outcome(len(photos), facts["model"], capture)
 
 
 def _read(source: Path, extracted: Path, phases: Phases) -> list[PhotoFacts | Unreadable]:
@@ -124,10 +129,33 @@ def _stage(photos: list[PhotoFacts], extracted: Path, folder: Path, phases: Phas
     return staged
 
 
-def _outcome(total: int, model: dict[str, Any]) -> Outcome:
+def _judge(
+    photos: list[PhotoFacts],
+    unreadable: int,
+    staged: dict[str, TaskPhoto],
+    folder: Path,
+    options: SfmOptions,
+    phases: Phases,
+) -> Capture:
+    """The capture report, before anything expensive is done.
+
+    Raises:
+        Refused: hopeless_capture.
+    """
+    files = {name: folder / photo.file for name, photo in staged.items()}
+    looks = measure(files, options.max_image_size, lambda count: phases.count("judging", count, len(files)))
+    capture = inspect(photos, looks, unreadable, options.max_photos)
+    if capture.verdict is Verdict.STOP:
+        raise Refused(Slug.HOPELESS_CAPTURE, why=capture.found[0].sentence)
+    return capture
+
+
+def _outcome(total: int, model: dict[str, Any], capture: Capture) -> Outcome:
     error, placed, points = model["reprojection_error_px"], model["photos"], model["points"]
+    warnings = [found.sentence for found in capture.found if found.level is Verdict.WARN]
+    figures = f"{placed} of {total} photos placed, {points:,} points, {error:.2f} px reprojection error"
     return Outcome(
-        message=f"{placed} of {total} photos placed, {points:,} points, {error:.2f} px reprojection error",
+        message=". ".join([figures, " ".join(warnings)]) if warnings else figures,
         counts={"photos": total, "registered": placed, "points": points},
         quality={"reprojection_error_px": error},
     )

@@ -22,6 +22,7 @@ from services.sfm.georeference import georeference
 from services.sfm.gps import centre, to_enu
 from services.sfm.mapping import map_photos
 from services.sfm.matching import Method, Pairs, choose, pairs_for
+from services.sfm.placed import PLACED, save_placed
 from services.sfm.task import Task
 from services.sfm.undistort import publish
 from spaceport.pipeline.errors import Refused, Slug
@@ -68,8 +69,9 @@ def reconstruct(task: Task, news: News) -> dict[str, Any]:
     best = models[0]
     placed_on_earth = _georeferenced(task, best.reconstruction)
     facts = [model.facts() for model in models]
-    photos = _photo_facts(task, best.reconstruction, colmap_database.feature_counts(database))
+    photos = _photo_facts(task, best.reconstruction, database)
     publish(task, best.reconstruction, news.count("undistortion"))
+    save_placed(best.reconstruction, task.scratch / PLACED)
     return {
         "matching": {"method": method, "pairs": len(pairs), "verified": verified},
         "models": facts,
@@ -95,13 +97,16 @@ def _georeferenced(task: Task, model: Any) -> dict[str, object]:
     return georeference(model, dict(zip(files, rows, strict=True)), task.options.seed)
 
 
-def _photo_facts(task: Task, model: Any, features: dict[str, int]) -> dict[str, dict[str, Any]]:
-    placed = {image.name: image.num_points3D for image in model.images.values() if image.has_pose}
+def _photo_facts(task: Task, model: Any, database: Path) -> dict[str, dict[str, Any]]:
+    features, matches = colmap_database.feature_counts(database), colmap_database.match_counts(database)
+    points = {image.name: image.num_points3D for image in model.images.values() if image.has_pose}
     return {
         photo.file: {
             "features": features.get(photo.file, 0),
-            "registered": photo.file in placed,
-            "points": placed.get(photo.file, 0),
+            "partners": matches[photo.file][0],
+            "matches": matches[photo.file][1],
+            "registered": photo.file in points,
+            "points": points.get(photo.file, 0),
         }
         for photo in task.photos
     }

@@ -28,6 +28,7 @@ class Slug(StrEnum):
     UPLOAD_MISSING = "upload_missing"
     # structure from motion
     NO_READABLE_IMAGES = "no_readable_images"
+    HOPELESS_CAPTURE = "hopeless_capture"
     NO_OVERLAP = "no_overlap"
     TOO_FEW_REGISTERED = "too_few_registered"
     # training
@@ -64,7 +65,7 @@ SENTENCES: dict[Slug, str] = {
     ),
     Slug.DUPLICATE_NAMES: "The zip holds the same file name twice ({name}). Rename one of them and upload it again.",
     Slug.DAMAGED_ZIP: "The zip is damaged and cannot be unpacked ({name}). Make a fresh zip of the photos and upload that.",
-    Slug.NO_IMAGES: "The zip holds no photos. Photos as JPEG, PNG, TIFF or WebP files are needed.",
+    Slug.NO_IMAGES: "The zip holds no photos. Photos (JPEG, HEIC, PNG, TIFF, WebP, DNG) or a video (MP4, MOV) are needed.",
     Slug.TOO_FEW_IMAGES: (
         "The zip holds only {found} photos; at least {limit} that overlap are needed, and 20 or more give a good model."
     ),
@@ -74,6 +75,7 @@ SENTENCES: dict[Slug, str] = {
         "Only {found} of {total} photos could be read; at least {limit} are needed. Check that the files open on your own"
         " computer and upload them again."
     ),
+    Slug.HOPELESS_CAPTURE: "No model can come of these photos: {why} Take them again and upload the new ones.",
     Slug.NO_OVERLAP: (
         "No two of the {total} photos could be matched with each other. Fly with more overlap, 70 % or more, and keep the"
         " photos sharp."

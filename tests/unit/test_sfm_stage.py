@@ -179,9 +179,9 @@ def test_the_report_says_what_became_of_each_photo(tmp_path: Path) -> None:
         photo_file(tmp_path / "extracted" / photo.name)
     staged = stage._stage(photos, tmp_path / "extracted", tmp_path / "photos", stage.Phases(Silent()))
     outcomes = {
-        "000000.jpg": {"features": 9, "registered": True, "points": 5},
-        "000001.jpg": {"features": 9, "registered": False, "points": 0},
-        "000002.jpg": {"features": 0, "registered": False, "points": 0},
+        "000000.jpg": {"features": 9, "partners": 2, "registered": True, "points": 5},
+        "000001.jpg": {"features": 9, "partners": 1, "registered": False, "points": 0},
+        "000002.jpg": {"features": 0, "partners": 0, "registered": False, "points": 0},
     }
     gps = {"aligned": True, "residuals_m": {"000000.jpg": 0.25}}
     result = {

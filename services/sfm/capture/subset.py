@@ -1,0 +1,30 @@
+"""Fewer photos where there are too many for the preset: evenly along the flight, and of neighbours the sharpest."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import numpy as np
+
+
+def choose_subset(
+    order: Sequence[int], sharpness: Sequence[float], passed_over: Collection[int], most: int
+) -> list[int]:
+    """At most `most` photos, in the order of the flight.
+
+    Args:
+        order: numbers of all photos as they were taken.
+        sharpness: of each photo, by number.
+        passed_over: photos to leave out first, because they repeat others or show nothing.
+        most: how many to keep, at least 1.
+
+    All are kept where they are few enough. Else the flight is cut into `most` equal runs of photos, and each gives
+    its sharpest; an even step keeps the overlap even, which matters more than one photo's last bit of sharpness.
+    """
+    if len(order) <= most:
+        return list(order)
+    useful = [number for number in order if number not in passed_over]
+    if len(useful) <= most:
+        return useful
+    runs = np.array_split(np.array(useful), most)
+    return [int(max(run, key=lambda number: sharpness[number])) for run in runs]

@@ -1,0 +1,92 @@
+"""The part of a job's report page that tells about its photos: one HTML section that needs nothing from elsewhere."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any, Final
+
+MOST_ROWS: Final = 2000
+_STYLE: Final = """
+<style>
+.sfm{font:15px/1.5 system-ui,sans-serif;color:#222;max-width:860px}
+.sfm h2{font-size:1.25em;margin:1.4em 0 .4em}
+.sfm figure{margin:1em 0}.sfm figcaption{color:#555;font-size:.9em}
+.sfm svg{max-width:100%;height:auto;border:1px solid #ddd;border-radius:6px}
+.sfm ul{padding-left:1.2em}.sfm li.warn{color:#a04d00}
+.sfm dl{display:grid;grid-template-columns:max-content 1fr;gap:.15em 1.2em}.sfm dt{color:#555}.sfm dd{margin:0}
+.sfm table{border-collapse:collapse;width:100%;font-size:.9em}
+.sfm th,.sfm td{text-align:left;padding:.25em .6em;border-bottom:1px solid #e5e5e5}
+.sfm td.n{text-align:right;font-variant-numeric:tabular-nums}
+.sfm tr.lost{color:#a04d00}
+</style>"""
+
+
+def build_page(report: dict[str, Any], capture_map: str | None, top_view: str) -> str:
+    """An HTML `<section>` out of the stage's report and its two drawings (SVG)."""
+    return "\n".join(
+        [
+            '<section class="sfm">',
+            _STYLE.strip(),
+            f"<h2>{_headline(report)}</h2>",
+            _findings(report["capture"]),
+            _figures(report),
+            _drawing(top_view, "From above: the points that were reconstructed, and where each photo was taken."),
+            _drawing(capture_map, "The ground that each photo shows, as height and gimbal tell it."),
+            _photos(report["photos"]),
+            "</section>",
+            "",
+        ]
+    )
+
+
+def _headline(report: dict[str, Any]) -> str:
+    return f"{report['model']['photos']} of {len(report['photos'])} photos placed"
+
+
+def _findings(capture: dict[str, Any]) -> str:
+    items = [f'<li class="{escape(found["level"])}">{escape(found["sentence"])}</li>' for found in capture["findings"]]
+    return f"<ul>{''.join(items)}</ul>" if items else "<p>Nothing to complain about.</p>"
+
+
+def _figures(report: dict[str, Any]) -> str:
+    model, capture, earth = report["model"], report["capture"], report["georeference"]
+    overlap, sampling, height = capture["figures"]["overlap"], capture["ground_sampling_cm"], capture["height_m"]
+    rows = {
+        "Points": f"{model['points']:,}, each seen by {model['track_length']:.1f} photos in the mean",
+        "Reprojection error": f"{model['reprojection_error_px']:.2f} pixels",
+        "Cameras": ", ".join(f"{name} ({number})" for name, number in capture["cameras"].items()),
+        "Height above take-off": f"{height:.1f} m" if height is not None else None,
+        "Ground in a pixel": f"{sampling:.1f} cm" if sampling is not None else None,
+        "Overlap with the best neighbour": f"{overlap:.0%}" if overlap is not None else None,
+        "Place on the earth": _earth(earth),
+    }
+    cells = [f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in rows.items() if value]
+    return f"<dl>{''.join(cells)}</dl>"
+
+
+def _earth(earth: dict[str, Any]) -> str:
+    if not earth["aligned"]:
+        return f"not known: {earth['reason']}"
+    kind = "in metres" if earth["metric"] else "not exact enough to be called metric"
+    return f"{kind}; photos are {earth['median_residual_m']:.2f} m off their positions in the median"
+
+
+def _drawing(svg: str | None, caption: str) -> str:
+    return f"<figure>{svg}<figcaption>{escape(caption)}</figcaption></figure>" if svg else ""
+
+
+def _photos(photos: list[dict[str, Any]]) -> str:
+    rows = [_row(photo) for photo in sorted(photos, key=lambda photo: photo["registered"])[:MOST_ROWS]]
+    left = f"<p>…and {len(photos) - MOST_ROWS} more.</p>" if len(photos) > MOST_ROWS else ""
+    head = "<tr><th>Photo</th><th>Features</th><th>Matched</th><th>Points</th><th>Off its position</th><th></th></tr>"
+    return f"<h2>Photo by photo</h2><table>{head}{''.join(rows)}</table>{left}"
+
+
+def _row(photo: dict[str, Any]) -> str:
+    residual = photo.get("gps_residual_m")
+    numbers = [photo.get("features"), photo.get("matches"), photo.get("points")]
+    cells = [f'<td class="n">{"" if number is None else f"{number:,}"}</td>' for number in numbers]
+    off = f'<td class="n">{f"{residual:.2f} m" if residual is not None else ""}</td>'
+    note = "placed" if photo["registered"] else f"left out: {photo['reason']}"
+    lost = "" if photo["registered"] else ' class="lost"'
+    return f"<tr{lost}><td>{escape(photo['name'])}</td>{''.join(cells)}{off}<td>{escape(note)}</td></tr>"
