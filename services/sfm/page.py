@@ -16,7 +16,7 @@ _STYLE: Final = """
 .sfm dl{display:grid;grid-template-columns:max-content 1fr;gap:.15em 1.2em}.sfm dt{color:#555}.sfm dd{margin:0}
 .sfm table{border-collapse:collapse;width:100%;font-size:.9em}
 .sfm th,.sfm td{text-align:left;padding:.25em .6em;border-bottom:1px solid #e5e5e5}
-.sfm td.n{text-align:right;font-variant-numeric:tabular-nums}
+.sfm .n{text-align:right;font-variant-numeric:tabular-nums}
 .sfm tr.lost{color:#a04d00}
 </style>"""
 
@@ -78,7 +78,9 @@ def _drawing(svg: str | None, caption: str) -> str:
 def _photos(photos: list[dict[str, Any]]) -> str:
     rows = [_row(photo) for photo in sorted(photos, key=lambda photo: photo["registered"])[:MOST_ROWS]]
     left = f"<p>…and {len(photos) - MOST_ROWS} more.</p>" if len(photos) > MOST_ROWS else ""
-    head = "<tr><th>Photo</th><th>Features</th><th>Matched</th><th>Points</th><th>Off its position</th><th></th></tr>"
+    names = ("Features", "Matched", "Points", "Off its position")
+    numbers = "".join(f'<th class="n">{name}</th>' for name in names)
+    head = f"<tr><th>Photo</th>{numbers}<th></th></tr>"
     return f"<h2>Photo by photo</h2><table>{head}{''.join(rows)}</table>{left}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from typing import Final
 
 import numpy as np
@@ -14,7 +15,8 @@ from services.sfm.plan_drawing import PlanDrawing
 
 CAMERA: Final = "#c22f2f"
 _INNER: Final = (2, 98)  # percent of the points that the view must hold on each axis: stray ones would shrink the rest
-_DOT: Final = 2  # pixels a side
+_FILLED: Final = 0.25  # of the picture that all points together would cover: few points are drawn larger
+_DOT: Final = (2, 5)  # pixels a side, at least and at most
 
 
 def draw_top_view(placed: Placed, *, metric: bool) -> str:
@@ -35,10 +37,11 @@ def _picture(placed: Placed, drawing: PlanDrawing) -> NDArray[np.uint8]:
     width, height = drawing.pixels()
     canvas = np.zeros((height, width, 4), dtype=np.uint8)
     from_below = np.argsort(placed.points[:, 2], kind="stable")
+    dot = int(np.clip(math.sqrt(_FILLED * width * height / max(1, len(from_below))), *_DOT))
     columns, rows = drawing.pixel_of(placed.points[from_below, :2]).T
-    inside = (columns >= 0) & (columns <= width - _DOT) & (rows >= 0) & (rows <= height - _DOT)
-    for down in range(_DOT):
-        for across in range(_DOT):
+    inside = (columns >= 0) & (columns <= width - dot) & (rows >= 0) & (rows <= height - dot)
+    for down in range(dot):
+        for across in range(dot):
             spots = rows[inside] + down, columns[inside] + across
             canvas[(*spots, slice(0, 3))] = placed.colours[from_below][inside]
             canvas[(*spots, 3)] = 255

@@ -80,7 +80,9 @@ def read_model(folder: Path) -> dict[str, Any]:
 def check_output(output: Path, outcome: Outcome, options: SfmOptions) -> tuple[dict[str, Any], dict[str, Any]]:
     """What holds for every result; returns the report and the dense model."""
     assert {path.name for path in output.iterdir()} == {"extracted", "colmap"}
-    assert {path.name for path in (output / "colmap").iterdir()} == {"sparse", "dense", "report.json"}
+    explained = {"report.json", "report.html", "georeference.json", "top_view.svg"}
+    written = {path.name for path in (output / "colmap").iterdir()} - {"capture.svg"}  # only where there are positions
+    assert written == {"sparse", "dense", *explained}
     assert {path.name for path in (output / "colmap/dense").iterdir()} == {"images", "sparse"}
     for folder in ("sparse", "dense/sparse"):
         files = {path.name for path in (output / "colmap" / folder).iterdir()}
@@ -116,6 +118,15 @@ def test_brighton_beach(tmp_path: Path) -> None:
     assert int(outcome.counts["registered"]) >= 17
     assert outcome.quality["reprojection_error_px"] < 0.6
     assert len(report["cameras"]) == 1
+    # what its tags say: a Phantom 3 that looked straight down from 40 m above its start
+    capture = report["capture"]
+    assert capture["cameras"] == {"DJI FC300S": 18}
+    assert 39.5 < capture["height_m"] < 40.5
+    assert capture["gimbal_pitch"] < -89
+    assert 4 < capture["ground_sampling_cm"] < 5
+    assert 0.6 < capture["figures"]["overlap"] < 0.75
+    assert capture["figures"]["blurred"] == capture["figures"]["repeated"] == 0
+    assert (tmp_path / "jobs/out/colmap/capture.svg").read_text().count("<polygon") == 18
     # metres, and up is up: the drone above the ground that it looks down on
     assert report["georeference"]["metric"]
     assert report["georeference"]["median_residual_m"] < 1.0

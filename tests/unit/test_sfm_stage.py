@@ -16,6 +16,8 @@ import pytest
 from PIL import Image
 
 from services.sfm import process, report, stage
+from services.sfm.capture.looks import Looks
+from services.sfm.capture.survey import inspect
 from services.sfm.intake.facts import PhotoFacts, Unreadable
 from services.sfm.task import Task
 from services.sfm.unpack import unpack
@@ -191,9 +193,10 @@ def test_the_report_says_what_became_of_each_photo(tmp_path: Path) -> None:
         "matching": {},
         "cameras": [],
     }
-    facts = report.build([*photos, Unreadable("d.jpg", "it is broken")], staged, result, SfmOptions())
-    report.write(facts, tmp_path / "report.json")
-    read = json.loads((tmp_path / "report.json").read_text())
+    looks = {photo.name: Looks(1.0, 0.5, 40.0, bytes([number] * 32)) for number, photo in enumerate(photos)}
+    capture = inspect(photos, looks, 1, 100)
+    facts = report.build([*photos, Unreadable("d.jpg", "it is broken")], staged, capture, result, SfmOptions())
+    read = json.loads(json.dumps(facts))
     reasons = {photo["name"]: photo["reason"] for photo in read["photos"]}
     assert reasons == {"a.jpg": None, "b.jpg": report.NOT_PLACED, "c.jpg": report.NO_FEATURES, "d.jpg": "it is broken"}
     assert read["photos"][0]["gps_residual_m"] == 0.25

@@ -1,0 +1,262 @@
+"""The capture report: what pixels, tags and positions of photos say about a survey, and which photos are used."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image, ImageFilter
+
+from services.sfm.capture.findings import Figures, Verdict, findings, verdict
+from services.sfm.capture.footprints import FARTHEST, Aim, cover, footprint, ground_sampling_m
+from services.sfm.capture.looks import Looks, look_at, repeated
+from services.sfm.capture.map import draw_map
+from services.sfm.capture.measure import measure
+from services.sfm.capture.subset import choose_subset
+from services.sfm.capture.survey import Capture, inspect
+from services.sfm.intake.facts import PhotoFacts
+from spaceport.demo.lens import Lens
+from spaceport.demo.raycast import cast_photo
+from spaceport.demo.scene import make_scene
+from spaceport.demo.survey import plan_flight
+
+NADIR = Aim(0.0, 0.0, 40.0, -90.0, 0.0, 800.0, 1600, 900)
+METRES_PER_DEGREE = 111_132.0
+
+
+def a_photo_of_the_hamlet(number: int) -> Image.Image:
+    lens = Lens(480, 360)
+    shot = plan_flight(12, lens, 7)[number]
+    pixels, _ = cast_photo(make_scene(7), shot.world_to_camera, (lens.focal, *lens.centre), (lens.width, lens.height))
+    return Image.fromarray(pixels).convert("L")
+
+
+def looks(sharpness: float = 1.0, number: int = 0, contrast: float = 40.0) -> Looks:
+    rng = np.random.default_rng(number)
+    return Looks(sharpness, 0.5, contrast, rng.integers(0, 256, 32, dtype=np.uint8).tobytes())
+
+
+def shot(number: int, east: float = 0.0, north: float = 0.0, **facts: Any) -> PhotoFacts:
+    return PhotoFacts(
+        f"p{number:03d}.jpg",
+        "JPEG",
+        1600,
+        900,
+        **{
+            "make": "DJI",
+            "model": "FC300S",
+            "focal_px": 800.0,
+            "position": (north / METRES_PER_DEGREE, east / METRES_PER_DEGREE, 240.0),
+            "relative_altitude_m": 40.0,
+            "gimbal_pitch": -90.0,
+            "gimbal_yaw": 0.0,
+            "taken_at": datetime(2026, 5, 1, 12) + timedelta(seconds=5 * number),
+        }
+        | facts,
+    )
+
+
+def a_grid(lines: int = 5, length: int = 6) -> list[PhotoFacts]:
+    return [shot(line * length + step, 24.0 * line, 9.0 * step) for line in range(lines) for step in range(length)]
+
+
+def judge(photos: list[PhotoFacts], most: int = 500, **different: Looks) -> Capture:
+    seen = {photo.name: looks(number=number) for number, photo in enumerate(photos)}
+    return inspect(photos, seen | {f"{name}.jpg": look for name, look in different.items()}, 0, most)
+
+
+def test_blur_lowers_sharpness_and_brightness_does_not() -> None:
+    photo = a_photo_of_the_hamlet(8)
+    sharp = look_at(np.asarray(photo)).sharpness
+    blurred = [
+        look_at(np.asarray(photo.filter(ImageFilter.GaussianBlur(radius)))).sharpness for radius in (1.0, 1.5, 3)
+    ]
+    darker = look_at(np.asarray(photo.point(lambda value: value * 0.5))).sharpness
+    assert sharp > 2 * blurred[0] > 2 * blurred[1] > 2 * blurred[2]
+    assert blurred[1] < 0.17
+    assert darker == pytest.approx(sharp, rel=0.1)
+
+
+def test_a_photo_saved_again_is_repeated_and_its_neighbour_is_not() -> None:
+    first, second = a_photo_of_the_hamlet(8), a_photo_of_the_hamlet(9)
+    again = first.point(lambda value: min(255, int(value * 1.1)))
+    assert repeated([look_at(np.asarray(photo)) for photo in (first, second, again, first)]) == [(2, 0), (3, 0)]
+
+
+def test_black_photos_are_empty_and_repeat_nothing() -> None:
+    black = [look_at(np.full((90, 160), 3, np.uint8))] * 3
+    assert all(look.is_empty for look in black)
+    assert repeated(black) == []
+    assert repeated([]) == []
+
+
+def test_photos_are_looked_at_from_their_files(tmp_path: Path) -> None:
+    wanted = {}
+    for number in (8, 9):
+        a_photo_of_the_hamlet(number).save(tmp_path / f"{number}.jpg", quality=95)
+        wanted[f"photo {number}"] = tmp_path / f"{number}.jpg"
+    counted: list[int] = []
+    found = measure(wanted, 480, counted.append)
+    assert counted == [1, 2]
+    assert set(found) == set(wanted)
+    assert found["photo 8"].sharpness == pytest.approx(look_at(np.asarray(a_photo_of_the_hamlet(8))).sharpness, rel=0.2)
+
+
+def test_the_ground_in_a_photo_taken_straight_down() -> None:
+    assert footprint(NADIR) == pytest.approx(np.array([[-40, 22.5], [40, 22.5], [40, -22.5], [-40, -22.5]]))
+    assert ground_sampling_m(NADIR) == pytest.approx(0.05)
+
+
+@given(st.floats(-90, -40), st.floats(-180, 180), st.floats(5, 200), st.floats(-500, 500), st.floats(-500, 500))
+def test_corners_of_a_footprint_are_seen_in_the_corners_of_the_photo(
+    pitch: float, yaw: float, height: float, east: float, north: float
+) -> None:
+    aim = Aim(east, north, height, pitch, yaw, 1600.0, 1600, 900)
+    outline = footprint(aim)
+    assert outline is not None
+    tilt, turn = math.radians(pitch), math.radians(yaw)
+    forward = np.array([math.cos(tilt) * math.sin(turn), math.cos(tilt) * math.cos(turn), math.sin(tilt)])
+    right = np.array([math.cos(turn), -math.sin(turn), 0.0])
+    down = np.cross(forward, right)
+    for corner, (x, y) in zip(outline, ((-800, -450), (800, -450), (800, 450), (-800, 450)), strict=True):
+        ray = np.array([*(corner - (east, north)), -height])
+        assert 1600 * (ray @ right) / (ray @ forward) == pytest.approx(x, abs=0.1)
+        assert 1600 * (ray @ down) / (ray @ forward) == pytest.approx(y, abs=0.1)
+
+
+def test_a_photo_of_the_horizon_has_no_footprint_and_an_oblique_one_ends_somewhere() -> None:
+    assert footprint(Aim(0, 0, 40, -5, 0, 800, 1600, 900)) is None
+    oblique = footprint(Aim(0, 0, 40, -30, 0, 800, 1600, 900))
+    assert oblique is not None
+    assert np.linalg.norm(oblique, axis=1).max() <= 40 * FARTHEST + 1e-6
+
+
+def test_overlap_and_views_of_known_squares() -> None:
+    square = np.array([[0, 0], [10, 0], [10, 10], [0, 10]], dtype=float)
+    found = cover([square, square + np.array([5, 0]), square + np.array([100, 0])])
+    assert found.overlap == pytest.approx([0.5, 0.5, 0.0])
+    assert found.area_m2 == pytest.approx(250)
+    assert (found.views, found.thin) == (1.0, 1.0)
+    assert cover([square] * 4).views == 4
+
+
+FINE = Figures(100, 0, 0, 0, 0, 1, 0.3, 100, 0.8, 9.0, 0.1, None)
+
+
+@pytest.mark.parametrize(
+    ("change", "level", "words"),
+    [
+        ({}, Verdict.GO, None),
+        ({"blurred": 30}, Verdict.WARN, "30 of 100 photos blurred"),
+        ({"blurred": 1}, Verdict.GO, "1 of 100 photos blurred"),
+        ({"repeated": 20}, Verdict.WARN, "20 photos repeating another"),
+        ({"empty": 1}, Verdict.GO, "1 photo with nothing but one colour"),
+        ({"empty": 100}, Verdict.STOP, "100 of 100 photos show nothing"),
+        ({"repeated": 98}, Verdict.STOP, "Only 2 of 100 photos differ"),
+        ({"unreadable": 2}, Verdict.WARN, "2 photos left out"),
+        ({"exposure_stops": 2.5}, Verdict.WARN, "2.5 stops"),
+        ({"overlap": 0.41}, Verdict.WARN, "about 41% of its ground"),
+        ({"views": 2.0, "thin": 0.7}, Verdict.WARN, "2 photos or fewer, 70% of it by one or two"),
+        ({"located": 0}, Verdict.GO, "no place on the earth"),
+        ({"located": 90}, Verdict.GO, "10 photos without a position"),
+        ({"cameras": 2}, Verdict.GO, "2 cameras"),
+        ({"photos": 12, "located": 12}, Verdict.GO, "12 photos in all"),
+        ({"longest_gap_s": 1800.0}, Verdict.GO, "30 minutes"),
+        ({"overlap": None, "views": None, "thin": None, "exposure_stops": None}, Verdict.GO, None),
+    ],
+)
+def test_the_verdict_and_its_sentence(change: dict[str, Any], level: Verdict, words: str | None) -> None:
+    found = findings(Figures(**(vars(FINE) | change)))
+    assert verdict(found) is level
+    assert [words in finding.sentence for finding in found] == ([True] if words else [])
+
+
+def test_the_gravest_finding_comes_first() -> None:
+    found = findings(Figures(**(vars(FINE) | {"blurred": 40, "located": 0, "repeated": 100})))
+    assert [finding.level for finding in found] == ["stop", "warn", "go"]
+
+
+@given(st.integers(1, 200), st.integers(1, 220), st.integers(0, 2**32 - 1))
+def test_a_subset_is_even_and_sharp(total: int, most: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    sharpness = rng.random(total).tolist()
+    passed_over = set(np.flatnonzero(rng.random(total) < 0.2).tolist())
+    chosen = choose_subset(range(total), sharpness, passed_over, most)
+    assert chosen == sorted(set(chosen))
+    if total <= most:
+        assert chosen == list(range(total))
+        return
+    useful = [number for number in range(total) if number not in passed_over]
+    assert set(chosen) <= set(useful)
+    assert len(chosen) == min(most, len(useful))
+    places = [useful.index(number) for number in chosen]
+    if len(useful) > most:
+        assert max(np.diff([-1, *places, len(useful)])) <= 2 * math.ceil(len(useful) / most)
+
+
+def test_a_well_flown_grid_may_go() -> None:
+    capture = judge(a_grid())
+    assert capture.verdict is Verdict.GO
+    report = capture.report()
+    assert report["height_m"] == 40.0
+    assert report["ground_sampling_cm"] == pytest.approx(5.0)
+    assert report["figures"]["overlap"] == pytest.approx(1 - 9 / 45, abs=0.01)
+    assert report["cameras"] == {"DJI FC300S": 30}
+    assert capture.used == list(range(30))
+
+
+def test_photos_far_apart_are_a_warning() -> None:
+    capture = judge([shot(number, 40.0 * number, 0) for number in range(25)])
+    assert capture.verdict is Verdict.WARN
+    assert "best neighbour" in capture.found[0].sentence
+
+
+def test_a_pause_is_told_and_times_give_the_order() -> None:
+    later = timedelta(minutes=40)
+    photos = [shot(number, 9.0 * number, 0) for number in range(6)]
+    photos[0] = shot(0, taken_at=photos[-1].taken_at + later if photos[-1].taken_at else None)
+    capture = judge(photos)
+    assert capture.photos[-1].name == "p000.jpg"
+    assert capture.figures.longest_gap_s == later.total_seconds()
+
+
+def test_blurred_empty_and_repeating_photos_are_named_and_not_drawn_as_good() -> None:
+    capture = judge(a_grid(), p003=looks(0.1, 3), p004=looks(0.0, 4, contrast=0.5), p009=looks(1.0, 8))
+    told = capture.of_photo()
+    assert [name for name, fact in told.items() if fact["blurred"]] == ["p003.jpg"]
+    assert [name for name, fact in told.items() if fact["empty"]] == ["p004.jpg"]
+    assert told["p009.jpg"]["repeats"] == "p008.jpg"
+    svg = draw_map(capture)
+    assert svg is not None
+    assert ElementTree.fromstring(svg).tag.endswith("svg")  # noqa: S314 - our own drawing
+    for tip in ("p003.jpg, blurred", "p004.jpg, shows nothing", "p009.jpg, repeats another"):
+        assert f"<title>{tip}</title>" in svg
+
+
+def test_too_many_photos_are_thinned_and_it_is_said() -> None:
+    capture = judge(a_grid(), most=10)
+    assert len(capture.used) == 10
+    assert "10 of 30 photos are used" in capture.found[-1].sentence
+    assert sum(fact["used"] for fact in capture.of_photo().values()) == 10
+
+
+def test_without_positions_there_is_no_map() -> None:
+    capture = judge([shot(number, position=None) for number in range(20)])
+    assert draw_map(capture) is None
+    assert capture.figures.overlap is None
+
+
+def test_hostile_names_stay_text_in_the_drawing() -> None:
+    photos = [shot(number, 9.0 * number, 0) for number in range(4)]
+    bad = PhotoFacts(**(vars(photos[0]) | {"name": "</svg><script>alert(1)</script>.jpg"}))
+    capture = inspect([bad, *photos[1:]], {photo.name: looks() for photo in [bad, *photos]}, 0, 500)
+    svg = draw_map(capture)
+    assert svg is not None
+    assert "<script>" not in svg
