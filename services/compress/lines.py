@@ -42,7 +42,10 @@ def report(work: Callable[[Lines], dict[str, Any]]) -> int:
     """Do `work` and tell its result, or in one sentence why there is none. Returns the exit code."""
     try:
         tell({"result": work(Lines())})
-    except (ValueError, OSError, Refused) as error:
+    except OSError as error:
+        tell({"error": f"{error.filename or 'A file'}: {error.strerror or error}."})
+        return 1
+    except (ValueError, Refused) as error:
         tell({"error": str(error)})
         return 1
     except MemoryError:

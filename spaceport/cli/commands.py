@@ -16,6 +16,7 @@ import typer
 from rich.console import Console
 
 from spaceport.cli import demo, where
+from spaceport.cli.convert import convert
 from spaceport.cli.deployment import Deployment, NotDeployed
 from spaceport.cli.options import options_table
 from spaceport.cli.results import jobs_table, summary, take_home, tell_end
@@ -184,6 +185,9 @@ def rebuild(stack: Stack = None, state: State = HOME) -> None:
     with _deployment(stack, state) as deployment:
         count = rebuild_table(deployment.bucket, deployment.table)
     console.print(f"{count} jobs are in the table again.")
+
+
+app.command()(convert)
 
 
 def main() -> None:

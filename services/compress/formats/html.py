@@ -37,6 +37,17 @@ class FirstView:
     up: Three
 
 
+def likely_up(gaussians: Gaussians) -> Three:
+    """The upward axis of a model that came without cameras: against the one it is thinnest along.
+
+    A guess, since no format tells: reconstructions are wider than high, and trainers keep COLMAP's y or z downwards.
+    """
+    low, high = np.quantile(gaussians.means.astype(np.float64), BULK, axis=0)
+    up = np.zeros(3)
+    up[int(np.argmin(high - low))] = -1.0
+    return _three(up)
+
+
 def first_view(gaussians: Gaussians, up: Three) -> FirstView:
     """A view from above one side that holds the visible bulk of the model."""
     shown = gaussians.means[gaussians.opacities > SHOWN_LOGIT].astype(np.float64)

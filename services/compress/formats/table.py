@@ -41,7 +41,10 @@ SOG = Format("SOG", ".sog", _read_sog)
 SOG_FOLDER = Format("unbundled SOG", META, _read_sog)
 SPZ = Format("SPZ", ".spz", spz.read, spz.write)
 SPLAT = Format("splat", ".splat", splat.read, splat.write, sh_bands=False)
-FORMATS = (COMPRESSED_PLY, PLY, SOG, SOG_FOLDER, SPZ, SPLAT)
+GLTF = Format("glTF", ".gltf")
+GLB = Format("GLB", ".glb")
+HTML = Format("HTML page", ".html")
+FORMATS = (COMPRESSED_PLY, PLY, SOG, SOG_FOLDER, SPZ, SPLAT, GLB, GLTF, HTML)
 
 
 def format_of(path: Path) -> Format:

@@ -1,0 +1,174 @@
+"""`python -m services.compress.convert IN OUT`: a model from any format to any other, and what that cost.
+
+SOG and the HTML page go through the stage, so they are chosen by its options and proven like a job's own. Every other
+lossy file is read back and rendered beside its source.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from services.compress import stage, views
+from services.compress.formats import BrokenFile, format_of, gltf, html, read_model
+from services.compress.formats.table import GLB, GLTF, HTML, SOG, SOG_FOLDER, Format
+from services.compress.lines import Lines, report
+from services.compress.proof import Prover
+from services.compress.sanitise import sanitise
+from spaceport.pipeline.options import CompressOptions
+from spaceport.pipeline.progress import Progress
+from spaceport.splats.cameras import Camera, read_cameras
+from spaceport.splats.model import Gaussians
+from spaceport.splats.ply import write_ply
+from spaceport.splats.sh import coefficients
+
+CAMERAS = "cameras.json"
+UPS: dict[str, html.Three] = {
+    **{"x": (1, 0, 0), "y": (0, 1, 0), "z": (0, 0, 1)},
+    **{"-x": (-1, 0, 0), "-y": (0, -1, 0), "-z": (0, 0, -1)},
+}
+WRITING, CHECKING = "Writing", "Comparing with the original"
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the person asked for. `up` None: z for models that came with cameras of ours, guessed for others."""
+
+    options: CompressOptions = field(default_factory=CompressOptions)
+    sh_degree: int | None = None
+    up: str | None = None
+    title: str | None = None
+
+
+def convert(source: Path, target: Path, wish: Wish, progress: Progress) -> dict[str, Any]:
+    """Read `source`, write `target` whole or not at all, and tell sizes, likeness and what was lost.
+
+    Raises:
+        ValueError: a sentence on what is wrong with the file, or why it cannot be written so.
+        OSError: a file cannot be read or written.
+    """
+    form = format_of(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    progress.update(0.0, f"Reading {source.name}")
+    model, was = read_model(source)
+    before, lost = len(model), []
+    if wish.sh_degree is not None and wish.sh_degree < model.sh_degree:
+        lost.append(f"SH bands above {wish.sh_degree}, as asked for")
+        model = _with_bands(model, wish.sh_degree)
+    kept, dropped = (model, {}) if form.exact else sanitise(model)
+    if not len(kept):
+        raise BrokenFile(f"{source.name} holds no Gaussian that can be shown.")
+    lost += [f"{number:,} Gaussians ({reason})" for reason, number in dropped.items()]
+    if kept.sh_degree and not form.sh_bands:
+        lost.append(f"SH bands: {form.name} has no room for them")
+    psnr = _write(source, target, form, kept, wish, progress)
+    progress.update(1.0, WRITING)
+    return {
+        "from": was.name,
+        "to": form.name,
+        "gaussians": [before, len(kept)],
+        "bytes": [_size(source), _size(target)],
+        "psnr": psnr,
+        "lost": lost,
+    }
+
+
+def _write(source: Path, target: Path, form: Format, model: Gaussians, wish: Wish, progress: Progress) -> float | None:
+    """Write the model, and return the PSNR of the file's pictures against the model's; None where nothing is lost."""
+    beside = source.parent / CAMERAS
+    up = UPS[wish.up] if wish.up else UPS["z"] if beside.is_file() else html.likely_up(model)
+    if form in (GLB, GLTF):
+        progress.update(0.5, WRITING)
+        gltf.write(target, model, up)
+        return None
+    if form in (SOG, SOG_FOLDER, HTML):
+        return _through_the_stage(target, form, model, beside, up, wish, progress)
+    if form.write is None or form.read is None:
+        raise BrokenFile(f"{form.name} is read here, but not written.")
+    progress.update(0.3, WRITING)
+    form.write(target, model)
+    if form.exact:
+        return None
+    progress.update(0.6, CHECKING)
+    return Prover(model, _cameras(beside, model), progress).compare(form.read(target)).mean
+
+
+def _through_the_stage(
+    target: Path, form: Format, model: Gaussians, beside: Path, up: html.Three, wish: Wish, progress: Progress
+) -> float:
+    if form is SOG_FOLDER:
+        target = _new_folder(target)
+    with tempfile.TemporaryDirectory(prefix=".convert-", dir=target.parent) as name:
+        work = Path(name)
+        (work / "gaussian").mkdir()
+        write_ply(work / "gaussian" / "model.ply", model)
+        if beside.is_file():
+            shutil.copy(beside, work / "gaussian" / CAMERAS)
+        outcome = stage.run(work, work, wish.options, progress)
+        if outcome.degraded:
+            raise BrokenFile(outcome.degraded.sentence)
+        made = work / "compressed"
+        told = json.loads((made / "report.json").read_bytes())
+        files = {path: (made / path).read_bytes() for path in [*told["file_bytes"]]}
+        if form is SOG:
+            (made / "model.sog").replace(target)
+        elif form is SOG_FOLDER:
+            _keep_only(made, set(files))
+            made.rename(target)
+        else:
+            html.write(target, files, html.first_view(model, up), wish.title or target.stem)
+    return float(told["sog_psnr"])
+
+
+def _new_folder(target: Path) -> Path:
+    """The folder of an unbundled set. It is put in place as a whole, so none may be there."""
+    folder = target.parent if target.suffix else target
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise BrokenFile(f"{folder} holds something already. An unbundled SOG wants a new folder.")
+    return folder
+
+
+def _keep_only(folder: Path, names: set[str]) -> None:
+    for path in folder.iterdir():
+        if path.name not in names:
+            path.unlink()
+
+
+def _cameras(path: Path, model: Gaussians) -> list[Camera]:
+    return (views.chosen(read_cameras(path)) if path.is_file() else []) or views.ring(model)
+
+
+def _with_bands(model: Gaussians, degree: int) -> Gaussians:
+    return Gaussians(**model.arrays() | {"shN": model.shN[:, : coefficients(degree) - 1]})
+
+
+def _size(path: Path) -> int:
+    folder = path if path.is_dir() else path.parent if path.suffix == ".json" else None
+    return sum(each.stat().st_size for each in folder.iterdir()) if folder else path.stat().st_size
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m services.compress.convert", description=__doc__)
+    parser.add_argument("source", type=Path)
+    parser.add_argument("target", type=Path)
+    parser.add_argument("--options", default="{}", help="CompressOptions as JSON")
+    parser.add_argument("--sh-degree", type=int, choices=range(4))
+    parser.add_argument("--up", choices=UPS)
+    parser.add_argument("--title")
+    told = parser.parse_args(arguments)
+
+    def work(progress: Lines) -> dict[str, Any]:
+        wish = Wish(CompressOptions.model_validate_json(told.options), told.sh_degree, told.up, told.title)
+        return convert(told.source, told.target, wish, progress)
+
+    return report(work)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
