@@ -17,10 +17,13 @@ import torch
 
 from spaceport.splats.cameras import Camera
 from spaceport.splats.render import Rasteriser, record
+from spaceport.splats.render.buffers import GradBuffers
+from spaceport.splats.render.iteration import Task, pull, show
 from spaceport.splats.render.jit import kernel
 from spaceport.splats.render.vector import LANES
 from spaceport.splats.render.vector_math import fma, spread
 from spaceport.splats.render.vector_memory import store
+from spaceport.splats.render.view import pack
 from spaceport.splats.render.workers import usable_cores
 
 FLOP_FORWARD, FLOP_BACKWARD = 26, 53
@@ -112,15 +115,18 @@ def measure(params: Arrays, camera: Camera, photo: np.ndarray, threads: int, rep
         least(lambda: rasteriser.loss_and_grads(params, camera, photo), repeats, clock)
         for clock in (time.perf_counter, time.process_time)
     ]
-    grads, nothing = rasteriser._take_grads(params), np.empty(0, np.float32)
-    bands = range(rasteriser._active)
+    visible, lists = rasteriser._model.visible, rasteriser._lists
+    canvas = rasteriser._canvas_for(camera.height, camera.width)
+    by_records = GradBuffers(params, visible, threads).sums.by_records
+    task = Task(pack(camera), 3, (0.0, 0.0, 0.0), np.empty(0, np.float32), (0.0, 0.0))
+
+    def each(work: Callable[[int], None]) -> float:
+        return least(lambda: rasteriser._workers.each(work, threads), repeats)
+
     return Ours(
         render=least(lambda: rasteriser.render(params, camera), repeats),
-        draw=least(
-            lambda: rasteriser._workers.each(lambda k: rasteriser._draw(k, (0.0, 0.0, 0.0), nothing), len(bands)),
-            repeats,
-        ),
-        pull_back=least(lambda: rasteriser._pull(grads), repeats),
+        draw=each(lambda part: show(part, visible, lists, canvas, task)),
+        pull_back=each(lambda part: pull(part, visible, lists, canvas, by_records)),
         gradients=whole[0],
         cpu=whole[1],
         adam=least(optimiser.step, repeats),
@@ -131,8 +137,9 @@ def pairs(params: Arrays, camera: Camera) -> tuple[float, float]:
     """Pairs of pixel and Gaussian with alpha >= 1/255, by the ellipses' areas, and the mean radius in pixels."""
     rasteriser = Rasteriser(1)
     rasteriser.render(params, camera)
-    slots = [np.arange(first, first + many) for first, many in rasteriser._model.regions]
-    records = rasteriser._model.records.reshape(-1, record.SIZE)[np.concatenate(slots)]
+    visible = rasteriser._model.visible
+    slots = [np.arange(first, first + many) for first, many in visible.regions]
+    records = visible.records.reshape(-1, record.SIZE)[np.concatenate(slots)]
     radius = np.maximum(records[:, record.REACH_X], records[:, record.REACH_Y]).mean()
     return float(np.pi * (records[:, record.CHORD] * records[:, record.REACH_Y]).sum()), float(radius)
 

@@ -39,9 +39,9 @@ def camera() -> Camera:
 def projected(params: dict[str, np.ndarray], degree: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Rows of the visible, their records [M, 16], radii [N]."""
     n = len(params["means"])
-    buffers = ModelBuffers(n, 1)
+    buffers = ModelBuffers(n, 1).visible
     scratch = np.empty(SCRATCH, np.float32)
-    slots = (buffers.rows, buffers.keys, *buffers.boxes)
+    slots = (buffers.rows, buffers.keys, buffers.columns, buffers.tile_rows)
     view = pack(camera())
     loads = np.empty((-(-camera().height // TILE) + 1, -(-camera().width // TILE) + 1), np.int32)
     place = (0, n, 0)

@@ -34,9 +34,9 @@ from spaceport.splats.render.blocks import SCRATCH as _BLOCK_SCRATCH
 from spaceport.splats.render.jit import inlined, kernel
 from spaceport.splats.render.vector import LANES, Vector
 from spaceport.splats.render.vector_math import exp2_fast, fma, lowest, quotient, smaller, spread, sums9, to_ints, where
-from spaceport.splats.render.vector_memory import gather, load, prefetch, spread_at, store
+from spaceport.splats.render.vector_memory import gather, load, prefetch_own, spread_at, store
 
-SCRATCH = 5 * PIXELS + _BLOCK_SCRATCH
+_SCRATCH = 5 * PIXELS + _BLOCK_SCRATCH
 _BEHIND, _RED, _GREEN, _BLUE = PIXELS, 2 * PIXELS, 3 * PIXELS, 4 * PIXELS
 
 
@@ -55,7 +55,7 @@ def _pull(
     for begin in range(0, len(listed), BATCH):
         batch = listed[begin : min(begin + BATCH, len(listed))]
         for k in range(len(batch)):
-            prefetch(grads, int(batch[k]) * record.SIZE)
+            prefetch_own(grads, int(batch[k]) * record.SIZE)
         touched_by(records, batch, corner, work, masks, True)
         for k in range(len(batch)):
             base = int(batch[k]) * record.SIZE
@@ -125,7 +125,6 @@ def pull_back(
     tiles: tuple[int, int, int],
     columns: int,
     pictures: tuple[Floats, Floats],
-    scratch: Floats,
     grads: Floats,
 ) -> None:
     """Sum, per record, what pixels say: see record.py for the layout of `grads`, which must begin as zero.
@@ -135,7 +134,7 @@ def pull_back(
     """
     lists, offsets, used = listed
     picture, by_picture = pictures
-    masks = np.empty(BATCH, np.int64)
+    masks, scratch = np.empty(BATCH, np.int64), np.empty(_SCRATCH, np.float32)
     pitch = picture.shape[1] * 3
     places = to_ints(pixel_y()) * pitch + to_ints(pixel_x()) * 3
     for tile in range(tiles[1], tiles[2]):

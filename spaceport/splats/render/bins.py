@@ -16,6 +16,7 @@ import numpy.typing as npt
 from spaceport.splats.model import Floats
 from spaceport.splats.render import record
 from spaceport.splats.render.jit import inlined, kernel
+from spaceport.splats.render.vector_memory import prefetch
 
 TILE = 16
 """Pixels on a tile's side."""
@@ -29,6 +30,8 @@ MOST_PAIRS = 2**30
 PACK = 1 << 16
 """A box of tiles is two int32: (first, last) column and (first, last) row, each as first + PACK * last."""
 
+_TILE_LOAD = 4  # what a tile costs even when empty, in Gaussians
+_AHEAD = 16
 _DIGIT = 12
 _BUCKETS = 1 << _DIGIT
 
@@ -105,6 +108,40 @@ def count_tiles(boxes: tuple[Ints, Ints], first: int, end: int, loads: Ints) -> 
             loads[row, column] = here if row == 0 else here + loads[row - 1, column]
 
 
+@kernel
+def plan_bands(loads: Ints, visible: int, plan: Longs) -> int:
+    """Give each thread a band of tiles with about the same work, and its share of memory. Returns how long the lists
+    may become, or -1 when that is more than MOST_PAIRS.
+
+    `loads` [parts, rows + 1, columns + 1] are those of `count_tiles`; `visible` is the number of Gaussians. Of thread
+    k, plan[k] gets the first tile, and where its shares of the lists and of the order begin; the last of plan [T + 1, 3]
+    gets the ends.
+    """
+    threads, rows, columns = len(plan) - 1, loads.shape[1] - 1, loads.shape[2] - 1
+    before = np.zeros(rows * columns + 1, np.int64)
+    for row in range(rows):
+        for column in range(columns):
+            here = np.int64(0)
+            for part in range(len(loads)):
+                here += loads[part, row, column]
+            tile = row * columns + column
+            before[tile + 1] = before[tile] + here
+    total = int(before[rows * columns])
+    if total > MOST_PAIRS:
+        return -1
+    tile = 0
+    for thread in range(threads + 1):
+        while (before[tile] + tile * _TILE_LOAD) * threads < (total + rows * columns * _TILE_LOAD) * thread:
+            tile += 1
+        plan[thread, 0], plan[thread, 1] = tile, before[tile]
+    plan[0, 2] = 0
+    for thread in range(threads):
+        first, end = rows_of((plan[thread, 0], plan[thread + 1, 0]), columns)
+        touching = before[end * columns] - before[first * columns]
+        plan[thread + 1, 2] = plan[thread, 2] + min(visible, touching) + 1
+    return total
+
+
 @inlined
 def chord(records: Floats, base: int, low: float, high: float) -> tuple[float, float]:
     """The ellipse's extent in x, from its centre, between heights `low` and `high` from its centre."""
@@ -149,6 +186,8 @@ def find_spans(
     first_row, end_row = rows_of(band, columns)
     for i in range(len(order)):
         slot = order[i]
+        if i + _AHEAD < len(order):  # those that another thread wrote are far away; drawing needs them all
+            prefetch(records, int(order[i + _AHEAD]) * record.SIZE)
         top, bottom = boxes[1][slot] % PACK, boxes[1][slot] // PACK
         left, right = boxes[0][slot] % PACK, boxes[0][slot] // PACK
         small = right - left < 2 and bottom - top < 2

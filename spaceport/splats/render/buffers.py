@@ -7,82 +7,105 @@ from itertools import pairwise
 import numpy as np
 
 from spaceport.splats.model import Floats
-from spaceport.splats.render import backward, forward, record
-from spaceport.splats.render.bins import TILE, Ints, Longs
+from spaceport.splats.render import record
+from spaceport.splats.render.bins import TILE, Ints, plan_bands
+from spaceport.splats.render.iteration import Canvas, Lists, Sums, Visible
+from spaceport.splats.render.step import Params, arrays_of
 from spaceport.splats.render.vector import LANES
+
+_MOST_PARTS, _LEAST_PART = 8, 8192
 
 
 class ModelBuffers:
-    """What is sized by the number of Gaussians. Slots: each part of the model has its own run, with a gap of 16."""
+    """What is sized by the number of Gaussians. Slots: each part of the model has its own run, with a gap of 16.
 
-    def __init__(self, count: int, parts: int) -> None:
-        self.parts = split(count, parts, LANES)
+    There are more parts than threads in a large model, so that who has easy ones helps with the others.
+    """
+
+    def __init__(self, count: int, threads: int) -> None:
+        self.parts = split(count, max(threads, min(_MOST_PARTS * threads, count // _LEAST_PART)), LANES)
         slots = count + LANES * (len(self.parts) + 1)
-        self.records = np.empty(slots * record.SIZE, np.float32)
-        self.rows: Ints = np.zeros(slots, np.int32)
-        self.keys: Ints = np.empty(slots, np.int32)
-        self.boxes: tuple[Ints, Ints] = (np.empty(slots, np.int32), np.empty(slots, np.int32))
-        self.radii = np.zeros(count + LANES, np.float32)
-        self.regions: Longs = np.zeros((len(self.parts), 2), np.int64)
-        self.regions[:, 0] = [first + LANES * k for k, (first, _) in enumerate(self.parts)]
+        regions = np.zeros((len(self.parts), 2), np.int64)
+        regions[:, 0] = [first + LANES * k for k, (first, _) in enumerate(self.parts)]
+        self.visible = Visible(
+            records=empty((slots * record.SIZE,)),
+            rows=np.zeros(slots, np.int32),
+            keys=np.empty(slots, np.int32),
+            columns=np.empty(slots, np.int32),
+            tile_rows=np.empty(slots, np.int32),
+            regions=regions,
+            radii=np.zeros(count + LANES, np.float32),
+        )
 
 
 class GradBuffers:
-    """Gradients by records, one set per band, and by parameters. Rows of the model that were not visible are zero."""
+    """Gradients by records, one set per thread, and by parameters. Rows of the model that were not visible are zero."""
 
-    def __init__(self, params: dict[str, Floats], model: ModelBuffers, bands: int) -> None:
-        self.by_records = zeros((bands, model.records.size))
+    def __init__(self, params: Params, visible: Visible, threads: int) -> None:
         self.by_params = {name: zeros(array.shape) for name, array in params.items()}
         self.screen = zeros(params["opacities"].shape)
-        self.written: list[Ints] = [np.empty(0, np.int32) for _ in model.parts]
+        self.sums = Sums(
+            by_records=zeros((threads, visible.records.size)),
+            outputs=(*arrays_of(self.by_params), self.screen),
+            written=np.empty_like(visible.rows),
+            counts=np.zeros(len(visible.regions), np.int64),
+        )
         self.degree = 0
 
 
-class FrameBuffers:
-    """What is sized by the picture, sides padded to whole tiles."""
+def make_canvas(height: int, width: int) -> Canvas:
+    """What is sized by the picture, sides padded to whole tiles.
 
-    def __init__(self, height: int, width: int) -> None:
-        self.height, self.width = height, width
-        self.tiles = (-(-width // TILE), -(-height // TILE))
-        shape = (self.tiles[1] * TILE, self.tiles[0] * TILE, 3)
-        if shape[0] * shape[1] * shape[2] >= 2**31:
-            raise ValueError(f"a picture of {width} x {height} pixels is larger than the rasteriser can number")
-        self.picture, self.exposed, self.photo, self.by_picture = (np.zeros(shape, np.float32) for _ in range(4))
-        self.similarities, self.errors = np.zeros(height), np.zeros(height)
-        self.by_exposure = np.zeros((height, 6))
-        self.loads: Ints = np.zeros(self.tiles[0] * self.tiles[1], np.int32)
-        self.band_of: Ints = np.zeros_like(self.loads)
+    Raises:
+        ValueError: for more pixels than int32 can number.
+    """
+    columns, rows = -(-width // TILE), -(-height // TILE)
+    shape = (rows * TILE, columns * TILE, 3)
+    if shape[0] * shape[1] * shape[2] >= 2**31:
+        raise ValueError(f"a picture of {width} x {height} pixels is larger than the rasteriser can number")
+    picture, exposed, photo, by_picture = (np.zeros(shape, np.float32) for _ in range(4))
+    loads, band_of = np.zeros(rows * columns, np.int32), np.zeros(rows * columns, np.int32)
+    by_rows = (np.zeros(height), np.zeros(height), np.zeros((height, 6)))
+    return Canvas(height, width, columns, picture, exposed, photo, by_picture, loads, band_of, *by_rows)
 
 
-class Band:
-    """One thread's share of the tiles: their lists, and scratch that fits in its cache."""
+def no_lists(threads: int) -> Lists:
+    nothing, work = np.empty(0, np.int32), np.empty(0, np.int64)
+    plan = np.zeros((threads + 1, 3), np.int64)
+    return Lists(plan, nothing, work, work, nothing.reshape(0, 3), nothing, nothing, nothing)
 
-    def __init__(self) -> None:
-        self.tiles = (0, 0)
-        self.order: Ints = np.empty(0, np.int32)
-        self.work: tuple[Longs, Longs] = (np.empty(0, np.int64), np.empty(0, np.int64))
-        self.spans: Ints = np.empty((0, 3), np.int32)
-        self.lists: Ints = np.empty(0, np.int32)
-        self.offsets: Ints = np.empty(0, np.int32)
-        self.used: Ints = np.empty(0, np.int32)
-        self.scratch: Floats = np.empty(max(forward.SCRATCH, backward.SCRATCH), np.float32)
 
-    def fit(self, tiles: tuple[int, int], pairs: int, listable: int) -> None:
-        """Make room for the tiles tiles[0] to tiles[1], at most `pairs` Gaussians on them, `listable` different."""
-        self.tiles = tiles
-        if len(self.lists) < pairs:
-            self.lists = np.empty(pairs + pairs // 4, np.int32)
-            self.spans = np.empty((pairs + pairs // 4, 3), np.int32)
-        if len(self.order) < listable:
-            self.order = np.empty(listable, np.int32)
-            self.work = (np.empty(listable + 1, np.int64), np.empty(listable + 1, np.int64))
-        if len(self.offsets) != tiles[1] - tiles[0] + 1:
-            self.offsets, self.used = (np.empty(tiles[1] - tiles[0] + 1, np.int32) for _ in range(2))
+def plan_lists(old: Lists, loads: Ints, visible: int) -> Lists:
+    """Lists for these loads, see `plan_bands`; the memory of `old` is used again where it is enough.
 
-    @property
-    def listed(self) -> tuple[Ints, Ints, Ints]:
-        """What the kernels that walk the lists take."""
-        return self.lists, self.offsets, self.used
+    Raises:
+        ValueError: for more pairs of tiles and Gaussians than can be listed.
+    """
+    listed = plan_bands(loads, visible, old.plan)
+    if listed < 0:
+        raise ValueError("the Gaussians are so large that together they cover more tiles than can be listed")
+    ordered, offsets, lists = int(old.plan[-1, 2]), loads[0].size + len(old.plan), old
+    if len(old.lists) < listed:
+        room = listed + listed // 4
+        lists = lists._replace(lists=np.empty(room, np.int32), spans=np.empty((room, 3), np.int32))
+    if len(old.order) < ordered:
+        room = ordered + ordered // 4
+        work = (np.empty(room, np.int64), np.empty(room, np.int64))
+        lists = lists._replace(order=np.empty(room, np.int32), first_work=work[0], second_work=work[1])
+    if len(old.used) < offsets:
+        lists = lists._replace(offsets=np.empty(offsets, np.int32), used=np.empty(offsets, np.int32))
+    return lists
+
+
+def empty(shape: tuple[int, ...]) -> Floats:
+    """As np.empty, beginning with a cache line: a record that lies in two costs twice."""
+    count = int(np.prod(shape))
+    spare = np.empty(count + _LINE, np.float32)
+    first = -(spare.ctypes.data // 4) % _LINE
+    return spare[first : first + count].reshape(shape)
+
+
+_LINE = 16  # floats
 
 
 def zeros(shape: tuple[int, ...]) -> Floats:
@@ -90,7 +113,7 @@ def zeros(shape: tuple[int, ...]) -> Floats:
 
     Gradients by records are visited in the order of tiles, which misses small pages' address cache nearly each time.
     """
-    array = np.empty(shape, np.float32)
+    array = empty(shape)
     array.fill(0)
     return array
 
@@ -100,20 +123,4 @@ def split(count: int, parts: int, step: int) -> list[tuple[int, int]]:
     blocks = -(-count // step)
     parts = max(1, min(parts, blocks))
     edges = [min(count, blocks * k // parts * step) for k in range(parts + 1)]
-    return list(pairwise(edges))
-
-
-def parts_for(count: int, threads: int) -> int:
-    """In how many parts a model is worked on: many enough that threads with easy ones help with the others."""
-    return max(threads, min(_MOST_PARTS * threads, count // _LEAST_PART))
-
-
-_MOST_PARTS, _LEAST_PART = 8, 8192
-
-
-def balanced(loads: Ints, parts: int) -> list[tuple[int, int]]:
-    """Runs of tiles with about equal loads, at most `parts`, none empty."""
-    total = np.cumsum(loads, dtype=np.int64)
-    inner = np.searchsorted(total, total[-1] * np.arange(1, parts) / parts, side="right")
-    edges = sorted({0, len(loads), *inner.tolist()})
     return list(pairwise(edges))

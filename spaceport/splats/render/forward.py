@@ -27,7 +27,7 @@ from spaceport.splats.render.vector import LANES, Vector
 from spaceport.splats.render.vector_math import exp2_fast, fma, lowest, smaller, spread, to_ints, where
 from spaceport.splats.render.vector_memory import load, scatter, spread_at, store
 
-SCRATCH = 4 * PIXELS + _BLOCK_SCRATCH
+_SCRATCH = 4 * PIXELS + _BLOCK_SCRATCH
 _PAIR_LOAD, _TILE_LOAD = 2, 16
 """What a Gaussian costs on a tile besides its blocks, and a tile besides its Gaussians, in blocks."""
 
@@ -86,7 +86,6 @@ def draw(
     look: tuple[tuple[float, float, float], Floats],
     pictures: tuple[Floats, Floats],
     loads: Ints,
-    scratch: Floats,
 ) -> None:
     """Draw tiles band[0] to band[1] into pictures[0] [H', W', 3], sides padded to whole tiles.
 
@@ -100,7 +99,7 @@ def draw(
     pitch = picture.shape[1] * 3
     places = to_ints(pixel_y()) * pitch + to_ints(pixel_x()) * 3
     every = spread(0.0) < 1.0
-    masks = np.empty(BATCH, np.int64)
+    masks, scratch = np.empty(BATCH, np.int64), np.empty(_SCRATCH, np.float32)
     for tile in range(band[0], band[1]):
         row, column = tile // columns, tile % columns
         for block in range(BLOCKS):

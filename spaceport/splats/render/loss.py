@@ -30,13 +30,10 @@ _WINDOW = window().astype(np.float32)
 _SLACK = 4 * LANES
 
 
+@inlined
 def scratch_size(width: int) -> int:
     """Floats of scratch a thread needs: five rows, and a ring of TAPS rows of three maps."""
-    return (5 + 3 * TAPS) * _line(width) + LANES
-
-
-def _line(width: int) -> int:
-    return 3 * width + 2 * _SIDE + 2 * _SLACK
+    return (5 + 3 * TAPS) * (3 * width + 2 * _SIDE + 2 * _SLACK)
 
 
 @inlined
@@ -158,7 +155,7 @@ def compare(
     there [H], and the sum of |picture - photo| [H].
     """
     height, width = size
-    pitch, line = pictures[0].shape[1] * 3, (len(scratch) - LANES) // (5 + 3 * TAPS)
+    pitch, line = pictures[0].shape[1] * 3, len(scratch) // (5 + 3 * TAPS)
     lines = scratch[: 5 * line].reshape((5, line))
     ring = scratch[5 * line : (5 + 3 * TAPS) * line].reshape((TAPS, 3, line))
     ring[:] = 0.0
@@ -182,19 +179,21 @@ _THREE = 3 * LANES
 
 
 @kernel
-def expose_back(picture: Floats, by_picture: Floats, rows: tuple[int, int], pattern: Floats, sums: Doubles) -> None:
+def expose_back(picture: Floats, by_picture: Floats, rows: tuple[int, int], exposure: Floats, sums: Doubles) -> None:
     """From the gradient by the exposed picture to that by the picture, in place, and per row `sums` [H, 6] of that by
-    gain and by bias. `pattern` [96] repeats the gains 16 times, then the biases."""
+    gain and by bias. `exposure` is 3 gains, 3 biases."""
     pitch = picture.shape[1] * 3
-    work = np.zeros(2 * _THREE, np.float32)
+    work = np.zeros(3 * _THREE, np.float32)
+    for k in range(_THREE):
+        work[2 * _THREE + k] = exposure[k % 3]
     for row in range(rows[0], rows[1]):
-        work[:] = 0.0
+        work[: 2 * _THREE] = 0.0
         for at in range(row * pitch, (row + 1) * pitch, _THREE):
             for k in range(0, _THREE, LANES):
                 slope = load(by_picture, at + k)
                 store(work, k, fma(slope, load(picture, at + k), load(work, k)))
                 store(work, _THREE + k, load(work, _THREE + k) + slope)
-                store(by_picture, at + k, slope * load(pattern, k))
+                store(by_picture, at + k, slope * load(work, 2 * _THREE + k))
         sums[row, :] = 0.0
         for k in range(_THREE):
             sums[row, k % 3] += work[k]

@@ -101,13 +101,25 @@ def _emit_kept(b: ir.IRBuilder, data: ir.Value, index: ir.Value, value: ir.Value
 _place = types.int64
 _sixteen = types.UniTuple(floats, LANES)
 
+
+def _prefetch(to_write: int) -> Callable[..., ir.Value]:
+    return lambda b, data, index: call(
+        b, "llvm.prefetch.p0", ir.VoidType(), b.gep(data, [index]), I32(to_write), I32(3), I32(1), flags=()
+    )
+
+
 prefetch: Any = define(
     "prefetch",
     types.void,
     (FLOAT_ARRAY, _place),
-    lambda b, data, index: call(
-        b, "llvm.prefetch.p0", ir.VoidType(), b.gep(data, [index]), I32(1), I32(3), I32(1), flags=()
-    ),
+    _prefetch(0),
+    "Begin to fetch the cache line at an index, to read it soon.",
+)
+prefetch_own: Any = define(
+    "prefetch_own",
+    types.void,
+    (FLOAT_ARRAY, _place),
+    _prefetch(1),
     "Begin to fetch the cache line at an index, to write to it soon.",
 )
 load: Any = define("load", floats, (FLOAT_ARRAY, _place), _load(VF), "16 floats from an index on.")
