@@ -12,15 +12,14 @@ from numpy.typing import NDArray
 from services.compress import images, palette, positions, rotations, weight
 from services.compress.attributes import ATTRIBUTES, Pixels, Prepared
 from services.compress.meta import GENERATOR
-from services.compress.order import morton_order
+from services.compress.order import SIDE_STEP, Order, arranged, grid_width
 from services.compress.palette import Palette
 from services.compress.quality import Quality
 from services.compress.sanitise import SMALLEST_LOG_SCALE, sanitise
-from spaceport.pipeline.progress import Progress
+from spaceport.pipeline.progress import Progress, Silent
 from spaceport.splats.model import Gaussians
 
 ENTRIES_PER_ROW = 64
-SIDE_STEP = 4  # image sides are multiples of it, as other writers have them
 
 
 class NothingLeft(ValueError):
@@ -42,11 +41,12 @@ class Encoded:
 
 @dataclass(frozen=True)
 class Plan:
-    """How to encode: the quality, the rounds of k-means at full palette size, and the seed of its draws."""
+    """How to encode: the quality, the rounds of k-means at full palette size, the seed of all draws, the order."""
 
     quality: Quality
     rounds: int = 10
     seed: int = 0
+    order: Order = "morton"
 
 
 def encode(gaussians: Gaussians, plan: Plan, progress: Progress) -> Encoded:
@@ -55,7 +55,7 @@ def encode(gaussians: Gaussians, plan: Plan, progress: Progress) -> Encoded:
     Raises:
         NothingLeft: the model is empty, or every Gaussian had to be dropped.
     """
-    prepared = prepare(gaussians)
+    prepared = prepare(gaussians, plan.order, plan.seed, progress)
     found = None
     if features_of(prepared, plan.quality.sh_bands).shape[1]:
         found = fitted(prepared, plan, progress)
@@ -63,7 +63,7 @@ def encode(gaussians: Gaussians, plan: Plan, progress: Progress) -> Encoded:
     return assemble(prepared, plan.quality, found)
 
 
-def prepare(gaussians: Gaussians) -> Prepared:
+def prepare(gaussians: Gaussians, order: Order = "morton", seed: int = 0, progress: Progress | None = None) -> Prepared:
     """Do once what no quality changes: sanitise, relabel the axes, drop SH bands that are all zero, put in order.
 
     Raises:
@@ -77,7 +77,7 @@ def prepare(gaussians: Gaussians) -> Prepared:
     quats, scales = rotations.relabelled(kept.quats, np.maximum(kept.scales, SMALLEST_LOG_SCALE))
     used = palette.used_coefficients(kept.shN)
     whole = Gaussians(kept.means, quats, scales, kept.opacities, kept.sh0, kept.shN[:, :used])
-    stored = whole.subset(morton_order(positions.encode(kept.means, *bounds)))
+    stored = arranged(whole, positions.encode(kept.means, *bounds), order, seed, progress or Silent())
     return Prepared(stored, weight.visual_weight(stored), bounds, dropped)
 
 
@@ -134,7 +134,7 @@ def entries_picture(codes: Pixels, coefficients: int) -> Pixels:
 def picture(values: Pixels) -> Pixels:
     """Lay [N,3 or 4] bytes out row by row in a nearly square image."""
     count, channels = values.shape
-    width = SIDE_STEP * int(np.ceil(np.sqrt(count) / SIDE_STEP))
+    width = grid_width(count)
     height = SIDE_STEP * -(-count // (width * SIDE_STEP))
     full = np.zeros((width * height, channels), np.uint8)
     full[:count] = values
