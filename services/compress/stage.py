@@ -115,7 +115,7 @@ def _attempt(
     original: Gaussians, quality: Quality, prover: proof.Prover, options: CompressOptions, progress: Progress
 ) -> Attempt:
     try:
-        encoded = encode(original, Plan(quality, options.kmeans_rounds, options.seed), progress)
+        encoded = encode(original, Plan(quality, options.kmeans_rounds, options.seed, options.order), progress)
     except NothingLeft as error:
         raise Refused(Slug.BAD_MODEL, detail=error) from error
     progress.update(0.9, CHECKING)

@@ -34,10 +34,12 @@ class SfmOptions(_Options):
     """SIFT features kept per photo."""
     first_octave: Literal[-1, 0] = 0
     """-1 doubles the photo before the search: more features, three times the time."""
-    matching: Literal["auto", "spatial", "exhaustive", "sequential"] = "auto"
-    """auto: spatial with GPS, else exhaustive."""
+    matching: Literal["auto", "spatial", "exhaustive", "sequential", "retrieval"] = "auto"
+    """auto: spatial with GPS, else exhaustive up to 60 photos, else by time and likeness; where little comes of it, more."""
     mapper: Literal["auto", "incremental", "global"] = "auto"
-    """auto: incremental, and global when under 90 % of the photos register; the better model is kept."""
+    """auto: incremental, and global when photos are left over; the better model is kept."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto: SIFT on a GPU where `pycolmap-cuda12` finds one."""
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
     """The same seed and input give the same result."""
 
@@ -53,6 +55,9 @@ class TrainOptions(_Options):
     """Longest side in pixels of the finest level; without it, chosen from the device (CPU 640, GPU full)."""
     sh_degree: Annotated[int, Field(ge=0, le=3)] = 3
     """Highest band of colour that changes with the view; with under 48 photos fewer are used."""
+    antialiased: bool = False
+    """Gaussians thinner than a pixel keep their weight (Mip-Splatting): for models seen at many scales. The model must
+    then be drawn so; its files say it."""
     progressive_resolution: bool = True
     """Train on quarter, half and three-quarter photos before the full level."""
     plateau_stop: bool = True
@@ -90,6 +95,8 @@ class CompressOptions(_Options):
     """Entries of the SH palette; without it, as many as the target needs at the fewest bytes."""
     kmeans_rounds: Annotated[int, Field(ge=1, le=100)] = 10
     """Rounds of the palette's k-means."""
+    order: Literal["morton", "plas"] = "morton"
+    """Order of the Gaussians: morton gives smaller files; plas gives smoother images, and takes minutes."""
     min_psnr: Annotated[float, Field(gt=0, le=100)] = 30.0
     """The decoded file must match the model this well, in dB, or it is not published."""
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
