@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pycolmap
+from numpy.typing import NDArray
 
+from services.sfm.machine import device, usable_cores
 from services.sfm.matching import Pairs, chunks
+from services.sfm.retrieval import Vectors, describe
 from services.sfm.task import Task, TaskPhoto
 
 MIN_MATCHES: Final = 15  # what the mappers ask of a pair before they use it
@@ -34,23 +36,32 @@ def create(task: Task, database: Path) -> None:
 
 
 def extract_features(task: Task, database: Path, count: Count) -> None:
-    """SIFT (Lowe 2004) on every photo, as many at once as there are cores."""
+    """SIFT (Lowe 2004) on every photo that has no features yet, as many at once as there are cores."""
     options = pycolmap.FeatureExtractionOptions()
+    options.num_threads = at_once = usable_cores()
     options.max_image_size = task.options.max_image_size
     options.sift.max_num_features = task.options.max_features
     options.sift.first_octave = task.options.first_octave
-    files = [photo.file for photo in task.photos]
-    at_once = max(2, os.cpu_count() or 1)
+    found = feature_counts(database)
+    files = [photo.file for photo in task.photos if not found[photo.file]]
+    done = len(task.photos) - len(files)
     for begin in range(0, len(files), at_once):
         portion = files[begin : begin + at_once]
         pycolmap.extract_features(
-            database, task.photos_folder, portion, pycolmap.CameraMode.SINGLE, extraction_options=options
+            database,
+            task.photos_folder,
+            portion,
+            pycolmap.CameraMode.SINGLE,
+            extraction_options=options,
+            device=device(task.options.device),
         )
-        count(begin + len(portion), len(files))
+        count(done + begin + len(portion), len(task.photos))
 
 
 def match(task: Task, database: Path, pairs: Pairs, count: Count) -> None:
-    """Match and verify the given pairs of photos [M,2]."""
+    """Match and verify the given pairs of photos [M,2]. COLMAP passes over those that the database has already."""
+    options = pycolmap.FeatureMatchingOptions()
+    options.num_threads = usable_cores()
     pairing = pycolmap.ImportedPairingOptions()
     pairing.match_list_path = task.scratch / "pairs.txt"
     verification = pycolmap.TwoViewGeometryOptions()
@@ -59,15 +70,33 @@ def match(task: Task, database: Path, pairs: Pairs, count: Count) -> None:
     for portion in chunks(pairs):
         lines = [f"{task.photos[i].file} {task.photos[j].file}\n" for i, j in portion]
         Path(pairing.match_list_path).write_text("".join(lines))
-        pycolmap.match_image_pairs(database, pairing_options=pairing, verification_options=verification)
+        pycolmap.match_image_pairs(database, options, pairing, verification, device(task.options.device))
         done += len(portion)
         count(done, len(pairs))
+
+
+def look_alike(task: Task, database: Path) -> Vectors:
+    """A vector for each photo [N,D], in the order of the task, from its features."""
+    with pycolmap.Database.open(database) as opened:
+        numbers = {image.name: image.image_id for image in opened.read_all_images()}
+        ids = [numbers[photo.file] for photo in task.photos]
+
+        def read(number: int) -> NDArray[np.uint8]:
+            return np.asarray(opened.read_descriptors(ids[number]).data, np.uint8).reshape(-1, 128)
+
+        return describe(read, len(ids), task.options.seed)
 
 
 def feature_counts(database: Path) -> dict[str, int]:
     """Features of each photo, by its file name."""
     with pycolmap.Database.open(database) as opened:
         return {image.name: opened.num_keypoints_for_image(image.image_id) for image in opened.read_all_images()}
+
+
+def matched_pairs(database: Path) -> int:
+    """Pairs that were compared, whatever came of it."""
+    with pycolmap.Database.open(database) as opened:
+        return int(opened.num_matched_image_pairs())
 
 
 def verified_pairs(database: Path) -> int:
@@ -95,7 +124,7 @@ def all_focals_known(database: Path) -> bool:
         return all(camera.has_prior_focal_length for camera in opened.read_all_cameras())
 
 
-def positions(photos: list[TaskPhoto]) -> np.ndarray[Any, np.dtype[np.float64]]:
+def positions(photos: list[TaskPhoto]) -> NDArray[np.float64]:
     """Latitude, longitude, altitude [N,3] of the photos; NaN where unknown."""
     unknown = (np.nan, np.nan, np.nan)
     rows = [photo.position or unknown for photo in photos]

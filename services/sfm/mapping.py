@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import pycolmap
 
+from services.sfm.choice import needs_other_mapper
 from services.sfm.database import MIN_MATCHES, Count, all_focals_known
+from services.sfm.machine import usable_cores
 from services.sfm.task import Task
 
 MIN_MODEL: Final = 3  # COLMAP's 10 throws small sets away
-ENOUGH: Final = 0.9  # of the photos; with fewer the other mapper may do better
+MIN_POINTS: Final = 15  # of the model that a photo must see to count as placed: the global mapper forces photos in
 MAX_MODELS: Final = 10
+GROWTH: Final = 1.3  # all cameras are adjusted anew each time the model has grown by so much
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,9 @@ class Model:
 
     @property
     def merit(self) -> tuple[int, int]:
-        return self.reconstruction.num_reg_images(), self.reconstruction.num_points3D()
+        """Photos firmly placed, then points: the better model has more."""
+        firm = sum(image.has_pose and image.num_points3D >= MIN_POINTS for image in self.reconstruction.images.values())
+        return firm, self.reconstruction.num_points3D()
 
     def facts(self) -> dict[str, object]:
         """Figures for the report: error in pixels, track length in photos."""
@@ -43,10 +49,18 @@ def map_photos(task: Task, database: Path, count: Count) -> list[Model]:
     models: list[Model] = []
     if task.options.mapper != "global":
         models = _incremental(task, database, count)
-    placed = max((model.merit[0] for model in models), default=0)
-    if task.options.mapper == "global" or (task.options.mapper == "auto" and placed < ENOUGH * len(task.photos)):
+    if needs_other_mapper(task.options.mapper, len(task.photos), most_placed(models)):
         models += _global(task, database)
+    return in_order(models)
+
+
+def in_order(models: list[Model]) -> list[Model]:
+    """The best first."""
     return sorted(models, key=lambda model: model.merit, reverse=True)
+
+
+def most_placed(models: list[Model]) -> int:
+    return max((model.merit[0] for model in models), default=0)
 
 
 def _incremental(task: Task, database: Path, count: Count) -> list[Model]:
@@ -55,6 +69,8 @@ def _incremental(task: Task, database: Path, count: Count) -> list[Model]:
     options.min_model_size = MIN_MODEL
     options.min_num_matches = MIN_MATCHES
     options.max_num_models = MAX_MODELS
+    options.ba_global_frames_ratio = options.ba_global_points_ratio = GROWTH
+    options.num_threads = usable_cores()
     options.random_seed = task.options.seed
     options.extract_colors = False  # done once, on the photos that were made small
     manager = pycolmap.ReconstructionManager()
@@ -79,7 +95,7 @@ def _global(task: Task, database: Path) -> list[Model]:
     options.min_model_size = MIN_MODEL
     options.min_num_matches = MIN_MATCHES
     options.random_seed = task.options.seed
-    folder = task.scratch / "global"
-    folder.mkdir()
+    options.num_threads = usable_cores()
+    folder = Path(tempfile.mkdtemp(prefix="global-", dir=task.scratch))
     found = pycolmap.global_mapping(database, task.photos_folder, folder, options)
     return [Model("global", reconstruction) for reconstruction in found.values()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import queue
 import re
@@ -29,6 +30,8 @@ _NO_MEMORY: Final = re.compile(r"MemoryError|bad_alloc|Cannot allocate memory", 
 
 News = dict[str, Any]
 
+log = logging.getLogger(__name__)
+
 
 def run_colmap(task: Task, on_news: Callable[[News], None], check: Callable[[], None]) -> dict[str, Any]:
     """Run the child to its end and return its result.
@@ -44,7 +47,7 @@ def run_colmap(task: Task, on_news: Callable[[News], None], check: Callable[[], 
     task_file, log_file = task.scratch / "task.json", task.scratch / "colmap.log"
     task_file.write_text(task.to_json())
     command = [sys.executable, "-m", "services.sfm.worker", str(task_file), str(os.getpid())]
-    with log_file.open("wb") as log, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log) as child:  # noqa: S603 - our own module
+    with log_file.open("wb") as out, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=out) as child:  # noqa: S603 - our own module
         try:
             last = _listen(child, on_news, check)
             with suppress(subprocess.TimeoutExpired):
@@ -77,6 +80,8 @@ def _listen(child: subprocess.Popen[bytes], on_news: Callable[[News], None], che
         last = json.loads(line)
         if "phase" in last:
             on_news(last)
+        elif "log" in last:
+            log.info("%s", last["log"])
 
 
 def _read(pipe: IO[bytes], lines: queue.SimpleQueue[bytes | None]) -> None:

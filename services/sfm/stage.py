@@ -12,6 +12,7 @@ from typing import Any, Final
 from services.sfm.capture.findings import Verdict
 from services.sfm.capture.measure import measure
 from services.sfm.capture.survey import Capture, inspect
+from services.sfm.choice import ENOUGH
 from services.sfm.explain import explain
 from services.sfm.intake.facts import PhotoFacts, Unreadable
 from services.sfm.photos import read_photos, write_jpeg
@@ -19,7 +20,7 @@ from services.sfm.process import STAGE, News, run_colmap
 from services.sfm.task import Task, TaskPhoto
 from services.sfm.unpack import unpack
 from spaceport.pipeline.contract import Outcome
-from spaceport.pipeline.errors import Refused, Slug
+from spaceport.pipeline.errors import SENTENCES, Refused, Slug
 from spaceport.pipeline.limits import machine_limits
 from spaceport.pipeline.options import SfmOptions
 from spaceport.pipeline.photo_zip import MIN_PHOTOS, Extracted
@@ -35,6 +36,11 @@ PHASES: Final = {
     "mapping": (0.72, 0.93, "Placing photos in space"),
     "undistortion": (0.93, 1.00, "Straightening photos for training"),
 }
+
+
+CHECKPOINT: Final = "colmap/checkpoint"
+"""Below the output: features and matches of a try that was cut off."""
+TOO_FEW: Final = SENTENCES[Slug.TOO_FEW_REGISTERED]
 
 
 def run(source: Path, output: Path, options: SfmOptions, progress: Progress) -> Outcome:
@@ -79,12 +85,15 @@ def _run(source: Path, output: Path, scratch: Path, options: SfmOptions, phases:
     staged = _stage(readable, output / "extracted", scratch / "photos", phases)
     capture = _judge(readable, len(photos) - len(readable), staged, scratch / "photos", options, phases)
     used = [staged[capture.photos[number].name] for number in capture.used]
-    task = Task(used, scratch / "photos", scratch, scratch / "colmap", options)
+    ordered = all(photo.taken_at is not None or photo.video for photo in capture.photos)
+    task = Task(
+        used, scratch / "photos", scratch, scratch / "colmap", options, ordered, (output / CHECKPOINT).absolute()
+    )
     result = run_colmap(task, phases.news, phases.check)
     facts = explain(photos, staged, capture, result, task)
     shutil.rmtree(output / "colmap", ignore_errors=True)  # of an earlier try on this machine
     task.colmap.rename(output / "colmap")
-    return _outcome(len(photos), facts["model"], capture)
+    return _outcome(len(photos), facts, capture)
 
 
 def _read(source: Path, extracted: Path, phases: Phases) -> list[PhotoFacts | Unreadable]:
@@ -150,9 +159,26 @@ def _judge(
     return capture
 
 
-def _outcome(total: int, model: dict[str, Any], capture: Capture) -> Outcome:
+def shortfall(facts: dict[str, Any], used: int) -> list[str]:
+    """What a pilot must know whose photos are not all in the model; `facts` of the report, `used` photos were tried."""
+    model, found = facts["model"], []
+    if (placed := model["photos"]) < ENOUGH * used:
+        found.append(TOO_FEW.format(found=placed, total=used))
+    apart = [other["photos"] for other in facts["other_models"] if other["mapper"] == model["mapper"]]
+    if apart:
+        photos = " and ".join(f"{number} photos" for number in apart)
+        found.append(
+            f"{photos} form a model of their own, which is left out: they show another place, or nothing in between was"
+            " photographed. Upload another place by itself."
+        )
+    return found
+
+
+def _outcome(total: int, facts: dict[str, Any], capture: Capture) -> Outcome:
+    model = facts["model"]
     error, placed, points = model["reprojection_error_px"], model["photos"], model["points"]
     warnings = [found.sentence for found in capture.found if found.level is Verdict.WARN]
+    warnings = [*shortfall(facts, len(capture.used)), *warnings]
     figures = f"{placed} of {total} photos placed, {points:,} points, {error:.2f} px reprojection error"
     return Outcome(
         message=". ".join([figures, " ".join(warnings)]) if warnings else figures,

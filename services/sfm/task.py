@@ -27,18 +27,25 @@ class TaskPhoto:
 
 @dataclass(frozen=True)
 class Task:
-    """All that the child needs. `photos_folder` and `scratch` are the child's own; `colmap` is published."""
+    """All that the child needs. `photos_folder` and `scratch` are the child's own; `colmap` is published.
+
+    `ordered`: the photos come in the order in which they were taken. `checkpoint`: a file that outlives this try.
+    """
 
     photos: list[TaskPhoto]
     photos_folder: Path
     scratch: Path
     colmap: Path
     options: SfmOptions
+    ordered: bool = False
+    checkpoint: Path | None = None
 
     def to_json(self) -> str:
         folders = {"photos_folder": str(self.photos_folder), "scratch": str(self.scratch), "colmap": str(self.colmap)}
         return json.dumps(
-            {"photos": [asdict(photo) for photo in self.photos]} | folders | {"options": self.options.model_dump()}
+            {"photos": [asdict(photo) for photo in self.photos], "options": self.options.model_dump()}
+            | folders
+            | {"ordered": self.ordered, "checkpoint": self.checkpoint and str(self.checkpoint)}
         )
 
     @classmethod
@@ -50,4 +57,6 @@ class Task:
             scratch=Path(raw["scratch"]),
             colmap=Path(raw["colmap"]),
             options=SfmOptions.model_validate(raw["options"]),
+            ordered=raw["ordered"],
+            checkpoint=Path(raw["checkpoint"]) if raw["checkpoint"] else None,
         )

@@ -16,12 +16,15 @@ from typing import Any, Final
 
 import numpy as np
 import pycolmap
+from numpy.typing import NDArray
 
 from services.sfm import database as colmap_database
+from services.sfm.checkpoint import Checkpoint
+from services.sfm.choice import ENOUGH, Known, Method, alternative, choose, doubtful
 from services.sfm.georeference import georeference
 from services.sfm.gps import centre, to_enu
-from services.sfm.mapping import map_photos
-from services.sfm.matching import Method, Pairs, choose, pairs_for
+from services.sfm.mapping import Model, in_order, map_photos, most_placed
+from services.sfm.matching import Pairs, beyond, pairs_for
 from services.sfm.placed import PLACED, save_placed
 from services.sfm.task import Task
 from services.sfm.undistort import publish
@@ -30,6 +33,8 @@ from spaceport.pipeline.errors import Refused, Slug
 MIN_REGISTERED: Final = 3
 MIN_SHARE: Final = 0.25  # of the photos; below, the model shows a corner of what was flown
 _PR_SET_PDEATHSIG: Final = 1
+
+Ground = NDArray[np.float64]
 
 
 class News:
@@ -54,18 +59,8 @@ def reconstruct(task: Task, news: News) -> dict[str, Any]:
     """
     pycolmap.set_random_seed(task.options.seed)
     database = task.scratch / "database.db"
-    total = len(task.photos)
-    colmap_database.create(task, database)
-    colmap_database.extract_features(task, database, news.count("features"))
-    method, pairs = _pairs(task)
-    colmap_database.match(task, database, pairs, news.count("matching"))
-    verified = colmap_database.verified_pairs(database)
-    if verified == 0:
-        raise Refused(Slug.NO_OVERLAP, total=total)
-    models = map_photos(task, database, news.count("mapping"))
-    placed = models[0].merit[0] if models else 0
-    if placed < max(MIN_REGISTERED, MIN_SHARE * total):
-        raise Refused(Slug.TOO_FEW_REGISTERED, found=placed, total=total)
+    _find_features(task, database, news)
+    matching, models = _match_and_map(task, database, news)
     best = models[0]
     placed_on_earth = _georeferenced(task, best.reconstruction)
     facts = [model.facts() for model in models]
@@ -73,7 +68,7 @@ def reconstruct(task: Task, news: News) -> dict[str, Any]:
     publish(task, best.reconstruction, news.count("undistortion"))
     save_placed(best.reconstruction, task.scratch / PLACED)
     return {
-        "matching": {"method": method, "pairs": len(pairs), "verified": verified},
+        "matching": matching,
         "models": facts,
         "photos": photos,
         "cameras": _camera_facts(best.reconstruction),
@@ -81,14 +76,65 @@ def reconstruct(task: Task, news: News) -> dict[str, Any]:
     }
 
 
-def _pairs(task: Task) -> tuple[Method, Pairs]:
+def _find_features(task: Task, database: Path, news: News) -> None:
+    checkpoint = Checkpoint(task, database)
+    if found := checkpoint.restore():
+        news.send(log=found)
+    else:
+        colmap_database.create(task, database)
+    colmap_database.extract_features(task, database, checkpoint.saving(news.count("features")))
+
+
+def _match_and_map(task: Task, database: Path, news: News) -> tuple[dict[str, Any], list[Model]]:
+    """Facts of the matching, and the models, best first. Where little comes of the chosen pairs, others are added.
+
+    Raises:
+        Refused: no_overlap, too_few_registered.
+    """
+    total, ground = len(task.photos), _ground(task)
+    method = choose(task.options.matching, _known(ground, task.ordered))
+    pairs = _pairs(method, task, database, ground)
+    colmap_database.match(task, database, pairs, Checkpoint(task, database).saving(news.count("matching")))
+    methods, models = [method], list[Model]()
+    trusted = not doubtful(method, len(pairs), colmap_database.verified_pairs(database))
+    if trusted:
+        models = _map(task, database, news)
+    if most_placed(models) < ENOUGH * total and (other := alternative(method, total)):
+        more = beyond(_pairs(other, task, database, ground), pairs)
+        colmap_database.match(task, database, more, news.count("matching"))
+        methods, pairs = [method, other], np.concatenate([pairs, more])
+        if len(more) or not trusted:
+            models = in_order(models + _map(task, database, news))
+    verified = colmap_database.verified_pairs(database)
+    if verified == 0:
+        raise Refused(Slug.NO_OVERLAP, total=total)
+    placed = most_placed(models)
+    if placed < max(MIN_REGISTERED, MIN_SHARE * total):
+        raise Refused(Slug.TOO_FEW_REGISTERED, found=placed, total=total)
+    return {"method": " + ".join(methods), "pairs": len(pairs), "verified": verified}, models
+
+
+def _map(task: Task, database: Path, news: News) -> list[Model]:
+    return map_photos(task, database, news.count("mapping")) if colmap_database.verified_pairs(database) else []
+
+
+def _pairs(method: Method, task: Task, database: Path, ground: Ground) -> Pairs:
+    by_looks = method in ("sequential", "retrieval")
+    return pairs_for(method, ground, colmap_database.look_alike(task, database) if by_looks else None)
+
+
+def _ground(task: Task) -> Ground:
+    """[N,2] metres east and north of the middle; NaN where a photo has no position."""
     rows = colmap_database.positions(task.photos)
     rows[:, 2] = np.where(np.isnan(rows[:, 0]), np.nan, 0.0)  # on the ground: heights play no part here
     located = np.isfinite(rows[:, 0])
-    ground = to_enu(rows, centre(rows[located]))[:, :2] if located.any() else rows[:, :2]
-    spread = float(np.linalg.norm(np.ptp(ground[located], axis=0))) if located.any() else 0.0
-    method = choose(task.options.matching, len(rows), int(located.sum()), spread)
-    return method, pairs_for(method, ground)
+    return to_enu(rows, centre(rows[located]))[:, :2] if located.any() else rows[:, :2]
+
+
+def _known(ground: Ground, ordered: bool) -> Known:
+    located = ground[np.isfinite(ground[:, 0])]
+    spread = float(np.linalg.norm(np.ptp(located, axis=0))) if len(located) else 0.0
+    return Known(len(ground), len(located), spread, ordered)
 
 
 def _georeferenced(task: Task, model: Any) -> dict[str, object]:

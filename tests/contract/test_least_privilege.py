@@ -24,7 +24,7 @@ RIGHTS: dict[str, set[str]] = {
     "SweeperFunctionRole": {LIST, READ, WRITE, DEAD, *ROWS, *BATCH},
     "ApiFunctionRole": {LIST, READ, VERSION, WRITE, *ROWS, *BATCH},
     "SubmitRole": {"batch:SubmitJob"},
-    "SfmRole": {VERSION, *STAGE},
+    "SfmRole": {VERSION, *DELETE, *STAGE},
     "TrainRole": {*DELETE, *STAGE},
     "CompressRole": STAGE,
     "MachineRole": {
@@ -109,9 +109,10 @@ def test_a_stage_writes_its_own_folders_and_the_end(role: str) -> None:
     assert written == {f"{folder}/*" for folder in FOLDERS[role]} | {"end/manifest.json"}
 
 
-def test_only_a_checkpoint_is_ever_deleted() -> None:
+def test_only_checkpoints_are_ever_deleted() -> None:
     deletes = [each for role in RIGHTS for each in statements(role) if DELETE & set(listed(each["Action"]))]
-    assert [each["Resource"].split("/jobs/")[1] for each in deletes] == ["*/gaussian/checkpoint"]
+    assert [each["Resource"].split("/jobs/")[1] for each in deletes] == ["*/colmap/checkpoint", "*/gaussian/checkpoint"]
+    assert layout.checkpoint_key("job", StageName.SFM) == "jobs/job/colmap/checkpoint"
     assert layout.checkpoint_key("job", StageName.TRAIN) == "jobs/job/gaussian/checkpoint"
 
 

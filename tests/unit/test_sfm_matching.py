@@ -5,29 +5,70 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from services.sfm.matching import CHUNK, NEIGHBOURS, TILE, choose, chunks, pairs_for
+from services.sfm.choice import Known, alternative, choose, doubtful, needs_other_mapper
+from services.sfm.matching import CHUNK, TILE, beyond, chunks, pairs_for
+from services.sfm.retrieval import CENTRES, Vectors, alike, describe
 
 
 @pytest.mark.parametrize(
-    ("wanted", "total", "located", "spread_m", "expected"),
+    ("wanted", "known", "expected"),
     [
-        ("auto", 18, 18, 120.0, "spatial"),
-        ("auto", 100, 90, 120.0, "spatial"),
-        ("auto", 100, 89, 120.0, "exhaustive"),
-        ("auto", 100, 100, 0.2, "exhaustive"),  # all in one place: a fixed or false position
-        ("auto", 150, 0, 0.0, "exhaustive"),
-        ("auto", 151, 0, 0.0, "sequential"),
-        ("auto", 1000, 1000, 500.0, "spatial"),
-        ("auto", 3, 1, 0.0, "exhaustive"),
-        ("spatial", 18, 18, 120.0, "spatial"),
-        ("spatial", 18, 0, 0.0, "exhaustive"),
-        ("spatial", 400, 3, 50.0, "sequential"),
-        ("exhaustive", 400, 400, 120.0, "exhaustive"),
-        ("sequential", 10, 10, 120.0, "sequential"),
+        ("auto", Known(18, 18, 120.0, True), "spatial"),
+        ("auto", Known(100, 90, 120.0, False), "spatial"),
+        ("auto", Known(1000, 1000, 500.0, True), "spatial"),
+        ("auto", Known(100, 89, 120.0, True), "sequential"),
+        ("auto", Known(100, 100, 0.2, True), "sequential"),  # all in one place: a fixed or false position
+        ("auto", Known(60, 0, 0.0, True), "exhaustive"),
+        ("auto", Known(61, 0, 0.0, True), "sequential"),
+        ("auto", Known(61, 0, 0.0, False), "retrieval"),
+        ("auto", Known(3, 1, 0.0, False), "exhaustive"),
+        ("spatial", Known(18, 18, 120.0, True), "spatial"),
+        ("spatial", Known(18, 0, 0.0, True), "exhaustive"),
+        ("spatial", Known(400, 3, 50.0, True), "sequential"),
+        ("exhaustive", Known(400, 400, 120.0, True), "exhaustive"),
+        ("sequential", Known(10, 10, 120.0, False), "sequential"),
+        ("retrieval", Known(10, 10, 120.0, True), "retrieval"),
     ],
 )
-def test_choice(wanted: str, total: int, located: int, spread_m: float, expected: str) -> None:
-    assert choose(wanted, total, located, spread_m) == expected
+def test_choice(wanted: str, known: Known, expected: str) -> None:
+    assert choose(wanted, known) == expected
+
+
+@pytest.mark.parametrize(
+    ("method", "total", "expected"),
+    [
+        ("spatial", 60, "exhaustive"),
+        ("spatial", 61, "retrieval"),
+        ("sequential", 61, "retrieval"),
+        ("sequential", 20, "exhaustive"),
+        ("retrieval", 500, None),
+        ("exhaustive", 20, None),
+        ("exhaustive", 500, None),
+    ],
+)
+def test_alternative(method: str, total: int, expected: str | None) -> None:
+    assert alternative(method, total) == expected  # type: ignore[arg-type]
+
+
+def test_neighbours_that_do_not_match_make_positions_doubtful() -> None:
+    assert doubtful("spatial", 100, 29)
+    assert not doubtful("spatial", 100, 30)
+    assert not doubtful("exhaustive", 100, 5)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "total", "placed", "expected"),
+    [
+        ("auto", 16, 15, True),
+        ("auto", 16, 16, False),
+        ("auto", 200, 180, False),
+        ("auto", 200, 179, True),
+        ("incremental", 16, 3, False),
+        ("global", 16, 16, True),
+    ],
+)
+def test_the_other_mapper_has_its_turn(wanted: str, total: int, placed: int, expected: bool) -> None:
+    assert needs_other_mapper(wanted, total, placed) == expected
 
 
 def grid(rows: int, columns: int, step_m: float = 10.0) -> np.ndarray:
@@ -46,39 +87,111 @@ def test_exhaustive_pairs_are_all_pairs() -> None:
     assert len(as_set(pairs_for("exhaustive", np.zeros((18, 2))))) == 153
 
 
+def random_vectors(total: int) -> Vectors:
+    vectors = np.random.default_rng(0).normal(size=(total, 16)).astype(np.float32)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
 def test_a_small_set_is_compared_completely_whatever_the_method() -> None:
-    assert len(as_set(pairs_for("spatial", grid(3, 6)))) == 153
-    assert len(as_set(pairs_for("sequential", np.zeros((5, 2))))) == 10
+    assert len(as_set(pairs_for("sequential", np.zeros((5, 2)), random_vectors(5)))) == 10
+    assert len(as_set(pairs_for("retrieval", np.zeros((5, 2)), random_vectors(5)))) == 10
+    assert len(as_set(pairs_for("spatial", grid(2, 3)))) == 15
 
 
-def test_spatial_pairs_are_neighbours_and_far_fewer() -> None:
+def test_spatial_pairs_are_neighbours() -> None:
     places = grid(20, 20)
     found = as_set(pairs_for("spatial", places))
     apart = [np.linalg.norm(places[i] - places[j]) for i, j in found]
-    assert len(found) <= 400 * NEIGHBOURS < 400 * 399 / 2 / 9
-    assert max(apart) < 80
+    assert max(apart) < 60
     for index in range(400):
-        assert sum(index in pair for pair in found) >= NEIGHBOURS
+        assert sum(index in pair for pair in found) >= 6
+
+
+def test_photos_dense_along_lines_are_compared_across_them() -> None:
+    """Photos every 4 metres on lines 40 metres apart: the twenty nearest of each are of its own line."""
+    lines = grid(5, 60, 1.0) * (4.0, 40.0)
+    found = as_set(pairs_for("spatial", lines))
+    across = {(i // 60, j // 60) for i, j in found if i // 60 != j // 60}
+    assert across == {(0, 1), (1, 2), (2, 3), (3, 4)}
+    for index in range(60, 240):
+        lines_met = {other // 60 for pair in found if index in pair for other in pair}
+        assert {index // 60 - 1, index // 60 + 1} <= lines_met
+
+
+@pytest.mark.parametrize("method", ["spatial", "sequential", "retrieval"])
+def test_pairs_grow_with_the_photos_not_with_their_square(method: str) -> None:
+    rows = {total: total // 25 for total in (125, 250, 500)}
+    counts = [
+        len(pairs_for(method, grid(count, 25), random_vectors(total)))  # type: ignore[arg-type]
+        for total, count in rows.items()
+    ]
+    assert counts[2] < 21 * 500 < 500 * 499 / 2 / 10
+    assert counts[1] < 2.3 * counts[0]
+    assert counts[2] < 2.3 * counts[1]
+
+
+def test_only_new_pairs_are_compared_again() -> None:
+    known = np.array([[0, 1], [1, 2]], np.int32)
+    assert as_set(beyond(np.array([[0, 1], [0, 2], [1, 2], [2, 3]], np.int32), known)) == {(0, 2), (2, 3)}
+    assert len(beyond(known, known)) == 0
+
+
+def scenes(views: int, features: int = 300) -> list[np.ndarray]:
+    """Descriptors of `views` photos of each of three places: most are those of the place, slightly changed."""
+    random = np.random.default_rng(0)
+    photos = []
+    for _ in range(3):
+        place = random.dirichlet(np.full(128, 0.1), features) * 512
+        for _ in range(views):
+            other = random.dirichlet(np.full(128, 0.1), features // 3) * 512
+            seen = np.concatenate([place + random.normal(0, 2, place.shape), other])
+            photos.append(np.clip(random.permutation(seen), 0, 255).astype(np.uint8))
+    return photos
+
+
+def test_photos_of_one_place_look_alike() -> None:
+    photos = scenes(5)
+    vectors = describe(lambda number: photos[number], len(photos), seed=0)
+    assert vectors.shape == (15, CENTRES * 128)
+    assert np.linalg.norm(vectors, axis=1) == pytest.approx(1, rel=1e-5)
+    assert all(first // 5 == second // 5 for first, second in alike(vectors, 4))
+    assert (vectors == describe(lambda number: photos[number], len(photos), seed=0)).all()
+
+
+def test_photos_without_features_are_alike_to_nothing_and_break_nothing() -> None:
+    photos = [*scenes(2), np.empty((0, 128), np.uint8)]
+    vectors = describe(lambda number: photos[number], 7, seed=0)
+    assert (vectors[6] == 0).all()
+    assert np.isfinite(vectors).all()
+    empty = describe(lambda _: np.empty((0, 128), np.uint8), 3, seed=0)
+    assert len(as_set(pairs_for("retrieval", np.zeros((3, 2)), empty))) == 3
 
 
 def test_photos_without_position_are_compared_in_order() -> None:
     places = grid(20, 20)
     places[200] = np.nan
     found = as_set(pairs_for("spatial", places))
-    assert {(199, 200), (200, 201), (190, 200), (200, 210)} <= found
+    assert {(199, 200), (200, 201), (192, 200), (200, 208)} <= found
     assert (0, 200) not in found
 
 
 def test_sequential_pairs_hold_neighbours_and_close_loops() -> None:
-    found = as_set(pairs_for("sequential", np.zeros((1000, 2))))
+    vectors = random_vectors(1000)
+    vectors[950] = vectors[3]
+    found = as_set(pairs_for("sequential", np.zeros((1000, 2)), vectors))
     assert {(i, i + 1) for i in range(999)} <= found
-    assert (0, 980) in found
-    assert len(found) < 1000 * 25
+    assert {(0, 64), (3, 950)} <= found
+    assert len(found) < 1000 * 30
 
 
-@pytest.mark.parametrize("method", ["spatial", "sequential", "exhaustive"])
+def test_likeness_needs_vectors() -> None:
+    with pytest.raises(ValueError, match="vectors"):
+        pairs_for("retrieval", np.zeros((5, 2)))
+
+
+@pytest.mark.parametrize("method", ["spatial", "sequential", "retrieval", "exhaustive"])
 def test_chunks_hold_every_pair_once(method: str) -> None:
-    pairs = pairs_for(method, grid(9, 9))  # type: ignore[arg-type]
+    pairs = pairs_for(method, grid(9, 9), random_vectors(81))  # type: ignore[arg-type]
     portions = chunks(pairs)
     assert as_set(np.concatenate(portions)) == as_set(pairs)
     assert all(len(portion) <= CHUNK for portion in portions)

@@ -1,0 +1,82 @@
+"""COLMAP's database as far as it is filled, kept in one file: a try after this one need not find the features again.
+
+A zip without compression of the database and a fingerprint of photos, options and COLMAP; zip's checksum tells a
+damaged one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import time
+import zipfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Final
+
+import pycolmap
+
+from services.sfm.database import Count, feature_counts, matched_pairs
+from services.sfm.task import Task
+from spaceport.files import replacing
+
+SECONDS: Final = 60.0  # between two of them: a gigabyte is copied in about one
+FINGERPRINT: Final = "fingerprint"
+DATABASE: Final = "database.db"
+
+
+class Checkpoint:
+    """Saves and restores the database of one task; does nothing for a task without a file for it."""
+
+    def __init__(self, task: Task, database: Path) -> None:
+        self._task, self._database = task, database
+        self._saved = time.monotonic()
+
+    def restore(self) -> str:
+        """Bring the database back. Returns what is in it, for the log, or nothing when there is no use of any."""
+        path = self._task.checkpoint
+        if path is None or not path.is_file():
+            return ""
+        try:
+            with zipfile.ZipFile(path) as archive:
+                if archive.read(FINGERPRINT) != fingerprint(self._task):
+                    return ""
+                with archive.open(DATABASE) as source, self._database.open("wb") as target:
+                    shutil.copyfileobj(source, target, 1 << 20)  # raises at its end if the checksum is wrong
+        except (zipfile.BadZipFile, KeyError, EOFError, NotImplementedError):
+            self._database.unlink(missing_ok=True)
+            return ""
+        done = sum(number > 0 for number in feature_counts(self._database).values())
+        return (
+            f"going on from an earlier try: features of {done} of {len(self._task.photos)} photos and"
+            f" {matched_pairs(self._database)} compared pairs are there"
+        )
+
+    def save(self) -> None:
+        """Write the database to the checkpoint. Nothing else may have it open."""
+        if (path := self._task.checkpoint) is None:
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive:
+            archive.writestr(FINGERPRINT, fingerprint(self._task))
+            archive.write(self._database, DATABASE)
+        self._saved = time.monotonic()
+
+    def saving(self, count: Count) -> Count:
+        """`count`, which also saves every SECONDS and at the end."""
+
+        def counted(done: int, total: int) -> None:
+            count(done, total)
+            if done == total or time.monotonic() - self._saved > SECONDS:
+                self.save()
+
+        return counted
+
+
+def fingerprint(task: Task) -> bytes:
+    """Hex of what features and matches depend on."""
+    photos = [asdict(photo) | {"bytes": (task.photos_folder / photo.file).stat().st_size} for photo in task.photos]
+    options = task.options.model_dump(mode="json")
+    text = json.dumps([photos, options, task.ordered, pycolmap.__version__], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest().encode()

@@ -1,0 +1,29 @@
+"""What COLMAP may use of this machine."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import pycolmap
+
+from spaceport.pipeline.errors import Refused, Slug
+
+
+def usable_cores() -> int:
+    """Cores that this process may run on; COLMAP by itself would count those of the whole machine."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def device(wanted: str) -> Any:
+    """Where features are found and matched, for the option `device`.
+
+    The wheel `pycolmap` knows the CPU only, `pycolmap-cuda12` is the same with CUDA; with "auto" it takes a GPU if it
+    finds one.
+
+    Raises:
+        Refused: bad_options, for "cuda" where COLMAP has none.
+    """
+    if wanted == "cuda" and not pycolmap.has_cuda:
+        raise Refused(Slug.BAD_OPTIONS, detail="`sfm.device` is cuda, but structure from motion runs on a CPU here")
+    return {"auto": pycolmap.Device.auto, "cpu": pycolmap.Device.cpu, "cuda": pycolmap.Device.cuda}[wanted]
