@@ -42,7 +42,7 @@ class Coded:
     """The bytes of each image, [N,3] or [N,4]."""
     meta: dict[str, Any]
     """Its part of meta.json, but for the list of files."""
-    decoded: dict[str, NDArray[np.float32]]
+    decoded: dict[str, Any]
     """What was lossy, by the name it has in a model."""
 
 

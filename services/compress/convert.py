@@ -11,7 +11,7 @@ import json
 import shutil
 import sys
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -145,7 +145,7 @@ def _cameras(path: Path, model: Gaussians) -> list[Camera]:
 
 
 def _with_bands(model: Gaussians, degree: int) -> Gaussians:
-    return Gaussians(**model.arrays() | {"shN": model.shN[:, : coefficients(degree) - 1]})
+    return replace(model, shN=model.shN[:, : coefficients(degree) - 1])
 
 
 def _size(path: Path) -> int:

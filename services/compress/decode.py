@@ -76,7 +76,7 @@ def decode_v2(meta: MetaV2, fetch: Fetch, budget: int) -> Gaussians:
             raise BrokenSog(f"{meta.shN.files[0]} does not have the width of {meta.shN.bands} bands.")
         labels = _labels(sheets, meta.shN.files[1], len(entries))
         shn = np.array(meta.shN.codebook, np.float32)[entries][labels]
-    return Gaussians(means, quats, scales, logits(colour[:, 3]), sh0[:, None], shn)
+    return Gaussians(means, quats, scales, logits(colour[:, 3]), sh0[:, None], shn, meta.antialias)
 
 
 def decode_v1(meta: MetaV1, fetch: Fetch, budget: int) -> Gaussians:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -76,7 +76,7 @@ def prepare(gaussians: Gaussians, order: Order = "morton", seed: int = 0, progre
     bounds = positions.bounds(kept.means)
     quats, scales = rotations.relabelled(kept.quats, np.maximum(kept.scales, SMALLEST_LOG_SCALE))
     used = palette.used_coefficients(kept.shN)
-    whole = Gaussians(kept.means, quats, scales, kept.opacities, kept.sh0, kept.shN[:, :used])
+    whole = replace(kept, quats=quats, scales=scales, shN=kept.shN[:, :used])
     stored = arranged(whole, positions.encode(kept.means, *bounds), order, seed, progress or Silent())
     return Prepared(stored, weight.visual_weight(stored), bounds, dropped)
 
@@ -99,6 +99,8 @@ def fitted(prepared: Prepared, plan: Plan, progress: Progress) -> Palette:
 def assemble(prepared: Prepared, quality: Quality, found: Palette | None) -> Encoded:
     """Quantise and code all attributes, and lay the palette beside them."""
     meta: dict[str, Any] = {"version": 2, "asset": {"generator": GENERATOR}, "count": len(prepared.stored)}
+    if prepared.stored.antialiased:
+        meta["antialias"] = True
     pictures: dict[str, Pixels] = {}
     for name, quantise in ATTRIBUTES.items():
         coded = quantise(prepared, quality)

@@ -91,6 +91,7 @@ class MetaV2(_Part):
     quats: Files
     sh0: Values
     shN: Palette | None = None
+    antialias: bool = False
 
 
 class _Shaped(_Part):

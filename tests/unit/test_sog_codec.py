@@ -3,6 +3,7 @@
 import io
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -215,3 +216,9 @@ def test_an_empty_or_invisible_model_is_refused_with_the_reason():
     model.opacities[:] = -30
     with pytest.raises(NothingLeft, match="3 invisible"):
         encode(model, EXACT, Silent())
+
+
+@pytest.mark.parametrize("antialiased", [False, True])
+def test_whether_a_model_is_antialiased_is_kept(tmp_path: Path, antialiased: bool):
+    bundled(encode(replace(made(1, 300, 8, "extreme"), antialiased=antialiased), Plan(STANDARD), Silent()), tmp_path)
+    assert read_sog(tmp_path / "model.sog").antialiased is antialiased

@@ -42,4 +42,5 @@ def check_count(count: int, coefficients: int, budget: int) -> None:
 def as_gaussians(**arrays: NDArray[Any]) -> Gaussians:
     """The model of decoded arrays of any type; what float32 cannot hold becomes infinite."""
     with np.errstate(over="ignore"):
-        return Gaussians(**{name: array.astype(np.float32) for name, array in arrays.items()})
+        floats: dict[str, Any] = {name: array.astype(np.float32) for name, array in arrays.items()}
+        return Gaussians(**floats)
