@@ -58,14 +58,14 @@ def _why_no_cuda() -> str | None:
     return None
 
 
-def make_rasteriser(device: Device) -> Rasteriser:
+def make_rasteriser(device: Device, *, antialiased: bool = False) -> Rasteriser:
     """The rasteriser of the device; each is imported only where it is used."""
     if device.kind == "cuda":
         from services.train.rasterisers.gsplat_cuda import GsplatRasteriser  # noqa: PLC0415 - needs CUDA
 
-        cuda: Rasteriser = GsplatRasteriser()
+        cuda: Rasteriser = GsplatRasteriser(antialiased=antialiased)
         return cuda
     from services.train.rasterisers.cpu import CpuRasteriser  # noqa: PLC0415 - compiles at import
 
     torch.set_num_threads(1)  # its share is small, and its spinning barriers cost 80 ms a step on a busy machine
-    return CpuRasteriser(device.threads)
+    return CpuRasteriser(device.threads, antialiased=antialiased)

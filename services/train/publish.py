@@ -38,7 +38,7 @@ def publish(
     parameters = {name: value.to(rasteriser.device) for name, value in trainer.best.items()}
     scored = _scored(plan.scene.cameras)
     scores = score_views(rasteriser, parameters, scored, plan.scene.photos, plan.schedule.sh_degree, progress)
-    model = plan.frame.gaussians_out(as_gaussians(parameters))
+    model = plan.frame.gaussians_out(as_gaussians(parameters, antialiased=plan.options.antialiased))
     write_ply(home / "model.ply", model, sh_degree=3)
     write_cameras(home / "cameras.json", plan.dataset.cameras)
     _preview(plan, parameters, rasteriser, scores, home / "preview.jpg")
@@ -58,9 +58,10 @@ def publish(
     return outcome
 
 
-def as_gaussians(parameters: Tensors) -> Gaussians:
+def as_gaussians(parameters: Tensors, *, antialiased: bool = False) -> Gaussians:
     """The parameters as the model that files hold, in the training frame."""
-    return Gaussians(**{name: parameters[name].detach().cpu().numpy() for name in NAMES})
+    arrays = {name: parameters[name].detach().cpu().numpy() for name in NAMES}
+    return Gaussians(**arrays, antialiased=antialiased)
 
 
 def _scored(cameras: list[Camera]) -> list[Camera]:
@@ -103,6 +104,7 @@ def _report(
         "photos": {"training": len(plan.dataset.training), "held_out": len(plan.dataset.held_out)},
         "image_size": plan.schedule.longest_side,
         "sh_degree": plan.schedule.sh_degree,
+        "antialiased": plan.options.antialiased,
         "points": len(plan.dataset.xyz),
         "frame": {"centre": plan.frame.centre.tolist(), "extent": plan.frame.extent},
         "watched": {

@@ -41,7 +41,7 @@ def run(source: Path, output: Path, options: TrainOptions, progress: Progress) -
         home = output / "gaussian"
         home.mkdir(parents=True, exist_ok=True)
         plan = make_plan(source / "colmap" / "dense", options)
-        rasteriser = make_rasteriser(plan.device)
+        rasteriser = make_rasteriser(plan.device, antialiased=options.antialiased)
         trainer, earlier = _begin(plan, rasteriser, home / CHECKPOINT)
         curve = TrainingLog(home / "training.log", earlier)
         reason = trainer.run(progress, curve, home / CHECKPOINT, plan.fingerprint)

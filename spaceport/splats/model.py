@@ -32,6 +32,8 @@ class Gaussians:
     """[N, 1, 3] constant SH coefficients; colour is 0.5 + 0.2821 sh0 before clamping at 0."""
     shN: Floats
     """[N, K, 3] further SH coefficients, K = 0, 3, 8 or 15."""
+    antialiased: bool = False
+    """Whether it was trained with opacities that make up for the blur of the projection, and must be drawn so."""
 
     def __post_init__(self) -> None:
         n = len(self.means)
@@ -55,7 +57,7 @@ class Gaussians:
 
     def subset(self, index: npt.NDArray[np.bool_] | npt.NDArray[np.integer]) -> Gaussians:
         """Those that a mask [N] or an index array names, in its order."""
-        return Gaussians(**{name: array[index] for name, array in self.arrays().items()})
+        return Gaussians(**{name: array[index] for name, array in self.arrays().items()}, antialiased=self.antialiased)
 
     def arrays(self) -> dict[str, Floats]:
         """The arrays by name, not copied: what a rasteriser takes as `params`."""

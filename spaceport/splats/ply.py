@@ -1,11 +1,13 @@
 """Gaussians as a PLY file, in the property layout that every splat viewer reads.
 
 Binary little endian, one `vertex` element: x y z, nx ny nz (zeros), f_dc_0..2, f_rest_0..3K-1 (all of red, then green,
-then blue), opacity, scale_0..2, rot_0..3. With degree 3 these are 62 properties.
+then blue), opacity, scale_0..2, rot_0..3. With degree 3 these are 62 properties. That a model is antialiased says a
+comment, in the words of Brush, which splat-transform understands too.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,6 +18,8 @@ from spaceport.files import replacing
 from spaceport.splats.model import Gaussians
 
 _MAX_HEADER = 65_536
+_ANTIALIASED = "SplatRenderMode: mip"
+_POSTSHOT = "antialiased 1"  # how Postshot says it
 _MAX_PROPERTIES = 1_000
 _TYPES = {
     "char": "i1", "int8": "i1", "uchar": "u1", "uint8": "u1", "short": "<i2", "int16": "<i2", "ushort": "<u2",
@@ -56,7 +60,8 @@ def write_ply(path: Path, gaussians: Gaussians, *, sh_degree: int | None = None)
     table[:, -8] = gaussians.opacities
     table[:, -7:-4] = gaussians.scales
     table[:, -4:] = gaussians.quats
-    lines = ["ply", "format binary_little_endian 1.0", f"element vertex {n}"]
+    lines = ["ply", "format binary_little_endian 1.0"]
+    lines += [f"comment {_ANTIALIASED}"] * gaussians.antialiased + [f"element vertex {n}"]
     lines += [f"property float {name}" for name in names] + ["end_header", ""]
     with replacing(path) as part, part.open("wb") as file:
         file.write("\n".join(lines).encode("ascii"))
@@ -73,7 +78,7 @@ def read_ply(path: Path) -> Gaussians:
         OSError: when the file cannot be read.
     """
     with path.open("rb") as file:
-        count, layout, more = _read_header(file)
+        count, layout, more, antialiased = _read_header(file)
         left = path.stat().st_size - file.tell()
         need = count * layout.itemsize
         if left < need:
@@ -81,11 +86,11 @@ def read_ply(path: Path) -> Gaussians:
         if left > need and not more:
             raise ValueError(f"the PLY holds {left - need} bytes more than its header says")
         table = np.frombuffer(file.read(need), dtype=layout)
-    return _gaussians(table)
+    return replace(_gaussians(table), antialiased=antialiased)
 
 
-def _read_header(file: BinaryIO) -> tuple[int, np.dtype[np.void], bool]:
-    """Count of vertices, their layout, and whether other elements follow."""
+def _read_header(file: BinaryIO) -> tuple[int, np.dtype[np.void], bool, bool]:
+    """Count of vertices, their layout, whether other elements follow, and whether a comment calls it antialiased."""
     head = file.read(_MAX_HEADER)
     mark = head.find(b"\nend_header\n")
     if not head.startswith(b"ply\n") or mark < 0:
@@ -97,6 +102,8 @@ def _read_header(file: BinaryIO) -> tuple[int, np.dtype[np.void], bool]:
         lines = [line.split() for line in head[4:mark].decode("ascii").split("\n")]
     except UnicodeDecodeError:
         raise ValueError("the PLY header is not plain text") from None
+    comments = [" ".join(words[1:]).lower() for words in lines if words and words[0] == "comment"]
+    antialiased = any(words in comments for words in (_ANTIALIASED.lower(), _POSTSHOT))
     lines = [words for words in lines if words and words[0] not in ("comment", "obj_info")]
     if not lines or lines[0] != ["format", "binary_little_endian", "1.0"]:
         found = " ".join(lines[0][1:2]) if lines else "none"
@@ -105,7 +112,7 @@ def _read_header(file: BinaryIO) -> tuple[int, np.dtype[np.void], bool]:
         raise ValueError("the PLY must begin with `element vertex COUNT`")
     body = lines[2:]
     ends = next((i for i, words in enumerate(body) if words[0] == "element"), len(body))
-    return int(lines[1][2]), _layout(body[:ends]), ends < len(body)
+    return int(lines[1][2]), _layout(body[:ends]), ends < len(body), antialiased
 
 
 def _is_count(word: str) -> bool:

@@ -65,9 +65,18 @@ def colours(params: Params, camera: Camera, degree: int) -> Tensor:
     return torch.clamp_min((basis(d / d.norm(dim=1, keepdim=True), degree)[:, :, None] * sh).sum(1) + 0.5, 0.0)
 
 
-def render(params: Params, camera: Camera, degree: int, background: tuple[float, float, float] = (0, 0, 0)) -> Tensor:
+def render(
+    params: Params,
+    camera: Camera,
+    degree: int,
+    background: tuple[float, float, float] = (0, 0, 0),
+    antialiased: bool = False,
+) -> Tensor:
     centres, covariances, depths = project(params, camera)
     opacities = torch.sigmoid(params["opacities"])
+    if antialiased:
+        own = torch.linalg.det(covariances - 0.3 * torch.eye(2, dtype=torch.float64))
+        opacities = opacities * torch.sqrt(own / torch.linalg.det(covariances))
     rgb = colours(params, camera, degree)
     order = [k for k in torch.argsort(depths, stable=True).tolist() if depths[k] > 0.01]
     v, u = torch.meshgrid(

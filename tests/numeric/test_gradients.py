@@ -42,22 +42,24 @@ def photo() -> np.ndarray:
     return np.random.default_rng(1).random((53, 70, 3), dtype=np.float32)
 
 
-@pytest.mark.parametrize(("degree", "threads", "ssim_weight", "focal"), [
-    (3, 1, 0.2, 70.0),
-    (3, 2, 0.2, 70.0),
-    (2, 1, 1.0, 70.0),
-    (1, 1, 0.0, 70.0),
-    (0, 3, 0.2, 70.0),
-    (3, 1, 0.2, 250.0),  # many centres outside of the picture, where the Jacobian is clamped
+@pytest.mark.parametrize(("degree", "threads", "ssim_weight", "focal", "antialiased"), [
+    (3, 1, 0.2, 70.0, False),
+    (3, 2, 0.2, 70.0, False),
+    (2, 1, 1.0, 70.0, False),
+    (1, 1, 0.0, 70.0, False),
+    (0, 3, 0.2, 70.0, False),
+    (3, 1, 0.2, 250.0, False),  # many centres outside of the picture, where the Jacobian is clamped
+    (3, 2, 0.2, 70.0, True),
+    (1, 1, 0.2, 12.0, True),  # most are thinner than a pixel
 ])  # fmt: skip
-def test_against_the_oracle(degree: int, threads: int, ssim_weight: float, focal: float) -> None:
-    params = scene()
+def test_against_the_oracle(degree: int, threads: int, ssim_weight: float, focal: float, antialiased: bool) -> None:
+    params, rasteriser = scene(), Rasteriser(threads, antialiased)
     leaves = dense_oracle.tensors(params)
     gain, bias = (torch.tensor(part, dtype=torch.float64, requires_grad=True) for part in (GAIN, BIAS))
-    picture = dense_oracle.render(leaves, camera(focal), degree, GROUND)
+    picture = dense_oracle.render(leaves, camera(focal), degree, GROUND, antialiased)
     loss = dense_oracle.loss(picture * gain + bias, photo(), ssim_weight)
     loss.backward()
-    step = Rasteriser(threads).loss_and_grads(params, camera(focal), photo(), degree, ssim_weight, (GAIN, BIAS), GROUND)
+    step = rasteriser.loss_and_grads(params, camera(focal), photo(), degree, ssim_weight, (GAIN, BIAS), GROUND)
 
     assert step.loss == pytest.approx(loss.item(), abs=1e-6)
     np.testing.assert_allclose(step.image, picture.detach().numpy(), atol=1e-4)

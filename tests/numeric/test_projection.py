@@ -36,13 +36,15 @@ def camera() -> Camera:
     return Camera("a", 321, 243, 300, 310, 150, 130, pose)
 
 
-def projected(params: dict[str, np.ndarray], degree: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def projected(
+    params: dict[str, np.ndarray], degree: int, antialiased: bool = False
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Rows of the visible, their records [M, 16], radii [N]."""
     n = len(params["means"])
     buffers = ModelBuffers(n, 1).visible
     scratch = np.empty(SCRATCH, np.float32)
     slots = (buffers.rows, buffers.keys, buffers.columns, buffers.tile_rows)
-    view = pack(camera())
+    view = pack(camera(), antialiased)
     loads = np.empty((-(-camera().height // TILE) + 1, -(-camera().width // TILE) + 1), np.int32)
     place = (0, n, 0)
     count = project(
@@ -51,16 +53,22 @@ def projected(params: dict[str, np.ndarray], degree: int) -> tuple[np.ndarray, n
     return buffers.rows[:count], buffers.records[: count * record.SIZE].reshape(count, record.SIZE), buffers.radii[:n]
 
 
-def truth(params: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """gsplat's centres [N, 2], depths [N] and conics [N, 3], in float64."""
+def truth(params: dict[str, np.ndarray]) -> tuple[np.ndarray, ...]:
+    """gsplat's centres [N, 2], depths [N], conics [N, 3] and compensations of opacity [N], in float64."""
     values = {name: torch.tensor(array, dtype=torch.float64) for name, array in params.items()}
     view = camera()
     matrix = torch.tensor([[view.fx, 0, view.cx], [0, view.fy, view.cy], [0, 0, 1]], dtype=torch.float64)
     covariances, _ = reference._quat_scale_to_covar_preci(values["quats"], values["scales"].exp(), True, False)
-    _, centres, depths, conics, _ = reference._fully_fused_projection(
-        values["means"], covariances, torch.tensor(view.world_to_camera)[None], matrix[None], view.width, view.height
+    _, *found = reference._fully_fused_projection(
+        values["means"],
+        covariances,
+        torch.tensor(view.world_to_camera)[None],
+        matrix[None],
+        view.width,
+        view.height,
+        calc_compensations=True,
     )
-    return centres[0].numpy(), depths[0].numpy(), conics[0].numpy()
+    return tuple(part[0].numpy() for part in found)
 
 
 def assert_close(ours: np.ndarray, theirs: np.ndarray, tolerance: float = 1e-5) -> None:
@@ -74,7 +82,7 @@ def test_centres_depths_and_conics() -> None:
     params = scene()
     rows, records, _ = projected(params, 0)
     assert len(rows) > 300
-    centres, depths, conics = truth(params)
+    centres, depths, conics, _ = truth(params)
     assert_close(records[:, [record.X, record.Y]], centres[rows])
     assert_close(records[:, record.DEPTH], depths[rows])
     shape = records[:, [record.XX, record.XY, record.YY]] * -np.log(2)
@@ -96,7 +104,7 @@ def test_colours(degree: int) -> None:
 def test_opacity_and_footprint() -> None:
     params = scene()
     rows, records, radii = projected(params, 0)
-    _, _, conics = truth(params)
+    _, _, conics, _ = truth(params)
     opacity = 1 / (1 + np.exp(-params["opacities"][rows].astype(np.float64)))
     np.testing.assert_allclose(2.0 ** records[:, record.PEAK], opacity, rtol=2e-6)
     a, b, c = conics[rows].T
@@ -107,10 +115,20 @@ def test_opacity_and_footprint() -> None:
     np.testing.assert_allclose(radii[rows][deep], np.maximum(reach_x, reach_y)[deep], rtol=1e-4)
 
 
+def test_antialiased_opacity() -> None:
+    params = scene()
+    rows, records, _ = projected(params, 0, antialiased=True)
+    assert len(rows) > 300
+    *_, compensations = truth(params)
+    opacity = compensations[rows] / (1 + np.exp(-params["opacities"][rows].astype(np.float64)))
+    assert opacity.min() < 0.7 * opacity.max()
+    np.testing.assert_allclose(2.0 ** records[:, record.PEAK], opacity, rtol=1e-5)
+
+
 def test_nobody_who_touches_the_picture_is_left_out() -> None:
     params = scene()
     rows, _, radii = projected(params, 0)
-    centres, depths, conics = truth(params)
+    centres, depths, conics, _ = truth(params)
     a, b, c = conics.T
     opacity = 1 / (1 + np.exp(-params["opacities"].astype(np.float64)))
     margin = np.maximum(2 * np.log(255 * opacity), 0) - 1e-3

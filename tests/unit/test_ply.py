@@ -1,4 +1,6 @@
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from spaceport.splats.ply import read_ply, write_ply
 def some_gaussians(n: int = 7, rest: int = 15) -> Gaussians:
     rng = np.random.default_rng(3)
     shapes = {"means": (n, 3), "quats": (n, 4), "scales": (n, 3), "opacities": (n,), "sh0": (n, 1, 3)}
-    arrays = {name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+    arrays: dict[str, Any] = {name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
     return Gaussians(**arrays, shN=rng.normal(size=(n, rest, 3)).astype(np.float32))
 
 
@@ -26,6 +28,20 @@ def test_round_trip_is_exact(tmp_path: Path, rest: int, n: int) -> None:
     write_ply(tmp_path / "model.ply", gaussians)
     assert_same(gaussians, read_ply(tmp_path / "model.ply"))
     assert [path.name for path in tmp_path.iterdir()] == ["model.ply"]
+
+
+@pytest.mark.parametrize("comment", [b"comment SplatRenderMode: mip\n", b"comment  antialiased 1\n"])
+def test_that_it_is_antialiased_survives_and_is_read_from_other_tools(tmp_path: Path, comment: bytes) -> None:
+    path = tmp_path / "model.ply"
+    write_ply(path, replace(some_gaussians(), antialiased=True))
+    raw = path.read_bytes()
+    assert raw.count(b"comment SplatRenderMode: mip\n") == 1
+    path.write_bytes(raw.replace(b"comment SplatRenderMode: mip\n", comment))
+    assert read_ply(path).antialiased
+    assert_same(some_gaussians(), read_ply(path))
+    write_ply(path, some_gaussians())
+    assert b"comment" not in path.read_bytes()
+    assert not read_ply(path).antialiased
 
 
 def test_the_viewers_layout(tmp_path: Path) -> None:

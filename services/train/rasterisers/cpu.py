@@ -19,18 +19,18 @@ class CpuRasteriser:
 
     Args:
         threads: that share a picture; gradients are the same, bit for bit, for the same number.
+        antialiased: opacities make up for the blur of the projection (Mip-Splatting).
     """
 
     device = torch.device("cpu")
 
-    def __init__(self, threads: int | None = None) -> None:
-        self._numba = Numba(threads)
+    def __init__(self, threads: int | None = None, *, antialiased: bool = False) -> None:
+        self._numba = Numba(threads, antialiased)
 
     def step(self, parameters: Tensors, view: View, sh_degree: int) -> Step:
-        photo = np.multiply(view.photo, np.float32(1 / 255), dtype=np.float32)
         exposure = (view.exposure[0], view.exposure[1])
         found = self._numba.loss_and_grads(
-            _arrays(parameters), view.camera, photo, sh_degree, ssim_weight=SSIM_WEIGHT, exposure=exposure
+            _arrays(parameters), view.camera, view.photo, sh_degree, ssim_weight=SSIM_WEIGHT, exposure=exposure
         )
         return Step(
             loss=found.loss,

@@ -24,12 +24,20 @@ class GsplatRasteriser:
     Args:
         rasterization: gsplat's function, or one with its signature; given only by tests on machines without a GPU.
         device: of the tensors.
+        antialiased: opacities make up for the blur of the projection (Mip-Splatting).
 
     Raises:
         RuntimeError: no CUDA device is there, and no other function was given.
     """
 
-    def __init__(self, rasterization: Callable[..., Any] | None = None, device: torch.device | None = None) -> None:
+    def __init__(
+        self,
+        rasterization: Callable[..., Any] | None = None,
+        device: torch.device | None = None,
+        *,
+        antialiased: bool = False,
+    ) -> None:
+        self._mode = "antialiased" if antialiased else "classic"
         self.device = device or torch.device("cuda")
         self._rasterization = rasterization or _from_gsplat()
         torch.backends.cudnn.allow_tf32 = False  # SSIM subtracts squares of almost the same size
@@ -76,6 +84,7 @@ class GsplatRasteriser:
             near_plane=NEAR,
             eps2d=BLUR,
             packed=False,
+            rasterize_mode=self._mode,
         )
         return pictures[0], facts
 

@@ -113,9 +113,9 @@ def plan_bands(loads: Ints, visible: int, plan: Longs) -> int:
     """Give each thread a band of tiles with about the same work, and its share of memory. Returns how long the lists
     may become, or -1 when that is more than MOST_PAIRS.
 
-    `loads` [parts, rows + 1, columns + 1] are those of `count_tiles`; `visible` is the number of Gaussians. Of thread
-    k, plan[k] gets the first tile, and where its shares of the lists and of the order begin; the last of plan [T + 1, 3]
-    gets the ends.
+    `loads` [parts, rows + 1, columns + 1] are those of `count_tiles`; `visible` is the number of Gaussians. Into
+    plan [T + 1, 3] goes, of each thread, the first tile, and where its shares of the lists and of the order begin; the
+    last row gets the ends.
     """
     threads, rows, columns = len(plan) - 1, loads.shape[1] - 1, loads.shape[2] - 1
     before = np.zeros(rows * columns + 1, np.int64)

@@ -116,6 +116,22 @@ def _conic_back(vx: Three, vy: Three, columns: Sixteen) -> tuple[Vector, Vector,
 
 
 @inlined
+def _cross(a: Three, b: Three) -> Three:
+    return a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]
+
+
+@inlined
+def _compensation_back(vx: Three, vy: Three, total: Vector) -> tuple[Three, Three]:
+    """From the gradient by the logarithm of the opacity, `total`, to those by the rows of V through
+    ln sqrt(det(V Vᵀ) / det(V Vᵀ + blur)). The gradient of det(V Vᵀ) = |n|², n = vx x vy, is 2 vy x n and 2 n x vx."""
+    normal = _cross(vx, vy)
+    own = larger(dot(normal, normal), spread(1e-30))
+    blurred = own + record.BLUR * (dot(vx, vx) + dot(vy, vy)) + record.BLUR * record.BLUR
+    both, blur = total * (1.0 / own - 1.0 / blurred), -(total * record.BLUR / blurred)
+    return _scaled_sum(both, _cross(vy, normal), blur, vx), _scaled_sum(both, _cross(normal, vx), blur, vy)
+
+
+@inlined
 def _ratio_back(eye: Floats, axis: int, by_row: Three, focal: Vector, ratio: Vector) -> tuple[Vector, Vector]:
     """From the gradient by a row f/z (axis - clamped axis_z) of J W to those by x/z and 1/z."""
     k = 3 * axis
@@ -142,6 +158,10 @@ def _shape_back(params: Params, outputs: Outputs, eye: Floats, rows: Vector, own
     row_x, row_y = jacobian(eye, 0, focal_x, clamped_x), jacobian(eye, 1, focal_y, clamped_y)
     vx, vy = times(through(row_x, turned), deviations), times(through(row_y, turned), deviations)
     by_px, by_py, by_vx, by_vy = _conic_back(vx, vy, columns)
+    if eye[view.ANTIALIASED] != 0.0:
+        more_x, more_y = _compensation_back(vx, vy, columns[record.SUM])
+        by_vx = (by_vx[0] + more_x[0], by_vx[1] + more_x[1], by_vx[2] + more_x[2])
+        by_vy = (by_vy[0] + more_y[0], by_vy[1] + more_y[1], by_vy[2] + more_y[2])
     scatter(outputs[6], rows, sqrt(fma(by_px, by_px, by_py * by_py)), own)
 
     long_x, long_y = times(by_vx, vx), times(by_vy, vy)

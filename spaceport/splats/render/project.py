@@ -2,6 +2,9 @@
 
 The projection is EWA splatting (Zwicker et al. 2001) as in 3DGS: the covariance goes through the Jacobian of the
 pinhole projection at the mean. With V = J W R S the covariance on the picture is V Vᵀ + blur.
+
+The blur makes what is thinner than a pixel too heavy. Antialiased, as in Mip-Splatting (Yu et al. 2023, arXiv
+2311.16493), the opacity is multiplied by sqrt(det(V Vᵀ) / det(V Vᵀ + blur)): then its weight stays.
 """
 
 from __future__ import annotations
@@ -35,6 +38,8 @@ from spaceport.splats.render.vector_memory import gather, store, store_kept, sto
 
 LOG2E = math.log2(math.e)
 _HUGE = 1e12  # variance on the picture, pixels squared; beyond it float32 holds no shape
+
+_FAINTEST = 1e-30  # of a Gaussian seen edge-on; any opacity times its root is under 1/255
 
 Three = tuple[Vector, Vector, Vector]
 
@@ -151,6 +156,15 @@ def _tiles(centre: Vector, reach: Vector, side: float) -> Vector:
     return to_ints(first * (1 / TILE)) + to_ints(last * (1 / TILE)) * PACK
 
 
+@inlined
+def _peak(opacity: Vector, eye: Floats, share: Vector) -> Vector:
+    """log2 of the opacity at the centre; `share` is det(V Vᵀ) / det(V Vᵀ + blur)."""
+    peak = log2(opacity)
+    if eye[view.ANTIALIASED] != 0.0:
+        peak = fma(spread(0.5), log2(larger(share, spread(_FAINTEST))), peak)
+    return peak
+
+
 @kernel
 def project(
     params: tuple[Floats, Floats, Floats, Floats, Floats, Floats],
@@ -193,8 +207,9 @@ def project(
         vy = times(through(jacobian(eye, 1, eye[view.FY] * per_z, clamped_y), turned), deviations)
         own_xx, own_yy, xy = dot(vx, vx), dot(vy, vy), dot(vx, vy)
         xx, yy = own_xx + record.BLUR, own_yy + record.BLUR
-        determinant = cross_squared(vx, vy) + record.BLUR * (own_xx + own_yy) + record.BLUR * record.BLUR
-        peak = log2(opacity_of(opacities, rows))
+        own = cross_squared(vx, vy)
+        determinant = own + record.BLUR * (own_xx + own_yy) + record.BLUR * record.BLUR
+        peak = _peak(opacity_of(opacities, rows), eye, own / determinant)
         margin = peak + record.CUT
         reach_x, reach_y = sqrt(2.0 * math.log(2.0) * margin * xx), sqrt(2.0 * math.log(2.0) * margin * yy)
         px = fma(spread(eye[view.FX]), ratio_x, spread(eye[view.CX]))

@@ -23,8 +23,9 @@ from spaceport.splats.render.workers import Workers, usable_cores
 class Rasteriser:
     """Draws Gaussians and differentiates the picture's loss. Keeps its buffers; use one per thread of your program."""
 
-    def __init__(self, threads: int | None = None) -> None:
-        """`threads`: how many work on a picture; without it, all cores this process may use.
+    def __init__(self, threads: int | None = None, antialiased: bool = False) -> None:
+        """`threads`: how many work on a picture; without it, all cores this process may use. `antialiased`: opacities
+        make up for the blur, see project.py; a model must be drawn the way it was trained.
 
         Pictures do not depend on it; gradients are equal, bit for bit, for an equal number of threads.
 
@@ -34,6 +35,7 @@ class Rasteriser:
         if threads is not None and threads < 1:
             raise ValueError(f"at least one thread is needed, not {threads}")
         self._workers = Workers(threads or usable_cores())
+        self._antialiased = antialiased
         self._model = ModelBuffers(0, 1)
         self._grads: GradBuffers | None = None
         self._canvases: dict[tuple[int, int], Canvas] = {}
@@ -119,7 +121,12 @@ class Rasteriser:
         count = len(params["means"])
         if len(self._model.visible.radii) != count + LANES:
             self._model, self._grads = ModelBuffers(count, self.threads), None
-        parts, visible, eye, arrays = self._model.parts, self._model.visible, pack(camera), arrays_of(params)
+        parts, visible, eye, arrays = (
+            self._model.parts,
+            self._model.visible,
+            pack(camera, self._antialiased),
+            arrays_of(params),
+        )
         strips = [] if photo is None else split(camera.height, self.threads, 1)
         columns, rows = canvas.columns, len(canvas.loads) // canvas.columns
         loads = np.empty((len(parts), rows + 1, columns + 1), np.int32)
@@ -188,4 +195,4 @@ def render(
     threads: int | None = None,
 ) -> Floats:
     """One picture [H, W, 3] float32 of a model. For many, keep a `Rasteriser`."""
-    return Rasteriser(threads).render(gaussians.arrays(), camera, sh_degree, background)
+    return Rasteriser(threads, gaussians.antialiased).render(gaussians.arrays(), camera, sh_degree, background)

@@ -10,13 +10,15 @@ from spaceport.splats.model import Floats
 ROTATION, SHIFT, FX, FY, CX, CY, WIDTH, HEIGHT = 0, 9, 12, 13, 14, 15, 16, 17
 LEFT, RIGHT, TOP, BOTTOM = 18, 19, 20, 21
 POSITION = 22
-_SIZE = 25
+ANTIALIASED = 25
+_SIZE = 26
 
 _MARGIN = 0.15  # of the picture's side: how far outside the Jacobian still follows, as gsplat has it
 
 
-def pack(camera: Camera) -> Floats:
-    """Rotation (9), shift (3), fx, fy, cx, cy, width, height, the clamp of x/z and y/z, the camera's position (3)."""
+def pack(camera: Camera, antialiased: bool = False) -> Floats:
+    """Rotation (9), shift (3), fx, fy, cx, cy, width, height, the clamp of x/z and y/z, the camera's position (3),
+    and 1 where opacities make up for the blur."""
     view = np.empty(_SIZE, np.float32)
     pose = camera.world_to_camera
     view[ROTATION:SHIFT] = pose[:3, :3].ravel()
@@ -27,5 +29,6 @@ def pack(camera: Camera) -> Floats:
     view[RIGHT] = (camera.width - camera.cx) / camera.fx + wide
     view[TOP] = -camera.cy / camera.fy - high
     view[BOTTOM] = (camera.height - camera.cy) / camera.fy + high
-    view[POSITION:] = camera.position
+    view[POSITION:ANTIALIASED] = camera.position
+    view[ANTIALIASED] = antialiased
     return view
