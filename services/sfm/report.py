@@ -7,6 +7,7 @@ from typing import Any
 
 from services.sfm.capture.survey import Capture
 from services.sfm.intake.facts import PhotoFacts, Unreadable
+from services.sfm.shutter import rolling_shutter
 from services.sfm.task import TaskPhoto
 from spaceport.pipeline.options import SfmOptions
 
@@ -35,6 +36,7 @@ def build(
         "version": 1,
         "options": options.model_dump(),
         "capture": capture.report(),
+        "rolling_shutter": rolling_shutter([photo for photo in photos if isinstance(photo, PhotoFacts)]),
         "matching": result["matching"],
         "model": models[0],
         "other_models": models[1:],
