@@ -1,0 +1,157 @@
+"""What is fuzzed: each reader of a model format, given bytes that may be anything.
+
+A reader may return a model or raise a ValueError with one sentence for people. Whatever else happens is a finding. The
+table of formats is the registry: a format that is added there is fuzzed from then on.
+"""
+
+from __future__ import annotations
+
+import gzip
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from services.compress.encode import Plan, encode
+from services.compress.formats import FORMATS, Format, spz
+from services.compress.formats.table import SOG_FOLDER, SPZ
+from services.compress.quality import STANDARD
+from services.compress.writer import write_bundle
+from spaceport.pipeline.progress import Silent
+from spaceport.splats.model import Gaussians
+
+CORPUS = Path(__file__).parent / "corpus"
+LONGEST_SENTENCE = 400
+
+Write = Callable[[bytes, Path], Path]
+"""Lays bytes of the fuzzer out below a folder, and names what a reader shall open."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """One reader, and how it gets to its bytes."""
+
+    name: str
+    form: Format
+    write: Write
+
+    def check(self, data: bytes, folder: Path) -> str:
+        """Read `data`. Returns what came of it: "a model", or the sentence of the error.
+
+        Raises:
+            AssertionError: the error is not a sentence, or the model not whole.
+            Exception: whatever the reader raised that is no ValueError.
+        """
+        path = self.write(data, folder)
+        assert self.form.read is not None
+        try:
+            model = self.form.read(path)
+        except ValueError as error:
+            sentence = str(error)
+            assert 10 < len(sentence) <= LONGEST_SENTENCE and "\n" not in sentence and " " in sentence, repr(sentence)
+            assert not isinstance(error, UnicodeError), repr(error)
+            return sentence
+        assert len({len(array) for array in model.arrays().values()}) == 1
+        return "a model"
+
+
+def small_model(coefficients: int, count: int = 9) -> Gaussians:
+    """A model of a few Gaussians for the corpus."""
+    random = np.random.default_rng(coefficients)
+    return Gaussians(
+        means=random.normal(size=(count, 3)),
+        quats=random.normal(size=(count, 4)),
+        scales=random.normal(-4, 1, (count, 3)),
+        opacities=random.normal(0, 1, count),
+        sh0=random.normal(size=(count, 1, 3)),
+        shN=random.normal(0, 0.1, (count, coefficients, 3)),
+    )
+
+
+def sog_files(coefficients: int) -> dict[str, bytes]:
+    """A small unbundled SOG."""
+    return encode(small_model(coefficients), Plan(STANDARD), Silent()).files
+
+
+def targets() -> dict[str, Target]:
+    """Every reader of `FORMATS`, plain; and two whose bytes hide behind checksums once more, behind those."""
+    plain = [Target(_name(form), form, _plain(form)) for form in FORMATS if form.read and form is not SOG_FOLDER]
+    inside = [Target("sog-files", SOG_FOLDER, _one_file_of(sog_files(3))), Target("spz-inside", SPZ, _gzipped)]
+    return {target.name: target for target in plain + inside}
+
+
+def seeds(target: Target) -> dict[str, bytes]:
+    """Whole files to begin with, by name."""
+    if target.name == "sog-files":
+        files = sog_files(3)
+        return {name: bytes([number]) + data for number, (name, data) in enumerate(files.items())}
+    if target.name == "spz-inside":
+        return {name: gzip.decompress(data) for name, data in _written(SPZ).items() if data[:2] == b"\x1f\x8b"}
+    return _written(target.form)
+
+
+def _written(form: Format) -> dict[str, bytes]:
+    """Models of each SH degree in a format, and in each of its versions."""
+    found: dict[str, bytes] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"a{form.suffix}"
+        for degree, coefficients in enumerate((0, 3, 8, 15)):
+            if form.name == "SOG":
+                write_bundle(path, sog_files(coefficients))
+            elif form.write is not None:
+                form.write(path, small_model(coefficients))
+            found[f"degree-{degree}"] = path.read_bytes()
+        if form is SPZ:
+            for version in (2, 3, 4):
+                spz.write(path, small_model(3), version)
+                found[f"version-{version}"] = path.read_bytes()
+    return found
+
+
+def _name(form: Format) -> str:
+    return form.suffix.strip(".").replace(".", "-")
+
+
+def _plain(form: Format) -> Write:
+    def write(data: bytes, folder: Path) -> Path:
+        path = folder / f"a{form.suffix}"
+        path.write_bytes(data)
+        return path
+
+    return write
+
+
+def _one_file_of(files: dict[str, bytes]) -> Write:
+    """The first byte says which file of a good set the rest takes the place of."""
+    names = list(files)
+
+    def write(data: bytes, folder: Path) -> Path:
+        changed = names[data[0] % len(names)] if data else names[0]
+        for name in names:
+            (folder / name).write_bytes(data[1:] if name == changed else files[name])
+        return folder
+
+    return write
+
+
+def _gzipped(data: bytes, folder: Path) -> Path:
+    path = folder / "a.spz"
+    path.write_bytes(gzip.compress(data, compresslevel=1, mtime=0))
+    return path
+
+
+def write_seeds() -> None:
+    """Write the seeds of all targets into the corpus."""
+    for target in targets().values():
+        home = CORPUS / target.name
+        home.mkdir(parents=True, exist_ok=True)
+        for name, data in seeds(target).items():
+            (home / name).write_bytes(data)
+        print(target.name, sum(path.stat().st_size for path in home.iterdir()), file=sys.stderr)
+
+
+if __name__ == "__main__":
+    write_seeds()
