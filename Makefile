@@ -10,7 +10,7 @@ READY := .venv/.ready
 NPM_READY := .venv/npm/.ready
 SAM := .venv/sam/bin/sam
 
-.PHONY: demo test test-slow test-gpu unit check schemas sam bench clean
+.PHONY: demo test test-slow test-gpu unit check fuzz schemas sam bench clean
 
 demo: $(READY)
 	$(BIN)/spaceport demo
@@ -18,7 +18,7 @@ demo: $(READY)
 # Side by side what is pure; one after the other what starts clouds and stages of its own.
 test: $(READY) $(NPM_READY)
 	$(BIN)/pytest -m "not slow and not gpu" -n auto tests/unit tests/contract
-	$(BIN)/pytest -m "not slow and not gpu" tests/numeric tests/integration
+	$(BIN)/pytest -m "not slow and not gpu" tests/numeric tests/integration tests/browser
 
 test-slow: $(READY) $(NPM_READY)
 	$(BIN)/pytest -m slow
@@ -34,6 +34,10 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/cfn-lint template.yaml
+
+# FUZZ_SECONDS in all, five minutes without it. What it finds goes into tests/fuzz/corpus and is replayed by the tests.
+fuzz: $(READY)
+	$(BIN)/python tests/fuzz/fuzz.py
 
 schemas: $(READY)
 	$(BIN)/python -m spaceport.pipeline.contract events
@@ -51,7 +55,7 @@ $(READY): pyproject.toml
 	touch $@
 
 # The reader that the world uses, to prove that it opens our files. Tests that need it skip where npm is missing.
-$(NPM_READY): tests/integration/npm/package.json
+$(NPM_READY): tests/npm/package.json
 	mkdir -p .venv/npm
 	if command -v npm >/dev/null; then cp $< .venv/npm/ && npm install --silent --no-audit --no-fund --prefix .venv/npm; fi
 	touch $@

@@ -51,7 +51,7 @@ def read(path: Path) -> Gaussians:
     )
 
 
-def write(path: Path, gaussians: Gaussians, version: int = NEWEST) -> None:
+def write(path: Path, gaussians: Gaussians, version: int = 3) -> None:
     """Write SPZ at once or not at all. Sizes are clipped to e^-10..e^5.9, SH coefficients to -1..1.
 
     Raises:

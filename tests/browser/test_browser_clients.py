@@ -1,0 +1,68 @@
+"""PlayCanvas and Spark, as npm has them, open what we write and show what our renderer shows: 35 dB or more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from clients import NPM, likeness, made, opened, ours, served
+from playwright.sync_api import Page
+
+from services.compress.encode import Plan, encode
+from services.compress.formats import format_of, gltf, read_model
+from services.compress.quality import FINEST
+from services.compress.writer import write_bundle, write_folder
+from spaceport.pipeline.progress import Silent
+
+pytestmark = pytest.mark.skipif(
+    not all((NPM / name).is_dir() for name in ("playcanvas", "three", "@sparkjsdev/spark")),
+    reason="needs playcanvas, three and @sparkjsdev/spark in .venv/npm: make .venv/npm/.ready",
+)
+ENOUGH_DB = 35.0
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same model in every format."""
+    folder = tmp_path_factory.mktemp("models")
+    files = encode(made(), Plan(FINEST), Silent()).files
+    write_bundle(folder / "model.sog", files)
+    write_folder(folder / "set", files)
+    for name in ("model.spz", "model.splat", "model.compressed.ply", "model.ply"):
+        write = format_of(folder / name).write
+        assert write is not None
+        write(folder / name, made())
+    gltf.write(folder / "model.glb", made(), up=(0, 1, 0))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(models: Path) -> Iterator[str]:
+    with served(models) as address:
+        yield address
+
+
+@pytest.mark.parametrize(
+    ("client", "model"),
+    [
+        ("playcanvas", "model.sog"),
+        ("playcanvas", "set/meta.json"),
+        ("playcanvas", "model.compressed.ply"),
+        ("spark", "model.sog"),  # Spark 2.2 opens no unbundled sets
+        ("spark", "model.spz"),
+        ("spark", "model.splat"),
+    ],
+)
+def test_a_client_shows_what_we_show(page: Page, server: str, models: Path, client: str, model: str) -> None:
+    decoded, _ = read_model(models / model)
+    assert likeness(opened(page, server, client, model), ours(decoded)) >= ENOUGH_DB
+
+
+def test_playcanvas_shows_our_gltf(page: Page, server: str) -> None:
+    assert likeness(opened(page, server, "playcanvas", "model.glb"), ours(made())) >= ENOUGH_DB
+
+
+def test_the_comparison_notices_missing_sh_bands(page: Page, server: str, models: Path) -> None:
+    flat, _ = read_model(models / "model.splat")
+    assert likeness(opened(page, server, "spark", "model.sog"), ours(flat)) < ENOUGH_DB - 5

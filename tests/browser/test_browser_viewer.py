@@ -1,0 +1,99 @@
+"""The HTML page, opened from the disk as people will: it shows what our renderer shows, and obeys mouse and keys."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from clients import EYE, HEIGHT, TARGET, UP, WIDTH, likeness, made, ours, settled
+from playwright.sync_api import Browser, Page
+
+from services.compress.encode import Plan, encode
+from services.compress.formats import html
+from services.compress.quality import FINEST
+from services.compress.reader import read_sog
+from services.compress.writer import write_folder
+from spaceport.pipeline.progress import Silent
+
+TITLE = 'A <b>ball</b> & "floor"'
+VIEW = html.FirstView((3.0, 0.5, 1.5), TARGET, UP)
+
+
+@pytest.fixture(scope="module", params=[0, 3])
+def files(request: pytest.FixtureRequest) -> dict[str, bytes]:
+    return encode(made(request.param), Plan(FINEST), Silent()).files
+
+
+@pytest.fixture
+def url(files: dict[str, bytes], tmp_path: Path) -> str:
+    html.write(tmp_path / "model.html", files, VIEW, TITLE, background=(0, 0, 0))
+    return (tmp_path / "model.html").as_uri()
+
+
+def show(page: Page, url: str) -> None:
+    page.goto(url)
+    page.wait_for_selector("#loading", state="hidden")
+    page.add_style_tag(content="#name, #hint, #tools { visibility: hidden }")
+
+
+def test_it_shows_what_we_show(page: Page, url: str, files: dict[str, bytes], tmp_path: Path) -> None:
+    write_folder(tmp_path / "set", files)
+    eye, target = (",".join(map(str, point)) for point in (EYE, TARGET))
+    show(page, f"{url}#eye={eye}&target={target}")
+    assert likeness(settled(page), ours(read_sog(tmp_path / "set"))) >= 40
+
+
+@pytest.mark.parametrize("files", [3], indirect=True)
+def test_it_obeys_mouse_wheel_keys_and_buttons(page: Page, url: str) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    show(page, url)
+    first = settled(page)
+    assert page.title() == TITLE and page.locator("#name").text_content() == TITLE
+    seen = [first]
+    page.mouse.move(WIDTH / 2, HEIGHT / 2)
+    page.mouse.down()
+    page.mouse.move(WIDTH / 2 + 60, HEIGHT / 2 + 10)
+    page.mouse.up()
+    seen.append(settled(page))
+    assert "#eye=" in page.url
+    page.mouse.wheel(0, 300)
+    seen.append(settled(page))
+    page.keyboard.press("f")
+    seen.append(settled(page))
+    assert all(likeness(a, b) < 30 for a, b in pairwise(seen))
+    page.keyboard.press("Home")
+    assert likeness(settled(page), first) > 50
+    assert "#eye=" not in page.url
+    assert all(each.startswith(("file:", "blob:")) for each in asked)
+
+
+@pytest.mark.parametrize("files", [0], indirect=True)
+def test_fingers_turn_and_pinch(browser: Browser, url: str) -> None:
+    context = browser.new_context(viewport={"width": WIDTH, "height": HEIGHT}, has_touch=True)
+    page = context.new_page()
+    show(page, url)
+    first = settled(page)
+    touch = context.new_cdp_session(page)
+
+    def fingers(kind: str, *points: tuple[float, float]) -> None:
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y} for x, y in points]})
+
+    fingers("touchStart", (100, 120))
+    fingers("touchMove", (180, 120))
+    fingers("touchEnd")
+    turned = settled(page)
+    fingers("touchStart", (140, 120), (180, 120))
+    fingers("touchMove", (60, 120), (260, 120))
+    fingers("touchEnd")
+    pinched = settled(page)
+    context.close()
+    assert likeness(first, turned) < 30 and likeness(turned, pinched) < 30
+
+
+@pytest.mark.parametrize("files", [0], indirect=True)
+def test_a_damaged_page_says_so(page: Page, files: dict[str, bytes], tmp_path: Path) -> None:
+    html.write(tmp_path / "broken.html", files | {"quats.webp": files["quats.webp"][:40]}, VIEW, TITLE)
+    page.goto((tmp_path / "broken.html").as_uri())
+    page.wait_for_selector("text=The model cannot be shown")
