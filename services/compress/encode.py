@@ -46,7 +46,7 @@ class Plan:
     quality: Quality
     rounds: int = 10
     seed: int = 0
-    order: Order = "morton"
+    order: Order = "walk"
 
 
 def encode(gaussians: Gaussians, plan: Plan, progress: Progress) -> Encoded:
@@ -63,7 +63,7 @@ def encode(gaussians: Gaussians, plan: Plan, progress: Progress) -> Encoded:
     return assemble(prepared, plan.quality, found)
 
 
-def prepare(gaussians: Gaussians, order: Order = "morton", seed: int = 0, progress: Progress | None = None) -> Prepared:
+def prepare(gaussians: Gaussians, order: Order = "walk", seed: int = 0, progress: Progress | None = None) -> Prepared:
     """Do once what no quality changes: sanitise, relabel the axes, drop SH bands that are all zero, put in order.
 
     Raises:

@@ -9,14 +9,18 @@ from numpy.typing import NDArray
 
 from services.compress.plas import sort_grid
 from services.compress.positions import log_scale
+from services.compress.walk import walked
 from spaceport.pipeline.progress import Progress
 from spaceport.splats.model import Gaussians
 
-Order = Literal["morton", "plas", "given"]
-"""morton: along a Z-order curve. plas: a grid as smooth as can be. given: as the Gaussians come."""
+Order = Literal["walk", "morton", "plas", "given"]
+"""walk: along a Z-order curve, in each stretch of it from like to like: the smallest files. morton: along the curve.
+plas: a grid as smooth as can be. given: as the Gaussians come."""
 
 SIDE_STEP = 4  # image sides are multiples of it, as other writers have them
-POSITION_WEIGHT = 10.0  # of the weights that were tried, the one with which PLAS gives the smallest files
+# Of the weights that were tried, those that give the smallest files (docs/decisions/0006-order-in-the-file.md).
+PLAS_POSITION = 10.0
+WALK_POSITION, WALK_COLOUR = 0.2, 1.5  # the former by the usual step between neighbours on the curve
 
 
 def grid_width(count: int) -> int:
@@ -28,21 +32,37 @@ def arranged(gaussians: Gaussians, q: NDArray[np.uint16], order: Order, seed: in
     """The Gaussians in the order of the file. `q` [N,3] are their 16-bit log positions."""
     if order == "given":
         return gaussians
-    along = gaussians.subset(morton_order(q))
-    if order == "morton":
-        return along
-    found = sort_grid(plas_features(along), grid_width(len(along)), progress, seed=seed)
-    return along.subset(found.order)
+    curve = morton_order(q)
+    along = gaussians.subset(curve)
+    if order == "walk":
+        return along.subset(walked(walk_features(along, q[curve])))
+    if order == "plas":
+        return along.subset(sort_grid(plas_features(along), grid_width(len(along)), progress, seed=seed).order)
+    return along
+
+
+def walk_features(along: Gaussians, q: NDArray[np.uint16]) -> NDArray[np.float64]:
+    """What a walk goes by [N,9]: position, size and colour of Gaussians that lie in Z-order."""
+    places = q.astype(np.float64)
+    steps = np.linalg.norm(np.diff(places, axis=0), axis=1)
+    step = float(np.median(steps)) if len(steps) else 0.0
+    colour, size = _alike(along.sh0[:, 0]), _alike(along.scales)
+    return np.concatenate([places * (WALK_POSITION / max(step, 1.0)), colour * WALK_COLOUR, size], axis=1)
 
 
 def plas_features(gaussians: Gaussians) -> NDArray[np.float64]:
     """What PLAS sorts by [N,14]: log positions, log scales, rotation, opacity and colour, all of like spread."""
     sign = np.where(gaussians.quats[:, :1] < 0, -1.0, 1.0)
-    parts = (log_scale(gaussians.means), gaussians.scales, gaussians.quats * sign, gaussians.opacities, gaussians.sh0)
-    columns = [np.asarray(part, np.float64).reshape(len(gaussians), -1) for part in parts]
-    scaled = [(column - column.mean(axis=0)) / (column.std() + 1e-9) for column in columns]
-    scaled[0] *= POSITION_WEIGHT
-    return np.concatenate(scaled, axis=1)
+    rest = (gaussians.scales, gaussians.quats * sign, gaussians.opacities[:, None], gaussians.sh0[:, 0])
+    places = PLAS_POSITION * _alike(log_scale(gaussians.means))
+    return np.concatenate([places, *(_alike(values) for values in rest)], axis=1)
+
+
+def _alike(values: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Columns [N,D] around zero, with a standard deviation of one over all of them. Infinite values count as large."""
+    finite = np.clip(values.astype(np.float64), -1e3, 1e3)
+    centred = finite - finite.mean(axis=0)
+    return np.asarray(centred / max(float(centred.std()), 1e-9))
 
 
 def morton_order(q: NDArray[np.uint16]) -> NDArray[np.intp]:

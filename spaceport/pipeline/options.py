@@ -95,8 +95,8 @@ class CompressOptions(_Options):
     """Entries of the SH palette; without it, as many as the target needs at the fewest bytes."""
     kmeans_rounds: Annotated[int, Field(ge=1, le=100)] = 10
     """Rounds of the palette's k-means."""
-    order: Literal["morton", "plas"] = "morton"
-    """Order of the Gaussians: morton gives smaller files; plas gives smoother images, and takes minutes."""
+    order: Literal["walk", "morton", "plas"] = "walk"
+    """walk: neighbours alike, the smallest file; morton: a plain curve through space; plas: a smooth grid, slow."""
     min_psnr: Annotated[float, Field(gt=0, le=100)] = 30.0
     """The decoded file must match the model this well, in dB, or it is not published."""
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0

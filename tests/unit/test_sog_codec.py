@@ -144,8 +144,9 @@ def test_decoding_and_encoding_again_changes_no_more_than_a_step(
 
 
 def test_a_well_behaved_model_is_a_fixed_point(tmp_path: Path):
-    first = read_bundle(bundled(encode(made(3, 500, 3, "plain"), EXACT, Silent()), tmp_path))
-    second = read_bundle(bundled(encode(first, EXACT, Silent()), tmp_path))
+    plan = Plan(FINEST, order="morton")  # a walk turns elsewhere when a value moves by the last digit
+    first = read_bundle(bundled(encode(made(3, 500, 3, "plain"), plan, Silent()), tmp_path))
+    second = read_bundle(bundled(encode(first, plan, Silent()), tmp_path))
     for name in ("means", "opacities", "sh0", "shN"):
         assert np.allclose(getattr(first, name), getattr(second, name), rtol=1e-5, atol=2e-5), name
     # two of the 24 names of a rotation may be equally small, and rounding then decides: rare, and the same ellipsoid

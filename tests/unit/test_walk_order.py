@@ -1,0 +1,77 @@
+"""A walk from like to like inside stretches of the Z-order."""
+
+import numpy as np
+import pytest
+
+from services.compress.encode import Plan, encode
+from services.compress.order import Order, arranged, morton_order, walk_features
+from services.compress.quality import STANDARD
+from services.compress.reader import read_bundle
+from services.compress.walk import walked
+from services.compress.writer import write_bundle
+from spaceport.pipeline.progress import Silent
+from spaceport.splats.model import Gaussians
+
+
+def made(count: int, seed: int = 0) -> Gaussians:
+    random = np.random.default_rng(seed)
+    return Gaussians(
+        means=random.normal(size=(count, 3)),
+        quats=random.normal(size=(count, 4)),
+        scales=random.normal(-3, 1, (count, 3)),
+        opacities=random.normal(0, 2, count),
+        sh0=random.normal(size=(count, 1, 3)),
+        shN=np.zeros((count, 0, 3)),
+    )
+
+
+def greedy(features: np.ndarray) -> list[int]:
+    """The same walk through one run, said in the plainest way."""
+    left, path = list(range(1, len(features))), [0]
+    while left:
+        nearest = min(left, key=lambda i: np.square(features[i] - features[path[-1]]).sum())
+        path.append(nearest)
+        left.remove(nearest)
+    return path
+
+
+def test_each_run_is_walked_greedily_from_its_first():
+    features = np.random.default_rng(1).normal(size=(230, 5)).astype(np.float32)
+    expected = [start + i for start in (0, 100, 200) for i in greedy(features[start : start + 100])]
+    assert walked(features, run=100).tolist() == expected
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 2048, 2049, 5000])
+def test_everybody_is_met_once_and_nobody_leaves_the_run(count: int):
+    order = walked(np.random.default_rng(count).normal(size=(count, 9)))
+    assert sorted(order.tolist()) == list(range(count))
+    assert (order // 2048 == np.arange(count) // 2048).all()
+
+
+def test_equal_gaussians_and_infinite_opacities_do_no_harm():
+    same = made(1).subset(np.zeros(50, np.intp))
+    same.opacities[3] = np.inf
+    for order in ("walk", "plas"):
+        assert len(arranged(same, np.zeros((50, 3), np.uint16), order, 0, Silent())) == 50  # type: ignore[arg-type]
+    assert np.isfinite(walk_features(same, np.zeros((50, 3), np.uint16))).all()
+
+
+@pytest.mark.parametrize("order", ["walk", "morton", "plas", "given"])
+def test_every_order_holds_the_same_gaussians(order: Order, tmp_path):
+    model = made(300)
+    encoded = encode(model, Plan(STANDARD, order=order), Silent())
+    write_bundle(tmp_path / "a.sog", encoded.files)
+    decoded = read_bundle((tmp_path / "a.sog").read_bytes())
+    assert np.abs(decoded.means - encoded.gaussians.means).max() < 0.05
+    assert sorted(encoded.gaussians.means[:, 0].tolist()) == sorted(model.means[:, 0].tolist())
+    if order == "given":
+        assert np.array_equal(encoded.gaussians.means, model.means)
+
+
+def test_neighbours_on_the_walk_are_more_alike_than_on_the_curve():
+    model = made(4000)
+    q = np.random.default_rng(2).integers(0, 65536, (4000, 3)).astype(np.uint16)
+    curve = morton_order(q)
+    features = walk_features(model.subset(curve), q[curve])
+    steps = [np.linalg.norm(np.diff(rows, axis=0), axis=1).mean() for rows in (features, features[walked(features)])]
+    assert steps[1] < 0.6 * steps[0]
