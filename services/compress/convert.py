@@ -64,7 +64,7 @@ def convert(source: Path, target: Path, wish: Wish, progress: Progress) -> dict[
     kept, dropped = (model, {}) if form.exact else sanitise(model)
     if not len(kept):
         raise BrokenFile(f"{source.name} holds no Gaussian that can be shown.")
-    lost += [f"{number:,} Gaussians ({reason})" for reason, number in dropped.items()]
+    lost += [f"{number:,} Gaussian{'s' * (number > 1)} ({reason})" for reason, number in dropped.items()]
     if kept.sh_degree and not form.sh_bands:
         lost.append(f"SH bands: {form.name} has no room for them")
     psnr = _write(source, target, form, kept, wish, progress)

@@ -15,7 +15,7 @@ from services.compress import rotations
 from services.compress.decode import logits
 from services.compress.formats import spz_container
 from services.compress.formats.bounds import BrokenFile, as_gaussians, budget_of
-from services.compress.formats.spz_container import NEWEST, Header, Streams
+from services.compress.formats.spz_container import Header, Streams
 from services.compress.sanitise import alpha_bytes
 from spaceport.files import write_atomic
 from spaceport.splats.model import Gaussians

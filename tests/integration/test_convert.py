@@ -1,0 +1,114 @@
+"""`spaceport convert`: every pair of formats, the sentence at the end, and what happens when it cannot be done."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_sog_splat_transform import made
+from typer.testing import CliRunner
+
+from services.compress.convert import Wish, convert
+from services.compress.formats import BrokenFile, read_model
+from spaceport.cli import app
+from spaceport.pipeline.options import CompressOptions, CompressPreset
+from spaceport.pipeline.progress import Silent
+from spaceport.splats.model import Gaussians
+from spaceport.splats.ply import read_ply, write_ply
+
+READABLE = ("m.ply", "m.compressed.ply", "m.spz", "m.splat", "m.sog", "set")
+WRITABLE = (*READABLE, "m.glb", "m.gltf", "m.html")
+QUICK = CompressOptions(preset=CompressPreset.WEB)
+
+
+def smooth(count: int = 400) -> Gaussians:
+    """A model that looks like something from the made cameras."""
+    model = made(3, count)
+    arrays = model.arrays() | {"scales": np.full((count, 3), -1.2), "shN": model.shN * 0.3}
+    return Gaussians(**arrays)
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sources")
+    write_ply(folder / "m.ply", smooth())
+    for name in READABLE[1:]:
+        convert(folder / "m.ply", folder / name, Wish(QUICK), Silent())
+    return folder
+
+
+@pytest.mark.parametrize(("source", "target"), [*product(READABLE, ("m.ply", "m.splat")), *product(["set"], WRITABLE)])
+def test_any_format_becomes_any_other(sources: Path, source: str, target: str, tmp_path: Path) -> None:
+    told = convert(sources / source, tmp_path / target, Wish(QUICK), Silent())
+    assert told["gaussians"] == [400, 400]
+    assert [path.name for path in tmp_path.iterdir()] == [target]  # nothing half done is left beside it
+    assert told["bytes"][1] > 5000
+    if target in READABLE:
+        model, _ = read_model(tmp_path / target)
+        assert len(model) == 400 and model.sh_degree == (0 if "splat" in source + target else 1)
+    if target not in ("m.ply", "m.glb", "m.gltf"):
+        assert told["psnr"] > 25
+
+
+def test_what_is_lost_is_said(tmp_path: Path) -> None:
+    arrays = {name: array.copy() for name, array in smooth().arrays().items()}
+    arrays["means"][3] = np.nan
+    arrays["opacities"][:5] = -20
+    write_ply(tmp_path / "m.ply", Gaussians(**arrays))
+    told = convert(tmp_path / "m.ply", tmp_path / "m.splat", Wish(), Silent())
+    assert told["gaussians"] == [400, 395]
+    assert told["lost"] == [
+        "1 Gaussian (not finite)",
+        "4 Gaussians (invisible)",
+        "SH bands: splat has no room for them",
+    ]
+    told = convert(tmp_path / "m.ply", tmp_path / "n.ply", Wish(sh_degree=0), Silent())
+    assert told["lost"] == ["SH bands above 0, as asked for"] and read_ply(tmp_path / "n.ply").sh_degree == 0
+
+
+def test_an_unbundled_set_is_not_mixed_with_what_is_there(sources: Path, tmp_path: Path) -> None:
+    (tmp_path / "set").mkdir()
+    convert(sources / "m.ply", tmp_path / "set" / "meta.json", Wish(QUICK), Silent())
+    with pytest.raises(BrokenFile, match="holds something already"):
+        convert(sources / "m.ply", tmp_path / "set", Wish(QUICK), Silent())
+
+
+def test_a_failed_conversion_leaves_the_old_file(sources: Path, tmp_path: Path) -> None:
+    (tmp_path / "m.sog").write_bytes(b"old")
+    wish = Wish(CompressOptions(target_psnr=99, min_psnr=99))
+    with pytest.raises(BrokenFile, match="99"):
+        convert(sources / "m.ply", tmp_path / "m.sog", wish, Silent())
+    assert (tmp_path / "m.sog").read_bytes() == b"old" and len(list(tmp_path.iterdir())) == 1
+
+
+def test_the_command_tells_sizes_likeness_and_losses(sources: Path, tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["convert", str(sources / "m.ply"), str(tmp_path / "m.splat")])
+    assert result.exit_code == 0, result.output
+    told = " ".join(result.output.split())
+    assert "m.ply (PLY, 42.2 kB) → m.splat (splat, 12.8 kB): 400 Gaussians, 3.3 times smaller" in told
+    assert "dB against the original" in told and "Left out: SH bands" in told
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "words"),
+    [("m.ply", "m.obj", "No format has names like"), ("broken.ply", "m.spz", "header is damaged")],
+)
+def test_the_command_says_why_not(sources: Path, tmp_path: Path, source: str, target: str, words: str) -> None:
+    (sources / "broken.ply").write_bytes(b"ply\nnonsense")
+    result = CliRunner().invoke(app, ["convert", str(sources / source), str(tmp_path / target)])
+    assert result.exit_code == 1 and words in " ".join(result.output.split())
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_child_tells_json_lines(sources: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "services.compress.convert", str(sources / "m.ply"), str(tmp_path / "m.sog")]
+    told = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ, timeout=120)
+    lines = [json.loads(line) for line in told.stdout.splitlines()]
+    assert "result" in lines[-1] and all(0 <= line["fraction"] <= 1 for line in lines[:-1])
+    assert len(lines) > 2
