@@ -38,7 +38,11 @@ def fuzz_one(name: str, options: list[str]) -> None:
         atheris.Fuzz()
 
 
-_COMPILED = ["spaceport.splats.render", "services.compress.plas"]  # numba wants its bytecode as it was
+_COMPILED = [
+    "spaceport.splats.render",
+    "services.compress.plas",
+    "services.compress.walk",
+]  # numba wants its bytecode as it was
 
 
 def fuzz(name: str, seconds: int) -> bool:

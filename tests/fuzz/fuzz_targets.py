@@ -79,15 +79,14 @@ def sog_files(coefficients: int) -> dict[str, bytes]:
 def targets() -> dict[str, Target]:
     """Every reader of `FORMATS`, plain; and two whose bytes hide behind checksums once more, behind those."""
     plain = [Target(_name(form), form, _plain(form)) for form in FORMATS if form.read and form is not SOG_FOLDER]
-    inside = [Target("sog-files", SOG_FOLDER, _one_file_of(sog_files(3))), Target("spz-inside", SPZ, _gzipped)]
+    inside = [Target("sog-files", SOG_FOLDER, _one_file_of_a_set), Target("spz-inside", SPZ, _gzipped)]
     return {target.name: target for target in plain + inside}
 
 
 def seeds(target: Target) -> dict[str, bytes]:
     """Whole files to begin with, by name."""
     if target.name == "sog-files":
-        files = sog_files(3)
-        return {name: bytes([number]) + data for number, (name, data) in enumerate(files.items())}
+        return {name: bytes([number]) + data for number, (name, data) in enumerate(sorted(sog_files(3).items()))}
     if target.name == "spz-inside":
         return {name: gzip.decompress(data) for name, data in _written(SPZ).items() if data[:2] == b"\x1f\x8b"}
     return _written(target.form)
@@ -124,17 +123,13 @@ def _plain(form: Format) -> Write:
     return write
 
 
-def _one_file_of(files: dict[str, bytes]) -> Write:
-    """The first byte says which file of a good set the rest takes the place of."""
-    names = list(files)
-
-    def write(data: bytes, folder: Path) -> Path:
-        changed = names[data[0] % len(names)] if data else names[0]
-        for name in names:
-            (folder / name).write_bytes(data[1:] if name == changed else files[name])
-        return folder
-
-    return write
+def _one_file_of_a_set(data: bytes, folder: Path) -> Path:
+    """The first byte says which file of the corpus' set the rest takes the place of."""
+    whole = {path.name: path.read_bytes() for path in sorted((CORPUS / "sog-files").iterdir()) if "-" not in path.name}
+    changed = sorted(whole)[data[0] % len(whole)] if data else "meta.json"
+    for name, content in whole.items():
+        (folder / name).write_bytes(data[1:] if name == changed else content[1:])
+    return folder
 
 
 def _gzipped(data: bytes, folder: Path) -> Path:
