@@ -122,7 +122,8 @@ def _through_the_stage(
             _keep_only(made, set(files))
             made.rename(target)
         else:
-            html.write(target, files, html.first_view(model, up), wish.title or target.stem)
+            cameras = read_cameras(beside) if beside.is_file() else []
+            html.write(target, files, html.first_view(model, up, cameras), wish.title or target.stem)
     return float(told["sog_psnr"])
 
 

@@ -9,7 +9,7 @@ import base64
 import html
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -17,11 +17,13 @@ from pathlib import Path
 import numpy as np
 
 from spaceport.files import write_atomic
+from spaceport.splats.cameras import Camera
 from spaceport.splats.model import Gaussians
 
 PIECE = 96 * 1024  # bytes; a multiple of three, so that each piece is base64 of its own
-FIELD = np.radians(25)  # half of the page's vertical field of view
-ELEVATION = np.radians(30)
+FIELD = np.radians(25)  # half of the page's field of view along its shorter side
+ELEVATION = np.radians(40)
+FLAT = 0.3  # thinnest to middle extent, under which a model is taken for land
 BULK = (0.05, 0.95)  # quantiles of the positions that the first view must hold
 SHOWN_LOGIT = -1.4  # opacity 0.2; fainter ones do not say where the model is
 
@@ -38,26 +40,34 @@ class FirstView:
 
 
 def likely_up(gaussians: Gaussians) -> Three:
-    """The upward axis of a model that came without cameras: against the one it is thinnest along.
+    """The upward axis of a model that came without cameras; a guess, since no format tells.
 
-    A guess, since no format tells: reconstructions are wider than high, and trainers keep COLMAP's y or z downwards.
+    Trainers keep COLMAP's axes, with y downwards. Land seen from above is flat instead, and flat along that axis.
     """
     low, high = np.quantile(gaussians.means.astype(np.float64), BULK, axis=0)
+    spread = high - low
+    thinnest = int(np.argmin(spread))
     up = np.zeros(3)
-    up[int(np.argmin(high - low))] = -1.0
+    up[thinnest if spread[thinnest] < FLAT * np.median(spread) else 1] = -1.0
     return _three(up)
 
 
-def first_view(gaussians: Gaussians, up: Three) -> FirstView:
-    """A view from above one side that holds the visible bulk of the model."""
+def first_view(gaussians: Gaussians, up: Three, cameras: Sequence[Camera] = ()) -> FirstView:
+    """From where a photo was taken, since a model looks best there; without cameras from above one side.
+
+    Either way the page's camera turns about the visible bulk of the model, or what lies before the photo's camera.
+    """
     shown = gaussians.means[gaussians.opacities > SHOWN_LOGIT].astype(np.float64)
     low, high = np.quantile(shown if len(shown) else gaussians.means, BULK, axis=0)
-    target, radius = (low + high) / 2, float(np.linalg.norm(high - low)) / 2
+    middle, radius = (low + high) / 2, max(float(np.linalg.norm(high - low)) / 2, 1e-3)
+    if cameras:
+        camera = cameras[len(cameras) // 2]
+        ahead = camera.world_to_camera[2, :3]
+        depth = max(float(ahead @ (middle - camera.position)), 0.1 * radius)
+        return FirstView(_three(camera.position), _three(camera.position + depth * ahead), up)
     side = np.roll(np.asarray(up, float), 1)
-    side -= np.dot(side, up) * np.asarray(up)
-    direction = np.cos(ELEVATION) * side / np.linalg.norm(side) + np.sin(ELEVATION) * np.asarray(up)
-    eye = target + direction * max(radius, 1e-3) * 0.9 / np.tan(FIELD)
-    return FirstView(_three(eye), _three(target), up)
+    direction = np.cos(ELEVATION) * side + np.sin(ELEVATION) * np.asarray(up)
+    return FirstView(_three(middle + direction * radius * 0.9 / np.tan(FIELD)), _three(middle), up)
 
 
 def write(

@@ -1,7 +1,7 @@
 "use strict";
 // Draws the SOG that this page carries. The page's own scripts gave `say`, `loading`, `coming` and the sources below.
 const SOURCES = @sources@;
-const FIELD = Math.tan((25 * Math.PI) / 180); // half of a vertical field of view of 50 degrees
+const FIELD = Math.tan((25 * Math.PI) / 180); // half of a field of view of 50 degrees along the shorter side
 const STEEPEST = (89 * Math.PI) / 180;
 const MOST_PIXELS = 2; // device pixels drawn for one CSS pixel, each way
 
@@ -49,7 +49,7 @@ class Orbit {
     this.azimuth -= dx;
     this.elevation = Math.max(-STEEPEST, Math.min(STEEPEST, this.elevation + dy));
   }
-  move(dx, dy) { // in shares of the picture's height
+  move(dx, dy) { // in shares of the shorter side
     const { right, down } = this.axes();
     const reach = 2 * FIELD * this.distance;
     this.target = plus(plus(this.target, right, -dx * reach), down, -dy * reach);
@@ -182,7 +182,7 @@ async function begin() {
       sorted = forward;
       sorter.postMessage({ forward });
     }
-    const focal = canvas.height / 2 / FIELD;
+    const focal = Math.min(canvas.width, canvas.height) / 2 / FIELD;
     gl.viewport(0, 0, canvas.width, canvas.height);
     gl.uniformMatrix3fv(places.turn, true, [...right, ...down, ...forward]);
     gl.uniform3fv(places.eye, orbit.eye());
@@ -240,7 +240,7 @@ function handle(orbit, redraw) {
     if (!down.has(event.pointerId)) return;
     const before = middle(), gap = apart();
     down.set(event.pointerId, [event.clientX, event.clientY]);
-    const [dx, dy] = times(plus(middle(), before, -1), 1 / canvas.clientHeight);
+    const [dx, dy] = times(plus(middle(), before, -1), 1 / Math.min(canvas.clientWidth, canvas.clientHeight));
     if (down.size > 1 || event.buttons & 2 || event.shiftKey) orbit.move(dx, dy);
     else orbit.turn(dx * Math.PI, dy * Math.PI);
     if (gap > 0 && apart() > 0) orbit.zoom(gap / apart());
