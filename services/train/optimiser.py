@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from services.train.rasterisers.protocol import NAMES, Tensors
+from services.train.rasterisers.protocol import NAMES, Tensors, Update
 
 BETAS = (0.9, 0.999)
 EPSILON = 1e-15
@@ -17,9 +17,11 @@ class Optimiser:
 
     Args:
         parameters: by name, all with the same first dimension; taken over, not copied.
+        update: does a step; without it torch's fused Adam does.
     """
 
-    def __init__(self, parameters: Tensors) -> None:
+    def __init__(self, parameters: Tensors, update: Update | None = None) -> None:
+        self._update = update
         self.parameters = {name: parameters[name].contiguous() for name in NAMES}
         self._first = {name: torch.zeros_like(value) for name, value in self.parameters.items()}
         self._second = {name: torch.zeros_like(value) for name, value in self.parameters.items()}
@@ -42,6 +44,11 @@ class Optimiser:
 
     def step(self, grads: Tensors, rates: dict[str, float]) -> None:
         """One update with gradients and learning rates by name."""
+        if self._update is not None:
+            for taken in self._steps.values():
+                taken.add_(1)
+            self._update(self.parameters, (self._first, self._second), grads, rates, self.steps)
+            return
         names = [name for name in NAMES if self.parameters[name].numel()]
         for name, group in zip(names, self._adam.param_groups, strict=True):
             group["lr"] = rates[name]

@@ -75,7 +75,7 @@ class Trainer:
         seed: int = 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.optimiser = Optimiser(parameters)
+        self.optimiser = Optimiser(parameters, rasteriser.update)
         self.exposures = Exposures(len(scene.training))
         self.iteration = 0
         self._scene, self._rasteriser, self._schedule, self._stopping = scene, rasteriser, schedule, stopping

@@ -40,6 +40,18 @@ class CpuRasteriser:
             screen_grads=_tensor(found.screen_grads),
         )
 
+    def update(
+        self,
+        parameters: Tensors,
+        moments: tuple[Tensors, Tensors],
+        grads: Tensors,
+        rates: dict[str, float],
+        steps: int,
+    ) -> None:
+        """Adam, with the threads of the rasteriser."""
+        first, second = moments
+        self._numba.adam(_arrays(parameters), (_arrays(first), _arrays(second)), _arrays(grads), rates, steps)
+
     def render(self, parameters: Tensors, camera: Camera, sh_degree: int) -> npt.NDArray[np.float32]:
         picture: npt.NDArray[np.float32] = self._numba.render(_arrays(parameters), camera, sh_degree)
         return picture

@@ -42,6 +42,8 @@ class GsplatRasteriser:
         self._rasterization = rasterization or _from_gsplat()
         torch.backends.cudnn.allow_tf32 = False  # SSIM subtracts squares of almost the same size
 
+    update = None
+
     def step(self, parameters: Tensors, view: View, sh_degree: int) -> Step:
         leaves = {name: parameters[name].detach().requires_grad_(True) for name in NAMES}
         exposure = torch.tensor(view.exposure, device=self.device, requires_grad=True)

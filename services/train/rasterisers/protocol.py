@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -14,6 +15,10 @@ from spaceport.splats.cameras import Camera
 Tensors = dict[str, torch.Tensor]
 """Parameters or their gradients by name: means [N,3], quats [N,4] wxyz, scales [N,3] (log), opacities [N] (logit),
 sh0 [N,1,3], shN [N,K,3]; float32 on the rasteriser's device."""
+
+Update = Callable[[Tensors, tuple[Tensors, Tensors], Tensors, dict[str, float], int], None]
+"""One update by Adam, in place: parameters, their moments, gradients, learning rates by name, and the updates so far
+with this one."""
 
 NAMES: Final = ("means", "quats", "scales", "opacities", "sh0", "shN")
 SSIM_WEIGHT: Final = 0.2
@@ -60,6 +65,10 @@ class Rasteriser(Protocol):
     @property
     def device(self) -> torch.device:
         """Where parameters and gradients live."""
+
+    @property
+    def update(self) -> Update | None:
+        """Adam with the rasteriser's threads; None where torch's own is as good."""
 
     def step(self, parameters: Tensors, view: View, sh_degree: int) -> Step:
         """Loss and gradients of one view; bands above `sh_degree` are neither used nor changed."""

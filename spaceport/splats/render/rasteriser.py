@@ -10,11 +10,12 @@ import numpy.typing as npt
 from spaceport.splats.cameras import Camera
 from spaceport.splats.model import Floats, Gaussians
 from spaceport.splats.render import colour
+from spaceport.splats.render.adam import BETAS, adam
 from spaceport.splats.render.buffers import GradBuffers, ModelBuffers, make_canvas, no_lists, plan_lists, split
 from spaceport.splats.render.iteration import Canvas, Task, learn, show
 from spaceport.splats.render.loss import REACH
 from spaceport.splats.render.project import project
-from spaceport.splats.render.step import NAMES, Exposure, Params, Photo, Step, arrays_of, degree_of
+from spaceport.splats.render.step import NAMES, Arrays, Exposure, Params, Photo, Step, arrays_of, degree_of
 from spaceport.splats.render.vector import LANES
 from spaceport.splats.render.view import pack
 from spaceport.splats.render.workers import Workers, usable_cores
@@ -114,6 +115,22 @@ class Rasteriser:
             screen_grads=_read_only(grads.screen),
         )
 
+    def adam(
+        self, params: Params, moments: tuple[Params, Params], grads: Params, rates: dict[str, float], steps: int
+    ) -> None:
+        """One update by Adam of `params` and their moments, in place; `steps` counts this one too.
+
+        Raises:
+            ValueError: for arrays of wrong shape or type.
+        """
+        for one in (*moments, grads):
+            if degree_of(one, None) != degree_of(params, None) or len(one["means"]) != len(params["means"]):
+                raise ValueError("moments and gradients must have the shapes of the parameters")
+        values, firsts, seconds, slopes = (_flat(one) for one in (params, *moments, grads))
+        corrections = np.array([1 / (1 - BETAS[0] ** steps), (1 - BETAS[1] ** steps) ** -0.5], np.float32)
+        by_array, parts = np.array([rates[name] for name in NAMES], np.float32), self.threads
+        self._workers.each(lambda k: adam(k, parts, values, firsts, seconds, slopes, by_array, corrections), parts)
+
     def _project(
         self, params: Params, camera: Camera, degree: int, canvas: Canvas, photo: Photo | None = None
     ) -> Floats:
@@ -170,6 +187,11 @@ class Rasteriser:
 
 _CANVASES = 4
 _AS_DRAWN = np.empty(0, np.float32)  # no exposure
+
+
+def _flat(params: Params) -> Arrays:
+    means, quats, scales, opacities, sh0, rest = (array.reshape(-1) for array in arrays_of(params))
+    return means, quats, scales, opacities, sh0, rest
 
 
 def _colour(background: tuple[float, float, float]) -> tuple[float, float, float]:

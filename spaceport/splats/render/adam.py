@@ -1,0 +1,55 @@
+"""Adam (Kingma and Ba 2015): an elementwise loop that reads four arrays as large as the model and writes three.
+
+Arithmetic is that of torch's fused Adam; here the threads of the rasteriser share it.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from spaceport.splats.model import Floats
+from spaceport.splats.render.jit import inlined, kernel
+from spaceport.splats.render.vector import LANES
+from spaceport.splats.render.vector_math import fma, quotient, root, spread
+from spaceport.splats.render.vector_memory import load, store
+
+Six = tuple[Floats, Floats, Floats, Floats, Floats, Floats]
+BETAS, EPSILON = (0.9, 0.999), np.float32(1e-15)
+_ONE, _KEEP, _KEEP_SQUARE = np.float32(1), np.float32(BETAS[0]), np.float32(BETAS[1])
+
+
+@inlined
+def _update(
+    value: Floats, first: Floats, second: Floats, grads: Floats, run: tuple[int, int], rate: float, scale: float
+) -> None:
+    whole = run[0] + (run[1] - run[0]) // LANES * LANES
+    for k in range(run[0], whole, LANES):
+        slope = load(grads, k)
+        mean = fma(spread(_KEEP), load(first, k), spread(_ONE - _KEEP) * slope)
+        square = fma(spread(_KEEP_SQUARE), load(second, k), spread(_ONE - _KEEP_SQUARE) * slope * slope)
+        step = quotient(mean, fma(root(square), spread(scale), spread(EPSILON)))
+        store(first, k, mean)
+        store(second, k, square)
+        store(value, k, load(value, k) - spread(rate) * step)
+    for k in range(whole, run[1]):
+        mean = _KEEP * first[k] + (_ONE - _KEEP) * grads[k]
+        square = _KEEP_SQUARE * second[k] + (_ONE - _KEEP_SQUARE) * grads[k] * grads[k]
+        first[k], second[k] = mean, square
+        value[k] -= rate * mean / (np.float32(math.sqrt(square)) * scale + EPSILON)
+
+
+@kernel
+def adam(
+    part: int, parts: int, values: Six, firsts: Six, seconds: Six, grads: Six, rates: Floats, corrections: Floats
+) -> None:
+    """Update one of `parts` equal parts of each of six flat arrays.
+
+    `corrections` are 1 / (1 - beta^steps) of the mean, and the root of that of the square.
+    """
+    for k in range(6):
+        blocks = len(values[k]) // LANES
+        end = len(values[k]) if part + 1 == parts else blocks * (part + 1) // parts * LANES
+        run = (blocks * part // parts * LANES, end)
+        _update(values[k], firsts[k], seconds[k], grads[k], run, rates[k] * corrections[0], corrections[1])
