@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from services.sfm.machine import device, usable_cores
 from services.sfm.matching import Pairs, chunks
 from services.sfm.retrieval import Vectors, describe
-from services.sfm.task import Task, TaskPhoto
+from services.sfm.task import MASKS, Task, TaskPhoto
 
 MIN_MATCHES: Final = 15  # what the mappers ask of a pair before they use it
 Count = Callable[[int, int], None]
@@ -42,6 +42,9 @@ def extract_features(task: Task, database: Path, count: Count) -> None:
     options.max_image_size = task.options.max_image_size
     options.sift.max_num_features = task.options.max_features
     options.sift.first_octave = task.options.first_octave
+    reader = pycolmap.ImageReaderOptions()
+    if (masks := task.photos_folder / MASKS).is_dir():
+        reader.mask_path = masks
     found = feature_counts(database)
     files = [photo.file for photo in task.photos if not found[photo.file]]
     done = len(task.photos) - len(files)
@@ -52,6 +55,7 @@ def extract_features(task: Task, database: Path, count: Count) -> None:
             task.photos_folder,
             portion,
             pycolmap.CameraMode.SINGLE,
+            reader,
             extraction_options=options,
             device=device(task.options.device),
         )

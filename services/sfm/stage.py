@@ -14,22 +14,22 @@ from services.sfm.capture.measure import measure
 from services.sfm.capture.survey import Capture, inspect
 from services.sfm.choice import ENOUGH
 from services.sfm.explain import explain
-from services.sfm.intake.facts import PhotoFacts, Unreadable
-from services.sfm.photos import read_photos, write_jpeg
+from services.sfm.intake.facts import PhotoFacts
+from services.sfm.intake.take_in import Intake, take_in
 from services.sfm.process import STAGE, News, run_colmap
 from services.sfm.task import Task, TaskPhoto
-from services.sfm.unpack import unpack
 from spaceport.pipeline.contract import Outcome
 from spaceport.pipeline.errors import SENTENCES, Refused, Slug
 from spaceport.pipeline.limits import machine_limits
 from spaceport.pipeline.options import SfmOptions
-from spaceport.pipeline.photo_zip import MIN_PHOTOS, Extracted
+from spaceport.pipeline.photo_zip import MIN_PHOTOS
 from spaceport.pipeline.progress import Progress
 
 # Where each phase begins and ends as a share of the stage, from timings of 18 drone photos, and what people read.
 PHASES: Final = {
     "unpacking": (0.00, 0.03, "Unpacking your photos"),
-    "reading": (0.03, 0.06, "Checking your photos"),
+    "frames": (0.03, 0.04, "Taking frames out of your videos"),
+    "reading": (0.04, 0.06, "Checking your photos"),
     "judging": (0.06, 0.08, "Judging the capture"),
     "features": (0.08, 0.45, "Extracting features from uploaded images"),
     "matching": (0.45, 0.72, "Matching photos with each other"),
@@ -78,11 +78,12 @@ class Phases:
 
 
 def _run(source: Path, output: Path, scratch: Path, options: SfmOptions, phases: Phases) -> Outcome:
-    photos = _read(source, output / "extracted", phases)
-    readable = [photo for photo in photos if isinstance(photo, PhotoFacts)]
+    shutil.rmtree(output / "extracted", ignore_errors=True)
+    intake = take_in(source, output / "extracted", scratch / "photos", options.max_image_size, phases)
+    photos, readable = intake.photos, intake.readable
     if len(readable) < MIN_PHOTOS:
         raise Refused(Slug.NO_READABLE_IMAGES, found=len(readable), total=len(photos), limit=MIN_PHOTOS)
-    staged = _stage(readable, output / "extracted", scratch / "photos", phases)
+    staged = _staged(intake)
     capture = _judge(readable, len(photos) - len(readable), staged, scratch / "photos", options, phases)
     used = [staged[capture.photos[number].name] for number in capture.used]
     ordered = all(photo.taken_at is not None or photo.video for photo in capture.photos)
@@ -96,44 +97,28 @@ def _run(source: Path, output: Path, scratch: Path, options: SfmOptions, phases:
     return _outcome(len(photos), facts, capture)
 
 
-def _read(source: Path, extracted: Path, phases: Phases) -> list[PhotoFacts | Unreadable]:
-    """Unpack and decode all photos, in the order of their names."""
-    shutil.rmtree(extracted, ignore_errors=True)
-    done = 0
-
-    def on_photo(_: Extracted, total: int) -> None:
-        nonlocal done
-        done += 1
-        phases.count("unpacking", done, total)
-
-    unpacked = unpack(source, extracted, on_photo)
-    names = [photo.name for photo in unpacked if photo.path is not None]
-    damaged = [Unreadable(photo.name, photo.reason or "") for photo in unpacked if photo.path is None]
-    read = read_photos(extracted, names, lambda count: phases.count("reading", count, len(names)))
-    return sorted([*read, *damaged], key=lambda photo: photo.name)
-
-
-def _stage(photos: list[PhotoFacts], extracted: Path, folder: Path, phases: Phases) -> dict[str, TaskPhoto]:
-    """Lay the photos out for COLMAP under plain names: it splits names at blanks, and reads no WebP."""
-    folder.mkdir()
+def _staged(intake: Intake) -> dict[str, TaskPhoto]:
+    """The photos as COLMAP knows them: by plain names, since it splits names at blanks, and as JPEGs."""
     cameras: dict[object, int] = {}
     staged: dict[str, TaskPhoto] = {}
-    taken = {photo.name for photo in photos}
-    for number, photo in enumerate(photos):
-        phases.check()
-        file = f"{number:06d}.jpg"
-        is_jpeg = photo.format in ("JPEG", "MPO")
-        if is_jpeg:
-            (folder / file).symlink_to((extracted / photo.name).resolve())
-        else:
-            write_jpeg(extracted / photo.name, folder / file)
+    taken = {photo.name for photo in intake.readable}
+    for photo in intake.readable:
         dense_name = photo.name
         while not dense_name.lower().endswith((".jpg", ".jpeg")) or (dense_name != photo.name and dense_name in taken):
             dense_name += ".jpg"
         taken.add(dense_name)
-        camera = cameras.setdefault(photo.camera_key, len(cameras))
+        copy = intake.copies[photo.name]
+        scale = photo.width / copy.width
         staged[photo.name] = TaskPhoto(
-            file, photo.name, dense_name, camera, photo.width, photo.height, photo.focal_px, photo.position
+            file=copy.file,
+            name=photo.name,
+            dense_name=dense_name,
+            camera=cameras.setdefault((photo.camera_key, copy.width, copy.height), len(cameras)),
+            width=copy.width,
+            height=copy.height,
+            focal_px=photo.focal_px / scale if photo.focal_px else None,
+            position=photo.position,
+            original=[photo.width, photo.height],
         )
     return staged
 

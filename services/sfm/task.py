@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from spaceport.pipeline.options import SfmOptions
+
+MASKS: Final = "masks"
+"""Below the folder of photos: `FILE.png` for each photo that has a mask, black where features are not sought."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,8 @@ class TaskPhoto:
     height: int
     focal_px: float | None
     position: tuple[float, float, float | None] | None
+    original: list[int] | None = None
+    """Width and height of the user's photo, where they are not those of COLMAP's."""
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,12 @@ import threading
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import pycolmap
 
 from services.sfm.database import Count
 from services.sfm.jpeg import strip_metadata
-from services.sfm.task import Task
+from services.sfm.task import Task, TaskPhoto
 
 JPEG_QUALITY: Final = 95  # COLMAP's own default makes files twice the size
 _POLL_SECONDS: Final = 0.5
@@ -38,9 +39,26 @@ def publish(task: Task, model: Any, count: Count) -> Any:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(strip_metadata((made / "images" / file).read_bytes()))
         (made / "images" / file).unlink()
+    _enlarge(model, photos)
     _write(model, task.colmap / "sparse", {file: photo.name for file, photo in photos.items()})
     _write(dense, task.colmap / "dense/sparse", {file: photo.dense_name for file, photo in photos.items()})
     return dense
+
+
+def _enlarge(model: Any, photos: dict[str, TaskPhoto]) -> None:
+    """Give cameras and features of photos that COLMAP saw smaller the size of the users' photos."""
+    cameras = set()
+    for image in model.images.values():
+        photo = photos[image.name]
+        width, height = photo.original or (photo.width, photo.height)
+        if (width, height) == (photo.width, photo.height):
+            continue
+        cameras.add((image.camera_id, width, height))
+        factors = np.divide((width, height), (photo.width, photo.height))
+        for point in image.points2D:
+            point.xy = point.xy * factors
+    for number, width, height in cameras:
+        model.cameras[number].rescale(width, height)
 
 
 def _undistort(task: Task, given: Path, made: Path, registered: list[str], count: Count) -> None:

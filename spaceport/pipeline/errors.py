@@ -26,6 +26,7 @@ class Slug(StrEnum):
     TOO_FEW_IMAGES = "too_few_images"
     BAD_OPTIONS = "bad_options"
     UPLOAD_MISSING = "upload_missing"
+    BAD_POSITIONS = "bad_positions"
     # structure from motion
     NO_READABLE_IMAGES = "no_readable_images"
     HOPELESS_CAPTURE = "hopeless_capture"
@@ -71,6 +72,7 @@ SENTENCES: dict[Slug, str] = {
     ),
     Slug.BAD_OPTIONS: "The options of this job cannot be used: {detail}. Run `spaceport options` to see what is accepted.",
     Slug.UPLOAD_MISSING: "The uploaded zip is no longer there ({name}). Upload it again.",
+    Slug.BAD_POSITIONS: "The file {name} cannot be used: {detail}. Correct it or leave it out, and upload the photos again.",
     Slug.NO_READABLE_IMAGES: (
         "Only {found} of {total} photos could be read; at least {limit} are needed. Check that the files open on your own"
         " computer and upload them again."

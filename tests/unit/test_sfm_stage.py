@@ -19,6 +19,7 @@ from services.sfm import process, report, stage
 from services.sfm.capture.looks import Looks
 from services.sfm.capture.survey import inspect
 from services.sfm.intake.facts import PhotoFacts, Unreadable
+from services.sfm.intake.take_in import Copy, Intake, take_in
 from services.sfm.task import Task
 from services.sfm.unpack import unpack
 from spaceport.pipeline.errors import LostResource, Refused, Slug, Stopped
@@ -113,20 +114,20 @@ def test_a_full_disk_is_a_lost_resource(tmp_path: Path, monkeypatch: pytest.Monk
     def full(*_: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(stage, "unpack", full)
+    monkeypatch.setattr(stage, "take_in", full)
     with pytest.raises(LostResource) as caught:
         stage.run(tmp_path, tmp_path / "jobs/out", SfmOptions(), Silent())
     assert caught.value.slug is Slug.DISK_FULL
 
 
 def test_colmap_gets_plain_names_jpegs_and_shared_cameras(tmp_path: Path) -> None:
-    extracted = tmp_path / "extracted"
-    photo_file(extracted / "f 1/é 1.JPG", format="JPEG")
-    photo_file(extracted / "w.webp")
-    photo_file(extracted / "w.webp.jpg")
-    names = {"f 1/é 1.JPG": "JPEG", "w.webp": "WEBP", "w.webp.jpg": "JPEG"}
-    photos = [PhotoFacts(name, kind, 160, 90) for name, kind in names.items()]
-    staged = stage._stage(photos, extracted, tmp_path / "photos", stage.Phases(Silent()))
+    source = tmp_path / "source"
+    photo_file(source / "f 1/é 1.JPG", format="JPEG")
+    photo_file(source / "w.webp")
+    photo_file(source / "w.webp.jpg")
+    phases = stage.Phases(Silent())
+    intake = take_in(source, tmp_path / "extracted", tmp_path / "photos", 800, phases)
+    staged = stage._staged(intake)
     assert [photo.file for photo in staged.values()] == ["000000.jpg", "000001.jpg", "000002.jpg"]
     assert [photo.dense_name for photo in staged.values()] == ["f 1/é 1.JPG", "w.webp.jpg.jpg", "w.webp.jpg"]
     assert {photo.camera for photo in staged.values()} == {0}
@@ -177,9 +178,8 @@ def test_any_other_death_is_told_with_the_log() -> None:
 
 def test_the_report_says_what_became_of_each_photo(tmp_path: Path) -> None:
     photos = [PhotoFacts(name, "JPEG", 160, 90, "DJI", "FC300S") for name in ("a.jpg", "b.jpg", "c.jpg")]
-    for photo in photos:
-        photo_file(tmp_path / "extracted" / photo.name)
-    staged = stage._stage(photos, tmp_path / "extracted", tmp_path / "photos", stage.Phases(Silent()))
+    copies = {photo.name: Copy(f"{number:06d}.jpg", 160, 90) for number, photo in enumerate(photos)}
+    staged = stage._staged(Intake([*photos], copies))
     outcomes = {
         "000000.jpg": {"features": 9, "partners": 2, "registered": True, "points": 5},
         "000001.jpg": {"features": 9, "partners": 1, "registered": False, "points": 0},

@@ -1,0 +1,141 @@
+"""The parent's side of the decoders: a few processes, each with one file at a time, ended when they take too long."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
+from typing import Any, Final
+
+SECONDS: Final = 90.0  # without a word about a file; the largest photos take ten
+MOST: Final = 3  # at once: together they fit a machine with 16 GB, whatever is in the files
+MAX_LOST: Final = 20  # files that cost a decoder its life, before nobody tries the rest
+MAX_REPLY_BYTES: Final = 1 << 20
+_POLL_SECONDS: Final = 0.5
+_CRASHED: Final = "its decoder crashed on it"
+_NOT_TRIED: Final = "it was not tried, since too many others could not be decoded"
+
+Request = dict[str, Any]
+Reply = dict[str, Any]
+
+
+def ask_all(
+    requests: list[Request], on_done: Callable[[int], None], check: Callable[[], None], seconds: float = SECONDS
+) -> list[Reply]:
+    """Have files decoded; returns the replies, in the order of the requests.
+
+    A file that crashes its decoder, or keeps it busy for longer than `seconds`, has a `reason` for reply. `on_done`
+    hears how many are done, `check` is called at least twice a second; what either raises passes at once.
+
+    Raises:
+        OSError: the disk is full.
+    """
+    decoders = [Decoder(seconds) for _ in range(max(1, min(MOST, os.cpu_count() or 1, len(requests))))]
+    free: queue.SimpleQueue[Decoder] = queue.SimpleQueue()
+    for decoder in decoders:
+        free.put(decoder)
+
+    def ask(request: Request) -> Reply:
+        decoder = free.get()
+        try:
+            lost = sum(each.lost for each in decoders)
+            return decoder.ask(request) if lost < MAX_LOST else {"reason": _NOT_TRIED}
+        finally:
+            free.put(decoder)
+
+    pool = ThreadPoolExecutor(len(decoders))
+    try:
+        futures = [pool.submit(ask, request) for request in requests]
+        for done, reply in enumerate(_finished(futures, check), start=1):
+            if "errno" in reply:
+                raise OSError(reply["errno"], os.strerror(reply["errno"]))
+            on_done(done)
+        return [future.result() for future in futures]
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for decoder in decoders:
+            decoder.close()
+        pool.shutdown()
+
+
+def _finished(futures: list[Future[Reply]], check: Callable[[], None]) -> Iterator[Reply]:
+    waiting = set(futures)
+    while waiting:
+        check()
+        done, waiting = wait(waiting, _POLL_SECONDS, FIRST_COMPLETED)
+        for future in done:
+            yield future.result()
+
+
+class Decoder:
+    """One process that decodes, started when it is needed, and again after it was lost."""
+
+    def __init__(self, seconds: float) -> None:
+        self.lost = 0
+        self._seconds = seconds
+        self._closed = False
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def ask(self, request: Request) -> Reply:
+        """Its reply, or a `reason` where it gave none."""
+        try:
+            child = self._started()
+            assert child.stdin is not None  # noqa: S101 - Popen was told PIPE
+            child.stdin.write(json.dumps(request).encode() + b"\n")
+            child.stdin.flush()
+            return self._reply(child)
+        except TimeoutError:
+            reason = f"it takes more than {self._seconds:.0f} seconds to decode"
+        except (OSError, ValueError):  # its end of the pipe is closed, or what it says is no JSON
+            reason = _CRASHED
+        self.lost += 1
+        self._end()
+        return {"reason": reason}
+
+    def close(self) -> None:
+        """End the process, in the midst of its work too."""
+        self._closed = True
+        self._end()
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        if self._closed:
+            raise BrokenPipeError
+        if self._child is None:
+            command = [sys.executable, "-m", "services.sfm.intake.decoder", str(os.getpid())]
+            pipe, nothing = subprocess.PIPE, subprocess.DEVNULL
+            self._child = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=nothing)  # noqa: S603 - our own module
+        return self._child
+
+    def _reply(self, child: subprocess.Popen[bytes]) -> Reply:
+        """The line that ends an answer; each line before it buys the same time again."""
+        assert child.stdout is not None  # noqa: S101 - Popen was told PIPE
+        buffer, until = b"", time.monotonic() + self._seconds
+        while len(buffer) < MAX_REPLY_BYTES:
+            if not select.select([child.stdout], [], [], max(0.0, until - time.monotonic()))[0]:
+                raise TimeoutError
+            data = os.read(child.stdout.fileno(), 1 << 16)
+            if not data:
+                break
+            *lines, buffer = (buffer + data).split(b"\n")
+            for line in lines:
+                reply: Reply = json.loads(line)
+                if "done" not in reply:
+                    return reply
+                until = time.monotonic() + self._seconds
+        raise BrokenPipeError
+
+    def _end(self) -> None:
+        child, self._child = self._child, None
+        if child is not None:
+            child.kill()
+            child.wait()
+            for pipe in (child.stdin, child.stdout):
+                with suppress(OSError):
+                    pipe.close() if pipe else None

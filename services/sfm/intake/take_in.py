@@ -1,0 +1,187 @@
+"""The whole intake: unpack, take frames out of videos, decode every photo, read what lies beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from services.sfm.intake.decoders import Reply, ask_all
+from services.sfm.intake.facts import PhotoFacts, Unreadable
+from services.sfm.intake.side_files import ControlPoint, parse_control_points, parse_geo, read_text, with_positions
+from services.sfm.task import MASKS
+from services.sfm.unpack import unpack
+from spaceport.pipeline.errors import Refused, Slug
+from spaceport.pipeline.photo_zip import Extracted
+from spaceport.pipeline.upload_kinds import CONTROL_POINTS, Kind, masked_photo, photo_stem, sort_out
+
+MOST_FRAMES: Final = 400  # of all videos together
+FEWEST_FRAMES: Final = 8  # of each
+
+
+class Phases(Protocol):
+    """Hears how far the intake is; both may raise to end it."""
+
+    def count(self, phase: str, done: int, total: int) -> None: ...
+    def check(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Copy:
+    """The JPEG that COLMAP gets for a photo: its name in the folder of copies, and its size in pixels."""
+
+    file: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Intake:
+    """What was taken in. `copies` are by photo name; `masked` names the photos that have a mask."""
+
+    photos: list[PhotoFacts | Unreadable]
+    copies: dict[str, Copy]
+    masked: list[str] = field(default_factory=list)
+    control_points: list[ControlPoint] = field(default_factory=list)
+    left_out: list[Unreadable] = field(default_factory=list)
+    """Files other than photos that are of no use, and why."""
+
+    @property
+    def readable(self) -> list[PhotoFacts]:
+        return [photo for photo in self.photos if isinstance(photo, PhotoFacts)]
+
+
+def take_in(source: Path, extracted: Path, copies: Path, longest: int, phases: Phases) -> Intake:
+    """Fill `extracted/` with the files as they came and the frames of videos, and `copies/` with JPEGs for COLMAP.
+
+    `copies/masks/` gets a mask for each photo that has one. Copies of other than JPEGs are at most `longest` pixels
+    long.
+
+    Raises:
+        Refused: what `unpack` refuses; bad_positions, where a text file cannot be read.
+        OSError: the disk is full.
+    """
+    unpacked = _unpack(source, extracted, phases)
+    kinds = sort_out(file.name for file in unpacked if file.path is not None)
+    names = {kind: [name for name, each in kinds.items() if each is kind] for kind in Kind}
+    geo, control_points = _read_texts(extracted, names[Kind.TEXT])
+    frames, bad_videos = _frames(extracted, names[Kind.VIDEO], phases)
+    damaged = [Unreadable(file.name, file.reason or "") for file in unpacked if file.path is None]
+    photos, made = _photos(extracted, sorted([*names[Kind.PHOTO], *frames]), copies, longest, phases)
+    readable = [_as_frame(photo, frames) for photo in photos if isinstance(photo, PhotoFacts)]
+    unreadable = [photo for photo in photos if isinstance(photo, Unreadable)]
+    every: list[PhotoFacts | Unreadable] = [*with_positions(readable, geo), *unreadable, *damaged, *bad_videos]
+    masked, bad_masks = _masks(extracted, names[Kind.MASK], made, copies / MASKS, phases.check)
+    return Intake(sorted(every, key=lambda photo: photo.name), made, masked, control_points, bad_masks)
+
+
+def _unpack(source: Path, extracted: Path, phases: Phases) -> list[Extracted]:
+    done = 0
+
+    def on_file(_: Extracted, total: int) -> None:
+        nonlocal done
+        done += 1
+        phases.count("unpacking", done, total)
+
+    return unpack(source, extracted, on_file)
+
+
+def _read_texts(extracted: Path, names: list[str]) -> tuple[dict[str, Any], list[ControlPoint]]:
+    """Of each kind the file that lies nearest to the top."""
+    geo: dict[str, Any] = {}
+    control_points: list[ControlPoint] = []
+    for name in sorted(names, key=lambda name: name.count("/"), reverse=True):
+        try:
+            if name.lower().endswith(CONTROL_POINTS):
+                control_points = parse_control_points(read_text(extracted / name))
+            else:
+                geo = parse_geo(read_text(extracted / name))
+        except ValueError as error:
+            raise Refused(Slug.BAD_POSITIONS, name=name, detail=error) from None
+    return geo, control_points
+
+
+def _frames(
+    extracted: Path, videos: list[str], phases: Phases
+) -> tuple[dict[str, tuple[str, float]], list[Unreadable]]:
+    """Frames by name, with their video and time; and the videos that gave none."""
+    most = max(FEWEST_FRAMES, MOST_FRAMES // max(1, len(videos)))
+    folders = {video: f"{video}.frames" for video in videos}
+    requests = [
+        {"kind": "video", "path": str(extracted / video), "folder": str(extracted / folders[video]), "most": most}
+        for video in videos
+    ]
+    replies = ask_all(requests, lambda done: phases.count("frames", done, len(videos)), phases.check)
+    frames, bad = {}, []
+    for video, reply in zip(videos, replies, strict=True):
+        if not reply.get("frames"):
+            bad.append(Unreadable(video, reply.get("reason", "it shows nothing")))
+        for file, seconds in reply.get("frames", ()):
+            frames[f"{folders[video]}/{file}"] = (video, seconds)
+    return frames, bad
+
+
+def _as_frame(photo: PhotoFacts, frames: dict[str, tuple[str, float]]) -> PhotoFacts:
+    video, seconds = frames.get(photo.name, ("", None))
+    return replace(photo, video=video, video_time_s=seconds) if video else photo
+
+
+def _photos(
+    extracted: Path, names: list[str], copies: Path, longest: int, phases: Phases
+) -> tuple[list[PhotoFacts | Unreadable], dict[str, Copy]]:
+    copies.mkdir(parents=True)
+    files = {name: f"{number:06d}.jpg" for number, name in enumerate(names)}
+    requests = [
+        {
+            "kind": "photo",
+            "path": str((extracted / name).absolute()),
+            "name": name,
+            "copy": str((copies / file).absolute()),
+            "longest": longest,
+        }
+        for name, file in files.items()
+    ]
+    replies = ask_all(requests, lambda done: phases.count("reading", done, len(names)), phases.check)
+    photos = [_photo(name, reply) for name, reply in zip(names, replies, strict=True)]
+    made = {
+        photo.name: Copy(files[photo.name], *reply["size"])
+        for photo, reply in zip(photos, replies, strict=True)
+        if isinstance(photo, PhotoFacts)
+    }
+    return photos, made
+
+
+def _photo(name: str, reply: Reply) -> PhotoFacts | Unreadable:
+    if "facts" not in reply:
+        return Unreadable(name, reply.get("reason", ""))
+    facts = dict(reply["facts"])
+    for field_name in ("position", "position_std_m"):
+        facts[field_name] = tuple(facts[field_name]) if facts[field_name] else None
+    facts["taken_at"] = datetime.fromisoformat(facts["taken_at"]) if facts["taken_at"] else None
+    return PhotoFacts(**facts)
+
+
+def _masks(
+    extracted: Path, masks: list[str], copies: dict[str, Copy], folder: Path, check: Callable[[], None]
+) -> tuple[list[str], list[Unreadable]]:
+    """Photos that got a mask, by the name that COLMAP looks for, and the masks that are of no use."""
+    photos = {photo_stem(name): name for name in copies}
+    pairs = [(mask, photos[stem]) for mask in masks if (stem := masked_photo(mask)) in photos]
+    if not pairs:
+        return [], []
+    folder.mkdir()
+    requests = [
+        {
+            "kind": "mask",
+            "path": str(extracted / mask),
+            "copy": str(folder / f"{copies[photo].file}.png"),
+            "size": (copies[photo].width, copies[photo].height),
+        }
+        for mask, photo in pairs
+    ]
+    replies = ask_all(requests, lambda _: None, check)
+    bad = [Unreadable(mask, reply["reason"]) for (mask, _), reply in zip(pairs, replies, strict=True) if reply]
+    lost = {mask.name for mask in bad}
+    return [photo for mask, photo in pairs if mask not in lost], bad

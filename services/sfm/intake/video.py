@@ -1,0 +1,140 @@
+"""Takes frames out of a video: the sharpest of each stretch of time, and none where the camera has not moved.
+
+Runs in the decoder's process only. PyAV brings FFmpeg.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from services.sfm.intake.decode import QUALITY, LeftOutError, check_size
+
+MAX_SECONDS: Final = 3600.0  # two batteries; at the most frames, one every few seconds
+MAX_DECODING_SECONDS: Final = 1200.0
+MAX_FRAME_PIXELS: Final = 36_000_000  # 8K and a little
+MAX_FRAMES_READ: Final = 250_000  # an hour at 60 frames a second, and room
+FRAMES_PER_SECOND: Final = 2.0  # more of a drone's flight shows the same again
+LOOKED_AT: Final = 5  # frames of each stretch whose sharpness is measured
+MOVED: Final = 2.0  # mean difference in grey levels of 255 between small pictures, below which nothing has moved
+_SMALL: Final = (64, 36)
+_MEASURED_WIDTH: Final = 480
+_CONTAINERS: Final = ("mov", "mp4", "m4a", "3gp", "3g2", "mj2")
+_PROTOCOLS: Final = "file"  # a playlist or reference inside the file must reach nothing else
+
+Send = Callable[[dict[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One frame that was written: its file's name and its time from the video's start."""
+
+    file: str
+    seconds: float
+
+
+def write_frames(path: Path, folder: Path, most: int, send: Send) -> list[Frame]:
+    """Write at most `most` frames as JPEGs into `folder`, in order; their names hold their times.
+
+    `send` hears `{"done", "total"}` in stretches of the video.
+
+    Raises:
+        LeftOutError: it is too long or too large, holds no pictures, or takes too long to decode.
+        av.error.FFmpegError: it is broken from its start.
+    """
+    with av.open(str(path), options={"protocol_whitelist": _PROTOCOLS}, container_options={}) as container:
+        if not set(container.format.name.split(",")) & set(_CONTAINERS):
+            raise LeftOutError(f"it is no MP4 or MOV inside, but {container.format.name}")
+        if not container.streams.video:
+            raise LeftOutError("it holds no pictures")
+        stream = container.streams.video[0]
+        check_size(stream.codec_context.width, stream.codec_context.height)
+        length = _length(container, stream)
+        stretches = max(1, min(most, int(length * FRAMES_PER_SECOND)))
+        stream.thread_type = "AUTO"
+        stream.codec_context.thread_count = 2
+        folder.mkdir(parents=True, exist_ok=True)
+        return _write_best(_decoded(container, stream), length, stretches, folder, send)
+
+
+def _length(container: Any, stream: Any) -> float:
+    """Seconds, as the container tells. What decodes beyond is not taken."""
+    told = [float(stream.duration * stream.time_base)] if stream.duration else []
+    told += [container.duration / av.time_base] if container.duration else []
+    if not told or not 0 < told[0] <= MAX_SECONDS:
+        raise LeftOutError(f"it must be at most {MAX_SECONDS / 60:.0f} minutes long, and say how long it is")
+    return told[0]
+
+
+def _decoded(container: Any, stream: Any) -> Iterator[Any]:
+    """Frames until the first that cannot be decoded, as long as sizes hold and time lasts."""
+    until = time.monotonic() + MAX_DECODING_SECONDS
+    try:
+        for number, frame in enumerate(container.decode(stream)):
+            if frame.width * frame.height > MAX_FRAME_PIXELS or number > MAX_FRAMES_READ:
+                raise LeftOutError("it has too many frames, or too large ones")
+            if time.monotonic() > until:
+                raise LeftOutError(f"it takes more than {MAX_DECODING_SECONDS / 60:.0f} minutes to decode")
+            yield frame
+    except av.error.FFmpegError:
+        return  # a recording that was cut off: what came before is good
+
+
+def _write_best(frames: Iterator[Any], length: float, stretches: int, folder: Path, send: Send) -> list[Frame]:
+    written: list[Frame] = []
+    last = np.full(_SMALL[::-1], -255.0)  # unlike any picture
+    for number, (seconds, best) in enumerate(_sharpest(frames, length, stretches)):
+        send({"done": number, "total": stretches})
+        small = best.reformat(*_SMALL, format="gray").to_ndarray().astype(float)
+        if np.abs(small - last).mean() < MOVED:
+            continue
+        last = small
+        frame = Frame(f"{seconds:09.3f}.jpg", seconds)
+        picture = Image.fromarray(best.to_ndarray(format="rgb24"))
+        check_size(*picture.size)
+        picture.save(folder / frame.file, "JPEG", quality=QUALITY, subsampling=0)
+        written.append(frame)
+    return written
+
+
+def _sharpest(frames: Iterator[Any], length: float, stretches: int) -> Iterator[tuple[float, Any]]:
+    """Of each stretch its sharpest frame, and when it was."""
+    stretch, step, next_look = 0, length / stretches, 0.0
+    best: tuple[float, float, Any] | None = None
+    start: float | None = None
+    for frame in frames:
+        if frame.time is None:
+            continue
+        start = frame.time if start is None else start
+        seconds = frame.time - start
+        if seconds >= length:
+            break
+        if seconds >= (stretch + 1) * step and best is not None:
+            yield best[1:]
+            best = None
+        stretch = int(seconds / step)
+        if seconds < next_look:
+            continue
+        next_look = seconds + 0.9 * step / LOOKED_AT
+        sharpness = _sharpness(frame)
+        if best is None or sharpness > best[0]:
+            best = sharpness, seconds, frame
+    if best is not None:
+        yield best[1:]
+
+
+def _sharpness(frame: Any) -> float:
+    """Variance of the Laplacian (Pech-Pacheco et al. 2000) of the small grey frame, for comparing neighbours."""
+    width = min(_MEASURED_WIDTH, frame.width)
+    height = max(3, frame.height * width // frame.width)
+    grey: NDArray[np.float32] = frame.reformat(width, height, format="gray").to_ndarray().astype(np.float32)
+    around = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:]
+    return float(np.var(around - 4 * grey[1:-1, 1:-1]))
