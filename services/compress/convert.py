@@ -21,6 +21,8 @@ from services.compress.formats.table import GLB, GLTF, HTML, SOG, SOG_FOLDER, Fo
 from services.compress.lines import Lines, report
 from services.compress.proof import Prover
 from services.compress.sanitise import sanitise
+from services.compress.writer import write_folder
+from spaceport.files import replacing_folder
 from spaceport.pipeline.options import CompressOptions
 from spaceport.pipeline.progress import Progress
 from spaceport.splats.cameras import Camera, read_cameras
@@ -103,7 +105,7 @@ def _through_the_stage(
     target: Path, form: Format, model: Gaussians, beside: Path, up: html.Three, wish: Wish, progress: Progress
 ) -> float:
     if form is SOG_FOLDER:
-        target = _new_folder(target)
+        target = _own_folder(target)
     with tempfile.TemporaryDirectory(prefix=".convert-", dir=target.parent) as name:
         work = Path(name)
         (work / "gaussian").mkdir()
@@ -119,26 +121,22 @@ def _through_the_stage(
         if form is SOG:
             (made / "model.sog").replace(target)
         elif form is SOG_FOLDER:
-            _keep_only(made, set(files))
-            made.rename(target)
+            with replacing_folder(target) as folder:
+                write_folder(folder, files)
         else:
             cameras = read_cameras(beside) if beside.is_file() else []
             html.write(target, files, html.first_view(model, up, cameras), wish.title or target.stem)
     return float(told["sog_psnr"])
 
 
-def _new_folder(target: Path) -> Path:
-    """The folder of an unbundled set. It is put in place as a whole, so none may be there."""
+def _own_folder(target: Path) -> Path:
+    """The folder of an unbundled set, which replaces it as a whole: so it may hold another set, but nothing else."""
     folder = target.parent if target.suffix else target
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise BrokenFile(f"{folder} holds something already. An unbundled SOG wants a new folder.")
+    if folder.exists() and (
+        not folder.is_dir() or any(each.suffix not in (".webp", ".json") for each in folder.iterdir())
+    ):
+        raise BrokenFile(f"{folder} holds other things. An unbundled SOG wants a folder of its own.")
     return folder
-
-
-def _keep_only(folder: Path, names: set[str]) -> None:
-    for path in folder.iterdir():
-        if path.name not in names:
-            path.unlink()
 
 
 def _cameras(path: Path, model: Gaussians) -> list[Camera]:

@@ -74,9 +74,13 @@ def test_what_is_lost_is_said(tmp_path: Path) -> None:
 
 def test_an_unbundled_set_is_not_mixed_with_what_is_there(sources: Path, tmp_path: Path) -> None:
     (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "old.webp").touch()
     convert(sources / "m.ply", tmp_path / "set" / "meta.json", Wish(QUICK), Silent())
-    with pytest.raises(BrokenFile, match="holds something already"):
+    assert not (tmp_path / "set" / "old.webp").exists() and (tmp_path / "set" / "meta.json").exists()
+    (tmp_path / "set" / "holiday.jpg").touch()
+    with pytest.raises(BrokenFile, match="holds other things"):
         convert(sources / "m.ply", tmp_path / "set", Wish(QUICK), Silent())
+    assert (tmp_path / "set" / "holiday.jpg").exists()
 
 
 def test_a_failed_conversion_leaves_the_old_file(sources: Path, tmp_path: Path) -> None:
