@@ -90,11 +90,11 @@ def relabelled(
         axis=1
     )  # the real part of q g is the dot product of q with g's conjugate
     turned = _product(quats, group[best])
-    axes = np.abs(_matrices(group)).argmax(axis=1)  # row of the one entry in each column: new axis k was axis axes[k]
+    axes = np.abs(matrices(group)).argmax(axis=1)  # row of the one entry in each column: new axis k was axis axes[k]
     return turned.astype(np.float32), np.take_along_axis(scales, axes[best], axis=1)
 
 
-def _matrices(quats: NDArray[np.float64]) -> NDArray[np.float64]:
+def matrices(quats: NDArray[np.float64]) -> NDArray[np.float64]:
     """Rotation matrices [N,3,3] of unit quaternions [N,4]."""
     basis = np.concatenate([np.zeros((3, 1)), np.eye(3)], axis=1)
     turned = _product(_product(quats[:, None], basis[None]), (quats * [1, -1, -1, -1])[:, None])

@@ -1,0 +1,163 @@
+"""Streamed SOG: our own reader and PlayCanvas' tool read what we write, and coarse levels look alike from afar."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from services.compress import lod, lod_merge
+from services.compress.errors import BrokenSog
+from services.compress.lod_reader import read_level
+from services.compress.quality import STANDARD
+from spaceport.pipeline.errors import Stopped
+from spaceport.pipeline.progress import Silent
+from spaceport.splats.cameras import Camera
+from spaceport.splats.metrics import psnr
+from spaceport.splats.model import Gaussians
+from spaceport.splats.render import render
+
+TOOL = Path(__file__).parents[2] / ".venv/npm/node_modules/@playcanvas/splat-transform/bin/cli.mjs"
+NODE = shutil.which("node")
+
+
+def field(count: int, width: float = 60.0, coefficients: int = 3) -> Gaussians:
+    """Rolling ground with patches of colour: flat Gaussians that cover it."""
+    random = np.random.default_rng(0)
+    ground = random.uniform(-width / 2, width / 2, (count, 2))
+    height = np.sin(ground[:, :1] / 5) * np.cos(ground[:, 1:] / 7)
+    sigma = np.log(0.7 * width / np.sqrt(count))
+    waves = np.sin(ground @ random.normal(0, 0.4, (2, 3)))
+    return Gaussians(
+        means=np.concatenate([ground, height], axis=1),
+        quats=np.tile([1.0, 0, 0, 0], (count, 1)) + random.normal(0, 0.05, (count, 4)),
+        scales=np.stack([np.full(count, sigma), np.full(count, sigma), np.full(count, sigma - 2)], axis=1),
+        opacities=random.normal(2, 1, count),
+        sh0=(waves + random.normal(0, 0.1, (count, 3)))[:, None],
+        shN=random.normal(0, 0.03, (count, coefficients, 3)),
+    )
+
+
+def from_above(height: float, pixels: int) -> Camera:
+    pose = np.diag([1.0, -1.0, -1.0, 1.0])
+    pose[:3, 3] = (0, 0, height)
+    return Camera("above", pixels, pixels, pixels, pixels, pixels / 2, pixels / 2, pose)
+
+
+@pytest.fixture
+def small_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lod, "LEAF_GAUSSIANS", 700)
+    monkeypatch.setattr(lod, "SMALLEST_SPLIT", 100)
+    monkeypatch.setattr(lod, "FILE_GAUSSIANS", 1500)
+
+
+@pytest.fixture
+def written(tmp_path: Path, small_leaves: None) -> Path:
+    lod.write(tmp_path / "lod", field(6000), STANDARD, Silent())
+    return tmp_path / "lod"
+
+
+def meta_of(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "lod-meta.json").read_text())
+    return found
+
+
+def test_levels_hold_what_they_say_inside_their_bounds(written: Path):
+    meta = meta_of(written)
+    assert meta["lodLevels"] == lod.LEVELS and meta["counts"][0] == 6000
+    for level, count in enumerate(meta["counts"]):
+        assert len(read_level(written, level)) == count
+        assert count == pytest.approx(6000 / 2**level, rel=0.03)
+    assert len(meta["filenames"]) > lod.LEVELS
+    assert {path.parent.name for path in written.glob("*/meta.json")} == {n.split("/")[0] for n in meta["filenames"]}
+
+
+def test_the_finest_level_is_the_model(written: Path):
+    model, finest = field(6000), read_level(written, 0)
+    near = np.abs(np.sort(model.means, axis=0) - np.sort(finest.means, axis=0)).max()
+    assert near < 0.1 and finest.sh_degree == model.sh_degree
+    camera = from_above(60, 256)
+    assert psnr(render(model, camera).clip(0, 1), render(finest, camera).clip(0, 1)) > 35
+
+
+def test_a_coarse_level_looks_better_from_afar_than_leaving_out_the_least_significant(written: Path):
+    model = field(6000)
+    weight = np.exp(model.scales.sum(axis=1)) / (1 + np.exp(-model.opacities))
+    for level, pixels, least in ((1, 64, 27), (2, 48, 22), (3, 32, 19)):
+        camera = from_above(60, pixels)
+        truth = render(model, camera).clip(0, 1)
+        coarse = read_level(written, level)
+        kept = model.subset(np.sort(np.argsort(-weight)[: len(coarse)]))
+        ours, dropped = (psnr(truth, render(each, camera).clip(0, 1)) for each in (coarse, kept))
+        assert ours > max(least, dropped + 4), (level, ours, dropped)
+
+
+@pytest.mark.skipif(not (NODE and TOOL.exists()), reason="needs node and @playcanvas/splat-transform in .venv/npm")
+def test_playcanvas_tool_reads_each_level(written: Path, tmp_path: Path):
+    for level, count in enumerate(meta_of(written)["counts"]):
+        target = tmp_path / f"{level}.ply"
+        command = [str(NODE), str(TOOL), "-w", "-L", str(level), str(written / "lod-meta.json"), str(target)]
+        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert f"element vertex {count}\n".encode() in target.read_bytes()[:400]
+
+
+def test_merging_keeps_the_middle_the_spread_and_the_colour():
+    model = field(4000)
+    coarse = lod_merge.halved(model)
+    assert len(coarse) == 2000
+    for one, other in ((model.means, coarse.means), (model.sh0, coarse.sh0)):
+        assert np.abs(one.mean(axis=0) - other.mean(axis=0)).max() < 0.25 * one.std()
+    spreads = [np.cov(each.means.T) + lod_merge.covariances(each).mean(axis=0) for each in (model, coarse)]
+    assert np.allclose(*spreads, rtol=0.1, atol=0.1 * np.diag(spreads[0]).min())
+
+
+def test_two_equal_gaussians_become_the_same_one():
+    one = field(1)
+    merged = lod_merge.halved(one.subset(np.zeros(2, np.intp)))
+    assert len(merged) == 1
+    assert np.allclose(merged.means, one.means, atol=1e-6)
+    assert np.allclose(lod_merge.covariances(merged), lod_merge.covariances(one), rtol=1e-4, atol=1e-9)
+
+
+def test_a_large_model_is_wide_on_two_axes():
+    assert lod.is_large(field(3000), least=2000)
+    assert not lod.is_large(field(3000), least=3000)
+    assert not lod.is_large(field(3000, width=12.0), least=2000)
+    street = field(3000)
+    street.means[:, 0] *= 0.1
+    assert not lod.is_large(street, least=2000)
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_tiny_models_have_all_levels(count: int, tmp_path: Path):
+    lod.write(tmp_path, field(count), STANDARD, Silent())
+    assert [len(read_level(tmp_path, level)) for level in range(lod.LEVELS)][-1] == 1
+
+
+def test_damage_is_named(written: Path):
+    meta = meta_of(written)
+    meta["counts"][0] += 1
+    (written / "lod-meta.json").write_text(json.dumps(meta))
+    with pytest.raises(BrokenSog, match="add up"):
+        read_level(written, 0)
+    (written / "lod-meta.json").write_text("{")
+    with pytest.raises(BrokenSog, match="damaged"):
+        read_level(written, 0)
+
+
+def test_a_stop_passes_and_leaves_no_meta(tmp_path: Path, small_leaves: None):
+    class Stop(Silent):
+        calls = 0
+
+        def check(self) -> None:
+            self.calls += 1
+            if self.calls > 5:
+                raise Stopped
+
+    with pytest.raises(Stopped):
+        lod.write(tmp_path, field(6000), STANDARD, Stop())
+    assert not (tmp_path / "lod-meta.json").exists()
