@@ -52,7 +52,7 @@ def view(width: int) -> View:
 
 def iteration(rasteriser: Rasteriser, count: int, width: int) -> Callable[[], None]:
     """One step of training as a function."""
-    optimiser = Optimiser(scene(count, rasteriser.device))
+    optimiser = Optimiser(scene(count, rasteriser.device), rasteriser.update)
     generator = torch.Generator(device=rasteriser.device).manual_seed(0)
     rates, seen = Schedule(1_000, width, count, count).rates(500), view(width)
 

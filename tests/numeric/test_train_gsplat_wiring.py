@@ -16,37 +16,22 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
 import dense_oracle
+import seen_scene
 
 from services.train.rasterisers.cpu import CpuRasteriser
 from services.train.rasterisers.gsplat_cuda import GsplatRasteriser
 from services.train.rasterisers.photo_loss import photo_loss
-from services.train.rasterisers.protocol import NAMES, Tensors, View
+from services.train.rasterisers.protocol import NAMES
 from spaceport.splats.cameras import Camera
 
-WIDTH, HEIGHT = 48, 32
-
-
-def scene(count: int = 80) -> Tensors:
-    random = torch.Generator().manual_seed(3)
-    shapes = {"means": (3,), "quats": (4,), "scales": (3,), "opacities": (), "sh0": (1, 3), "shN": (15, 3)}
-    found = {name: torch.randn((count, *shape), generator=random) for name, shape in shapes.items()}
-    found["scales"] = found["scales"] * 0.3 - 2
-    found["means"] = found["means"] * 0.5
-    found["shN"] = found["shN"] * 0.1
-    return found
-
-
-def view() -> View:
-    pose = np.eye(4)
-    pose[2, 3] = 3.0
-    camera = Camera("a", WIDTH, HEIGHT, 45.0, 47.0, 23.0, 17.0, pose)
-    photo = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
-    return View(camera, photo, np.array([[1.1, 0.9, 1.0], [0.02, 0.0, -0.03]], np.float32))
+CPU = torch.device("cpu")
+PARAMETERS, VIEW = seen_scene.scene(80, size=-2), seen_scene.view(48, 32)
 
 
 def dense(**given: Any) -> tuple[torch.Tensor, None, dict[str, torch.Tensor]]:
     """gsplat's `rasterization`, by the plain renderer."""
     assert given["packed"] is False
+    antialiased = {"classic": False, "antialiased": True}[given["rasterize_mode"]]
     lens, degree = given["Ks"][0], given["sh_degree"]
     pose = given["viewmats"][0].numpy().astype(np.float64)
     camera = Camera(
@@ -60,17 +45,16 @@ def dense(**given: Any) -> tuple[torch.Tensor, None, dict[str, torch.Tensor]]:
         "sh0": given["colors"][:, :1].double(),
         "shN": given["colors"][:, 1:].double(),
     }
-    picture = dense_oracle.render(parameters, camera, degree).float()
+    picture = dense_oracle.render(parameters, camera, degree, antialiased=antialiased).float()
     centres = given["means"][None, :, :2] * 1
     radii = torch.ones((1, len(given["means"]), 2), dtype=torch.int32)
     return picture[None], None, {"means2d": centres, "radii": radii}
 
 
-@pytest.mark.parametrize("degree", [0, 2, 3])
-def test_both_rasterisers_say_the_same(degree: int) -> None:
-    parameters = scene()
-    theirs = GsplatRasteriser(dense, torch.device("cpu")).step(parameters, view(), degree)
-    ours = CpuRasteriser(2).step(parameters, view(), degree)
+@pytest.mark.parametrize(("degree", "antialiased"), [(0, False), (2, False), (3, False), (3, True)])
+def test_both_rasterisers_say_the_same(degree: int, antialiased: bool) -> None:
+    theirs = GsplatRasteriser(dense, CPU, antialiased=antialiased).step(PARAMETERS, VIEW, degree)
+    ours = CpuRasteriser(2, antialiased=antialiased).step(PARAMETERS, VIEW, degree)
     assert ours.loss == pytest.approx(theirs.loss, rel=1e-5)
     for name in NAMES:
         scale = float(theirs.grads[name].abs().max())
@@ -82,18 +66,16 @@ def test_both_rasterisers_say_the_same(degree: int) -> None:
 
 
 def test_both_render_the_same_picture() -> None:
-    parameters, camera = scene(), view().camera
-    theirs = GsplatRasteriser(dense, torch.device("cpu")).render(parameters, camera, 3)
-    np.testing.assert_allclose(CpuRasteriser(2).render(parameters, camera, 3), theirs, atol=1e-4)
+    theirs = GsplatRasteriser(dense, CPU).render(PARAMETERS, VIEW.camera, 3)
+    np.testing.assert_allclose(CpuRasteriser(2).render(PARAMETERS, VIEW.camera, 3), theirs, atol=1e-4)
 
 
 def test_the_step_leaves_the_parameters_alone() -> None:
-    parameters = scene()
-    before = {name: value.clone() for name, value in parameters.items()}
-    GsplatRasteriser(dense, torch.device("cpu")).step(parameters, view(), 1)
+    before = {name: value.clone() for name, value in PARAMETERS.items()}
+    GsplatRasteriser(dense, CPU).step(PARAMETERS, VIEW, 1)
     for name in NAMES:
-        assert torch.equal(parameters[name], before[name])
-        assert not parameters[name].requires_grad
+        assert torch.equal(PARAMETERS[name], before[name])
+        assert not PARAMETERS[name].requires_grad
 
 
 def test_pictures_too_small_for_the_window_have_an_l1_loss() -> None:
