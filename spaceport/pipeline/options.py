@@ -66,6 +66,10 @@ class TrainOptions(_Options):
     """Iterations without a better held-out PSNR before a plateau is called."""
     target_psnr: Annotated[float, Field(gt=0, le=100)] | None = None
     """Stop as soon as held-out PSNR reaches this, in dB."""
+    max_minutes: Annotated[float, Field(gt=0, le=100_000)] | None = None
+    """End after so many minutes of training; the schedule is shortened to fit, so that it ends well."""
+    max_usd: Annotated[float, Field(gt=0, le=10_000)] | None = None
+    """End when the machine has cost so many dollars; without effect on a machine of your own."""
     test_every: Annotated[int, Field(ge=2, le=1000)] = 8
     """Every n-th photo is held out of training and only measured."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -97,6 +101,8 @@ class CompressOptions(_Options):
     """Rounds of the palette's k-means."""
     order: Literal["walk", "morton", "plas"] = "walk"
     """walk: neighbours alike, the smallest file; morton: a plain curve through space; plas: a smooth grid, slow."""
+    lod: Literal["auto", "never", "always"] = "auto"
+    """Levels of detail for streaming besides. auto: with over a million Gaussians, 16 m wide on two axes."""
     min_psnr: Annotated[float, Field(gt=0, le=100)] = 30.0
     """The decoded file must match the model this well, in dB, or it is not published."""
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
