@@ -1,0 +1,127 @@
+"""Each kind of upload is taken from end to end: the stage makes a model of what the test writes."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pillow_heif
+import pytest
+import tifffile
+from intake_cases import dng, pixels_of, survey_photos, video
+from PIL import Image
+
+from services.sfm.stage import run
+from spaceport.demo import make_survey
+from spaceport.pipeline.options import SfmOptions
+from spaceport.pipeline.progress import Silent
+
+# pycolmap reads the result in a process of its own: it and Pillow cannot share one.
+COLUMNS = """
+import json, sys, pycolmap
+model = pycolmap.Reconstruction(sys.argv[1])
+columns = [float(point.xy[0]) for image in model.images.values() for point in image.points2D]
+print(json.dumps([min(columns), max(columns)]))
+"""
+PHOTOS = 8
+OPTIONS = SfmOptions(max_image_size=512, max_features=2048)
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    survey = make_survey(tmp_path_factory.mktemp("survey"), photos=PHOTOS, width=640, height=480)
+    return dict(survey_photos(survey.zip_path))
+
+
+def heic(jpeg: bytes) -> bytes:
+    out = io.BytesIO()
+    with Image.open(io.BytesIO(jpeg)) as image:
+        pillow_heif.from_pillow(image).save(out, quality=90)
+    return out.getvalue()
+
+
+def tiff16(jpeg: bytes) -> bytes:
+    out = io.BytesIO()
+    tifffile.imwrite(out, pixels_of(jpeg).astype(np.uint16) * 257, photometric="rgb")
+    return out.getvalue()
+
+
+def cmyk(jpeg: bytes) -> bytes:
+    out = io.BytesIO()
+    Image.fromarray(pixels_of(jpeg)).convert("CMYK").save(out, "JPEG", quality=92)
+    return out.getvalue()
+
+
+def result(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The report of a run on `folder/in`, and its photos by name."""
+    run(folder / "in", folder / "jobs/out", OPTIONS, Silent())
+    report = json.loads((folder / "jobs/out/colmap/report.json").read_text())
+    return report, {photo["name"]: photo for photo in report["photos"]}
+
+
+WRITERS: dict[str, Callable[[bytes], bytes]] = {
+    "heic": heic,
+    "tif": tiff16,
+    "jpg": cmyk,
+    "dng": lambda jpeg: dng(pixels_of(jpeg)),
+}
+
+
+@pytest.mark.parametrize("suffix", WRITERS)
+def test_photos_of_this_kind_become_a_model(tmp_path: Path, photos: dict[str, bytes], suffix: str) -> None:
+    (tmp_path / "in").mkdir()
+    for name, jpeg in photos.items():
+        (tmp_path / "in" / f"{name}.{suffix}").write_bytes(WRITERS[suffix](jpeg))
+    report, found = result(tmp_path)
+    assert report["model"]["photos"] >= PHOTOS - 1
+    assert {(photo["width"], photo["height"]) for photo in found.values()} == {(640, 480)}
+    assert {(camera["width"], camera["height"]) for camera in report["cameras"]} == {(640, 480)}
+    name = next(name for name, photo in found.items() if photo["registered"])
+    with Image.open(tmp_path / "jobs/out/colmap/dense/images" / found[name]["dense_name"]) as made:
+        colours = np.asarray(made.convert("RGB")).mean(axis=(0, 1))
+    assert np.abs(colours - pixels_of(photos[Path(name).stem]).mean(axis=(0, 1))).max() < 12
+    assert (tmp_path / "jobs/out/extracted" / name).read_bytes() == (tmp_path / "in" / name).read_bytes()
+    if suffix == "heic":  # its EXIF came along
+        assert all(photo["position"] and photo["focal_px"] for photo in found.values())
+    if suffix == "dng":
+        assert {photo["camera"] for photo in found.values()} == {"Spaceport Demo Raw"}
+        assert {photo["focal_mm"] for photo in found.values()} == {14.0}
+
+
+def test_a_video_becomes_a_model(tmp_path: Path, photos: dict[str, bytes]) -> None:
+    (tmp_path / "in").mkdir()
+    video(tmp_path / "in/flight.mp4", [pixels_of(jpeg) for jpeg in photos.values()])
+    report, found = result(tmp_path)
+    names = [f"flight.mp4.frames/{seconds:09.3f}.jpg" for seconds in np.arange(PHOTOS) / 2]
+    assert len(found) == PHOTOS
+    times = [float(Path(name).stem) for name in sorted(found)]
+    assert np.allclose(times, [float(Path(name).stem) for name in names], atol=0.5)
+    assert report["model"]["photos"] >= PHOTOS - 2
+
+
+def test_masked_ground_gets_no_points_and_geo_outranks_exif(tmp_path: Path, photos: dict[str, bytes]) -> None:
+    (tmp_path / "in").mkdir()
+    rows = ["EPSG:32630"]
+    for number, (name, jpeg) in enumerate(photos.items()):
+        (tmp_path / "in" / f"{name}.jpg").write_bytes(jpeg)
+        left = np.zeros((480, 640), np.uint8)
+        left[:, 320:] = 255
+        Image.fromarray(left).save(tmp_path / "in" / f"{name}_mask.png")
+        rows.append(f"{name}.jpg {350000 + 10 * number} {5590000 + 7 * (number % 3)} {100 + number}")
+    (tmp_path / "in/geo.txt").write_text("\n".join(rows))
+    report, found = result(tmp_path)
+    assert [photo["position"][2] for photo in found.values()] == [100 + n for n in range(PHOTOS)]
+    assert all(50.4 < lat < 50.5 and -5.2 < lon < -5.0 for lat, lon, _ in (p["position"] for p in found.values()))
+    assert report["model"]["photos"] >= PHOTOS - 2
+    columns = subprocess.run(
+        [sys.executable, "-c", COLUMNS, str(tmp_path / "jobs/out/colmap/sparse")], check=True, capture_output=True
+    )
+    least, most = json.loads(columns.stdout)
+    assert 319 < least < 340
+    assert 600 < most < 640
