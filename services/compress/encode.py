@@ -14,12 +14,13 @@ from services.compress.attributes import ATTRIBUTES, Pixels, Prepared
 from services.compress.meta import GENERATOR
 from services.compress.order import SIDE_STEP, Order, arranged, grid_width
 from services.compress.palette import Palette
-from services.compress.quality import Quality
+from services.compress.quality import STANDARD, Quality
 from services.compress.sanitise import SMALLEST_LOG_SCALE, sanitise
 from spaceport.pipeline.progress import Progress, Silent
 from spaceport.splats.model import Gaussians
 
 ENTRIES_PER_ROW = 64
+ORDER_SAMPLE = 65536  # Gaussians that tell which order is the smaller file
 
 
 class NothingLeft(ValueError):
@@ -46,7 +47,7 @@ class Plan:
     quality: Quality
     rounds: int = 10
     seed: int = 0
-    order: Order = "walk"
+    order: Order = "auto"
 
 
 def encode(gaussians: Gaussians, plan: Plan, progress: Progress) -> Encoded:
@@ -63,7 +64,7 @@ def encode(gaussians: Gaussians, plan: Plan, progress: Progress) -> Encoded:
     return assemble(prepared, plan.quality, found)
 
 
-def prepare(gaussians: Gaussians, order: Order = "walk", seed: int = 0, progress: Progress | None = None) -> Prepared:
+def prepare(gaussians: Gaussians, order: Order = "auto", seed: int = 0, progress: Progress | None = None) -> Prepared:
     """Do once what no quality changes: sanitise, relabel the axes, drop SH bands that are all zero, put in order.
 
     Raises:
@@ -77,8 +78,19 @@ def prepare(gaussians: Gaussians, order: Order = "walk", seed: int = 0, progress
     quats, scales = rotations.relabelled(kept.quats, np.maximum(kept.scales, SMALLEST_LOG_SCALE))
     used = palette.used_coefficients(kept.shN)
     whole = replace(kept, quats=quats, scales=scales, shN=kept.shN[:, :used])
-    stored = arranged(whole, positions.encode(kept.means, *bounds), order, seed, progress or Silent())
-    return Prepared(stored, weight.visual_weight(stored), bounds, dropped)
+    q, told = positions.encode(kept.means, *bounds), progress or Silent()
+    tried: list[Order] = ["morton", "walk"] if order == "auto" else [order]
+    ways = [arranged(whole, q, each, seed, told) for each in tried]
+    found = [Prepared(stored, weight.visual_weight(stored), bounds, dropped) for stored in ways]
+    return min(found, key=_bytes_of_sample) if len(found) > 1 else found[0]
+
+
+def _bytes_of_sample(prepared: Prepared) -> int:
+    """Bytes of a stretch from the middle of the file, all but higher SH."""
+    start = max(0, (len(prepared.stored) - ORDER_SAMPLE) // 2)
+    sample = prepared.subset(np.arange(start, min(start + ORDER_SAMPLE, len(prepared.stored))))
+    rows = [coded for quantise in ATTRIBUTES.values() for coded in quantise(sample, STANDARD).rows.items()]
+    return sum(map(len, images.encode_all({file: picture(values) for file, values in rows}).values()))
 
 
 def features_of(prepared: Prepared, bands: int) -> NDArray[np.float32]:

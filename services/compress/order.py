@@ -13,12 +13,12 @@ from services.compress.walk import walked
 from spaceport.pipeline.progress import Progress
 from spaceport.splats.model import Gaussians
 
-Order = Literal["walk", "morton", "plas", "given"]
-"""walk: along a Z-order curve, in each stretch of it from like to like: the smallest files. morton: along the curve.
+Order = Literal["auto", "walk", "morton", "plas", "given"]
+"""morton: along a Z-order curve. walk: in each stretch of the curve from like to like. auto: the smaller of the two.
 plas: a grid as smooth as can be. given: as the Gaussians come."""
 
 SIDE_STEP = 4  # image sides are multiples of it, as other writers have them
-# Of the weights that were tried, those that give the smallest files (docs/decisions/0006-order-in-the-file.md).
+# Of the weights that were tried, those that give the smallest files (docs/decisions/0007-order-in-the-file.md).
 PLAS_POSITION = 10.0
 WALK_POSITION, WALK_COLOUR = 0.2, 1.5  # the former by the usual step between neighbours on the curve
 

@@ -99,8 +99,8 @@ class CompressOptions(_Options):
     """Entries of the SH palette; without it, as many as the target needs at the fewest bytes."""
     kmeans_rounds: Annotated[int, Field(ge=1, le=100)] = 10
     """Rounds of the palette's k-means."""
-    order: Literal["walk", "morton", "plas"] = "walk"
-    """walk: neighbours alike, the smallest file; morton: a plain curve through space; plas: a smooth grid, slow."""
+    order: Literal["auto", "walk", "morton", "plas"] = "auto"
+    """morton: a curve through space; walk: on it, from like to like; auto: the smaller; plas: a smooth grid."""
     lod: Literal["auto", "never", "always"] = "auto"
     """Levels of detail for streaming besides. auto: with over a million Gaussians, 16 m wide on two axes."""
     min_psnr: Annotated[float, Field(gt=0, le=100)] = 30.0

@@ -56,7 +56,7 @@ def test_equal_gaussians_and_infinite_opacities_do_no_harm():
     assert np.isfinite(walk_features(same, np.zeros((50, 3), np.uint16))).all()
 
 
-@pytest.mark.parametrize("order", ["walk", "morton", "plas", "given"])
+@pytest.mark.parametrize("order", ["auto", "walk", "morton", "plas", "given"])
 def test_every_order_holds_the_same_gaussians(order: Order, tmp_path):
     model = made(300)
     encoded = encode(model, Plan(STANDARD, order=order), Silent())
@@ -75,3 +75,18 @@ def test_neighbours_on_the_walk_are_more_alike_than_on_the_curve():
     features = walk_features(model.subset(curve), q[curve])
     steps = [np.linalg.norm(np.diff(rows, axis=0), axis=1).mean() for rows in (features, features[walked(features)])]
     assert steps[1] < 0.6 * steps[0]
+
+
+def test_auto_is_the_smaller_of_walk_and_curve():
+    alike, unlike = made(3000), made(3000, seed=1)
+    alike.sh0[:, 0] = np.sign(alike.sh0[:, 0, :1])  # two colours: a walk keeps each together
+    alike.scales[:] = alike.scales[:, :1].round()
+    chosen = []
+    for model in (alike, unlike):
+        sizes = {
+            order: sum(map(len, encode(model, Plan(STANDARD, order=order), Silent()).files.values()))
+            for order in ("auto", "walk", "morton")
+        }
+        assert sizes["auto"] == min(sizes.values())
+        chosen.append(sizes["auto"] == sizes["walk"])
+    assert chosen[0]
