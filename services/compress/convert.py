@@ -22,7 +22,7 @@ from services.compress.lines import Lines, report
 from services.compress.proof import Prover
 from services.compress.sanitise import sanitise
 from services.compress.writer import write_folder
-from spaceport.files import replacing_folder
+from spaceport.files import replacing_folder, write_atomic
 from spaceport.pipeline.options import CompressOptions
 from spaceport.pipeline.progress import Progress
 from spaceport.splats.cameras import Camera, read_cameras
@@ -106,7 +106,7 @@ def _through_the_stage(
 ) -> float:
     if form is SOG_FOLDER:
         target = _own_folder(target)
-    with tempfile.TemporaryDirectory(prefix=".convert-", dir=target.parent) as name:
+    with tempfile.TemporaryDirectory(prefix="convert-") as name:
         work = Path(name)
         (work / "gaussian").mkdir()
         write_ply(work / "gaussian" / "model.ply", model)
@@ -119,7 +119,7 @@ def _through_the_stage(
         told = json.loads((made / "report.json").read_bytes())
         files = {path: (made / path).read_bytes() for path in [*told["file_bytes"]]}
         if form is SOG:
-            (made / "model.sog").replace(target)
+            write_atomic(target, (made / "model.sog").read_bytes())
         elif form is SOG_FOLDER:
             with replacing_folder(target) as folder:
                 write_folder(folder, files)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -39,7 +40,11 @@ def tell(line: dict[str, Any]) -> None:
 
 
 def report(work: Callable[[Lines], dict[str, Any]]) -> int:
-    """Do `work` and tell its result, or in one sentence why there is none. Returns the exit code."""
+    """Do `work` and tell its result, or in one sentence why there is none. Returns the exit code.
+
+    Ctrl-C and SIGTERM end it like an error: what it made so far is cleared away.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         tell({"result": work(Lines())})
     except OSError as error:
@@ -48,6 +53,8 @@ def report(work: Callable[[Lines], dict[str, Any]]) -> int:
     except (ValueError, Refused) as error:
         tell({"error": str(error)})
         return 1
+    except KeyboardInterrupt:
+        return 130
     except MemoryError:
         tell({"error": "There is not enough memory for a model of this size."})
         return 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from typing import Any
@@ -35,6 +36,8 @@ def run_child(module: str, arguments: list[str], console: Console) -> dict[str, 
             raise
     if "error" in last:
         raise ChildFailed(last["error"])
+    if child.returncode == -signal.SIGKILL:
+        raise ChildFailed("The work was killed, most likely because this machine has too little memory for it.")
     if "result" not in last:
         raise ChildFailed(f"The work ended with exit code {child.returncode} before it was done.")
     result: dict[str, Any] = last["result"]

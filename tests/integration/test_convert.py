@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from itertools import product
@@ -116,3 +117,22 @@ def test_a_child_tells_json_lines(sources: Path, tmp_path: Path) -> None:
     lines = [json.loads(line) for line in told.stdout.splitlines()]
     assert "result" in lines[-1] and all(0 <= line["fraction"] <= 1 for line in lines[:-1])
     assert len(lines) > 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_killed_conversion_leaves_the_old_file_or_the_new_one(
+    sources: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    (tmp_path / "m.sog").write_bytes(b"old")
+    command = [sys.executable, "-m", "services.compress.convert", str(sources / "m.ply"), str(tmp_path / "m.sog")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None and child.stderr is not None
+        while "Compressing" not in child.stdout.readline():
+            pass
+        child.send_signal(number)
+        told, complaints = child.stdout.read(), child.stderr.read()
+    assert child.returncode == (-number if number == signal.SIGKILL else 130)
+    assert "result" not in told and not complaints
+    left = [path for path in tmp_path.iterdir() if number != signal.SIGKILL or path.suffix != ".part"]
+    assert left == [tmp_path / "m.sog"]
+    assert left[0].read_bytes() == b"old" or len(read_model(left[0])[0]) == 400
