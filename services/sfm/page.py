@@ -68,7 +68,8 @@ def _earth(earth: dict[str, Any]) -> str:
     if not earth["aligned"]:
         return f"not known: {earth['reason']}"
     kind = "in metres" if earth["metric"] else "not exact enough to be called metric"
-    return f"{kind}; photos are {earth['median_residual_m']:.2f} m off their positions in the median"
+    what = "control points" if "control_points" in earth else "photos"
+    return f"{kind}; {what} are {earth['median_residual_m']:.2f} m off their positions in the median"
 
 
 def _drawing(svg: str | None, caption: str) -> str:

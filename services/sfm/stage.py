@@ -15,9 +15,10 @@ from services.sfm.capture.survey import Capture, inspect
 from services.sfm.choice import ENOUGH
 from services.sfm.explain import explain
 from services.sfm.intake.facts import PhotoFacts
+from services.sfm.intake.side_files import names_of
 from services.sfm.intake.take_in import Intake, take_in
 from services.sfm.process import STAGE, News, run_colmap
-from services.sfm.task import Task, TaskPhoto
+from services.sfm.task import Task, TaskPhoto, TaskPoint
 from spaceport.pipeline.contract import Outcome
 from spaceport.pipeline.errors import SENTENCES, Refused, Slug
 from spaceport.pipeline.limits import machine_limits
@@ -88,7 +89,14 @@ def _run(source: Path, output: Path, scratch: Path, options: SfmOptions, phases:
     used = [staged[capture.photos[number].name] for number in capture.used]
     ordered = all(photo.taken_at is not None or photo.video for photo in capture.photos)
     task = Task(
-        used, scratch / "photos", scratch, scratch / "colmap", options, ordered, (output / CHECKPOINT).absolute()
+        photos=used,
+        photos_folder=scratch / "photos",
+        scratch=scratch,
+        colmap=scratch / "colmap",
+        options=options,
+        ordered=ordered,
+        checkpoint=(output / CHECKPOINT).absolute(),
+        control_points=_control_points(intake, staged),
     )
     result = run_colmap(task, phases.news, phases.check)
     facts = explain(photos, staged, capture, result, task)
@@ -121,6 +129,17 @@ def _staged(intake: Intake) -> dict[str, TaskPhoto]:
             original=[photo.width, photo.height],
         )
     return staged
+
+
+def _control_points(intake: Intake, staged: dict[str, TaskPhoto]) -> list[TaskPoint]:
+    """The control points, seen in COLMAP's photos instead of the users'."""
+    files = {key: name for name in staged for key in reversed(names_of(name))}
+    found = []
+    for point in intake.control_points:
+        seen = [(staged[name], x, y) for photo, x, y in point.seen if (name := files.get(photo.lower()))]
+        pixels = [(photo.file, x * photo.shrink, y * photo.shrink) for photo, x, y in seen]
+        found.append(TaskPoint(point.name, point.position, pixels))
+    return found
 
 
 def _judge(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,6 +29,20 @@ class TaskPhoto:
     original: list[int] | None = None
     """Width and height of the user's photo, where they are not those of COLMAP's."""
 
+    @property
+    def shrink(self) -> float:
+        """Pixels of COLMAP's photo to one of the user's."""
+        return self.width / self.original[0] if self.original else 1.0
+
+
+@dataclass(frozen=True)
+class TaskPoint:
+    """A control point: latitude, longitude (degrees, WGS84), height (m); `file`, x, y (pixels) of each photo of it."""
+
+    name: str
+    position: tuple[float, float, float]
+    seen: list[tuple[str, float, float]]
+
 
 @dataclass(frozen=True)
 class Task:
@@ -44,6 +58,7 @@ class Task:
     options: SfmOptions
     ordered: bool = False
     checkpoint: Path | None = None
+    control_points: list[TaskPoint] = field(default_factory=list)
 
     def to_json(self) -> str:
         folders = {"photos_folder": str(self.photos_folder), "scratch": str(self.scratch), "colmap": str(self.colmap)}
@@ -51,6 +66,7 @@ class Task:
             {"photos": [asdict(photo) for photo in self.photos], "options": self.options.model_dump()}
             | folders
             | {"ordered": self.ordered, "checkpoint": self.checkpoint and str(self.checkpoint)}
+            | {"control_points": [asdict(point) for point in self.control_points]}
         )
 
     @classmethod
@@ -64,4 +80,5 @@ class Task:
             options=SfmOptions.model_validate(raw["options"]),
             ordered=raw["ordered"],
             checkpoint=Path(raw["checkpoint"]) if raw["checkpoint"] else None,
+            control_points=[TaskPoint(**point) for point in raw["control_points"]],
         )

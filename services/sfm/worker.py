@@ -26,6 +26,7 @@ from services.sfm.gps import centre, to_enu
 from services.sfm.mapping import Model, in_order, map_photos, most_placed
 from services.sfm.matching import Pairs, beyond, pairs_for
 from services.sfm.placed import PLACED, save_placed
+from services.sfm.surveyed import lay_over
 from services.sfm.task import Task
 from services.sfm.undistort import publish
 from spaceport.pipeline.errors import Refused, Slug
@@ -140,7 +141,13 @@ def _known(ground: Ground, ordered: bool) -> Known:
 def _georeferenced(task: Task, model: Any) -> dict[str, object]:
     rows = colmap_database.positions(task.photos)
     files = [photo.file for photo in task.photos]
-    return georeference(model, dict(zip(files, rows, strict=True)), task.options.seed)
+    by_photos = georeference(model, dict(zip(files, rows, strict=True)), task.options.seed)
+    if not task.control_points:
+        return by_photos
+    try:
+        return lay_over(model, task.control_points)
+    except ValueError as reason:
+        return by_photos | {"control_points_unused": str(reason)}
 
 
 def _photo_facts(task: Task, model: Any, database: Path) -> dict[str, dict[str, Any]]:

@@ -18,7 +18,8 @@ from intake_cases import dng, pixels_of, survey_photos, video
 from PIL import Image
 
 from services.sfm.stage import run
-from spaceport.demo import make_survey
+from spaceport.demo import load_truth, make_survey
+from spaceport.demo.geodesy import from_enu
 from spaceport.pipeline.options import SfmOptions
 from spaceport.pipeline.progress import Silent
 
@@ -125,3 +126,28 @@ def test_masked_ground_gets_no_points_and_geo_outranks_exif(tmp_path: Path, phot
     least, most = json.loads(columns.stdout)
     assert 319 < least < 340
     assert 600 < most < 640
+
+
+def test_control_points_place_the_model(tmp_path: Path) -> None:
+    """True points are seen where the true cameras see them; the photos' own positions are taken away."""
+    survey = make_survey(tmp_path / "survey", photos=10, width=640, height=480)
+    truth = load_truth(survey.truth_path)
+    (tmp_path / "in").mkdir()
+    for name, jpeg in survey_photos(survey.zip_path):
+        Image.fromarray(pixels_of(jpeg)).save(tmp_path / "in" / f"{name}.jpg", quality=95)
+    rows = ["EPSG:4326"]
+    for number, point in enumerate(np.array([[-9.0, -7, 0.2], [9, -7, 0.1], [9, 7, 1.0], [-9, 7, 0.5], [0, 0, 2.0]])):
+        place = from_enu(point, truth.origin)
+        for camera in truth.cameras:
+            x, y, z = camera.world_to_camera[:3, :3] @ point + camera.world_to_camera[:3, 3]
+            column, row = camera.fx * x / z + camera.cx, camera.fy * y / z + camera.cy
+            if z > 0 and 0 < column < 640 and 0 < row < 480:
+                spot = f"{place.longitude:.10f} {place.latitude:.10f} {place.altitude:.5f}"
+                rows.append(f"{spot} {column:.3f} {row:.3f} {Path(camera.name).name} p{number}")
+    (tmp_path / "in/gcp_list.txt").write_text("\n".join(rows))
+    report, _ = result(tmp_path)
+    earth = report["georeference"]
+    assert earth["method"] == "similarity over control points"
+    assert earth["metric"]
+    assert len(earth["control_points"]) == 5
+    assert earth["max_residual_m"] < 0.01 * truth.scene_size
