@@ -70,6 +70,11 @@ class Prover:
         ]
         return Proof(views, (self._originals[0], pictures[0]))
 
+    def squared_errors(self, changed: Gaussians, most: int) -> NDArray[np.float64]:
+        """Mean squared error of the picture from each of the first `most` cameras."""
+        pairs = zip(self._cameras[:most], self._originals, strict=False)
+        return np.array([np.mean(np.square(self._picture(changed, camera) - before)) for camera, before in pairs])
+
     def _picture(self, gaussians: Gaussians, camera: Camera) -> Picture:
         self._progress.check()
         return np.clip(render(gaussians, camera), 0, 1)
@@ -90,7 +95,8 @@ def attribute_errors(stored: Gaussians, decoded: Gaussians) -> dict[str, float]:
         "colour": (stored.sh0 * COLOUR_OF_SH0, decoded.sh0 * COLOUR_OF_SH0),
     }
     if stored.shN.shape[1]:
-        pairs["sh_coefficient"] = (stored.shN, decoded.shN)
+        missing = stored.shN.shape[1] - decoded.shN.shape[1]  # bands that were left out are decoded as zeros
+        pairs["sh_coefficient"] = (stored.shN, np.pad(decoded.shN, ((0, 0), (0, missing), (0, 0))))
     return {name: float(np.sqrt(np.mean(np.square(a - b, dtype=np.float64)))) for name, (a, b) in pairs.items()}
 
 

@@ -40,18 +40,13 @@ STANDARD = Quality(
     sh_step=0.02,
     rotation_slack=5.0,
 )
-FINE = Quality(
-    palette_error=0.003,
-    palette_share=0.5,
-    position_slack=0.01,
-    scale_step=0.03,
-    colour_step=0.03,
-    sh_step=0.01,
-    rotation_slack=1.5,
-)
 FINEST = Quality(palette_error=0.001)
 
+LEVELS = (4.0, 2.83, 2.0, 1.41, 1.0, 0.71, 0.5, 0.25, 0.0)
+"""How coarse an attribute may be, in steps of `STANDARD`; 0 is as fine as the format can be."""
+KNOBS = {"means": "position_slack", "scales": "scale_step", "quats": "rotation_slack", "sh0": "colour_step"}
 
-def ladder(palette_size: int | None) -> list[Quality]:
-    """The settings to try, in order, until the proof holds. A palette size that was asked for is kept."""
-    return [replace(quality, palette_size=palette_size) for quality in (STANDARD, FINE, FINEST)]
+
+def at_level(name: str, level: float) -> Quality:
+    """One attribute at a level, all else as fine as can be."""
+    return replace(FINEST, **{KNOBS[name]: level * getattr(STANDARD, KNOBS[name])})

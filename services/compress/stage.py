@@ -3,46 +3,30 @@
 from __future__ import annotations
 
 import json
-import tempfile
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-from services.compress import preview, proof, views, writer
-from services.compress.encode import Encoded, NothingLeft, Plan, encode
+from services.compress import lod, preview, proof, report, views, writer
+from services.compress.allocate import Wish, presets_from, wish_of
+from services.compress.encode import NothingLeft, prepare
 from services.compress.errors import BrokenSog
-from services.compress.quality import Quality, ladder
-from services.compress.reader import read_sog
 from services.compress.sanitise import sanitise
-from spaceport.files import write_atomic
-from spaceport.pipeline.contract import Failure, Outcome
-from spaceport.pipeline.errors import SENTENCES, Refused, Slug
-from spaceport.pipeline.options import CompressOptions
+from services.compress.search import CHECKING, Attempt, Search, best
+from services.compress.tables import BUSY
+from spaceport.files import replacing_folder, write_atomic
+from spaceport.pipeline.contract import Outcome
+from spaceport.pipeline.errors import Refused, Slug
+from spaceport.pipeline.options import CompressOptions, CompressPreset
 from spaceport.pipeline.progress import Progress
 from spaceport.splats.cameras import Camera, read_cameras
 from spaceport.splats.model import Gaussians
 from spaceport.splats.ply import read_ply
 
-BUSY = "Compressing with PlayCanvas SOGS algorithm"
-CHECKING = "Comparing the compressed model with the original"
-OWN_BUDGET = 1 << 36  # what we wrote ourselves may need as much memory as the model did
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """One setting, what it gave, and how it looked."""
-
-    quality: Quality
-    encoded: Encoded
-    bundle_bytes: int
-    errors: dict[str, float]
-    proof: proof.Proof
-
 
 def run(source: Path, output: Path, options: CompressOptions, progress: Progress) -> Outcome:
     """Compress `source`/gaussian/model.ply into `output`/compressed/; see the README for what is written.
 
-    A result that does not reach `options.min_psnr` at any setting is not published: the outcome is then degraded.
+    A result under `options.min_psnr` or over `options.max_bytes` is not published. The next preset up is tried, and
+    when none is left the outcome is degraded.
 
     Raises:
         Refused: the model is missing, unreadable, or holds nothing that can be shown.
@@ -52,24 +36,26 @@ def run(source: Path, output: Path, options: CompressOptions, progress: Progress
     original = _read_model(model)
     cameras, origin = _cameras(source / "gaussian" / "cameras.json", original)
     progress.update(0.05, BUSY, gaussians=len(original))
+    size = model.stat().st_size
     try:
-        attempts = _attempts(original, cameras, options, progress)
+        found, attempts, preset, wish = _search(original, cameras, options, progress)
     except BrokenSog as error:  # what we wrote cannot be read back: our fault, and no reason to lose the model
-        return _degraded(str(error), {"gaussians": len(original), "ply_bytes": model.stat().st_size})
-    best = max(attempts, key=lambda attempt: attempt.proof.mean)
-    folder = output / "compressed"
-    folder.mkdir(parents=True, exist_ok=True)
-    published = best.proof.mean >= options.min_psnr
-    if published:
-        writer.write_folder(folder, best.encoded.files)
-        writer.write_bundle(folder / writer.BUNDLE, best.encoded.files)
-    first = best.proof.views[0]
-    picture = preview.side_by_side(*best.proof.pictures, note=f"{first.psnr:.1f} dB")
-    write_atomic(folder / "preview.jpg", picture)
-    report = _report(best, attempts, model.stat().st_size, origin, options) | {"published": published}
-    write_atomic(folder / "report.json", (json.dumps(report, indent=2, allow_nan=False) + "\n").encode())
-    progress.update(1.0, BUSY, sog_bytes=best.bundle_bytes, sog_psnr=round(best.proof.mean, 2))
-    return _outcome(best, model.stat().st_size, options, published)
+        return report.degraded(str(error), {"gaussians": len(original), "ply_bytes": size})
+    published = report.why_not(found, options) is None
+    told = report.report(found, attempts, size, preset, wish, options) | {"views_from": origin, "published": published}
+    picture = preview.side_by_side(*found.proof.pictures, note=f"{found.proof.views[0].psnr:.1f} dB")
+    with replacing_folder(output / "compressed") as folder:
+        if published:
+            writer.write_folder(folder, found.encoded.files)
+            writer.write_bundle(folder / writer.BUNDLE, found.encoded.files)
+            if options.lod == "always" or (options.lod == "auto" and lod.is_large(original)):
+                told |= lod.write(
+                    folder / lod.FOLDER, original, found.quality, _Part(progress, 0.95, 0.05), options.seed
+                )
+        write_atomic(folder / "preview.jpg", picture)
+        write_atomic(folder / "report.json", (json.dumps(told, indent=2, allow_nan=False) + "\n").encode())
+    progress.update(1.0, BUSY, sog_bytes=found.bundle_bytes, sog_psnr=round(found.proof.mean, 2))
+    return report.outcome(found, size, options, wish)
 
 
 def _read_model(path: Path) -> Gaussians:
@@ -94,40 +80,31 @@ def _cameras(path: Path, original: Gaussians) -> tuple[list[Camera], str]:
     return views.ring(shown), "made cameras around the model, because it came without its own"
 
 
-def _attempts(
+def _search(
     original: Gaussians, cameras: list[Camera], options: CompressOptions, progress: Progress
-) -> list[Attempt]:
-    """Try the settings from small to exact until one looks like the original."""
+) -> tuple[Attempt, list[Attempt], CompressPreset, Wish]:
+    """The file to publish, all attempts, and the preset and wish that the last of them were made for."""
     progress.update(0.1, CHECKING)
     prover = proof.Prover(original, cameras, progress)
-    attempts: list[Attempt] = []
-    settings = ladder(options.palette_size)
-    for number, quality in enumerate(settings):
-        step = _Part(progress, 0.2 + 0.75 * number / len(settings), 0.75 / len(settings))
-        attempt = _attempt(original, quality, prover, options, step)
-        attempts.append(attempt)
-        if attempt.proof.mean >= options.min_psnr:
-            break
-    return attempts
-
-
-def _attempt(
-    original: Gaussians, quality: Quality, prover: proof.Prover, options: CompressOptions, progress: Progress
-) -> Attempt:
     try:
-        encoded = encode(original, Plan(quality, options.kmeans_rounds, options.seed, options.order), progress)
+        prepared = prepare(original, options.order, options.seed, progress)
     except NothingLeft as error:
         raise Refused(Slug.BAD_MODEL, detail=error) from error
-    progress.update(0.9, CHECKING)
-    with tempfile.TemporaryDirectory(prefix="sog-") as folder:
-        path = Path(folder) / writer.BUNDLE
-        size = writer.write_bundle(path, encoded.files)
-        decoded = read_sog(path, OWN_BUDGET)
-    return Attempt(quality, encoded, size, proof.attribute_errors(encoded.gaussians, decoded), prover.compare(decoded))
+    presets = presets_from(options.preset)
+    search = Search(prepared, prover, options, _Part(progress, 0.2, 0.2))
+    attempts: list[Attempt] = []
+    for number, preset in enumerate(presets):
+        target = options.target_psnr if number == 0 else None
+        wish = wish_of(preset, target, options.max_bytes, options.min_psnr)
+        attempts += search.run(wish, _Part(progress, 0.4 + 0.55 * number / len(presets), 0.55 / len(presets)))
+        found = best(attempts, wish)
+        if report.why_not(found, options) is None or wish.psnr is None:
+            break
+    return found, attempts, preset, wish
 
 
 class _Part:
-    """The share of a stage's progress that one attempt makes up."""
+    """The share of a stage's progress that one step makes up."""
 
     def __init__(self, whole: Progress, start: float, share: float) -> None:
         self._whole, self._start, self._share = whole, start, share
@@ -137,48 +114,3 @@ class _Part:
 
     def check(self) -> None:
         self._whole.check()
-
-
-def _report(
-    best: Attempt, attempts: list[Attempt], ply_bytes: int, origin: str, options: CompressOptions
-) -> dict[str, Any]:
-    return {
-        "gaussians": len(best.encoded.gaussians),
-        "dropped": best.encoded.dropped,
-        **best.encoded.facts,
-        "ply_bytes": ply_bytes,
-        "sog_bytes": best.bundle_bytes,
-        "ratio": round(ply_bytes / best.bundle_bytes, 3),
-        "file_bytes": {name: len(data) for name, data in best.encoded.files.items()},
-        "quality": asdict(best.quality),
-        "rms_errors": best.errors,
-        "sog_psnr": best.proof.mean,
-        "sog_psnr_worst": best.proof.worst,
-        "min_psnr": options.min_psnr,
-        "views_from": origin,
-        "views": [asdict(view) for view in best.proof.views],
-        "attempts": [{"sog_bytes": attempt.bundle_bytes, "sog_psnr": attempt.proof.mean} for attempt in attempts],
-        "seed": options.seed,
-    }
-
-
-def _outcome(best: Attempt, ply_bytes: int, options: CompressOptions, published: bool) -> Outcome:
-    dropped = sum(best.encoded.dropped.values())
-    kept = len(best.encoded.gaussians)
-    counts: dict[str, int | float | str] = {"gaussians": kept, "dropped": dropped, "ply_bytes": ply_bytes}
-    quality = {"sog_psnr": best.proof.mean, "sog_psnr_worst": best.proof.worst}
-    if not published:
-        detail = f"{best.proof.mean:.1f} dB, where {options.min_psnr:.1f} dB were asked for"
-        return _degraded(detail, counts, quality)
-    left_out = f" {dropped:,} Gaussians could not be shown and were left out." if dropped else ""
-    message = (
-        f"{kept:,} Gaussians in {best.bundle_bytes / 1e6:.2f} MB, {ply_bytes / best.bundle_bytes:.1f} times smaller"
-        f" than the model, at {best.proof.mean:.1f} dB.{left_out}"
-    )
-    return Outcome(message=message, counts=counts | {"sog_bytes": best.bundle_bytes}, quality=quality)
-
-
-def _degraded(detail: str, counts: dict[str, int | float | str], quality: dict[str, float] | None = None) -> Outcome:
-    sentence = SENTENCES[Slug.COMPRESSION_BROKEN].format(detail=detail)
-    failure = Failure(slug=Slug.COMPRESSION_BROKEN, sentence=sentence)
-    return Outcome(message=sentence, counts=counts, quality=quality or {}, degraded=failure)

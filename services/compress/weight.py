@@ -26,9 +26,13 @@ def visual_weight(gaussians: Gaussians) -> Weights:
 
 
 def position_slack(gaussians: Gaussians, weights: Weights, share: float) -> Weights:
-    """How far each position may move [N], scene units: `share` of the smallest standard deviation at weight 1."""
+    """How far each position may move [N], scene units: `share` of the smallest standard deviation at weight 1.
+
+    Heavy ones get less than the square root gives: moved a little, a large Gaussian may change places with another
+    in the order of depth, and the picture jumps.
+    """
     smallest = np.exp(gaussians.scales.astype(np.float64).min(axis=1))
-    return np.asarray(share * smallest / np.sqrt(weights))
+    return np.asarray(share * smallest / np.maximum(np.sqrt(weights), weights))
 
 
 def rotation_slack(gaussians: Gaussians, weights: Weights, degrees: float) -> Weights:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from services.compress import palette
+from services.compress import growth
 from services.compress.palette import Goal, Palette, fit
 from spaceport.pipeline.progress import Silent
 
@@ -67,8 +67,8 @@ def test_few_distinct_features_are_kept_exactly():
 
 def test_coarse_groups_come_close_to_one_flat_search(monkeypatch):
     flat = made(size=1024)
-    monkeypatch.setattr(palette, "FLAT_LIMIT", 0)
-    monkeypatch.setattr(palette, "GROUPS", 16)
+    monkeypatch.setattr(growth, "FLAT_LIMIT", 0)
+    monkeypatch.setattr(growth, "GROUPS", 16)
     grouped = made(size=1024)
     assert len(grouped.entries) <= 1024
     assert grouped.error < 1.15 * flat.error

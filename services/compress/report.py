@@ -1,0 +1,107 @@
+"""What a compression tells afterwards: the report, where the bytes went, and the outcome in a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from services.compress.allocate import Wish
+from services.compress.search import Attempt
+from spaceport.pipeline.contract import Failure, Outcome
+from spaceport.pipeline.errors import SENTENCES, Slug
+from spaceport.pipeline.options import CompressOptions, CompressPreset
+
+PART_OF_FILE = {
+    "means_l.webp": "means",
+    "means_u.webp": "means",
+    "scales.webp": "scales",
+    "quats.webp": "quats",
+    "sh0.webp": "sh0_opacity",
+    "shN_centroids.webp": "shN_centroids",
+    "shN_labels.webp": "shN_labels",
+}
+"""Which attribute each image is a part of; whatever else is in the bundle is `meta`."""
+
+Counts = dict[str, int | float | str]
+
+
+def bytes_by_attribute(files: Mapping[str, bytes], bundle_bytes: int) -> dict[str, int]:
+    """Where the bytes of the bundle go. They add up to its size; `meta` is meta.json as packed, and the zip itself."""
+    parts: dict[str, int] = {}
+    for name, part in PART_OF_FILE.items():
+        if name in files:
+            parts[part] = parts.get(part, 0) + len(files[name])
+    return parts | {"meta": bundle_bytes - sum(parts.values())}
+
+
+def report(
+    best: Attempt, attempts: list[Attempt], ply_bytes: int, preset: CompressPreset, wish: Wish, options: CompressOptions
+) -> dict[str, Any]:
+    """Everything that was measured, for report.json."""
+    files = best.encoded.files
+    return {
+        "gaussians": len(best.encoded.gaussians),
+        "dropped": best.encoded.dropped,
+        **best.encoded.facts,
+        "ply_bytes": ply_bytes,
+        "sog_bytes": best.bundle_bytes,
+        "ratio": round(ply_bytes / best.bundle_bytes, 3),
+        "file_bytes": {name: len(data) for name, data in files.items()},
+        "attribute_bytes": bytes_by_attribute(files, best.bundle_bytes),
+        "preset": preset,
+        "target_psnr": wish.psnr,
+        "max_bytes": wish.size,
+        "quality": asdict(best.quality),
+        "rms_errors": best.errors,
+        "sog_psnr": best.proof.mean,
+        "sog_psnr_worst": best.proof.worst,
+        "min_psnr": options.min_psnr,
+        "views": [asdict(view) for view in best.proof.views],
+        "attempts": [{"sog_bytes": attempt.bundle_bytes, "sog_psnr": attempt.proof.mean} for attempt in attempts],
+        "seed": options.seed,
+    }
+
+
+def outcome(best: Attempt, ply_bytes: int, options: CompressOptions, wish: Wish) -> Outcome:
+    """The end of the stage: published, or degraded with the reason said."""
+    dropped = sum(best.encoded.dropped.values())
+    kept = len(best.encoded.gaussians)
+    counts: Counts = {"gaussians": kept, "dropped": dropped, "ply_bytes": ply_bytes}
+    quality = {"sog_psnr": best.proof.mean, "sog_psnr_worst": best.proof.worst}
+    if why := why_not(best, options):
+        return degraded(why, counts, quality)
+    counts["sog_bytes"] = best.bundle_bytes
+    parts = bytes_by_attribute(best.encoded.files, best.bundle_bytes)
+    counts |= {f"bytes_{part}": number for part, number in parts.items()}
+    message = (
+        f"{kept:,} Gaussians in {best.bundle_bytes / 1e6:.2f} MB, {ply_bytes / best.bundle_bytes:.1f} times smaller"
+        f" than the model, at {best.proof.mean:.1f} dB."
+    )
+    if wish.psnr is not None and best.proof.mean < wish.psnr:
+        limit = "the limit on bytes" if wish.size is not None else "the format"
+        message += f" The {wish.psnr:.1f} dB that were asked for are out of reach of {limit}."
+    if dropped:
+        message += f" {dropped:,} Gaussians could not be shown and were left out{_by_reason(best.encoded.dropped)}."
+    return Outcome(message=message, counts=counts, quality=quality)
+
+
+def why_not(best: Attempt, options: CompressOptions) -> str | None:
+    """Why the best that could be made is not to be published, or None when it is."""
+    if options.max_bytes is not None and best.bundle_bytes > options.max_bytes:
+        return f"the smallest one has {best.bundle_bytes:,} bytes, where at most {options.max_bytes:,} were asked for"
+    if best.proof.mean < options.min_psnr:
+        limit = "" if options.max_bytes is None else f" within {options.max_bytes:,} bytes"
+        return f"{best.proof.mean:.1f} dB{limit}, where {options.min_psnr:.1f} dB were asked for"
+    return None
+
+
+def degraded(detail: str, counts: Counts, quality: dict[str, float] | None = None) -> Outcome:
+    """No SOG is published; the trained model stands as it is."""
+    sentence = SENTENCES[Slug.COMPRESSION_BROKEN].format(detail=detail)
+    failure = Failure(slug=Slug.COMPRESSION_BROKEN, sentence=sentence)
+    return Outcome(message=sentence, counts=counts, quality=quality or {}, degraded=failure)
+
+
+def _by_reason(dropped: Mapping[str, int]) -> str:
+    return " (" + ", ".join(f"{number:,} {reason}" for reason, number in dropped.items()) + ")"

@@ -1,0 +1,151 @@
+"""What each level of each attribute costs in bytes and in likeness: the measurements that `allocate.py` decides on.
+
+Bytes come from coding a sample of runs of neighbours. Likeness comes from renders with one attribute changed, at the
+coarsest and at the finest level; between them the squared error goes with the square of the step, above what the
+format itself loses.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.compress import codebook, images, palette
+from services.compress.allocate import Table
+from services.compress.attributes import ATTRIBUTES, Prepared
+from services.compress.encode import entries_picture, features_of, label_rows, picture
+from services.compress.growth import Floats, Growth, sizes_up_to
+from services.compress.proof import Prover
+from services.compress.quality import LEVELS, at_level
+from spaceport.pipeline.progress import Progress
+
+BUSY = "Compressing with PlayCanvas SOGS algorithm"
+SAMPLE = 65536
+RUNS = 16  # places that the sample is taken from
+VIEWS = 3
+STEP_OF_ERROR = 1.0  # step of the palette's levels by its error a coefficient: rounding then adds a twelfth
+NEGLIGIBLE = 0.12  # share of the wanted squared error below which a larger palette is not worth its seconds
+MOST_SHARE = 0.5  # entries by Gaussians: past it a palette saves nothing
+
+Errors = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Colours:
+    """One way to store higher SH: `bands` of them, and the entries that were found; no entries for no bands."""
+
+    bands: int
+    entries: Floats | None
+    step: float
+
+
+def sample_of(count: int) -> NDArray[np.intp]:
+    """Indices of runs of neighbours, spread over the file's order."""
+    if count <= SAMPLE:
+        return np.arange(count)
+    length = SAMPLE // RUNS
+    starts = np.linspace(0, count - length, RUNS).astype(np.intp)
+    return (starts[:, None] + np.arange(length)).reshape(-1)
+
+
+def attribute_tables(prepared: Prepared, prover: Prover) -> list[Table]:
+    """One table for each of `ATTRIBUTES`, a row for each of `LEVELS`."""
+    sample = prepared.subset(sample_of(len(prepared.stored)))
+    scale = len(prepared.stored) / len(sample.stored)
+    tables = []
+    for name, quantise in ATTRIBUTES.items():
+        sizes = []
+        for level in LEVELS:
+            coded = quantise(sample, at_level(name, level))
+            files = images.encode_all({file: picture(rows) for file, rows in coded.rows.items()})
+            sizes.append(scale * sum(map(len, files.values())))
+        coarse, fine = (
+            prover.squared_errors(replace(prepared.stored, **quantise(prepared, at_level(name, level)).decoded), VIEWS)
+            for level in (LEVELS[0], 0.0)
+        )
+        share = np.square(np.array(LEVELS) / LEVELS[0])[:, None]
+        tables.append(Table(np.array(sizes), fine + np.maximum(coarse - fine, 0) * share))
+    return tables
+
+
+class ColourTable:
+    """The ways to store higher SH, found by growing one palette and cutting bands off it."""
+
+    def __init__(self, prepared: Prepared, prover: Prover, seed: int, progress: Progress) -> None:
+        self.options = [Colours(0, None, 0.0)]
+        self._prepared, self._prover, self._progress = prepared, prover, progress
+        self._features = features_of(prepared, 3)
+        self.full_bands = prepared.stored.sh_degree
+        self._dropped = [self._without(bands) for bands in range(self.full_bands)]
+        self._sizes = [0.0]
+        self._errors: list[Errors] = [
+            self._dropped[0] if self._dropped else prover.squared_errors(prepared.stored, VIEWS)
+        ]
+        self._growth = Growth(self._features, prepared.weights, seed, progress)
+        self._sample = sample_of(len(prepared.stored))
+        self._gain: Errors | None = None
+
+    @property
+    def table(self) -> Table:
+        """A row for each of `options`."""
+        return Table(np.array(self._sizes), np.array(self._errors))
+
+    def grow(self, wanted: float, most_bytes: float, size: int | None) -> None:
+        """Add palettes up to where their part of the squared error `wanted` is negligible, or `most_bytes` is passed.
+
+        With `size`, only that one.
+        """
+        if self.full_bands == 0:
+            return
+        rows, _ = palette.distinct(self._features)
+        most = min(palette.LARGEST, int(len(self._features) * MOST_SHARE))
+        sizes = [size] if size else sizes_up_to(most)
+        for number, entries in enumerate(sizes):
+            if entries >= len(rows):
+                self._add(rows)
+                break
+            self._growth.grow(entries)
+            self._add(self._growth.entries.copy())
+            self._progress.update(
+                0.5 * number / len(sizes), "Compressing with PlayCanvas SOGS algorithm", palette=entries
+            )
+            if self._errors[-1].mean() <= NEGLIGIBLE * wanted or self._sizes[-1] > most_bytes:
+                break
+        if size:  # asked for by name: no other way is offered
+            self.options, self._sizes, self._errors = self.options[-1:], self._sizes[-1:], self._errors[-1:]
+
+    def _add(self, entries: Floats) -> None:
+        """One palette with all its bands, and cut down to fewer."""
+        mine, weights = self._features[self._sample], self._prepared.weights[self._sample]
+        labels = palette.nearest(entries, mine)
+        squares = weights @ np.square(mine - entries[labels], dtype=np.float64) / weights.sum()
+        if self._gain is None:
+            self._gain = self._measured_gain(entries, float(squares.sum()))
+        for bands in range(1, self.full_bands + 1):
+            width = 3 * (0, 3, 8, 15)[bands]
+            step = STEP_OF_ERROR * float(np.sqrt(squares[:width].mean()))
+            lost = self._dropped[bands] if bands < self.full_bands else 0.0
+            rounding = 1 + STEP_OF_ERROR**2 / 12
+            self._errors.append(lost + self._gain * float(squares[:width].sum()) * rounding)
+            self._sizes.append(self._bytes(entries[:, :width], labels, step))
+            self.options.append(Colours(bands, entries[:, :width], step))
+
+    def _bytes(self, entries: Floats, labels: NDArray[np.int64], step: float) -> float:
+        levels = codebook.uniform_codebook(entries, step)
+        codes, ranks = palette.by_use(codebook.nearest(levels, entries), labels)
+        shown = images.encode_all({"c": entries_picture(codes, entries.shape[1] // 3), "l": picture(label_rows(ranks))})
+        return len(shown["c"]) + len(shown["l"]) * len(self._features) / len(self._sample)
+
+    def _without(self, bands: int) -> Errors:
+        """Squared errors of the pictures when only the first `bands` bands are kept."""
+        stored = self._prepared.stored
+        return self._prover.squared_errors(replace(stored, shN=stored.shN[:, : (0, 3, 8, 15)[bands]]), VIEWS)
+
+    def _measured_gain(self, entries: Floats, squares: float) -> Errors:
+        """Squared error of the pictures by squared error of the features, from one render with a palette."""
+        labels = palette.nearest(entries, self._features, self._growth.coarse)
+        shn = entries[labels].reshape(self._prepared.stored.shN.shape)
+        errors = self._prover.squared_errors(replace(self._prepared.stored, shN=shn), VIEWS)
+        return errors / max(squares, 1e-30)
