@@ -21,6 +21,10 @@ DEGREES = {0: 0, 3: 1, 8: 2, 15: 3}
 class GsplatRasteriser:
     """`Rasteriser` on a GPU.
 
+    Not packed: with one camera that saves memory only where few Gaussians are seen, and costs a sort and the plain
+    shape of radii and gradients. No `absgrad`: MCMC does not split by gradients. SSIM is two separable convolutions:
+    `fused-ssim` is not on PyPI.
+
     Args:
         rasterization: gsplat's function, or one with its signature; given only by tests on machines without a GPU.
         device: of the tensors.
