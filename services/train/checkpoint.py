@@ -10,11 +10,11 @@ import torch
 
 from spaceport.files import replacing
 
-VERSION: Final = 2
+VERSION: Final = 3
 NAME: Final = "checkpoint"
 KEYS: Final = frozenset(
     {
-        *("version", "fingerprint", "iteration", "seconds"),
+        *("version", "fingerprint", "iteration", "iterations", "seconds"),
         *("optimiser", "exposures", "stopping", "radii", "order", "random", "best", "curve"),
     }
 )

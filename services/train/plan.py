@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -16,13 +17,17 @@ from services.train.frame import Frame, choose_frame
 from services.train.initialise import gaussians_from_points
 from services.train.rasterisers.protocol import Rasteriser
 from services.train.schedule import Schedule
-from services.train.stopping import Stopping
+from services.train.seeding import Points, seed_points
+from services.train.stopping import Deadline, Stopping, deadline
 from services.train.trainer import Scene, Trainer
 from spaceport.pipeline.errors import Refused, Slug
 from spaceport.pipeline.options import TrainOptions
+from spaceport.pipeline.pricing import instance_type, seconds_for
 
 CPU_LONGEST_SIDE: Final = 640
 """Photos are trained on at most this large on a CPU, unless the options say otherwise."""
+SEEDED: Final = 0.6
+"""Seeds between the sparse points, as a part of the cap; the rest grows where training finds it lacking."""
 
 
 @dataclass(frozen=True)
@@ -76,12 +81,32 @@ def make_plan(dense: Path, options: TrainOptions) -> Plan:
     return Plan(dataset, device, frame, scene, cap, schedule, options)
 
 
-def make_trainer(plan: Plan, rasteriser: Rasteriser) -> Trainer:
-    """The trainer at its first iteration; with more points than the cap, a random part of them is begun with."""
-    options, dataset = plan.options, plan.dataset
-    chosen = np.random.default_rng(options.seed).permutation(len(dataset.xyz))[: plan.schedule.start]
+def make_trainer(plan: Plan, rasteriser: Rasteriser, check: Callable[[], None] = lambda: None) -> Trainer:
+    """The trainer at its first iteration. `check` is called now and then; what it raises passes."""
+    options = plan.options
+    xyz, rgb = first_points(plan, check)
+    parameters = gaussians_from_points(xyz, rgb, plan.schedule.sh_degree, rasteriser.device)
+    patience = options.plateau_patience if options.plateau_stop else None
+    stopping = Stopping(options.target_psnr, patience, _deadline(options))
+    schedule = replace(plan.schedule, start=len(xyz))
+    return Trainer(plan.scene, rasteriser, parameters, schedule, stopping, seed=options.seed)
+
+
+def first_points(plan: Plan, check: Callable[[], None] = lambda: None) -> Points:
+    """Where the first Gaussians are, in the training frame, with colours: the sparse points and seeds between them.
+
+    With more sparse points than the cap, a random part of them.
+    """
+    dataset, cap = plan.dataset, plan.cap.gaussians
+    random = np.random.default_rng(plan.options.seed)
+    chosen = random.permutation(len(dataset.xyz))[:cap]
     chosen.sort()
     xyz = plan.frame.points_in(dataset.xyz[chosen])
-    parameters = gaussians_from_points(xyz, dataset.rgb[chosen], plan.schedule.sh_degree, rasteriser.device)
-    stopping = Stopping(options.target_psnr, options.plateau_patience if options.plateau_stop else None)
-    return Trainer(plan.scene, rasteriser, parameters, plan.schedule, stopping, seed=options.seed)
+    wanted = min(int(SEEDED * cap), cap - len(xyz))
+    seeds, colours = seed_points(plan.scene.training, plan.scene.photos, xyz, wanted, random, check)
+    return np.concatenate([xyz, seeds]), np.concatenate([dataset.rgb[chosen], colours])
+
+
+def _deadline(options: TrainOptions) -> Deadline | None:
+    lasts = seconds_for(instance_type(), options.max_usd) if options.max_usd is not None else None
+    return deadline(options.max_minutes, lasts)

@@ -10,6 +10,7 @@ from typing import Any, Final
 from services.train.evaluate import ViewScore, score_views, spread, summary
 from services.train.log import TrainingLog
 from services.train.plan import Plan
+from services.train.plot import draw_curve
 from services.train.preview import ROWS, write_preview
 from services.train.rasterisers.protocol import NAMES, Rasteriser, Tensors
 from services.train.stopping import StopReason
@@ -34,7 +35,7 @@ def publish(
     home: Path,
     progress: Progress,
 ) -> Outcome:
-    """Write model.ply, cameras.json, preview.jpg and report.json to `home`; return the headline figures."""
+    """Write model.ply, cameras.json, training.png, preview.jpg and report.json to `home`; return the headlines."""
     parameters = {name: value.to(rasteriser.device) for name, value in trainer.best.items()}
     scored = _scored(plan.scene.cameras)
     scores = score_views(rasteriser, parameters, scored, plan.scene.photos, plan.schedule.sh_degree, progress)
@@ -53,6 +54,7 @@ def publish(
         quality=summary(scores),
         device=plan.device.name,
     )
+    _plot(plan, trainer, log, reason, home / "training.png")
     report = _report(plan, trainer, outcome, scores, log)
     write_atomic(home / "report.json", (json.dumps(report, indent=1, allow_nan=False) + "\n").encode())
     return outcome
@@ -62,6 +64,12 @@ def as_gaussians(parameters: Tensors, *, antialiased: bool = False) -> Gaussians
     """The parameters as the model that files hold, in the training frame."""
     arrays = {name: parameters[name].detach().cpu().numpy() for name in NAMES}
     return Gaussians(**arrays, antialiased=antialiased)
+
+
+def _plot(plan: Plan, trainer: Trainer, log: TrainingLog, reason: StopReason, path: Path) -> None:
+    held_out = bool(plan.dataset.held_out)
+    picture = draw_curve(log.entries, best_iteration=trainer.best_iteration, stopped_by=str(reason), held_out=held_out)
+    write_atomic(path, picture)
 
 
 def _scored(cameras: list[Camera]) -> list[Camera]:

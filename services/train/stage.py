@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -28,8 +28,8 @@ log = logging.getLogger(__name__)
 def run(source: Path, output: Path, options: TrainOptions, progress: Progress) -> Outcome:
     """Train a model on an undistorted reconstruction.
 
-    Reads `source/colmap/dense/`; writes `output/gaussian/` model.ply, cameras.json, training.log, preview.jpg and
-    report.json. A `checkpoint` found there is continued if it is of the same input and options.
+    Reads `source/colmap/dense/`; writes `output/gaussian/` model.ply, cameras.json, training.log, training.png,
+    preview.jpg and report.json. A `checkpoint` found there is continued if it is of the same input and options.
 
     Raises:
         Refused: `bad_reconstruction`, `photo_mismatch`, `bad_options` or `training_diverged`.
@@ -42,7 +42,7 @@ def run(source: Path, output: Path, options: TrainOptions, progress: Progress) -
         home.mkdir(parents=True, exist_ok=True)
         plan = make_plan(source / "colmap" / "dense", options)
         rasteriser = make_rasteriser(plan.device, antialiased=options.antialiased)
-        trainer, earlier = _begin(plan, rasteriser, home / CHECKPOINT)
+        trainer, earlier = _begin(plan, rasteriser, home / CHECKPOINT, progress.check)
         curve = TrainingLog(home / "training.log", earlier)
         reason = trainer.run(progress, curve, home / CHECKPOINT, plan.fingerprint)
         outcome = publish(plan, trainer, rasteriser, curve, reason, home, progress)
@@ -51,9 +51,11 @@ def run(source: Path, output: Path, options: TrainOptions, progress: Progress) -
         return outcome
 
 
-def _begin(plan: Plan, rasteriser: Rasteriser, checkpoint: Path) -> tuple[Trainer, list[Entry]]:
+def _begin(
+    plan: Plan, rasteriser: Rasteriser, checkpoint: Path, check: Callable[[], None]
+) -> tuple[Trainer, list[Entry]]:
     """A trainer where an earlier run was cut off, with that run's log, or one at its first iteration."""
-    trainer = make_trainer(plan, rasteriser)
+    trainer = make_trainer(plan, rasteriser, check)
     state = load_checkpoint(checkpoint, plan.fingerprint)
     if state is None:
         return trainer, []
@@ -62,7 +64,7 @@ def _begin(plan: Plan, rasteriser: Rasteriser, checkpoint: Path) -> tuple[Traine
         earlier = [Entry(**fields) for fields in state["curve"]]
     except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         log.warning("the checkpoint is damaged, beginning afresh: %s", error)
-        return make_trainer(plan, rasteriser), []
+        return make_trainer(plan, rasteriser, check), []
     log.info("going on after iteration %d", trainer.iteration)
     return trainer, earlier
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ from services.train.exposure import Exposures
 from services.train.log import Entry, TrainingLog
 from services.train.mcmc import add_noise, penalised, refine
 from services.train.optimiser import Optimiser
+from services.train.pace import Pace
 from services.train.rasterisers.protocol import Rasteriser, Tensors, View
 from services.train.schedule import Schedule
 from services.train.stopping import Stopping, StopReason
@@ -79,6 +80,7 @@ class Trainer:
         self.exposures = Exposures(len(scene.training))
         self.iteration = 0
         self._scene, self._rasteriser, self._schedule, self._stopping = scene, rasteriser, schedule, stopping
+        self._planned = schedule.iterations
         self._best: Tensors | None = None
         self._order: list[int] = []
         self._radii = torch.zeros(len(self.optimiser), device=rasteriser.device)
@@ -88,6 +90,7 @@ class Trainer:
         self._chance = torch.Generator(device=rasteriser.device).manual_seed(seed + 1)
         self._clock, self._began, self._before, self._saved = clock, clock(), 0.0, clock()
         self._pause = CHECKPOINT_SECONDS[0]
+        self._pace = Pace(schedule, 0)
 
     def run(self, progress: Progress, log: TrainingLog, checkpoint: Path, fingerprint: str) -> StopReason:
         """Train to the end; save a checkpoint every minute or more often, and when the machine is about to go.
@@ -105,7 +108,7 @@ class Trainer:
         except Interrupted:
             self.save(checkpoint, fingerprint, log)
             raise
-        return reason or StopReason.ITERATIONS
+        return reason or self._shortened_for() or StopReason.ITERATIONS
 
     def _iterate(self, progress: Progress, log: TrainingLog) -> StopReason | None:
         iteration = self.iteration
@@ -117,9 +120,11 @@ class Trainer:
             self._radii = torch.zeros(len(self.optimiser), device=self._rasteriser.device)
         self.iteration += 1
         reason = None
-        if self._schedule.evaluates(iteration):
-            reason = self._evaluate(iteration, loss, log)
+        late = self._stopping.too_late(self.seconds)
+        if self._schedule.evaluates(iteration) or late:
+            reason = self._evaluate(iteration, loss, log) or late
         if self.iteration % REPORT_EVERY == 0 or reason:
+            self._keep_time()
             self._tell(progress, log)
         progress.check()
         return reason
@@ -162,11 +167,26 @@ class Trainer:
             self._best = {name: value.detach().cpu().clone() for name, value in self.optimiser.parameters.items()}
         return reason
 
+    def _keep_time(self) -> None:
+        """Shorten the schedule to what can be done before the deadline: its last phases are what makes a model good."""
+        self._pace.observe(self.iteration, self._schedule.iterations, self.seconds)
+        if limit := self._stopping.deadline:
+            left = max(0.0, limit.seconds - self.seconds)
+            iterations = self._pace.affordable(self.iteration, self._schedule.iterations, left)
+            self._schedule = replace(self._schedule, iterations=max(1, iterations))
+
+    def _shortened_for(self) -> StopReason | None:
+        limit = self._stopping.deadline
+        return limit.reason if limit and self._schedule.iterations < self._planned else None
+
     def _tell(self, progress: Progress, log: TrainingLog) -> None:
         counts: dict[str, int | float] = {"iteration": self.iteration, "gaussians": len(self.optimiser)}
         if log.entries:
             counts["psnr"] = round(log.entries[-1].psnr, 2)
-        progress.update(self.iteration / self._schedule.iterations, MESSAGE, **counts)
+        total = self._schedule.iterations
+        if (left := self._pace.seconds_left(self.iteration, total)) is not None:
+            counts["seconds_left"] = round(left)
+        progress.update(self._pace.fraction(self.iteration, total), MESSAGE, **counts)
 
     @property
     def seconds(self) -> float:
@@ -194,6 +214,7 @@ class Trainer:
         state = {
             "fingerprint": fingerprint,
             "iteration": self.iteration,
+            "iterations": self._schedule.iterations,
             "seconds": self.seconds,
             "optimiser": self.optimiser.state(),
             "exposures": self.exposures.state(),
@@ -212,8 +233,10 @@ class Trainer:
     def load(self, state: dict[str, Any]) -> None:
         """Continue from a checkpoint's state. What it raises when the state is damaged leaves a trainer of no use."""
         self.iteration, self._before, self._order = state["iteration"], state["seconds"], list(state["order"])
-        if not 0 <= self.iteration <= self._schedule.iterations:
-            raise ValueError(f"iteration {self.iteration}")
+        if not 0 <= self.iteration <= state["iterations"] <= self._planned:
+            raise ValueError(f"iteration {self.iteration} of {state['iterations']}")
+        self._schedule = replace(self._schedule, iterations=max(1, state["iterations"]))
+        self._pace = Pace(self._schedule, self.iteration)
         if not set(self._order) <= set(range(len(self._training))):
             raise ValueError("photos that there are not")
         self.optimiser.load(state["optimiser"], self._rasteriser.device)

@@ -23,6 +23,7 @@ SHOWN = {
     "iteration": "iteration {}",
     "gaussians": "{:,} Gaussians",
     "psnr": "{:.1f} dB",
+    "seconds_left": "about {} s left",
 }
 
 

@@ -7,6 +7,9 @@ The bill also holds S3, Lambda and DynamoDB: cents per thousand jobs, left out h
 
 from __future__ import annotations
 
+import math
+import os
+
 from spaceport.pipeline.contract import StageName
 
 LOCAL = "local"
@@ -35,10 +38,21 @@ TRAIN_SECONDS_PER_ITERATION = 335 / 7000
 COMPRESS_SECONDS = 60.0
 
 
+def instance_type() -> str:
+    """The machine that this process runs on, as its job definition says it; "local" elsewhere."""
+    return os.environ.get("SPACEPORT_INSTANCE_TYPE", LOCAL)
+
+
 def cost_usd(instance_type: str, seconds: float) -> float:
     """Dollars for so many seconds of a machine. An unknown machine is priced as the dearest we know: never too low."""
     per_hour = USD_PER_HOUR.get(instance_type, max(USD_PER_HOUR.values()))
     return round(per_hour * max(seconds, 0.0) / 3600, 6)
+
+
+def seconds_for(instance_type: str, usd: float) -> float:
+    """How long so many dollars last on a machine; for ever on one that costs nothing."""
+    per_second = cost_usd(instance_type, 3600) / 3600
+    return usd / per_second if per_second > 0 else math.inf
 
 
 def estimate_usd(photos: int, iterations: int) -> float:

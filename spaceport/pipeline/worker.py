@@ -45,7 +45,7 @@ from spaceport.pipeline.heartbeat import Heartbeat, Holding
 from spaceport.pipeline.job_table import Claim
 from spaceport.pipeline.limits import machine_limits
 from spaceport.pipeline.options import JobOptions
-from spaceport.pipeline.pricing import LOCAL, cost_usd
+from spaceport.pipeline.pricing import cost_usd, instance_type
 from spaceport.pipeline.progress import Progress
 from spaceport.pipeline.storage import CHUNK, Stored
 from spaceport.pipeline.track import TITLES
@@ -150,7 +150,7 @@ def _commit(holding: Holding, stored: Stored, outcome: Outcome, artefacts: list[
     """Write the manifest, unless the job was ended meanwhile. From here on the stage is done, whatever happens."""
     if read_end(holding.bucket, holding.job_id):
         raise Stopped
-    instance = os.environ.get("SPACEPORT_INSTANCE_TYPE", LOCAL)
+    instance = instance_type()
     holding.bucket.put_manifest(
         layout.stage_manifest_key(holding.job_id, holding.stage),
         StageManifest(
