@@ -69,7 +69,9 @@ def convert(source: Path, target: Path, wish: Wish, progress: Progress) -> dict[
     lost += [f"{number:,} Gaussian{'s' * (number > 1)} ({reason})" for reason, number in dropped.items()]
     if kept.sh_degree and not form.sh_bands:
         lost.append(f"SH bands: {form.name} has no room for them")
-    psnr = _write(source, target, form, kept, wish, progress)
+    if kept.antialiased and not form.antialiased:
+        lost.append(f"that it must be drawn antialiased: {form.name} has no room for it")
+    psnr = _write(source, target, kept, wish, lost, progress)
     progress.update(1.0, WRITING)
     return {
         "from": was.name,
@@ -81,8 +83,11 @@ def convert(source: Path, target: Path, wish: Wish, progress: Progress) -> dict[
     }
 
 
-def _write(source: Path, target: Path, form: Format, model: Gaussians, wish: Wish, progress: Progress) -> float | None:
+def _write(
+    source: Path, target: Path, model: Gaussians, wish: Wish, lost: list[str], progress: Progress
+) -> float | None:
     """Write the model, and return the PSNR of the file's pictures against the model's; None where nothing is lost."""
+    form = format_of(target)
     beside = source.parent / CAMERAS
     up = UPS[wish.up] if wish.up else UPS["z"] if beside.is_file() else html.likely_up(model)
     if form in (GLB, GLTF):
@@ -90,7 +95,10 @@ def _write(source: Path, target: Path, form: Format, model: Gaussians, wish: Wis
         gltf.write(target, model, up)
         return None
     if form in (SOG, SOG_FOLDER, HTML):
-        return _through_the_stage(target, form, model, beside, up, wish, progress)
+        told = _through_the_stage(target, form, model, beside, up, wish, progress)
+        if told["sh_bands"] < model.sh_degree:
+            lost.append(f"SH bands above {told['sh_bands']}, which this quality does without")
+        return float(told["sog_psnr"])
     if form.write is None or form.read is None:
         raise BrokenFile(f"{form.name} is read here, but not written.")
     progress.update(0.3, WRITING)
@@ -103,7 +111,8 @@ def _write(source: Path, target: Path, form: Format, model: Gaussians, wish: Wis
 
 def _through_the_stage(
     target: Path, form: Format, model: Gaussians, beside: Path, up: html.Three, wish: Wish, progress: Progress
-) -> float:
+) -> dict[str, Any]:
+    """Write a SOG, or a page with one, and return the stage's report."""
     if form is SOG_FOLDER:
         target = _own_folder(target)
     with tempfile.TemporaryDirectory(prefix="convert-") as name:
@@ -112,11 +121,11 @@ def _through_the_stage(
         write_ply(work / "gaussian" / "model.ply", model)
         if beside.is_file():
             shutil.copy(beside, work / "gaussian" / CAMERAS)
-        outcome = stage.run(work, work, wish.options, progress)
+        outcome = stage.run(work, work, wish.options.model_copy(update={"lod": "never"}), progress)
         if outcome.degraded:
             raise BrokenFile(outcome.degraded.sentence)
         made = work / "compressed"
-        told = json.loads((made / "report.json").read_bytes())
+        told: dict[str, Any] = json.loads((made / "report.json").read_bytes())
         files = {path: (made / path).read_bytes() for path in [*told["file_bytes"]]}
         if form is SOG:
             write_atomic(target, (made / "model.sog").read_bytes())
@@ -126,7 +135,7 @@ def _through_the_stage(
         else:
             cameras = read_cameras(beside) if beside.is_file() else []
             html.write(target, files, html.first_view(model, up, cameras), wish.title or target.stem)
-    return float(told["sog_psnr"])
+    return told
 
 
 def _own_folder(target: Path) -> Path:

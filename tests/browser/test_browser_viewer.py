@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -42,6 +44,19 @@ def test_it_shows_what_we_show(page: Page, url: str, files: dict[str, bytes], tm
     eye, target = (",".join(map(str, point)) for point in (EYE, TARGET))
     show(page, f"{url}#eye={eye}&target={target}")
     assert likeness(settled(page), ours(read_sog(tmp_path / "set"))) >= 40
+
+
+@pytest.mark.parametrize("files", [0], indirect=True)
+def test_it_draws_antialiased_models_so(page: Page, files: dict[str, bytes], tmp_path: Path) -> None:
+    meta = json.loads(files["meta.json"]) | {"antialias": True}
+    files = files | {"meta.json": json.dumps(meta).encode()}
+    write_folder(tmp_path / "set", files)
+    html.write(tmp_path / "m.html", files, html.FirstView(EYE, TARGET, UP), TITLE, background=(0, 0, 0))
+    show(page, (tmp_path / "m.html").as_uri())
+    decoded = read_sog(tmp_path / "set")
+    shown = settled(page)
+    assert decoded.antialiased and likeness(shown, ours(decoded)) >= 40
+    assert likeness(shown, ours(replace(decoded, antialiased=False))) < likeness(shown, ours(decoded))
 
 
 @pytest.mark.parametrize("files", [3], indirect=True)

@@ -49,10 +49,11 @@ def test_any_format_becomes_any_other(sources: Path, source: str, target: str, t
     told = convert(sources / source, tmp_path / target, Wish(QUICK), Silent())
     assert told["gaussians"] == [400, 400]
     assert [path.name for path in tmp_path.iterdir()] == [target]  # nothing half done is left beside it
-    assert told["bytes"][1] > 5000
+    assert told["bytes"][1] > 3000
     if target in READABLE:
         model, _ = read_model(tmp_path / target)
-        assert len(model) == 400 and model.sh_degree == (0 if "splat" in source + target else 1)
+        without = any("SH bands" in each for each in told["lost"]) or read_model(sources / source)[0].sh_degree == 0
+        assert len(model) == 400 and model.sh_degree == (0 if without else 1)
     if target not in ("m.ply", "m.glb", "m.gltf"):
         assert told["psnr"] > 25
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -121,3 +122,10 @@ def test_a_name_decides_what_is_written_and_the_content_what_is_read(tmp_path: P
     spz.write(tmp_path / "wrong.ply", made(5, 1, 3))
     model, found = table.read_model(tmp_path / "wrong.ply")
     assert found is table.SPZ and len(model) == 5
+
+
+@pytest.mark.parametrize("version", [2, 3, 4])
+def test_spz_says_that_a_model_is_antialiased(version: int, tmp_path: Path) -> None:
+    for antialiased in (False, True):
+        spz.write(tmp_path / "m.spz", replace(made(5, 1, 3), antialiased=antialiased), version)
+        assert spz.read(tmp_path / "m.spz").antialiased is antialiased

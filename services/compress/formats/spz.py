@@ -6,6 +6,7 @@ the values are stored as they are, as splat-transform does, so that a model keep
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +42,7 @@ def read(path: Path) -> Gaussians:
     budget = budget_of(path)
     header, streams = spz_container.unpack(path.read_bytes(), budget)
     count, coefficients = header.count, header.coefficients
-    return as_gaussians(
+    model = as_gaussians(
         means=_positions(streams.positions, header.fraction_bits),
         quats=_first_three(streams.rotations) if header.version == 2 else _smallest_three(streams.rotations),
         scales=streams.scales.reshape(count, 3).astype(np.float32) / SCALE_STEPS - SCALE_OFFSET,
@@ -49,6 +50,7 @@ def read(path: Path) -> Gaussians:
         sh0=((streams.colours.reshape(count, 1, 3) / np.float32(255)) - 0.5) / COLOUR_SCALE,
         shN=(streams.sh.reshape(count, coefficients, 3).astype(np.float32) - 128) / 128,
     )
+    return replace(model, antialiased=header.antialiased)
 
 
 def write(path: Path, gaussians: Gaussians, version: int = 3) -> None:
@@ -57,7 +59,9 @@ def write(path: Path, gaussians: Gaussians, version: int = 3) -> None:
     Raises:
         BrokenFile: a position lies beyond 8 million units, which 24 bits cannot hold.
     """
-    header = Header(version, len(gaussians), gaussians.sh_degree, _fraction_bits(gaussians.means))
+    header = Header(
+        version, len(gaussians), gaussians.sh_degree, _fraction_bits(gaussians.means), gaussians.antialiased
+    )
     bytes_of_scale = np.floor((gaussians.scales + SCALE_OFFSET) * SCALE_STEPS + 0.5)
     bytes_of_colour = np.floor((gaussians.sh0 * COLOUR_SCALE + 0.5) * 255 + 0.5)
     quats = rotations.normalised(gaussians.quats)[:, XYZW]

@@ -16,6 +16,7 @@ from services.compress.formats.bounds import BrokenFile, check_count
 MAGIC = b"NGSP"
 GZIP = b"\x1f\x8b"
 NEWEST = 4
+ANTIALIASED = 1  # bit of the header's flags
 ZSTD_LEVEL = 12
 LARGEST_WINDOW = 27  # log2 of the memory that one zstd stream may ask for
 COEFFICIENTS = (0, 3, 8, 15)
@@ -32,6 +33,7 @@ class Header:
     count: int
     degree: int
     fraction_bits: int
+    antialiased: bool = False
 
     @property
     def coefficients(self) -> int:
@@ -102,13 +104,15 @@ def pack(header: Header, streams: Streams) -> bytes:
 
 
 def _head(header: Header, streams: int) -> bytes:
-    return _HEADER.pack(MAGIC, header.version, header.count, header.degree, header.fraction_bits, 0, streams)
+    return _HEADER.pack(
+        MAGIC, header.version, header.count, header.degree, header.fraction_bits, int(header.antialiased), streams
+    )
 
 
 def _parse(head: bytes, budget: int) -> Header:
     if len(head) < _HEADER.size:
         raise BrokenFile("The SPZ is cut short in its header.")
-    magic, version, count, degree, bits, _, _ = _HEADER.unpack_from(head)
+    magic, version, count, degree, bits, flags, _ = _HEADER.unpack_from(head)
     if magic != MAGIC:
         raise BrokenFile("The file is no SPZ: its header does not begin with NGSP.")
     if not 2 <= version <= NEWEST:
@@ -118,7 +122,7 @@ def _parse(head: bytes, budget: int) -> Header:
     if bits > 24:
         raise BrokenFile(f"The SPZ claims {bits} fraction bits in positions of 24 bits.")
     check_count(count, COEFFICIENTS[degree], budget)
-    return Header(version, count, degree, bits)
+    return Header(version, count, degree, bits, bool(flags & ANTIALIASED))
 
 
 def _unpack_zstd(header: Header, data: bytes) -> list[bytes]:

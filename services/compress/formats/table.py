@@ -29,20 +29,24 @@ class Format:
     """Keeps every number as it is, so that nothing has to be taken out first."""
     sh_bands: bool = True
     """Has room for SH bands."""
+    antialiased: bool = True
+    """Has room to say that a model must be drawn antialiased."""
 
 
 def _read_sog(path: Path) -> Gaussians:
     return read_sog(path, budget_of(path))
 
 
-COMPRESSED_PLY = Format("compressed PLY", ".compressed.ply", compressed_ply.read, compressed_ply.write)
+COMPRESSED_PLY = Format(
+    "compressed PLY", ".compressed.ply", compressed_ply.read, compressed_ply.write, antialiased=False
+)
 PLY = Format("PLY", ".ply", read_ply, write_ply, exact=True)
 SOG = Format("SOG", ".sog", _read_sog)
 SOG_FOLDER = Format("unbundled SOG", META, _read_sog)
 SPZ = Format("SPZ", ".spz", spz.read, spz.write)
-SPLAT = Format("splat", ".splat", splat.read, splat.write, sh_bands=False)
-GLTF = Format("glTF", ".gltf")
-GLB = Format("GLB", ".glb")
+SPLAT = Format("splat", ".splat", splat.read, splat.write, sh_bands=False, antialiased=False)
+GLTF = Format("glTF", ".gltf", antialiased=False)
+GLB = Format("GLB", ".glb", antialiased=False)
 HTML = Format("HTML page", ".html")
 FORMATS = (COMPRESSED_PLY, PLY, SOG, SOG_FOLDER, SPZ, SPLAT, GLB, GLTF, HTML)
 

@@ -8,6 +8,7 @@ uniform sampler2D lows, highs, quats, sizes, base, labels, palette, books;  // b
 uniform vec3 low, high, eye;
 uniform mat3 turn;  // world to camera: x right, y down, z forward
 uniform vec2 focal, screen;
+uniform bool antialiased;  // trained with opacities that make up for the blur
 uniform int coefficients;  // SH coefficients a channel: 0, 3, 8 or 15
 out vec4 colour;
 out vec2 offset;  // in standard deviations
@@ -61,7 +62,7 @@ void main() {
   vec3 seen = turn * (mean - eye);
   ivec4 tint = bytes(base, at);
   float opacity = float(tint.a) / 255.0;
-  if (seen.z < NEAR || opacity < LEAST) return;
+  if (seen.z < NEAR) return;
 
   vec2 edge = 0.65 * screen / focal;  // beyond 1.3 times the field of view the Jacobian runs wild
   vec2 ratio = clamp(seen.xy / seen.z, -edge, edge);
@@ -71,6 +72,8 @@ void main() {
   mat3x2 v = jacobian * mat3(axes[0] * size.x, axes[1] * size.y, axes[2] * size.z);
   mat2 cov = v * transpose(v);
   float a = cov[0][0] + BLUR, b = cov[0][1], c = cov[1][1] + BLUR;
+  if (antialiased) opacity *= sqrt(max(0.0, determinant(cov) / (a * c - b * b)));
+  if (opacity < LEAST) return;
   float middle = 0.5 * (a + c), apart = length(vec2(0.5 * (a - c), b));
   vec2 spread = sqrt(vec2(middle + apart, max(middle - apart, 0.1)));
   vec2 axis = apart < 1e-6 ? vec2(1.0, 0.0) : abs(b) < 1e-6 * apart ? (a > c ? vec2(1.0, 0.0) : vec2(0.0, 1.0))

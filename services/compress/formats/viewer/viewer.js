@@ -123,6 +123,7 @@ async function load(gl, program) {
   gl.uniform3fv(gl.getUniformLocation(program, "low"), meta.means.mins);
   gl.uniform3fv(gl.getUniformLocation(program, "high"), meta.means.maxs);
   gl.uniform1i(gl.getUniformLocation(program, "coefficients"), [0, 3, 8, 15][meta.shN?.bands ?? 0]);
+  gl.uniform1i(gl.getUniformLocation(program, "antialiased"), meta.antialias ? 1 : 0);
   const means = positions(pixels(gl, images.lows), pixels(gl, images.highs), meta.means, meta.count);
   gl.bindFramebuffer(gl.FRAMEBUFFER, null);
   return means;
