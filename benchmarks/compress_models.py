@@ -20,9 +20,9 @@ def made(count: int, degree: int) -> Gaussians:
     """A rolling field of flat Gaussians, made the same each time; structured, not noise.
 
     Heights and colours are waves over the ground. Rotations turn the flat side to the surface's normal, jittered by
-    15 degrees. Sizes shrink with the density. SH is a sum of 16 smooth fields over the ground, each times a fixed random
-    direction whose amplitude halves from band to band. To all comes independent noise of a fifth of the variation,
-    because trained models are not smooth either.
+    15 degrees. Sizes shrink with the density. SH is a sum of 16 smooth fields over the ground, each times a fixed
+    random direction whose amplitude halves from band to band. To all comes independent noise of a fifth of the
+    variation, because trained models are not smooth either.
     """
     random = np.random.default_rng(0)
     ground = random.uniform(-10, 10, (count, 2))

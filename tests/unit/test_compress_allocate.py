@@ -1,0 +1,71 @@
+"""Which level of each attribute answers a wish best: the decision alone, on tables made by hand."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+
+from services.compress.allocate import TARGETS, Table, Wish, choose, pick, presets_from, wish_of
+from spaceport.pipeline.options import CompressPreset
+
+WEB, BALANCED, ARCHIVE = CompressPreset
+SIZES = np.array([100.0, 200.0, 300.0, 400.0])
+LIKENESS = np.array([35.0, 41.0, 45.0, 45.02])
+
+
+@pytest.mark.parametrize(
+    ("wish", "expected"),
+    [
+        (Wish(40.0, None), 1),  # the smallest that reaches the target
+        (Wish(41.0, None), 1),
+        (Wish(41.1, None), 2),
+        (Wish(60.0, None), 2),  # out of reach: the most alike, but not for a hair more
+        (Wish(None, None), 2),
+        (Wish(None, 250), 1),  # the most alike under the limit
+        (Wish(None, 200), 1),
+        (Wish(40.0, 300), 1),  # both: no more than the target needs
+        (Wish(44.0, 250), 1),  # the limit comes first
+        (Wish(30.0, 50), 0),  # nothing fits: the smallest, so that a person is told how small it gets
+    ],
+)
+def test_the_best_answer_is_picked(wish: Wish, expected: int) -> None:
+    assert pick(SIZES, LIKENESS, wish) == expected
+
+
+def tables(seed: int) -> list[Table]:
+    random = np.random.default_rng(seed)
+    return [
+        Table(np.sort(random.uniform(10, 1000, 4))[::-1], np.sort(random.uniform(1e-6, 1e-3, (4, 2)), axis=0))
+        for _ in range(3)
+    ]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_no_other_combination_is_smaller_and_as_alike(seed: int) -> None:
+    made, wish = tables(seed), Wish(31.0, None)
+    chosen = choose(made, 50.0, wish)
+
+    def told(levels: tuple[int, ...]) -> tuple[float, float]:
+        size = 50 + sum(float(table.sizes[i]) for table, i in zip(made, levels, strict=True))
+        error = sum(table.errors[i] for table, i in zip(made, levels, strict=True))
+        return size, float(np.mean(-10 * np.log10(error)))
+
+    size, psnr = told(chosen)
+    others = [told(levels) for levels in product(range(4), repeat=3)]
+    reaching = [other for other in others if other[1] >= 31.0]
+    assert reaching, "the case must be one that can be met"
+    assert psnr >= 31.0 and size == pytest.approx(min(other[0] for other in reaching))
+
+
+def test_a_target_may_be_named_or_comes_from_the_preset() -> None:
+    assert wish_of(WEB, None, None, 30.0) == Wish(TARGETS[WEB], None)
+    assert wish_of(BALANCED, 38.0, None, 30.0) == Wish(38.0, None)
+    assert wish_of(BALANCED, None, 5000, 30.0) == Wish(None, 5000)
+    assert wish_of(BALANCED, 38.0, 5000, 30.0) == Wish(38.0, 5000)
+    assert wish_of(WEB, None, None, 47.0) == Wish(47.0, None)  # what would not be published is not aimed at
+
+
+def test_presets_above_are_tried_in_order() -> None:
+    assert presets_from(WEB) == [WEB, BALANCED, ARCHIVE]
+    assert presets_from(ARCHIVE) == [ARCHIVE]
+    assert TARGETS[WEB] < TARGETS[BALANCED] < TARGETS[ARCHIVE]
