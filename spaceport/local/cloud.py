@@ -38,7 +38,7 @@ from spaceport.pipeline.accept import accept_upload
 from spaceport.pipeline.errors import Refused
 from spaceport.pipeline.job_table import JobTable
 from spaceport.pipeline.layout import UPLOADS
-from spaceport.pipeline.recovery import rebuild_table, unfinished, uploads_taken
+from spaceport.pipeline.recovery import recover_jobs, uploads_taken, waiting_among
 from spaceport.pipeline.storage import Bucket
 
 STACK = "spaceport"
@@ -125,10 +125,11 @@ class EmbeddedCloud:
         uploads = Bucket(outputs["UploadsBucket"], self.access.client("s3"))
         resource = self.access.session.resource("dynamodb", endpoint_url=self.access.endpoint)
         table = JobTable(outputs["JobTable"], resource)
-        rebuild_table(bucket, table)
-        for waiting in list(unfinished(bucket)):
-            bucket.nudge(waiting.key)
-        taken = uploads_taken(bucket)
+        taken: set[str] = set()
+        for found in recover_jobs(bucket, table):
+            taken |= uploads_taken(found)
+            if waiting := waiting_among(found):
+                bucket.nudge(waiting.key)
         for item in list(uploads.objects(UPLOADS)):
             if item.key not in taken and item.key.lower().endswith(".zip"):
                 try:

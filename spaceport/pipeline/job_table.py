@@ -6,7 +6,7 @@ Rows are changed by compare-and-swap around the pure `jobs.advance`; claims are 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -77,9 +77,25 @@ class JobTable:
             item = self._item(job_id, JOB)
             before = JobRecord.model_validate(item) if item else None
             after = advance(before, news)
-            if after is None or after == before or self._swap(after, item.get("version") if item else None):
+            if after is None or after == before or self._swap(after, _version(item)):
                 return after
         raise TimeoutError(f"the row of {job_id} changed {SWAP_TRIES} times while it was being written")
+
+    def version(self, job_id: str) -> int:
+        """How often the job's row was written; 0 when there is none."""
+        return _version(self._item(job_id, JOB))
+
+    def replace(self, job_id: str, manifests: Iterable[AnyManifest], version: int) -> bool:
+        """Put in the place of the job's row what `manifests` say, whatever it held; claims and marks stay.
+
+        Returns False, and writes nothing, when the row was written since it had that `version`.
+        """
+        row: JobRecord | None = None
+        for manifest in manifests:
+            row = advance(row, manifest)
+        if row is None:
+            raise ValueError(f"no manifest of {job_id} to make a row from")
+        return self._swap(row, version)
 
     def claim(self, job_id: str, stage: StageName, etag: str, holder: str, attempt: int) -> Claim:
         """Ask for the right to do a stage on an input.
@@ -142,14 +158,6 @@ class JobTable:
         )
         return int(str(answer["Attributes"]["nudges"]))
 
-    def clear(self, job_id: str) -> None:
-        """Forget a job's row and its claims, so that they can be made again. Marks of mails sent and nudges stay."""
-        answer = self.table.query(KeyConditionExpression=Key("job_id").eq(job_id), ConsistentRead=True)
-        with self.table.batch_writer() as batch:
-            for item in answer["Items"]:
-                if str(item["record"]).startswith((JOB, "stage#")):
-                    batch.delete_item(Key={"job_id": item["job_id"], "record": item["record"]})
-
     def _if_held(self, job_id: str, stage: StageName, holder: str, update: str, values: dict[str, Any]) -> bool:
         names = {"#holder": "holder", "#work": "work"}
         try:
@@ -166,9 +174,8 @@ class JobTable:
             return False
         return True
 
-    def _swap(self, after: JobRecord, version: object) -> bool:
+    def _swap(self, after: JobRecord, old: int) -> bool:
         body = after.model_dump(mode="json", exclude_none=True)
-        old = int(str(version)) if version is not None else 0
         item = {name: _decimal(value) for name, value in body.items()} | {"version": old + 1}
         condition = "version = :old" if old else "attribute_not_exists(job_id)"
         values: dict[str, Any] = {"ExpressionAttributeValues": {":old": old}} if old else {}
@@ -196,6 +203,10 @@ class JobTable:
 
 def _key(job_id: str, stage: StageName) -> dict[str, Any]:
     return {"job_id": job_id, "record": f"stage#{stage.value}"}
+
+
+def _version(item: dict[str, Any] | None) -> int:
+    return int(item["version"]) if item else 0
 
 
 def _refused(error: ClientError) -> bool:

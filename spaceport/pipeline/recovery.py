@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from spaceport.pipeline import layout
 from spaceport.pipeline.contract import StageName
-from spaceport.pipeline.job_table import JobTable
+from spaceport.pipeline.job_table import SWAP_TRIES, JobTable
 from spaceport.pipeline.storage import Bucket, Stored
 
 FOLDERS = (layout.REQUEST, *(layout.PLACES[stage].home for stage in StageName), layout.END)
@@ -31,39 +31,43 @@ def manifests(bucket: Bucket, job_id: str) -> list[Stored]:
 
 
 def rebuild_table(bucket: Bucket, table: JobTable) -> int:
-    """Make every job's row again from its manifests. Returns the number of jobs. Claims are forgotten."""
-    count = 0
-    for job_id in bucket.folders(layout.JOBS):
-        if found := manifests(bucket, job_id):
-            table.clear(job_id)
-            for stored in found:
-                table.record(stored.manifest)
-            count += 1
-    return count
+    """Make every job's row again from its manifests, also while workers work. Returns the number of jobs."""
+    return sum(1 for _ in recover_jobs(bucket, table))
 
 
-def unfinished(bucket: Bucket) -> Iterator[Waiting]:
-    """Jobs whose latest manifest has no successor."""
+def recover_jobs(bucket: Bucket, table: JobTable) -> Iterator[list[Stored]]:
+    """Make the rows of all jobs again, one by one; yields the manifests that each was made from."""
     for job_id in bucket.folders(layout.JOBS):
-        if waiting := waiting_for(bucket, job_id):
-            yield waiting
+        if found := _recover(bucket, table, job_id):
+            yield found
+
+
+def _recover(bucket: Bucket, table: JobTable, job_id: str) -> list[Stored]:
+    """Asks again when there was news of the job between the look at its manifests and the writing of its row."""
+    for _ in range(SWAP_TRIES):
+        version = table.version(job_id)
+        found = manifests(bucket, job_id)
+        if not found or table.replace(job_id, [stored.manifest for stored in found], version):
+            return found
+    raise TimeoutError(f"the row of {job_id} changed {SWAP_TRIES} times while it was being made again")
 
 
 def waiting_for(bucket: Bucket, job_id: str) -> Waiting | None:
     """What a job waits for, or None when it has ended or never began."""
     found = manifests(bucket, job_id)
-    if not found or found[-1].manifest.kind == "end":
-        return None
+    return waiting_among(found) if found else None
+
+
+def waiting_among(found: list[Stored]) -> Waiting | None:
+    """What the job of these manifests waits for, or None when it has ended."""
     last = found[-1]
+    if last.manifest.kind == "end":
+        return None
+    job_id = last.manifest.job_id
     woken = {layout.input_manifest_key(job_id, stage): stage for stage in StageName}
     return Waiting(job_id, last.key, last.etag, woken.get(last.key))
 
 
-def uploads_taken(bucket: Bucket) -> set[str]:
-    """Keys of the uploads from which a job was begun, or that were rejected."""
-    taken = set()
-    for job_id in bucket.folders(layout.JOBS):
-        for stored in manifests(bucket, job_id):
-            if upload := stored.manifest.request.upload:
-                taken.add(upload.key)
-    return taken
+def uploads_taken(found: list[Stored]) -> set[str]:
+    """Keys of the uploads from which the job of these manifests was begun, or that were rejected."""
+    return {upload.key for stored in found if (upload := stored.manifest.request.upload)}

@@ -7,6 +7,8 @@ import zipfile
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from boto3.dynamodb.conditions import Key
+
 from spaceport.pipeline.contract import (
     AnyManifest,
     EndManifest,
@@ -17,6 +19,7 @@ from spaceport.pipeline.contract import (
     StageManifest,
     StageName,
 )
+from spaceport.pipeline.job_table import JobTable
 from spaceport.pipeline.layout import end_key, request_key, stage_manifest_key
 
 JOB = "beach-0123456789"
@@ -82,3 +85,11 @@ def photo_zip(photos: int = 3, extra: dict[str, bytes] | None = None) -> bytes:
         for name, data in (extra or {}).items():
             archive.writestr(zipfile.ZipInfo(name), data)  # without today's time: the same zip each time
     return file.getvalue()
+
+
+def forget(table: JobTable, job_id: str) -> None:
+    """Lose all rows of a job."""
+    answer = table.table.query(KeyConditionExpression=Key("job_id").eq(job_id), ConsistentRead=True)
+    with table.table.batch_writer() as batch:
+        for item in answer["Items"]:
+            batch.delete_item(Key={"job_id": item["job_id"], "record": item["record"]})

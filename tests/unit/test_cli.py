@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pipeline_cases import JOB, ended, key_of, requested, staged, whole_job
+from pipeline_cases import JOB, ended, forget, key_of, requested, staged, whole_job
 from rich.console import Console
 from typer.testing import CliRunner
 
@@ -105,7 +105,7 @@ def test_a_completed_job_cannot_be_stopped(deployment: Deployment) -> None:
 
 def test_rebuild_table(deployment: Deployment) -> None:
     tell(deployment, *whole_job())
-    deployment.table.clear(JOB)
+    forget(deployment.table, JOB)
     assert "1 jobs" in call("rebuild-table")
     assert deployment.table.get(JOB) is not None
 

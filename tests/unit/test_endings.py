@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pipeline_cases import JOB, ended, key_of, requested, staged, whole_job
+from pipeline_cases import JOB, ended, forget, key_of, requested, staged, whole_job
 
 from spaceport.pipeline import layout
 from spaceport.pipeline.contract import AnyManifest, Failure, JobState, Outcome, StageName
 from spaceport.pipeline.ending import end_job, read_end, request_of, stop_job
 from spaceport.pipeline.errors import Slug
-from spaceport.pipeline.job_table import JobTable
-from spaceport.pipeline.recovery import rebuild_table, unfinished, waiting_for
+from spaceport.pipeline.job_table import Claim, JobTable
+from spaceport.pipeline.recovery import rebuild_table, recover_jobs, waiting_among, waiting_for
 from spaceport.pipeline.storage import Bucket
 from spaceport.pipeline.track import on_batch_failed, on_manifest, stage_woken_by
 
@@ -88,7 +88,7 @@ def test_events_in_any_order_and_number_end_in_the_same_row(
     """Through the real bucket and table: every event one to three times, shuffled."""
     for item in list(bucket.objects("jobs/")):
         bucket.client.delete_object(Bucket=bucket.name, Key=item.key)
-    table.clear(JOB)
+    forget(table, JOB)
     made = whole_job()[:-1]
     put(bucket, *made)
     keys = [key_of(manifest) for manifest in made for _ in range(data.draw(st.integers(1, 3)))]
@@ -167,19 +167,58 @@ def test_the_table_is_made_again_from_the_bucket(bucket: Bucket, table: JobTable
     for manifest in whole_job():
         table.record(manifest)
     before = table.get(JOB)
-    table.claim(JOB, StageName.SFM, "e", "batch-1", 1)
+    table.table.update_item(
+        Key={"job_id": JOB, "record": "job"},
+        UpdateExpression="SET #state = :wrong",
+        ExpressionAttributeNames={"#state": "state"},
+        ExpressionAttributeValues={":wrong": "no such state"},
+    )
     assert rebuild_table(bucket, table) == 2
     assert table.get(JOB) == before
-    assert table.stages(JOB) == {}
+    assert table.get("other-job") is not None
 
 
-def test_what_a_job_waits_for(bucket: Bucket) -> None:
+def test_a_table_made_again_while_a_worker_works_keeps_its_claim(bucket: Bucket, table: JobTable) -> None:
+    put(bucket, requested())
+    assert table.claim(JOB, StageName.SFM, "e", "batch-1", 1) is Claim.GRANTED
+    before = table.stages(JOB)
+    rebuild_table(bucket, table)
+    assert table.stages(JOB) == before
+    assert table.claim(JOB, StageName.SFM, "e", "batch-2", 1) is Claim.BUSY
+    assert table.finish(JOB, StageName.SFM, "batch-1")
+
+
+def test_news_while_the_table_is_made_again_is_not_lost(
+    bucket: Bucket, table: JobTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(bucket, requested())
+    table.record(requested())
+    replace, raced = table.replace, []
+
+    def racing(job_id: str, made: list[AnyManifest], version: int) -> bool:
+        if not raced:
+            raced.append(True)
+            put(bucket, staged(StageName.SFM))
+            table.record(staged(StageName.SFM))
+        return replace(job_id, made, version)
+
+    monkeypatch.setattr(table, "replace", racing)
+    rebuild_table(bucket, table)
+    row = table.get(JOB)
+    assert row is not None
+    assert set(row.outputs) == {"sfm"}
+
+
+def test_what_a_job_waits_for(bucket: Bucket, table: JobTable) -> None:
     assert waiting_for(bucket, JOB) is None
     made = whole_job()
     awaited = [StageName.SFM, StageName.TRAIN, StageName.COMPRESS, None]
     for manifest, stage in zip(made, awaited, strict=False):
         put(bucket, manifest)
-        (waiting,) = unfinished(bucket)
+        (found,) = recover_jobs(bucket, table)
+        waiting = waiting_among(found)
+        assert waiting == waiting_for(bucket, JOB)
+        assert waiting is not None
         assert (waiting.key, waiting.stage) == (key_of(manifest), stage)
     put(bucket, ended())
-    assert list(unfinished(bucket)) == []
+    assert waiting_for(bucket, JOB) is None

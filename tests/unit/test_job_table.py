@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pipeline_cases import JOB, requested, staged, whole_job
+from pipeline_cases import JOB, forget, requested, staged, whole_job
 
 from spaceport.pipeline.contract import Failure, JobState, StageName
 from spaceport.pipeline.errors import Slug
@@ -103,7 +103,7 @@ def test_a_released_claim_is_free_and_keeps_its_reason(table: JobTable) -> None:
 def test_at_most_one_holder_and_done_once(table: JobTable, steps: list[tuple[str, str, int]]) -> None:
     """Against a model: whoever the model says may hold the claim gets it, nobody else; done stays done."""
     clock = table.clock = Clock()
-    table.clear(JOB)
+    forget(table, JOB)
     holder, until, done = None, 0.0, False
     for who, what, later in steps:
         clock.now += later
