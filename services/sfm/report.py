@@ -35,6 +35,7 @@ def build(
     return {
         "version": 1,
         "options": options.model_dump(),
+        "intake": result.get("intake"),
         "capture": capture.report(),
         "rolling_shutter": rolling_shutter([photo for photo in photos if isinstance(photo, PhotoFacts)]),
         "matching": result["matching"],

@@ -98,7 +98,7 @@ def _run(source: Path, output: Path, scratch: Path, options: SfmOptions, phases:
         checkpoint=(output / CHECKPOINT).absolute(),
         control_points=_control_points(intake, staged),
     )
-    result = run_colmap(task, phases.news, phases.check)
+    result = run_colmap(task, phases.news, phases.check) | {"intake": intake.facts()}
     facts = explain(photos, staged, capture, result, task)
     shutil.rmtree(output / "colmap", ignore_errors=True)  # of an earlier try on this machine
     task.colmap.rename(output / "colmap")

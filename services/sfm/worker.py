@@ -6,10 +6,7 @@ Pillow. News go to the parent as JSON lines: `{"phase", "done", "total"}`, at th
 
 from __future__ import annotations
 
-import ctypes
 import json
-import os
-import signal
 import sys
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +17,7 @@ from numpy.typing import NDArray
 
 from services.sfm import database as colmap_database
 from services.sfm.checkpoint import Checkpoint
+from services.sfm.child import die_with_parent, private_output
 from services.sfm.choice import ENOUGH, Known, Method, alternative, choose, doubtful
 from services.sfm.georeference import georeference
 from services.sfm.gps import centre, to_enu
@@ -33,7 +31,6 @@ from spaceport.pipeline.errors import Refused, Slug
 
 MIN_REGISTERED: Final = 3
 MIN_SHARE: Final = 0.25  # of the photos; below, the model shows a corner of what was flown
-_PR_SET_PDEATHSIG: Final = 1
 
 Ground = NDArray[np.float64]
 
@@ -42,8 +39,7 @@ class News:
     """Writes JSON lines to the parent on a descriptor that COLMAP's own output cannot reach."""
 
     def __init__(self) -> None:
-        self._out = os.fdopen(os.dup(1), "w", buffering=1)
-        os.dup2(2, 1)
+        self._out = private_output()
 
     def count(self, phase: str) -> colmap_database.Count:
         return lambda done, total: self.send(phase=phase, done=done, total=total)
@@ -172,15 +168,8 @@ def _camera_facts(model: Any) -> list[dict[str, Any]]:
     ]
 
 
-def _die_with_parent(parent: int) -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it died before we could ask
-        sys.exit(1)
-
-
 def main(task_file: Path, parent: int) -> int:
-    _die_with_parent(parent)
+    die_with_parent(parent)
     news = News()
     try:
         news.send(result=reconstruct(Task.from_json(task_file.read_text()), news))

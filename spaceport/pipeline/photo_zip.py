@@ -54,7 +54,7 @@ ZippedPhoto = ZippedFile  # the same entry, once its name says that it is of use
 class PhotoZip:
     """What the table of contents promises, each in the zip's order.
 
-    `extras` are videos, masks, positions, control points and a model's parts; `ignored` names the files of no use,
+    `extras` are videos, masks, positions and control points; `ignored` names the files of no use,
     and `options` holds `spaceport.json`, if any.
     """
 

@@ -11,9 +11,6 @@ PHOTO_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".w
 VIDEO_SUFFIXES: Final = frozenset({".mp4", ".mov", ".m4v"})
 CONTROL_POINTS: Final = "gcp_list.txt"
 GEO: Final = "geo.txt"
-MODEL_FOLDER: Final = "sparse"
-MODEL_PARTS: Final = ("cameras", "images", "points3D")
-_MODEL_FILES: Final = frozenset(part + suffix for part in MODEL_PARTS for suffix in (".bin", ".txt"))
 _MASK: Final = "_mask"
 _RAW: Final = ".dng"  # cameras can be told to save both; twice the same view adds nothing
 
@@ -27,8 +24,6 @@ class Kind(StrEnum):
     """`NAME_mask.png` beside `NAME.jpg` (OpenDroneMap's convention): black is left out."""
     TEXT = "text"
     """`gcp_list.txt` or `geo.txt`, as OpenDroneMap reads them."""
-    MODEL = "model"
-    """A part of a COLMAP model: `sparse/cameras.bin`, `sparse/0/images.txt` and their like."""
 
 
 def sort_out(names: Iterable[str]) -> dict[str, Kind]:
@@ -58,12 +53,7 @@ def _kind(path: PurePosixPath) -> Kind | None:
         return Kind.PHOTO
     if suffix in VIDEO_SUFFIXES:
         return Kind.VIDEO
-    if path.name.lower() in (CONTROL_POINTS, GEO):
-        return Kind.TEXT
-    folders = path.parts[:-1]
-    if path.name in _MODEL_FILES and (folders[-1:] == (MODEL_FOLDER,) or folders[-2:] == (MODEL_FOLDER, "0")):
-        return Kind.MODEL
-    return None
+    return Kind.TEXT if path.name.lower() in (CONTROL_POINTS, GEO) else None
 
 
 def is_junk(name: str) -> bool:

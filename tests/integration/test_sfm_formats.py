@@ -120,6 +120,7 @@ def test_masked_ground_gets_no_points_and_geo_outranks_exif(tmp_path: Path, phot
     assert [photo["position"][2] for photo in found.values()] == [100 + n for n in range(PHOTOS)]
     assert all(50.4 < lat < 50.5 and -5.2 < lon < -5.0 for lat, lon, _ in (p["position"] for p in found.values()))
     assert report["model"]["photos"] >= PHOTOS - 2
+    assert report["intake"] == {"videos": [], "masks": PHOTOS, "control_points": 0, "left_out": {}}
     columns = subprocess.run(
         [sys.executable, "-c", COLUMNS, str(tmp_path / "jobs/out/colmap/sparse")], check=True, capture_output=True
     )

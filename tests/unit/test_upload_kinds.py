@@ -19,10 +19,7 @@ from spaceport.pipeline.upload_kinds import Kind, masked_photo, sort_out
         ("a.MOV", Kind.VIDEO),
         ("gcp_list.txt", Kind.TEXT),
         ("survey/geo.txt", Kind.TEXT),
-        ("sparse/0/points3D.bin", Kind.MODEL),
-        ("out/sparse/cameras.txt", Kind.MODEL),
-        ("sparse/1/points3D.bin", None),  # COLMAP's lesser models
-        ("cameras.txt", None),
+        ("sparse/0/cameras.txt", None),
         ("geo.txt/x", None),
         ("notes.txt", None),
         ("jpg", None),

@@ -52,6 +52,15 @@ class Intake:
     def readable(self) -> list[PhotoFacts]:
         return [photo for photo in self.photos if isinstance(photo, PhotoFacts)]
 
+    def facts(self) -> dict[str, Any]:
+        """For the report: what was used beside photos, and what was not."""
+        return {
+            "videos": sorted({photo.video for photo in self.readable if photo.video}),
+            "masks": len(self.masked),
+            "control_points": len(self.control_points),
+            "left_out": {file.name: file.reason for file in self.left_out},
+        }
+
 
 def take_in(source: Path, extracted: Path, copies: Path, longest: int, phases: Phases) -> Intake:
     """Fill `extracted/` with the files as they came and the frames of videos, and `copies/` with JPEGs for COLMAP.
