@@ -193,7 +193,8 @@ def test_news_while_the_table_is_made_again_is_not_lost(
 ) -> None:
     put(bucket, requested())
     table.record(requested())
-    replace, raced = table.replace, []
+    replace = table.replace
+    raced: list[bool] = []
 
     def racing(job_id: str, made: list[AnyManifest], version: int) -> bool:
         if not raced:
