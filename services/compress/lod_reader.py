@@ -48,7 +48,7 @@ def read_level(folder: Path, level: int, budget: int = BUDGET) -> Gaussians:
         raise BrokenSog(
             f"Level {level} holds {len(padded['means'])} Gaussians, not the {meta['counts'][level]} it says."
         )
-    return Gaussians(**padded)
+    return Gaussians(**padded, antialiased=parts[0].antialiased)
 
 
 def _padded(array: np.ndarray[Any, Any], name: str, bands: int) -> np.ndarray[Any, Any]:

@@ -42,6 +42,8 @@ ARTEFACTS = [
     "gaussian/report.json",
     "compressed/meta.json",
     "compressed/model.sog",
+    "compressed/lod/lod-meta.json",
+    "compressed/lod/0_0/meta.json",
     "compressed/report.json",
 ]
 STAGE_ARROWS = {
