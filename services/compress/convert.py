@@ -19,6 +19,7 @@ from services.compress import stage, views
 from services.compress.formats import BrokenFile, format_of, gltf, html, read_model
 from services.compress.formats.table import GLB, GLTF, HTML, SOG, SOG_FOLDER, Format
 from services.compress.lines import Lines, report
+from services.compress.palette import used_coefficients
 from services.compress.proof import Prover
 from services.compress.sanitise import sanitise
 from services.compress.writer import write_folder
@@ -67,7 +68,7 @@ def convert(source: Path, target: Path, wish: Wish, progress: Progress) -> dict[
     if not len(kept):
         raise BrokenFile(f"{source.name} holds no Gaussian that can be shown.")
     lost += [f"{number:,} Gaussian{'s' * (number > 1)} ({reason})" for reason, number in dropped.items()]
-    if kept.sh_degree and not form.sh_bands:
+    if _bands_in_use(kept) and not form.sh_bands:
         lost.append(f"SH bands: {form.name} has no room for them")
     if kept.antialiased and not form.antialiased:
         lost.append(f"that it must be drawn antialiased: {form.name} has no room for it")
@@ -96,7 +97,7 @@ def _write(
         return None
     if form in (SOG, SOG_FOLDER, HTML):
         told = _through_the_stage(target, form, model, beside, up, wish, progress)
-        if told["sh_bands"] < model.sh_degree:
+        if told["sh_bands"] < _bands_in_use(model):
             lost.append(f"SH bands above {told['sh_bands']}, which this quality does without")
         return float(told["sog_psnr"])
     if form.write is None or form.read is None:
@@ -136,6 +137,11 @@ def _through_the_stage(
             cameras = read_cameras(beside) if beside.is_file() else []
             html.write(target, files, html.first_view(model, up, cameras), wish.title or target.stem)
     return told
+
+
+def _bands_in_use(model: Gaussians) -> int:
+    """SH bands without those above that are all zero."""
+    return {0: 0, 3: 1, 8: 2, 15: 3}[used_coefficients(model.shN)]
 
 
 def _own_folder(target: Path) -> Path:
