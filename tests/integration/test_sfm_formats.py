@@ -129,6 +129,7 @@ def test_masked_ground_gets_no_points_and_geo_outranks_exif(tmp_path: Path, phot
     assert 600 < most < 640
 
 
+@pytest.mark.slow
 def test_control_points_place_the_model(tmp_path: Path) -> None:
     """True points are seen where the true cameras see them; the photos' own positions are taken away."""
     survey = make_survey(tmp_path / "survey", photos=10, width=640, height=480)

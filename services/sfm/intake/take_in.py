@@ -78,7 +78,7 @@ def take_in(source: Path, extracted: Path, copies: Path, longest: int, phases: P
     geo, control_points = _read_texts(extracted, names[Kind.TEXT])
     frames, bad_videos = _frames(extracted, names[Kind.VIDEO], phases)
     damaged = [Unreadable(file.name, file.reason or "") for file in unpacked if file.path is None]
-    photos, made = _photos(extracted, sorted([*names[Kind.PHOTO], *frames]), copies, longest, phases)
+    photos, made = _photos(extracted, sorted({*names[Kind.PHOTO], *frames}), copies, longest, phases)
     readable = [_as_frame(photo, frames) for photo in photos if isinstance(photo, PhotoFacts)]
     unreadable = [photo for photo in photos if isinstance(photo, Unreadable)]
     every: list[PhotoFacts | Unreadable] = [*with_positions(readable, geo), *unreadable, *damaged, *bad_videos]
