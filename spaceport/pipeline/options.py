@@ -35,7 +35,7 @@ class SfmOptions(_Options):
     first_octave: Literal[-1, 0] = 0
     """-1 doubles the photo before the search: more features, three times the time."""
     matching: Literal["auto", "spatial", "exhaustive", "sequential", "retrieval"] = "auto"
-    """auto: spatial with GPS, else exhaustive up to 60 photos, else by time and likeness; where little comes of it, more."""
+    """auto: spatial with GPS, exhaustive up to 60 photos, else by time and likeness; where little comes of it, more."""
     mapper: Literal["auto", "incremental", "global"] = "auto"
     """auto: incremental, and global when photos are left over; the better model is kept."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
