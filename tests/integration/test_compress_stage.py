@@ -105,6 +105,33 @@ def test_a_better_setting_is_tried_when_the_first_is_not_enough(model: Gaussians
     assert second.degraded is None and second.quality["sog_psnr"] >= first + 1
 
 
+def test_the_report_says_where_the_bytes_go(model: Gaussians, tmp_path: Path):
+    outcome = run(job(tmp_path / "in", model, CAMERAS), tmp_path / "out", CompressOptions(), Silent())
+    folder = tmp_path / "out" / "compressed"
+    parts = json.loads((folder / "report.json").read_text())["attribute_bytes"]
+    assert sum(parts.values()) == (folder / "model.sog").stat().st_size
+    assert set(parts) == {"means", "scales", "quats", "sh0_opacity", "shN_centroids", "shN_labels", "meta"}
+    assert parts["means"] == sum((folder / f"means_{byte}.webp").stat().st_size for byte in "lu")
+    assert {f"bytes_{part}": number for part, number in parts.items()}.items() <= outcome.counts.items()
+
+
+def test_a_higher_target_takes_more_bytes_and_is_met(model: Gaussians, tmp_path: Path):
+    source = job(tmp_path / "in", model, CAMERAS)
+    made = [run(source, tmp_path / str(psnr), CompressOptions(target_psnr=psnr), Silent()) for psnr in (36.0, 44.0)]
+    assert made[0].quality["sog_psnr"] >= 36 and made[1].quality["sog_psnr"] >= 44
+    assert int(made[0].counts["sog_bytes"]) < int(made[1].counts["sog_bytes"])
+
+
+def test_no_file_over_the_limit_is_published(model: Gaussians, tmp_path: Path):
+    source = job(tmp_path / "in", model, CAMERAS)
+    options = CompressOptions(max_bytes=45_000, min_psnr=20.0)
+    fits = run(source, tmp_path / "fits", options, Silent())
+    assert fits.degraded is None and int(fits.counts["sog_bytes"]) <= 45_000
+    tight = run(source, tmp_path / "tight", CompressOptions(max_bytes=1_000), Silent())
+    assert tight.degraded is not None and "1,000" in tight.degraded.sentence
+    assert not (tmp_path / "tight/compressed/model.sog").exists()
+
+
 def test_without_cameras_the_model_is_looked_at_from_around(model: Gaussians, tmp_path: Path):
     outcome = run(job(tmp_path / "in", model, None), tmp_path / "out", CompressOptions(), Silent())
     report = json.loads((tmp_path / "out/compressed/report.json").read_text())

@@ -52,7 +52,7 @@ def made(seed: int, count: int, coefficients: int, kind: str) -> Gaussians:
 models = st.builds(
     made,
     st.integers(0, 10**6),
-    st.one_of(st.integers(1, 70), st.integers(1, 2000)),
+    st.one_of(st.integers(1, 70), st.integers(1, 2000), st.integers(1, 5000)),
     st.sampled_from([0, 3, 8, 15]),
     st.sampled_from(["plain", "constant", "duplicates", "extreme"]),
 )
