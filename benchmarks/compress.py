@@ -109,7 +109,7 @@ def compare(name: str, cameras: list[Camera], timeout: float, options: dict[str,
             print(row(f"{title} peer", plain, theirs, peer, prover), flush=True)
             if theirs.size is not None and "target_psnr" not in options:  # as alike as theirs
                 options = options | {"target_psnr": prover.compare(read_sog(peer, 1 << 34)).mean}
-        (Path(folder) / "options.json").write_text(json.dumps(options))
+        (Path(folder) / "options.json").write_text(json.dumps({"compress": options}))
         ways = ["--input", folder, "--output", folder, "--options", f"{folder}/options.json"]
         mine = measured([sys.executable, "-m", "services.compress", *ways], ours, timeout)
         print(row("  ours, whole stage", plain, mine, ours, prover), flush=True)
