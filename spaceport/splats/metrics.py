@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,10 @@ Array = npt.NDArray[Any]
 _RADIUS, _SIGMA = 5, 1.5
 _C1, _C2 = 0.01**2, 0.03**2
 _MIN_SIDE = 2 * _RADIUS + 1
+_BAND = 128
+"""Rows that are measured at once."""
+_SINGULAR = 1e-10
+"""Of normal equations: colours that hang together closer than this, as in a grey picture, count as one."""
 
 
 def psnr(a: Array, b: Array) -> float:
@@ -21,8 +26,7 @@ def psnr(a: Array, b: Array) -> float:
     Raises:
         ValueError: when the sizes differ.
     """
-    a, b = _pair(a, b)
-    error = float(np.mean((a - b) ** 2))
+    error = sum(float(np.sum((x - y) ** 2)) for x, y in _bands(a, b)) / a.size
     return math.inf if error == 0 else -10 * math.log10(error)
 
 
@@ -34,16 +38,21 @@ def ssim(a: Array, b: Array) -> float:
     Raises:
         ValueError: when the sizes differ or a side is under 11 pixels.
     """
-    a, b = _pair(a, b)
     if min(a.shape[:2]) < _MIN_SIDE:
         raise ValueError(f"SSIM needs pictures of at least {_MIN_SIDE} x {_MIN_SIDE} pixels")
+    windows = math.prod(side - 2 * _RADIUS for side in a.shape[:2]) * math.prod(a.shape[2:])
+    return float(sum(_similarity(x, y) for x, y in _bands(a, b, 2 * _RADIUS)) / windows)
+
+
+def _similarity(a: Array, b: Array) -> float:
+    """SSIM summed over the windows of two bands."""
     mean_a, mean_b = _blur(a), _blur(b)
     var_a = _blur(a * a) - mean_a**2
     var_b = _blur(b * b) - mean_b**2
     covariance = _blur(a * b) - mean_a * mean_b
     above = (2 * mean_a * mean_b + _C1) * (2 * covariance + _C2)
     below = (mean_a**2 + mean_b**2 + _C1) * (var_a + var_b + _C2)
-    return float(np.mean(above / below))
+    return float(np.sum(above / below))
 
 
 def colour_corrected(render: Array, photo: Array) -> Array:
@@ -51,16 +60,36 @@ def colour_corrected(render: Array, photo: Array) -> Array:
 
     Takes away what exposure and white balance explain, as papers on casual photos do before they measure.
     """
-    pixels = np.clip(render, 0, 1).reshape(-1, 3).astype(np.float64)
-    inputs = np.column_stack([pixels, np.ones(len(pixels))])
-    fit = np.linalg.lstsq(inputs, photo.reshape(-1, 3).astype(np.float64), rcond=None)[0]
-    return np.clip(inputs @ fit, 0, 1).reshape(render.shape).astype(render.dtype)
+    gram, target = np.zeros((4, 4)), np.zeros((4, 3))
+    for inputs, wanted in _bands(render, photo):
+        pixels = _with_one(inputs)
+        gram += pixels.T @ pixels
+        target += pixels.T @ wanted.reshape(-1, 3)
+    fit = np.linalg.lstsq(gram, target, rcond=_SINGULAR)[0]
+    corrected = np.empty_like(render)
+    for top in range(0, len(render), _BAND):
+        band = slice(top, top + _BAND)
+        mapped = _with_one(np.clip(render[band], 0, 1).astype(np.float64)) @ fit
+        corrected[band] = np.clip(mapped, 0, 1).reshape(render[band].shape)
+    return corrected
 
 
-def _pair(a: Array, b: Array) -> tuple[Array, Array]:
+def _with_one(picture: Array) -> Array:
+    """[H*W,4]: the colours and 1."""
+    pixels = picture.reshape(-1, 3)
+    return np.column_stack([pixels, np.ones(len(pixels))])
+
+
+def _bands(a: Array, b: Array, overlap: int = 0) -> Iterator[tuple[Array, Array]]:
+    """Both pictures in bands of rows, float64 and clipped; each band goes on `overlap` rows into the next.
+
+    A photo of 20 megapixels is 480 MB in float64, and SSIM needs ten such pictures at once: a band needs megabytes.
+    """
     if a.shape != b.shape:
         raise ValueError(f"pictures of different size: {a.shape} and {b.shape}")
-    return np.clip(a, 0, 1).astype(np.float64), np.clip(b, 0, 1).astype(np.float64)
+    for top in range(0, len(a) - overlap, _BAND):
+        band = slice(top, top + _BAND + overlap)
+        yield np.clip(a[band], 0, 1).astype(np.float64), np.clip(b[band], 0, 1).astype(np.float64)
 
 
 def window() -> Array:

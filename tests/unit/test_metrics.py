@@ -1,8 +1,10 @@
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
 
+from spaceport.splats import metrics
 from spaceport.splats.metrics import colour_corrected, psnr, ssim
 
 
@@ -42,3 +44,28 @@ def test_colour_correction_takes_away_an_affine_change() -> None:
     render = (photo @ mix + 0.03).astype(np.float32)
     assert psnr(render, photo) < 30
     assert psnr(colour_corrected(render, photo), photo) > 100
+
+
+def test_tall_pictures_are_measured_band_by_band_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    render, photo = picture(0, (150, 20, 3)), picture(1, (150, 20, 3)) * 0.5 + 0.2
+    banded = psnr(render, photo), ssim(render, photo)
+    corrected = colour_corrected(render, photo)
+    monkeypatch.setattr(metrics, "_BAND", 1000)
+    assert banded == pytest.approx((psnr(render, photo), ssim(render, photo)))
+    np.testing.assert_allclose(corrected, colour_corrected(render, photo), rtol=1e-6)
+
+
+def test_colour_correction_of_a_grey_picture() -> None:
+    grey = np.repeat(picture()[:, :, :1], 3, axis=2)
+    np.testing.assert_allclose(colour_corrected(grey * 0.5, grey), grey, atol=1e-5)
+
+
+def test_large_pictures_take_little_memory() -> None:
+    render, photo = picture(0, (1500, 500, 3)), picture(1, (1500, 500, 3))
+    tracemalloc.start()
+    ssim(render, photo)
+    psnr(render, photo)
+    corrected = colour_corrected(render, photo)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak - corrected.nbytes < 20_000_000  # ten pictures in float64 are 180 MB
