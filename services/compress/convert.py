@@ -36,6 +36,7 @@ UPS: dict[str, html.Three] = {
     **{"x": (1, 0, 0), "y": (0, 1, 0), "z": (0, 0, 1)},
     **{"-x": (-1, 0, 0), "-y": (0, -1, 0), "-z": (0, 0, -1)},
 }
+TOLD = ("missed", "attribute_bytes", "attribute_psnr")  # of a SOG's report, what a person is told too
 WRITING, CHECKING = "Writing", "Comparing with the original"
 
 
@@ -72,42 +73,43 @@ def convert(source: Path, target: Path, wish: Wish, progress: Progress) -> dict[
         lost.append(f"SH bands: {form.name} has no room for them")
     if kept.antialiased and not form.antialiased:
         lost.append(f"that it must be drawn antialiased: {form.name} has no room for it")
-    psnr = _write(source, target, kept, wish, lost, progress)
+    told = _write(source, target, kept, wish, lost, progress)
     progress.update(1.0, WRITING)
     return {
         "from": was.name,
         "to": form.name,
         "gaussians": [before, len(kept)],
         "bytes": [_size(source), _size(target)],
-        "psnr": psnr,
+        "psnr": told["sog_psnr"],
         "lost": lost,
+        **{name: told[name] for name in TOLD if name in told},
     }
 
 
 def _write(
     source: Path, target: Path, model: Gaussians, wish: Wish, lost: list[str], progress: Progress
-) -> float | None:
-    """Write the model, and return the PSNR of the file's pictures against the model's; None where nothing is lost."""
+) -> dict[str, Any]:
+    """Write the model, and return `sog_psnr`, None where nothing is lost, and for a SOG the rest of its report."""
     form = format_of(target)
     beside = source.parent / CAMERAS
     up = UPS[wish.up] if wish.up else UPS["z"] if beside.is_file() else html.likely_up(model)
     if form in (GLB, GLTF):
         progress.update(0.5, WRITING)
         gltf.write(target, model, up)
-        return None
+        return {"sog_psnr": None}
     if form in (SOG, SOG_FOLDER, HTML):
         told = _through_the_stage(target, form, model, beside, up, wish, progress)
         if told["sh_bands"] < _bands_in_use(model):
             lost.append(f"SH bands above {told['sh_bands']}, which this quality does without")
-        return float(told["sog_psnr"])
+        return told
     if form.write is None or form.read is None:
         raise BrokenFile(f"{form.name} is read here, but not written.")
     progress.update(0.3, WRITING)
     form.write(target, model)
     if form.exact:
-        return None
+        return {"sog_psnr": None}
     progress.update(0.6, CHECKING)
-    return Prover(model, _cameras(beside, model), progress).compare(form.read(target)).mean
+    return {"sog_psnr": Prover(model, _cameras(beside, model), progress).compare(form.read(target)).mean}
 
 
 def _through_the_stage(

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from services.compress.allocate import Wish
+from services.compress.quality import FINEST, KNOBS
 from services.compress.search import Attempt
 from spaceport.pipeline.contract import Failure, Outcome
 from spaceport.pipeline.errors import SENTENCES, Slug
@@ -52,6 +53,7 @@ def report(
         "preset": preset,
         "target_psnr": wish.psnr,
         "max_bytes": wish.size,
+        "missed": missed(best, wish),
         "quality": asdict(best.quality),
         "rms_errors": best.errors,
         "sog_psnr": best.proof.mean,
@@ -78,12 +80,25 @@ def outcome(best: Attempt, ply_bytes: int, options: CompressOptions, wish: Wish)
         f"{kept:,} Gaussians in {best.bundle_bytes / 1e6:.2f} MB, {ply_bytes / best.bundle_bytes:.1f} times smaller"
         f" than the model, at {best.proof.mean:.1f} dB."
     )
-    if wish.psnr is not None and best.proof.mean < wish.psnr:
-        limit = "the limit on bytes" if wish.size is not None else "the format"
-        message += f" The {wish.psnr:.1f} dB that were asked for are out of reach of {limit}."
+    if sentence := missed(best, wish):
+        message += f" {sentence}"
     if dropped:
         message += f" {dropped:,} Gaussians could not be shown and were left out{_by_reason(best.encoded.dropped)}."
     return Outcome(message=message, counts=counts, quality=quality)
+
+
+def missed(best: Attempt, wish: Wish) -> str | None:
+    """That a file has not become as alike as was asked for, and what stood in the way; None when it has."""
+    if wish.psnr is None or best.proof.mean >= wish.psnr:
+        return None
+    if wish.size is not None:
+        reason = f"no better file of at most {wish.size:,} bytes was found"
+    elif all(getattr(best.quality, knob) == getattr(FINEST, knob) for knob in KNOBS.values()):
+        besides = " but SH" * (best.encoded.gaussians.sh_degree > 0)
+        reason = f"every attribute{besides} is stored as finely as the format can"
+    else:
+        reason = "the search ended before it found a better file; asking for a little more may come nearer"
+    return f"Reached {best.proof.mean:.2f} dB where {wish.psnr:.2f} dB were asked for: {reason}."
 
 
 def why_not(best: Attempt, options: CompressOptions) -> str | None:

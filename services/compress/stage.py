@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from services.compress import lod, preview, proof, report, views, writer
+from services.compress import analytics, lod, preview, proof, report, views, writer
 from services.compress.allocate import Wish, presets_from, wish_of
 from services.compress.encode import NothingLeft, prepare
 from services.compress.errors import BrokenSog
+from services.compress.reader import read_sog
 from services.compress.sanitise import sanitise
-from services.compress.search import CHECKING, Attempt, Search, best
+from services.compress.search import CHECKING, OWN_BUDGET, Attempt, Search, best
 from services.compress.tables import BUSY
 from spaceport.files import replacing_folder, write_atomic
 from spaceport.pipeline.contract import Outcome
@@ -38,7 +39,9 @@ def run(source: Path, output: Path, options: CompressOptions, progress: Progress
     progress.update(0.05, BUSY, gaussians=len(original))
     size = model.stat().st_size
     try:
-        found, attempts, preset, wish = _search(original, cameras, options, progress)
+        progress.update(0.1, CHECKING)
+        prover = proof.Prover(original, cameras, progress)
+        found, attempts, preset, wish = _search(original, prover, options, progress)
     except BrokenSog as error:  # what we wrote cannot be read back: our fault, and no reason to lose the model
         return report.degraded(str(error), {"gaussians": len(original), "ply_bytes": size})
     published = report.why_not(found, options) is None
@@ -48,6 +51,8 @@ def run(source: Path, output: Path, options: CompressOptions, progress: Progress
         if published:
             writer.write_folder(folder, found.encoded.files)
             writer.write_bundle(folder / writer.BUNDLE, found.encoded.files)
+            decoded = read_sog(folder / writer.BUNDLE, OWN_BUDGET)
+            told["attribute_psnr"] = analytics.psnr_alone(prover, found.encoded.gaussians, decoded)
             if options.lod == "always" or (options.lod == "auto" and lod.is_large(original)):
                 told |= lod.write(
                     folder / lod.FOLDER, original, found.quality, _Part(progress, 0.95, 0.05), options.seed
@@ -81,11 +86,9 @@ def _cameras(path: Path, original: Gaussians) -> tuple[list[Camera], str]:
 
 
 def _search(
-    original: Gaussians, cameras: list[Camera], options: CompressOptions, progress: Progress
+    original: Gaussians, prover: proof.Prover, options: CompressOptions, progress: Progress
 ) -> tuple[Attempt, list[Attempt], CompressPreset, Wish]:
     """The file to publish, all attempts, and the preset and wish that the last of them were made for."""
-    progress.update(0.1, CHECKING)
-    prover = proof.Prover(original, cameras, progress)
     try:
         prepared = prepare(original, options.order, options.seed, progress)
     except NothingLeft as error:

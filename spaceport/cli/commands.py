@@ -16,6 +16,7 @@ import typer
 from rich.console import Console
 
 from spaceport.cli import demo, where
+from spaceport.cli.compress import compress
 from spaceport.cli.convert import convert
 from spaceport.cli.deployment import Deployment, NotDeployed
 from spaceport.cli.options import options_table
@@ -188,6 +189,7 @@ def rebuild(stack: Stack = None, state: State = HOME) -> None:
 
 
 app.command()(convert)
+app.command()(compress)
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from spaceport.cli.analytics import bytes_table
 from spaceport.cli.child import ChildFailed, run_child
 from spaceport.pipeline.options import CompressPreset
 
@@ -68,6 +69,8 @@ def convert(
         complaints.print(str(error), style="red", markup=False)
         raise typer.Exit(1) from None
     console.print(sentence(source.name, target.name, told), markup=False)
+    if told["to"] == "SOG":
+        console.print(bytes_table(told["attribute_bytes"], told["attribute_psnr"], told["psnr"]))
 
 
 def sentence(source: str, target: str, told: dict[str, Any]) -> str:
@@ -76,9 +79,10 @@ def sentence(source: str, target: str, told: dict[str, Any]) -> str:
     change = f"{before / after:.1f} times smaller" if before > after else f"{after / before:.1f} times larger"
     alike = f", {told['psnr']:.1f} dB against the original" if told["psnr"] is not None else ", nothing rounded"
     lost = f" Left out: {'; '.join(told['lost'])}." if told["lost"] else ""
+    missed = f" {told['missed']}" if told.get("missed") else ""
     return (
         f"{source} ({told['from']}, {_size(before)}) → {target} ({told['to']}, {_size(after)}): "
-        f"{told['gaussians'][1]:,} Gaussians, {change}{alike}.{lost}"
+        f"{told['gaussians'][1]:,} Gaussians, {change}{alike}.{lost}{missed}"
     )
 
 

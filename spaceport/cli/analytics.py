@@ -1,0 +1,44 @@
+"""Where the bytes of a SOG go, as a table."""
+
+from __future__ import annotations
+
+from rich.table import Table
+
+PARTS = {
+    "means": ("means", "means"),
+    "scales": ("scales", "scales"),
+    "quats": ("quats", "quats"),
+    "sh0_opacity": ("colour, opacity", "sh0_opacity"),
+    "shN_centroids": ("SH palette", "shN"),
+    "shN_labels": ("SH labels", "shN"),
+    "meta": ("meta, zip", ""),
+}
+"""The title of each part of the file, and the attribute whose likeness it decides."""
+
+
+LEFT_OUT = "SH, left out"
+
+
+def bytes_table(attribute_bytes: dict[str, int], attribute_psnr: dict[str, float], psnr: float) -> Table:
+    """A row for each part of the file: its bytes, its share of them, and the PSNR if nothing else were rounded."""
+    table = Table("", "bytes", "share", "dB alone", box=None, pad_edge=False, padding=(0, 2), header_style="dim")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    total = sum(attribute_bytes.values())
+    for title, count, likeness in _rows(attribute_bytes, attribute_psnr):
+        table.add_row(f"  {title}", f"{count:,}", f"{100 * count / total:.1f} %", likeness)
+    table.add_row("  all", f"{total:,}", "100.0 %", f"{psnr:.1f}", style="bold")
+    return table
+
+
+def _rows(attribute_bytes: dict[str, int], attribute_psnr: dict[str, float]) -> list[tuple[str, int, str]]:
+    """Title, bytes and likeness; that of palette and labels together stands at the palette."""
+    likeness = {name: f"{psnr:.1f}" for name, psnr in attribute_psnr.items()}
+    rows = []
+    for part, (title, attribute) in PARTS.items():
+        if part in attribute_bytes:
+            rows.append((title, attribute_bytes[part], likeness.get(attribute, "")))
+            likeness[attribute] = "″"
+    if "shN" in attribute_psnr and "shN_labels" not in attribute_bytes:
+        rows.insert(-1, (LEFT_OUT, 0, likeness["shN"]))
+    return rows

@@ -1,0 +1,51 @@
+"""How many models this machine can compress at once: by its cores, and by the memory that is free."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+MEMINFO = Path("/proc/meminfo")
+
+
+def usable_cores() -> int:
+    """Cores that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def free_memory(meminfo: Path = MEMINFO) -> int:
+    """Bytes that can be taken without swapping, where the system tells; else half of what the machine has."""
+    try:
+        lines = meminfo.read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, StopIteration, ValueError, IndexError):
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+
+
+BASE = 300 << 20
+EACH = 10
+"""Memory of one compression: that of its libraries, and for each byte that the model has as a PLY.
+
+Measured with balanced: brighton (19 k Gaussians, SH 3, 4.7 MB) 278 MB, biker (153 k, SH 0, 10.4 MB) 344 MB, playbot
+(500 k, SH 2, 82 MB) 948 MB. These figures are a little more than that.
+"""
+AS_PLY = {".compressed.ply": 5, ".ply": 1, ".splat": 2.5, ".spz": 12}
+PACKED = 30
+"""How many times larger than its file a model is as a PLY, at most, by its name. SOG is the tightest."""
+
+
+def memory_of(name: str, size: int) -> int:
+    """Bytes of memory that compressing a file of this name and size takes, more rather than less."""
+    times = next((times for suffix, times in AS_PLY.items() if name.lower().endswith(suffix)), PACKED)
+    return BASE + int(EACH * times * size)
+
+
+def at_once(needs: Sequence[int], free: int, cores: int) -> int:
+    """How many pieces of work, of so many bytes each, may run at any one time; one always may.
+
+    Whichever of them come together, they fit: the largest ones together do.
+    """
+    largest = sorted(needs, reverse=True)
+    fitting = [count for count in range(1, len(largest) + 1) if sum(largest[:count]) <= free]
+    return max(1, min(cores, max(fitting, default=1)))

@@ -1,0 +1,175 @@
+"""`spaceport compress`: what is written where, how many at once, and the table at the end."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from services.compress.allocate import Wish
+from services.compress.analytics import psnr_alone
+from services.compress.proof import Prover
+from services.compress.quality import FINEST, STANDARD
+from services.compress.report import missed
+from services.compress.views import ring
+from spaceport.cli.analytics import bytes_table
+from spaceport.cli.compress import planned, size_of
+from spaceport.cli.many import Bars, Lines
+from spaceport.cli.room import BASE, at_once, free_memory, memory_of
+from spaceport.pipeline.progress import Silent
+from spaceport.splats.model import Gaussians
+
+GIB = 1 << 30
+
+
+@pytest.mark.parametrize(
+    ("needs", "free", "cores", "count"),
+    [
+        ([GIB] * 8, 100 * GIB, 4, 4),  # by cores
+        ([GIB] * 8, 3 * GIB, 4, 3),  # by memory
+        ([GIB] * 8, 3 * GIB - 1, 4, 2),
+        ([GIB] * 2, 100 * GIB, 4, 2),  # by models
+        ([9 * GIB, GIB, GIB], 2 * GIB, 4, 1),  # one is always tried
+        ([GIB, 9 * GIB, GIB], 10 * GIB, 4, 2),  # the largest ones may come together
+        ([], GIB, 4, 1),
+    ],
+)
+def test_as_many_at_once_as_fit(needs: list[int], free: int, cores: int, count: int) -> None:
+    assert at_once(needs, free, cores) == count
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "measured_mib"),
+    [("brighton.ply", 4_706_338, 278), ("biker.compressed.ply", 2_487_573, 344), ("playbot", 8_499_863, 948)],
+)
+def test_more_memory_is_reckoned_than_was_measured(name: str, size: int, measured_mib: int) -> None:
+    assert measured_mib << 20 < memory_of(name, size) < (measured_mib << 20) * 3
+
+
+def test_memory_grows_with_what_is_packed_in_a_byte() -> None:
+    sizes = [memory_of(f"m{suffix}", 10**6) for suffix in (".ply", ".splat", ".COMPRESSED.PLY", ".spz", ".sog")]
+    assert sizes == sorted(sizes) and sizes[0] > BASE
+
+
+def test_free_memory_is_read_where_it_is_told(tmp_path: Path) -> None:
+    (tmp_path / "meminfo").write_text("MemTotal:  99 kB\nMemAvailable:  2048 kB\n")
+    assert free_memory(tmp_path / "meminfo") == 2 << 20
+    (tmp_path / "meminfo").write_text("MemAvailable: much\n")
+    assert free_memory(tmp_path / "meminfo") == free_memory(tmp_path / "none") > 1 << 26
+
+
+def test_files_go_beside_the_models_or_together(tmp_path: Path) -> None:
+    (tmp_path / "set.v2").mkdir()
+    for name in ("a.ply", "b.compressed.ply", "c.old.spz", "set.v2/meta.json"):
+        (tmp_path / name).write_bytes(b"12345")
+    models = [tmp_path / name for name in ("a.ply", "b.compressed.ply", "c.old.spz", "set.v2/meta.json")]
+    names = ["a.sog", "b.sog", "c.old.sog", "set.v2.sog"]
+    assert [work.target for work in planned(models, None)] == [tmp_path / name for name in names]
+    assert [work.target for work in planned(models, Path("o"))] == [Path("o") / name for name in names]
+    assert planned([tmp_path / "set.v2"], None)[0].target == tmp_path / "set.v2.sog"
+    assert size_of(tmp_path / "set.v2") == size_of(models[3]) == size_of(models[0]) == 5
+
+
+def test_nothing_is_written_twice_or_over_a_model(tmp_path: Path) -> None:
+    for name in ("a.ply", "a.spz", "b.sog"):
+        (tmp_path / name).touch()
+    with pytest.raises(ValueError, match=r"a\.ply and .*a\.spz would both become"):
+        planned([tmp_path / "a.ply", tmp_path / "a.spz"], None)
+    with pytest.raises(ValueError, match="both become"):
+        planned([tmp_path / "a.ply", tmp_path / "a.ply"], None)
+    with pytest.raises(ValueError, match=r"over itself.*--out"):
+        planned([tmp_path / "b.sog"], None)
+    assert planned([tmp_path / "b.sog"], tmp_path / "out")[0].target == tmp_path / "out" / "b.sog"
+
+
+def shown(terminal: bool) -> Console:
+    return Console(file=io.StringIO(), force_terminal=terminal, width=100, highlight=False, soft_wrap=True)
+
+
+def text_of(console: Console) -> str:
+    file = console.file
+    assert isinstance(file, io.StringIO)
+    return file.getvalue()
+
+
+def test_the_table_tells_bytes_share_and_likeness() -> None:
+    console = shown(terminal=False)
+    parts = {"means": 600, "scales": 100, "shN_centroids": 150, "shN_labels": 100, "meta": 50}
+    console.print(bytes_table(parts, {"means": 53.25, "scales": 50.0, "shN": 46.44}, 45.1))
+    rows = [line.split() for line in text_of(console).splitlines()]
+    assert rows[1:] == [
+        ["means", "600", "60.0", "%", "53.2"],
+        ["scales", "100", "10.0", "%", "50.0"],
+        ["SH", "palette", "150", "15.0", "%", "46.4"],
+        ["SH", "labels", "100", "10.0", "%", "″"],
+        ["meta,", "zip", "50", "5.0", "%"],
+        ["all", "1,000", "100.0", "%", "45.1"],
+    ]
+
+
+def test_the_table_tells_what_leaving_sh_out_costs() -> None:
+    console = shown(terminal=False)
+    console.print(bytes_table({"means": 900, "meta": 100}, {"means": 53.0, "shN": 41.5}, 41.2))
+    rows = [line.split() for line in text_of(console).splitlines()]
+    assert rows[2] == ["SH,", "left", "out", "0", "0.0", "%", "41.5"] and len(rows) == 5
+
+
+def test_lines_come_each_quarter_and_at_the_end() -> None:
+    console = shown(terminal=False)
+    with Lines(console, ["a.ply", "[b].ply"]) as lines:
+        for percent in range(0, 101, 5):
+            lines.show(0, percent / 100, "Working")
+        lines.end(0, "done")
+        lines.end(1, "failed")
+    told = text_of(console).splitlines()
+    assert told == [*(f"a.ply: {part:3} %  Working" for part in (0, 25, 50, 75)), "a.ply: done", "[b].ply: failed"]
+
+
+def test_bars_name_each_model_and_what_happens() -> None:
+    console = shown(terminal=True)
+    with Bars(console, ["a.ply", f"/{'x' * 60}/[b].ply", "c.ply"]) as bars:
+        bars.show(0, 0.5, "Working")
+        bars.end(1, "failed")
+    last = text_of(console)
+    assert "50%" in last and "Working" in last and "xx/[b].ply" in last and "failed" in last and "waiting" in last
+
+
+def test_likeness_of_one_attribute_alone() -> None:
+    random = np.random.default_rng(4)
+    model = Gaussians(
+        means=random.normal(0, 1, (200, 3)),
+        quats=random.normal(size=(200, 4)),
+        scales=np.full((200, 3), -1.5),
+        opacities=random.normal(0, 1, 200),
+        sh0=random.normal(0, 1, (200, 1, 3)),
+        shN=random.normal(0, 0.1, (200, 3, 3)),
+    )
+    worse = replace(model, means=model.means + np.float32(0.02), shN=np.zeros((200, 0, 3), np.float32))
+    alone = psnr_alone(Prover(model, ring(model), Silent()), model, worse)
+    assert {name: round(value) for name, value in alone.items() if value > 99} == {
+        "scales": 100, "quats": 100, "sh0_opacity": 100,
+    }  # fmt: skip
+    assert alone["means"] < 60 and alone["shN"] < 60
+
+
+@pytest.mark.parametrize(
+    ("wish", "quality", "degree", "words"),
+    [
+        (Wish(44.0), STANDARD, 0, None),
+        (Wish(None, 5), STANDARD, 0, None),
+        (Wish(46.0), STANDARD, 0, "Reached 45.00 dB where 46.00 dB were asked for: the search ended"),
+        (Wish(46.0), FINEST, 0, "every attribute is stored as finely"),
+        (Wish(46.0), FINEST, 2, "every attribute but SH is stored as finely"),
+        (Wish(46.0, 9000), FINEST, 2, "at most 9,000 bytes"),
+    ],
+)
+def test_a_missed_target_is_told_with_its_reason(wish: Wish, quality: object, degree: int, words: str | None) -> None:
+    encoded = SimpleNamespace(gaussians=SimpleNamespace(sh_degree=degree))
+    attempt = SimpleNamespace(proof=SimpleNamespace(mean=45.0), quality=quality, encoded=encoded)
+    told = missed(attempt, wish)  # type: ignore[arg-type]  # what it reads of an attempt
+    assert told is None if words is None else words in (told or "")
