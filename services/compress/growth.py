@@ -59,6 +59,8 @@ class Growth:
         """Centres of the coarse groups, once there are any."""
         self._members: list[Labels] = [np.arange(len(features))]
         self._squares = np.ones(len(features))
+        self.labels: Labels = np.zeros(len(features), np.int64)
+        """Which entry each feature was part of in the last round: `entries` are the means of just these."""
         self.entries: Floats = np.empty((0, features.shape[1]), np.float32)
         self._group_of_entry = np.empty(0, np.int64)
         if entries is not None:
@@ -87,7 +89,7 @@ class Growth:
                 weights = self._weights if self.coarse is None else self._weights[features]
                 near, squares = _nearest(self.entries[entries], mine)
                 self.entries[entries] = _means(self.entries[entries], near, squares, mine, weights)
-                self._squares[features] = squares
+                self._squares[features], self.labels[features] = squares, entries[near]
 
     def _put(self, entries: Floats) -> None:
         """Add entries to the groups they lie in. Every group that has features has an entry then."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from services.compress import palette, proof, writer
-from services.compress.allocate import Wish, choose, pick
+from services.compress.allocate import Wish, choose, pick, reaches
 from services.compress.attributes import ATTRIBUTES, Prepared
 from services.compress.encode import Encoded, assemble, features_of
 from services.compress.growth import Growth
@@ -24,6 +24,7 @@ OWN_BUDGET = 1 << 36  # what we wrote ourselves may need as much memory as the m
 META_BYTES = 6500  # of meta.json in the bundle, and the zip around the images
 ATTEMPTS = 3
 NEAR_DB = 0.15  # so little over the target, a smaller file is not sought
+PAST_BEST = 2  # palettes larger than the best so far that are tried before growth ends
 NEAR_BYTES = 0.97  # and so full, a better one is not
 
 
@@ -69,8 +70,16 @@ class Search:
 
     def _colours(self, wish: Wish) -> ColourTable:
         colours = ColourTable(self._prepared, self._prover, self._options.seed, self._progress)
-        wanted = 0.0 if wish.psnr is None else float(10 ** (-wish.psnr / 10))
-        colours.grow(wanted, float("inf") if wish.size is None else wish.size, self._options.palette_size)
+
+        def enough() -> bool:
+            tables = [*self._attributes, colours.table]
+            levels = choose(tables, META_BYTES, wish)
+            past = colours.full_bands * PAST_BEST
+            if wish.size is not None and colours.table.sizes[-1] > wish.size:
+                return True
+            return reaches(tables, levels, wish) and levels[-1] < len(colours.options) - past
+
+        colours.grow(enough, self._options.palette_size)
         self._palettes.clear()
         return colours
 

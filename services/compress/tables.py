@@ -1,12 +1,13 @@
 """What each level of each attribute costs in bytes and in likeness: the measurements that `allocate.py` decides on.
 
 Bytes come from coding a sample of runs of neighbours. Likeness comes from renders with one attribute changed, at the
-coarsest and at the finest level; between them the squared error goes with the square of the step, above what the
-format itself loses.
+coarsest level, and with all of them at the finest; between the two the squared error goes with the square of the
+step, above what the format itself loses.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,15 +19,14 @@ from services.compress.attributes import ATTRIBUTES, Prepared
 from services.compress.encode import entries_picture, features_of, label_rows, picture
 from services.compress.growth import Floats, Growth, sizes_up_to
 from services.compress.proof import Prover
-from services.compress.quality import LEVELS, at_level
+from services.compress.quality import FINEST, LEVELS, at_level
 from spaceport.pipeline.progress import Progress
 
 BUSY = "Compressing with PlayCanvas SOGS algorithm"
-SAMPLE = 65536
+SAMPLE = 32768
 RUNS = 16  # places that the sample is taken from
 VIEWS = 3
 STEP_OF_ERROR = 1.0  # step of the palette's levels by its error a coefficient: rounding then adds a twelfth
-NEGLIGIBLE = 0.12  # share of the wanted squared error below which a larger palette is not worth its seconds
 MOST_SHARE = 0.5  # entries by Gaussians: past it a palette saves nothing
 
 Errors = NDArray[np.float64]
@@ -54,6 +54,8 @@ def attribute_tables(prepared: Prepared, prover: Prover) -> list[Table]:
     """One table for each of `ATTRIBUTES`, a row for each of `LEVELS`."""
     sample = prepared.subset(sample_of(len(prepared.stored)))
     scale = len(prepared.stored) / len(sample.stored)
+    finest = {name: value for coded in ATTRIBUTES.values() for name, value in coded(prepared, FINEST).decoded.items()}
+    fine = prover.squared_errors(replace(prepared.stored, **finest), VIEWS) / len(ATTRIBUTES)
     tables = []
     for name, quantise in ATTRIBUTES.items():
         sizes = []
@@ -61,10 +63,8 @@ def attribute_tables(prepared: Prepared, prover: Prover) -> list[Table]:
             coded = quantise(sample, at_level(name, level))
             files = images.encode_all({file: picture(rows) for file, rows in coded.rows.items()})
             sizes.append(scale * sum(map(len, files.values())))
-        coarse, fine = (
-            prover.squared_errors(replace(prepared.stored, **quantise(prepared, at_level(name, level)).decoded), VIEWS)
-            for level in (LEVELS[0], 0.0)
-        )
+        changed = quantise(prepared, at_level(name, LEVELS[0])).decoded
+        coarse = prover.squared_errors(replace(prepared.stored, **changed), VIEWS)
         share = np.square(np.array(LEVELS) / LEVELS[0])[:, None]
         tables.append(Table(np.array(sizes), fine + np.maximum(coarse - fine, 0) * share))
     return tables
@@ -85,50 +85,43 @@ class ColourTable:
         ]
         self._growth = Growth(self._features, prepared.weights, seed, progress)
         self._sample = sample_of(len(prepared.stored))
-        self._gain: Errors | None = None
 
     @property
     def table(self) -> Table:
         """A row for each of `options`."""
         return Table(np.array(self._sizes), np.array(self._errors))
 
-    def grow(self, wanted: float, most_bytes: float, size: int | None) -> None:
-        """Add palettes up to where their part of the squared error `wanted` is negligible, or `most_bytes` is passed.
-
-        With `size`, only that one.
-        """
+    def grow(self, enough: Callable[[], bool], size: int | None) -> None:
+        """Add palettes, each larger than the one before, until there are `enough`. With `size`, only that one."""
         if self.full_bands == 0:
             return
-        rows, _ = palette.distinct(self._features)
+        rows, which = palette.distinct(self._features)
         most = min(palette.LARGEST, int(len(self._features) * MOST_SHARE))
         sizes = [size] if size else sizes_up_to(most)
         for number, entries in enumerate(sizes):
             if entries >= len(rows):
-                self._add(rows)
+                self._add(rows, which)
                 break
             self._growth.grow(entries)
-            self._add(self._growth.entries.copy())
-            self._progress.update(
-                0.5 * number / len(sizes), "Compressing with PlayCanvas SOGS algorithm", palette=entries
-            )
-            if self._errors[-1].mean() <= NEGLIGIBLE * wanted or self._sizes[-1] > most_bytes:
+            self._add(self._growth.entries.copy(), self._growth.labels)
+            self._progress.update(0.5 * number / len(sizes), BUSY, palette=entries)
+            if enough():
                 break
         if size:  # asked for by name: no other way is offered
             self.options, self._sizes, self._errors = self.options[-1:], self._sizes[-1:], self._errors[-1:]
 
-    def _add(self, entries: Floats) -> None:
+    def _add(self, entries: Floats, labels: NDArray[np.int64]) -> None:
         """One palette with all its bands, and cut down to fewer."""
-        mine, weights = self._features[self._sample], self._prepared.weights[self._sample]
-        labels = palette.nearest(entries, mine)
+        gain = self._rendered(entries, labels)
+        mine, weights, labels = self._features[self._sample], self._prepared.weights[self._sample], labels[self._sample]
         squares = weights @ np.square(mine - entries[labels], dtype=np.float64) / weights.sum()
-        if self._gain is None:
-            self._gain = self._measured_gain(entries, float(squares.sum()))
+        gain /= max(float(squares.sum()), 1e-30)
         for bands in range(1, self.full_bands + 1):
             width = 3 * (0, 3, 8, 15)[bands]
             step = STEP_OF_ERROR * float(np.sqrt(squares[:width].mean()))
             lost = self._dropped[bands] if bands < self.full_bands else 0.0
             rounding = 1 + STEP_OF_ERROR**2 / 12
-            self._errors.append(lost + self._gain * float(squares[:width].sum()) * rounding)
+            self._errors.append(lost + gain * float(squares[:width].sum()) * rounding)
             self._sizes.append(self._bytes(entries[:, :width], labels, step))
             self.options.append(Colours(bands, entries[:, :width], step))
 
@@ -143,9 +136,8 @@ class ColourTable:
         stored = self._prepared.stored
         return self._prover.squared_errors(replace(stored, shN=stored.shN[:, : (0, 3, 8, 15)[bands]]), VIEWS)
 
-    def _measured_gain(self, entries: Floats, squares: float) -> Errors:
-        """Squared error of the pictures by squared error of the features, from one render with a palette."""
-        labels = palette.nearest(entries, self._features, self._growth.coarse)
+    def _rendered(self, entries: Floats, labels: NDArray[np.int64]) -> Errors:
+        """Squared errors of the pictures with a palette. Measured at each size: errors that go with the place in a
+        small palette cancel less than the noise that a large one leaves."""
         shn = entries[labels].reshape(self._prepared.stored.shN.shape)
-        errors = self._prover.squared_errors(replace(self._prepared.stored, shN=shn), VIEWS)
-        return errors / max(squares, 1e-30)
+        return self._prover.squared_errors(replace(self._prepared.stored, shN=shn), VIEWS)
