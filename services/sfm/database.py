@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -46,10 +46,9 @@ def extract_features(task: Task, database: Path, count: Count) -> None:
     if (masks := task.photos_folder / MASKS).is_dir():
         reader.mask_path = masks
     found = feature_counts(database)
-    files = [photo.file for photo in task.photos if not found[photo.file]]
-    done = len(task.photos) - len(files)
-    for begin in range(0, len(files), at_once):
-        portion = files[begin : begin + at_once]
+    missing = [photo for photo in task.photos if not found[photo.file]]
+    done = len(task.photos) - len(missing)
+    for portion in _portions(missing, at_once):
         pycolmap.extract_features(
             database,
             task.photos_folder,
@@ -59,7 +58,18 @@ def extract_features(task: Task, database: Path, count: Count) -> None:
             extraction_options=options,
             device=device(task.options.device),
         )
-        count(done + begin + len(portion), len(task.photos))
+        done += len(portion)
+        count(done, len(task.photos))
+
+
+def _portions(photos: list[TaskPhoto], most: int) -> Iterator[list[str]]:
+    """Files in portions of one camera each: COLMAP passes over photos of a second camera without a word."""
+    groups: dict[int, list[str]] = {}
+    for photo in photos:
+        groups.setdefault(photo.camera, []).append(photo.file)
+    for files in groups.values():
+        for begin in range(0, len(files), most):
+            yield files[begin : begin + most]
 
 
 def match(task: Task, database: Path, pairs: Pairs, count: Count) -> None:

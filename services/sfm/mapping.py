@@ -70,6 +70,7 @@ def _incremental(task: Task, database: Path, count: Count) -> list[Model]:
     options.min_num_matches = MIN_MATCHES
     options.max_num_models = MAX_MODELS
     options.ba_global_frames_ratio = options.ba_global_points_ratio = GROWTH
+    options.triangulation.ignore_two_view_tracks = False  # twice the points to begin training with
     options.num_threads = usable_cores()
     options.random_seed = task.options.seed
     options.extract_colors = False  # done once, on the photos that were made small

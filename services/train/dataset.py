@@ -57,7 +57,7 @@ def open_dataset(dense: Path, test_every: int) -> Dataset:
 
     Args:
         dense: the folder `colmap/dense`.
-        test_every: of this many photos, in name order, the middle one is held out.
+        test_every: of this many photos, in name order, the first one is held out.
 
     Raises:
         Refused: `bad_reconstruction` or `photo_mismatch`, saying which file and why.
@@ -80,13 +80,8 @@ def open_dataset(dense: Path, test_every: int) -> Dataset:
 
 
 def choose_held_out(photos: int, every: int) -> set[int]:
-    """The middle one of each `every` photos in order; at least one of 8 or more photos, none of fewer.
-
-    The middle, because the first and the last of a flight show ground that no other photo has.
-    """
-    if photos < FEWEST_TO_HOLD_OUT:
-        return set()
-    return set(range(every // 2, photos, every)) or {photos // 2}
+    """The first one of each `every` photos in order, none of fewer than 8: what papers do since Mip-NeRF 360."""
+    return set(range(0, photos, every)) if photos >= FEWEST_TO_HOLD_OUT else set()
 
 
 def _check_photo(folder: Path, image: PosedImage) -> None:

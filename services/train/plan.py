@@ -26,7 +26,7 @@ from spaceport.pipeline.pricing import instance_type, seconds_for
 
 CPU_LONGEST_SIDE: Final = 640
 """Photos are trained on at most this large on a CPU, unless the options say otherwise."""
-SEEDED: Final = 0.6
+SEEDED: Final = 0.4
 """Seeds between the sparse points, as a part of the cap; the rest grows where training finds it lacking."""
 
 
@@ -71,7 +71,7 @@ def make_plan(dense: Path, options: TrainOptions) -> Plan:
     pixels = sum(camera.width * camera.height for camera in scene.training)
     cap = choose_cap(options.max_gaussians, pixels, len(dataset.xyz), device.cuda_bytes)
     schedule = Schedule(
-        iterations=options.max_iterations,
+        iterations=min(options.max_iterations, options.max_looks * len(scene.training)),
         longest_side=max(max(camera.width, camera.height) for camera in cameras),
         start=min(len(dataset.xyz), cap.gaussians),
         cap=cap.gaussians,

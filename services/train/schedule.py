@@ -25,7 +25,7 @@ WARM_UP: Final = 20
 """Iterations over which the learning rates rise, so that the first steps of Adam do not scatter the points."""
 
 # Adam's rates. `means` is in units of the scene's extent and falls exponentially; shN is 1/20 of sh0 as in 3DGS.
-MEANS_RATE: Final = (1.6e-4, 1.6e-6)
+MEANS_RATE: Final = (6.4e-4, 6.4e-6)
 RATES: Final = {"quats": 2e-3, "scales": 1e-2, "opacities": 4e-2, "sh0": 5e-3, "shN": 5e-3 / 20}
 FINAL_RATE: Final = 0.2
 """The other rates end at this part of where they began."""

@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch.nn.functional import avg_pool2d, grid_sample
+from torch.nn.functional import avg_pool2d, grid_sample, max_pool2d
 
 from services.train.dataset import Photo, Photos, finest
 from services.train.evaluate import spread
@@ -22,6 +22,8 @@ from spaceport.splats.cameras import Camera
 
 Points = tuple[npt.NDArray[np.float64], Photo]
 """Positions [S,3] and colours [S,3]."""
+
+Pixels = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
 
 SIDE: Final = 200
 """Pixels, longest side of the photos that are swept."""
@@ -35,6 +37,8 @@ LEAST_SCORE: Final = 0.3
 """Correlation from which on a depth is believed. Leaves in wind seldom reach 0.7."""
 RANGE: Final = (0.6, 1.15)
 """Depths are sought from the nearest to the farthest sparse points, widened by these: trees have few points."""
+REACH: Final = 6
+"""Pixels around a sparse point that it accounts for."""
 FEWEST_POINTS: Final = 4
 SAME_WAY: Final = 0.7
 """Least cosine between the directions of two photos that are compared."""
@@ -85,14 +89,24 @@ def _points_of(
     grey = _grey(photos.at(camera))
     scores = torch.stack([correlations(camera, other, grey, _grey(photos.at(other)), depths) for other in others])
     best, plane = _window(_agreement(scores)).max(0)
-    rows, columns = np.nonzero((best > LEAST_SCORE).numpy())
-    picked = random.permutation(len(rows))[:count]
+    bare = holes(camera, xyz)
+    rows, columns = np.nonzero((best > LEAST_SCORE).numpy() & bare)
+    picked = random.permutation(len(rows))[: round(count * float(bare.mean()))]
     rows, columns = rows[picked], columns[picked]
     depth = depths[plane].numpy()[rows, columns].astype(np.float64)
     x, y = (columns + 0.5 - camera.cx) / camera.fx, (rows + 0.5 - camera.cy) / camera.fy
     pose = camera.world_to_camera
     local = np.stack([x * depth, y * depth, depth], axis=1)
     return (local - pose[:3, 3]) @ pose[:3, :3], photos.at(camera)[rows, columns]
+
+
+def holes(camera: Camera, xyz: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    """[H,W] True where no sparse point [P,3] is seen within `REACH` pixels: elsewhere a point says it better."""
+    rows, columns = _seen(camera, xyz)[1]
+    marks = torch.zeros((1, 1, camera.height, camera.width))
+    marks[0, 0, rows, columns] = 1
+    near = max_pool2d(marks, 2 * REACH + 1, stride=1, padding=REACH)[0, 0]
+    return np.asarray(near.numpy() == 0)
 
 
 def neighbours(camera: Camera, cameras: list[Camera]) -> list[Camera]:
@@ -105,14 +119,20 @@ def neighbours(camera: Camera, cameras: list[Camera]) -> list[Camera]:
 
 def plausible_depths(camera: Camera, xyz: npt.NDArray[np.float64]) -> torch.Tensor | None:
     """[planes] depths, evenly spaced in 1/depth; None when the camera sees too few sparse points [P,3] to tell."""
-    local = xyz @ camera.world_to_camera[:3, :3].T + camera.world_to_camera[:3, 3]
-    x, y, z = local[local[:, 2] > 0].T
-    u, v = camera.fx * x / z + camera.cx, camera.fy * y / z + camera.cy
-    seen = z[(u >= 0) & (u < camera.width) & (v >= 0) & (v < camera.height)]
+    seen = _seen(camera, xyz)[0]
     if len(seen) < FEWEST_POINTS:
         return None
     near, far = np.percentile(seen, (2, 98)) * RANGE
     return torch.tensor(1 / np.linspace(1 / near, 1 / far, PLANES), dtype=torch.float32)
+
+
+def _seen(camera: Camera, xyz: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], Pixels]:
+    """Depths of the points that fall into the photo, and their rows and columns."""
+    local = xyz @ camera.world_to_camera[:3, :3].T + camera.world_to_camera[:3, 3]
+    x, y, z = local[local[:, 2] > 0].T
+    u, v = camera.fx * x / z + camera.cx, camera.fy * y / z + camera.cy
+    inside = (u >= 0) & (u < camera.width) & (v >= 0) & (v < camera.height)
+    return z[inside], (v[inside].astype(np.int64), u[inside].astype(np.int64))
 
 
 def correlations(

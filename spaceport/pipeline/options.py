@@ -49,6 +49,8 @@ class TrainOptions(_Options):
 
     max_iterations: Annotated[int, Field(ge=1, le=100_000)] = 2500
     """Steps of training at most; each step fits one photo."""
+    max_looks: Annotated[int, Field(ge=1, le=10_000)] = 100
+    """Steps for each photo at most: few photos that are looked at for too long are learned by heart."""
     max_gaussians: Annotated[int, Field(ge=1_000, le=10_000_000)] | None = None
     """Cap on Gaussians; without it, chosen from photos and device."""
     image_size: Annotated[int, Field(ge=64, le=8192)] | None = None
@@ -129,7 +131,7 @@ PRESETS: dict[Preset, dict[str, dict[str, Any]]] = {
     Preset.STANDARD: {"sfm": {}, "train": {"max_iterations": 2500}, "compress": {"preset": CompressPreset.BALANCED}},
     Preset.HIGH: {
         "sfm": {"max_photos": 2000, "first_octave": -1, "max_image_size": 2400},
-        "train": {"max_iterations": 10_000},
+        "train": {"max_iterations": 10_000, "max_looks": 300},
         "compress": {"preset": CompressPreset.ARCHIVE, "min_psnr": 35.0},
     },
 }

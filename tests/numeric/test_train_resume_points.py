@@ -88,7 +88,7 @@ def cut(truth: Truth, tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """A good checkpoint of SHORT."""
     output = tmp_path_factory.mktemp("cut")
     with pytest.raises(Interrupted):
-        run(truth.source, output, SHORT, CutAfter(20))
+        run(truth.source, output, SHORT, CutAfter(34))  # looking for seeds checks 14 times
     return (output / "gaussian" / "checkpoint").read_bytes()
 
 

@@ -80,7 +80,7 @@ def test_blur_lowers_sharpness_and_brightness_does_not() -> None:
     ]
     darker = look_at(np.asarray(photo.point(lambda value: value * 0.5))).sharpness
     assert sharp > 2 * blurred[0] > 2 * blurred[1] > 2 * blurred[2]
-    assert blurred[1] < 0.17
+    assert blurred[1] < 0.13
     assert darker == pytest.approx(sharp, rel=0.1)
 
 
@@ -190,9 +190,6 @@ def test_a_subset_is_even_and_sharp(total: int, most: int, seed: int) -> None:
     passed_over = set(np.flatnonzero(rng.random(total) < 0.2).tolist())
     chosen = choose_subset(range(total), sharpness, passed_over, most)
     assert chosen == sorted(set(chosen))
-    if total <= most:
-        assert chosen == list(range(total))
-        return
     useful = [number for number in range(total) if number not in passed_over]
     assert set(chosen) <= set(useful)
     assert len(chosen) == min(most, len(useful))

@@ -41,10 +41,10 @@ def refusal(dense: Path) -> Refused:
     return caught.value
 
 
-def test_cameras_come_in_name_order_with_the_middle_held_out(tmp_path: Path) -> None:
+def test_cameras_come_in_name_order_with_the_first_of_eight_held_out(tmp_path: Path) -> None:
     dataset = open_dataset(write_workspace(tmp_path / "dense", 18), 8)
     assert [camera.name for camera in dataset.cameras] == [f"{index:03}.jpg" for index in range(18)]
-    assert dataset.held_out == [4, 12]
+    assert dataset.held_out == [0, 8, 16]
     assert sorted(dataset.training + dataset.held_out) == list(range(18))
     np.testing.assert_allclose(dataset.cameras[3].position, [0.3, 0, 0])
 

@@ -48,8 +48,8 @@ def test_held_out_photos(photos: int, every: int) -> None:
     assert len(chosen) <= photos / 2 + 1
 
 
-def test_every_eighth_is_the_middle_of_eight() -> None:
-    assert choose_held_out(18, 8) == {4, 12}
+def test_every_eighth_is_the_first_of_eight() -> None:
+    assert choose_held_out(18, 8) == {0, 8, 16}
 
 
 def camera(position: tuple[float, float, float]) -> Camera:

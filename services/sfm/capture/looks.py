@@ -20,7 +20,7 @@ _LEAST_DETAIL: Final = 0.5  # mean square of fine contrast below which rounding 
 class Looks:
     """Measures of one photo.
 
-    `sharpness` compares the finest detail with that of four times its size, so that it depends on focus and motion more
+    `sharpness` compares the finest detail with that of eight times its size, so that it depends on focus and motion more
     than on what is shown; `brightness` is the mean grey 0-1; `contrast` the standard deviation in grey levels of 255;
     `fingerprint` 256 bits as 32 bytes, alike for photos that look alike.
     """
@@ -62,7 +62,7 @@ def repeated(looks: list[Looks], most_different_bits: int = 10) -> list[tuple[in
 
 
 def _sharpness(grey: NDArray[np.float32]) -> float:
-    fine, coarse = _detail(grey), _detail(_halved(_halved(grey)))
+    fine, coarse = _detail(grey), _detail(_halved(_halved(_halved(grey))))
     return math.sqrt(fine / coarse) if coarse > _LEAST_DETAIL else 0.0
 
 

@@ -15,14 +15,12 @@ def choose_subset(
     Args:
         order: numbers of all photos as they were taken.
         sharpness: of each photo, by number.
-        passed_over: photos to leave out first, because they repeat others or show nothing.
+        passed_over: photos to leave out, because they repeat others or show nothing.
         most: how many to keep, at least 1.
 
-    All are kept where they are few enough. Else the flight is cut into `most` equal runs of photos, and each gives
-    its sharpest; an even step keeps the overlap even, which matters more than one photo's last bit of sharpness.
+    All others are kept where they are few enough. Else the flight is cut into `most` equal runs of photos, and each
+    gives its sharpest; an even step keeps the overlap even, which matters more than a photo's last bit of sharpness.
     """
-    if len(order) <= most:
-        return list(order)
     useful = [number for number in order if number not in passed_over]
     if len(useful) <= most:
         return useful
