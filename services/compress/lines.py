@@ -23,14 +23,26 @@ class Lines:
 
     def __init__(self) -> None:
         self._next = 0.0
+        self._ended = False
+
+    def end(self, *_: object) -> None:
+        """What a signal does: end the work now, or at its next `check` if that went under in a library's callback.
+
+        Raises:
+            KeyboardInterrupt: always.
+        """
+        self._ended = True
+        raise KeyboardInterrupt
 
     def update(self, fraction: float, message: str, **counts: Count) -> None:
+        self.check()
         if time.monotonic() >= self._next or fraction >= 1:
             self._next = time.monotonic() + EVERY_SECONDS
             tell({"fraction": round(fraction, 4), "message": message, "counts": counts})
 
     def check(self) -> None:
-        pass
+        if self._ended:
+            raise KeyboardInterrupt
 
 
 def tell(line: dict[str, Any]) -> None:
@@ -44,9 +56,11 @@ def report(work: Callable[[Lines], dict[str, Any]]) -> int:
 
     Ctrl-C and SIGTERM end it like an error: what it made so far is cleared away.
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    lines = Lines()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lines.end)
     try:
-        tell({"result": work(Lines())})
+        tell({"result": work(lines)})
     except OSError as error:
         tell({"error": f"{error.filename or 'A file'}: {error.strerror or error}."})
         return 1

@@ -71,7 +71,7 @@ def test_seeds_lie_on_the_surface_in_its_colours() -> None:
     assert np.median(errors) < 0.1  # a plane of the sweep is 0.2 thick here; the sparse points knew of no hill
     assert np.mean(errors < 0.4) > 0.9
     on_hill = np.hypot(xyz[:, 0], xyz[:, 1]) < 1
-    assert on_hill.sum() > 50
+    assert on_hill.sum() > 20
     painted = np.stack([paint(xyz[:, 0], xyz[:, 1], channel) for channel in range(3)], axis=-1) * 255
     assert np.median(np.abs(painted - rgb)) < 8
 

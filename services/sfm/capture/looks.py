@@ -20,9 +20,9 @@ _LEAST_DETAIL: Final = 0.5  # mean square of fine contrast below which rounding 
 class Looks:
     """Measures of one photo.
 
-    `sharpness` compares the finest detail with that of eight times its size, so that it depends on focus and motion more
-    than on what is shown; `brightness` is the mean grey 0-1; `contrast` the standard deviation in grey levels of 255;
-    `fingerprint` 256 bits as 32 bytes, alike for photos that look alike.
+    `sharpness` compares the finest detail with that of eight times its size, so that it depends on focus and motion
+    more than on what is shown; `brightness` is the mean grey 0-1; `contrast` the standard deviation in grey levels of
+    255; `fingerprint` 256 bits as 32 bytes, alike for photos that look alike.
     """
 
     sharpness: float

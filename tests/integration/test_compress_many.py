@@ -1,0 +1,88 @@
+"""`spaceport compress` with several models: the others go on when one fails, and Ctrl-C ends them all."""
+
+from __future__ import annotations
+
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from test_sog_splat_transform import made
+from typer.testing import CliRunner
+
+from services.compress.formats import read_model
+from spaceport.cli import app
+from spaceport.splats.model import Gaussians
+from spaceport.splats.ply import write_ply
+
+
+def smooth(count: int) -> Gaussians:
+    """A model that looks like something from the made cameras."""
+    arrays = made(3, count).arrays()
+    return Gaussians(**arrays | {"scales": np.full((count, 3), -1.2), "shN": arrays["shN"] * 0.3})
+
+
+def test_a_broken_model_does_not_stop_the_others(tmp_path: Path) -> None:
+    counts = {"a": 300, "b": 200}
+    for name, count in counts.items():
+        write_ply(tmp_path / f"{name}.ply", smooth(count))
+    (tmp_path / "broken.ply").write_bytes(b"ply\nnonsense")
+    models = [str(tmp_path / f"{name}.ply") for name in ("a", "broken", "b")]
+    result = CliRunner().invoke(app, ["compress", *models, "--out", str(tmp_path / "out"), "--preset", "web"])
+    assert result.exit_code == 1, result.output
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"a.sog", "b.sog"}
+    assert all(len(read_model(path)[0]) == counts[path.stem] for path in (tmp_path / "out").iterdir())
+    lines = result.output.splitlines()
+    assert {f"{models[0]}: done", f"{models[1]}: failed", f"{models[2]}: done"} < set(lines)
+    assert f"{models[1]}: the file is not a PLY, or its header is damaged" in lines
+    assert "1 of 3 models failed." in lines
+    totals = [line.split() for line in lines if line.split()[:1] == ["all"]]
+    sizes = [(tmp_path / "out" / name).stat().st_size for name in ("a.sog", "b.sog")]
+    assert [int(total[1].replace(",", "")) for total in totals] == sizes
+    assert sum("colour, opacity" in line for line in lines) == 2
+
+
+def test_ctrl_c_ends_all_children(tmp_path: Path) -> None:
+    for name in "abc":
+        write_ply(tmp_path / f"{name}.ply", smooth(60_000))
+    command = [sys.executable, "-m", "spaceport", "compress", *(str(tmp_path / f"{name}.ply") for name in "abc")]
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
+    os.close(theirs)
+    shown = ""
+    try:
+        while "Compressing" not in shown:
+            shown += os.read(ours, 65536).decode(errors="replace")
+        process.send_signal(signal.SIGINT)
+        while process.poll() is None:
+            shown += _more(ours)
+    finally:
+        process.kill()
+        os.close(ours)
+    assert process.returncode == 130, shown
+    assert "Stopped." in shown
+    left = {path.name for path in tmp_path.iterdir()}
+    assert {"a.ply", "b.ply", "c.ply"} <= left, shown
+    assert left <= {f"{name}.{kind}" for name in "abc" for kind in ("ply", "sog")}, shown  # whole ones, if any
+    deadline = time.monotonic() + 5
+    while _alive(tmp_path) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not _alive(tmp_path)
+
+
+def _more(terminal: int) -> str:
+    try:
+        return os.read(terminal, 65536).decode(errors="replace")
+    except OSError:  # the other side is closed
+        time.sleep(0.05)
+        return ""
+
+
+def _alive(folder: Path) -> list[str]:
+    """Processes that were told to work in a folder."""
+    found = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout
+    return [line for line in found.splitlines() if str(folder) in line and "compress.convert" in line]
