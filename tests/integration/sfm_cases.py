@@ -1,0 +1,50 @@
+"""What the tests of structure from motion share: a survey's photos on disk, one run of the stage, and its report."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from services.sfm.stage import run
+from spaceport.pipeline.contract import Outcome
+from spaceport.pipeline.options import SfmOptions
+from spaceport.pipeline.progress import Progress, Silent
+
+SMALL = SfmOptions(max_image_size=640)
+
+
+@dataclass(frozen=True)
+class Run:
+    """How one run of the stage ended."""
+
+    outcome: Outcome
+    report: dict[str, Any]
+
+    @property
+    def placed(self) -> int:
+        return int(self.outcome.counts["registered"])
+
+    @property
+    def reasons(self) -> dict[str, str]:
+        """Why photos have no place, by name."""
+        return {photo["name"]: photo["reason"] for photo in self.report["photos"] if not photo["registered"]}
+
+
+def photos_of(zipped: Path, folder: Path) -> list[Path]:
+    """The survey's photos, unzipped flat, in the order of the flight."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(zipped) as archive:
+        for name in archive.namelist():
+            (folder / Path(name).name).write_bytes(archive.read(name))
+    return sorted(folder.iterdir())
+
+
+def reconstruct(folder: Path, output: Path, options: SfmOptions = SMALL, progress: Progress | None = None) -> Run:
+    """Run the stage on the photos of `folder`, into an `output` that is made anew but for its checkpoint."""
+    shutil.rmtree(output / "extracted", ignore_errors=True)
+    outcome = run(folder, output, options, progress or Silent())
+    return Run(outcome, json.loads((output / "colmap/report.json").read_text()))
