@@ -103,6 +103,8 @@ class Trainer:
         try:
             while reason is None and self.iteration < self._schedule.iterations:
                 reason = self._iterate(progress, log)
+                if self.iteration == 1:  # compilers' seconds are not worth keeping
+                    self._saved = self._clock()
                 if self._clock() - self._saved > self._pause:
                     self.save(checkpoint, fingerprint, log)
         except Interrupted:

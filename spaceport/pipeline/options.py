@@ -48,7 +48,7 @@ class TrainOptions(_Options):
     """Training of the Gaussians."""
 
     max_iterations: Annotated[int, Field(ge=1, le=100_000)] = 2500
-    """Steps of training at most; each step fits one photo."""
+    """Steps of training at most; each step fits one photo. Few photos get fewer: see `max_looks`."""
     max_looks: Annotated[int, Field(ge=1, le=10_000)] = 100
     """Steps for each photo at most: few photos that are looked at for too long are learned by heart."""
     max_gaussians: Annotated[int, Field(ge=1_000, le=10_000_000)] | None = None

@@ -28,7 +28,9 @@ TINY: dict[str, Any] = {
     "train": {"max_iterations": 60, "image_size": 128, "threads": 1},
 }
 """Options that take every stage through its real work in seconds."""
-LONG: dict[str, Any] = TINY | {"train": {"max_iterations": 100_000, "image_size": 256, "plateau_stop": False}}
+LONG: dict[str, Any] = TINY | {
+    "train": {"max_iterations": 100_000, "max_looks": 10_000, "image_size": 256, "plateau_stop": False}
+}
 MAIL = "pilot@example.com"
 
 

@@ -23,7 +23,7 @@ SHORT, LONG = 6_000, 15_000
 
 
 def options(iterations: int) -> dict[str, Any]:
-    train = {"max_iterations": iterations, "image_size": 128, "plateau_stop": False, "threads": 1}
+    train = {"max_iterations": iterations, "image_size": 128, "max_looks": 10_000, "plateau_stop": False, "threads": 1}
     return TINY | {"train": train, "compress_enabled": False}
 
 
