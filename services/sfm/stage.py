@@ -55,7 +55,11 @@ def run(source: Path, output: Path, options: SfmOptions, progress: Progress) -> 
         LostResource: disk or memory ran out.
     """
     with machine_limits(STAGE), _scratch(output) as scratch:
-        return _run(source, output, scratch, options, Phases(progress))
+        try:
+            return _run(source, output, scratch, options, Phases(progress))
+        except Refused:
+            shutil.rmtree(output / "colmap", ignore_errors=True)  # no other try will want the checkpoint in it
+            raise
 
 
 class Phases:
