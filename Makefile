@@ -10,7 +10,7 @@ READY := .venv/.ready
 NPM_READY := .venv/npm/.ready
 SAM := .venv/sam/bin/sam
 
-.PHONY: demo test test-slow test-gpu unit check fuzz schemas sam bench clean
+.PHONY: demo test test-slow test-gpu unit check explore fuzz schemas sam bench clean
 
 demo: $(READY)
 	$(BIN)/spaceport demo
@@ -34,6 +34,10 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/cfn-lint template.yaml
+
+# Property tests on examples that nobody has tried yet; `make test` always takes the same ones.
+explore: $(READY)
+	$(BIN)/pytest --hypothesis-profile=explore -n auto -m "hypothesis and not slow and not gpu" tests
 
 # FUZZ_SECONDS in all, five minutes without it. What it finds goes into tests/fuzz/corpus and is replayed by the tests.
 fuzz: $(READY)
