@@ -21,7 +21,8 @@ from services.sfm.database import Count, feature_counts, matched_pairs
 from services.sfm.task import Task
 from spaceport.files import replacing
 
-SECONDS: Final = 60.0  # between two of them: a gigabyte is copied in about one
+LEAST_SECONDS: Final = 2.0  # between two of them
+BYTES_PER_SECOND: Final = 20_000_000  # the most that they cost of disk and net in the mean: each one may be uploaded
 FINGERPRINT: Final = "fingerprint"
 DATABASE: Final = "database.db"
 
@@ -31,7 +32,7 @@ class Checkpoint:
 
     def __init__(self, task: Task, database: Path) -> None:
         self._task, self._database = task, database
-        self._saved = time.monotonic()
+        self._next = time.monotonic() + LEAST_SECONDS
 
     def restore(self) -> str:
         """Bring the database back. Returns what is in it, for the log, or nothing when there is no use of any."""
@@ -61,15 +62,15 @@ class Checkpoint:
         with replacing(path) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive:
             archive.writestr(FINGERPRINT, fingerprint(self._task))
             archive.write(self._database, DATABASE)
-        self._saved = time.monotonic()
+        self._next = time.monotonic() + max(LEAST_SECONDS, path.stat().st_size / BYTES_PER_SECOND)
 
     def saving(self, count: Count) -> Count:
-        """`count`, which also saves every SECONDS and at the end."""
+        """`count`, which also saves now and then, and at the end: before that is told, so what was told is kept."""
 
         def counted(done: int, total: int) -> None:
-            count(done, total)
-            if done == total or time.monotonic() - self._saved > SECONDS:
+            if done == total or time.monotonic() >= self._next:
                 self.save()
+            count(done, total)
 
         return counted
 

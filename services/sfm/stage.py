@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -197,9 +198,15 @@ def _outcome(total: int, facts: dict[str, Any], capture: Capture) -> Outcome:
 
 @contextmanager
 def _scratch(output: Path) -> Iterator[Path]:
-    """A folder beside `output` for the database and what else is not published; gone in the end, whatever happens."""
+    """A folder beside `output` for the database and what else is not published; gone in the end, whatever happens.
+
+    Where this process is killed, the next one takes it away.
+    """
     output.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f".{output.name}-sfm-", dir=output.resolve().parent))
+    beside, prefix = output.resolve().parent, f".{output.name}-sfm-"
+    for left in beside.glob(f"{glob.escape(prefix)}*"):
+        shutil.rmtree(left, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=beside))
     try:
         yield folder
     finally:
