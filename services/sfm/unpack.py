@@ -20,7 +20,7 @@ def unpack(source: Path, folder: Path, on_file: Callable[[Extracted, int], None]
     Damaged entries of the zip come back with their reason and without a path.
 
     Raises:
-        Refused: what `photo_zip.inspect` refuses; no_images or too_few_images for a folder.
+        Refused: what `photo_zip.inspect` refuses; no_images, too_few_images or bad_given_model for a folder.
         OSError: the disk is full, or a file of the folder cannot be read.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -36,7 +36,7 @@ def unpack(source: Path, folder: Path, on_file: Callable[[Extracted, int], None]
 def _copy_all(source: Path, folder: Path, on_file: Callable[[Extracted, int], None]) -> list[Extracted]:
     files = (path for path in source.rglob("*") if path.is_file() and not path.is_symlink())
     kinds = sort_out(sorted(path.relative_to(source).as_posix() for path in files))
-    photo_zip.check_enough(list(kinds.values()))
+    photo_zip.check_enough(kinds)
     copied = []
     for name in kinds:
         target = folder / name

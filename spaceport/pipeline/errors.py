@@ -27,6 +27,7 @@ class Slug(StrEnum):
     BAD_OPTIONS = "bad_options"
     UPLOAD_MISSING = "upload_missing"
     BAD_POSITIONS = "bad_positions"
+    BAD_GIVEN_MODEL = "bad_given_model"
     # structure from motion
     NO_READABLE_IMAGES = "no_readable_images"
     HOPELESS_CAPTURE = "hopeless_capture"
@@ -73,6 +74,10 @@ SENTENCES: dict[Slug, str] = {
     Slug.BAD_OPTIONS: "The options of this job cannot be used: {detail}. Run `spaceport options` to see what is accepted.",
     Slug.UPLOAD_MISSING: "The uploaded zip is no longer there ({name}). Upload it again.",
     Slug.BAD_POSITIONS: "The file {name} cannot be used: {detail}. Correct it or leave it out, and upload the photos again.",
+    Slug.BAD_GIVEN_MODEL: (
+        "The COLMAP model in the zip cannot be used: {detail}. Correct it, or leave it out to have the photos reconstructed"
+        " anew, and upload again."
+    ),
     Slug.NO_READABLE_IMAGES: (
         "Only {found} of {total} photos could be read; at least {limit} are needed. Check that the files open on your own"
         " computer and upload them again."

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Final
 
 from spaceport.pipeline.errors import Refused, Slug
-from spaceport.pipeline.upload_kinds import Kind, is_junk, sort_out
+from spaceport.pipeline.upload_kinds import MODEL_PARTS, Kind, is_junk, is_whole, models_in, sort_out
 from spaceport.pipeline.zip_directory import (
     MAX_DIRECTORY_BYTES,
     MAX_ENTRIES,
@@ -54,7 +54,7 @@ ZippedPhoto = ZippedFile  # the same entry, once its name says that it is of use
 class PhotoZip:
     """What the table of contents promises, each in the zip's order.
 
-    `extras` are videos, masks, positions and control points; `ignored` names the files of no use,
+    `extras` are videos, masks, positions, control points and COLMAP models; `ignored` names the files of no use,
     and `options` holds `spaceport.json`, if any.
     """
 
@@ -82,7 +82,7 @@ def inspect(file: BinaryIO) -> PhotoZip:
 
     Raises:
         Refused: not_a_zip, empty_zip, damaged_zip, too_many_entries, encrypted_zip, unsafe_path, symlink_entry,
-            duplicate_names, archive_too_large, ratio_bomb, bad_options, no_images or too_few_images.
+            duplicate_names, archive_too_large, ratio_bomb, bad_options, no_images, too_few_images or bad_given_model.
     """
     files = read_directory(file)
     if not files:
@@ -92,25 +92,37 @@ def inspect(file: BinaryIO) -> PhotoZip:
     kinds = sort_out(entry.name for entry in files)
     photos = tuple(entry for entry in files if kinds.get(entry.name) is Kind.PHOTO)
     extras = tuple(entry for entry in files if entry.name in kinds and kinds[entry.name] is not Kind.PHOTO)
-    check_enough(list(kinds.values()))
+    check_enough(kinds)
     options = next((_read_options(file, entry) for entry in files if entry.name == OPTIONS_NAME), None)
     ignored = (entry.name for entry in files if entry.name not in kinds and entry.name != OPTIONS_NAME)
     return PhotoZip(photos, extras, tuple(name for name in ignored if not is_junk(name)), options)
 
 
-def check_enough(kinds: list[Kind]) -> None:
+def check_enough(kinds: dict[str, Kind]) -> None:
     """Let pass what can become a model: photos enough, or a video, whose frames nobody has counted yet.
 
+    `kinds` are by name, as `sort_out` tells them.
+
     Raises:
-        Refused: no_images, too_few_images.
+        Refused: no_images, too_few_images; bad_given_model where all COLMAP models lack a part.
     """
-    found = kinds.count(Kind.PHOTO)
-    if Kind.VIDEO in kinds:
+    _check_models(name for name, kind in kinds.items() if kind is Kind.MODEL)
+    found = list(kinds.values()).count(Kind.PHOTO)
+    if Kind.VIDEO in kinds.values():
         return
     if not found:
         raise Refused(Slug.NO_IMAGES)
     if found < MIN_PHOTOS:
         raise Refused(Slug.TOO_FEW_IMAGES, found=found, limit=MIN_PHOTOS)
+
+
+def _check_models(names: Iterable[str]) -> None:
+    models = models_in(names)
+    if not models or any(is_whole(parts) for parts in models.values()):
+        return
+    folder, parts = min(models.items())
+    missing = " and ".join(f"{part}.bin" for part in MODEL_PARTS if part not in parts)
+    raise Refused(Slug.BAD_GIVEN_MODEL, detail=f"{shown(folder)} has no {missing}")
 
 
 def extract(

@@ -50,6 +50,13 @@ def test_junk_is_skipped_and_other_files_are_listed() -> None:
     assert found.bytes == 903
 
 
+def test_a_colmap_model_is_taken_along() -> None:
+    model = {f"sparse/{number}/{part}.bin": b"x" for number in (0, 1) for part in ("cameras", "images", "points3D")}
+    found = inspect(zipped(THREE | model | {"sparse/0/rigs.bin": b"r", "sparse/2/cameras.bin": b"c"}))
+    assert [extra.name for extra in found.extras] == [*model, "sparse/2/cameras.bin"]
+    assert found.ignored == ("sparse/0/rigs.bin",)
+
+
 def test_a_video_alone_is_enough() -> None:
     found = inspect(zipped({"flight.mov": b"v" * 9}))
     assert (found.photos, found.bytes) == ((), 9)

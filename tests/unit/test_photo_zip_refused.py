@@ -33,6 +33,12 @@ def test_two_photos() -> None:
     assert slug_of(zipped({"a.jpg": b"a", "b.jpg": b"b", "c.txt": b"c"})) is Slug.TOO_FEW_IMAGES
 
 
+def test_a_colmap_model_without_a_part() -> None:
+    parts = {f"colmap/sparse/0/{part}.bin": b"x" for part in ("cameras", "points3D")}
+    assert slug_of(zipped(THREE | parts)) is Slug.BAD_GIVEN_MODEL
+    assert slug_of(zipped(THREE | parts | {"colmap/sparse/0/images.txt": b"x"})) is Slug.BAD_GIVEN_MODEL
+
+
 @pytest.mark.parametrize("flag", [0x1, 0x40, 0x2000])
 def test_encrypted(flag: int) -> None:
     assert slug_of(patched(zipped(THREE), b"PK\1\2", 8, "<H", flag, nth=1)) is Slug.ENCRYPTED_ZIP

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spaceport.pipeline.upload_kinds import Kind, masked_photo, sort_out
+from spaceport.pipeline.upload_kinds import Kind, masked_photo, models_in, sort_out
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,11 @@ from spaceport.pipeline.upload_kinds import Kind, masked_photo, sort_out
         ("a.MOV", Kind.VIDEO),
         ("gcp_list.txt", Kind.TEXT),
         ("survey/geo.txt", Kind.TEXT),
-        ("sparse/0/cameras.txt", None),
+        ("sparse/0/cameras.txt", Kind.MODEL),
+        ("colmap/Sparse/points3D.bin", Kind.MODEL),
+        ("sparse/0/rigs.bin", None),
+        ("sparse/x/cameras.bin", None),
+        ("cameras.bin", None),
         ("geo.txt/x", None),
         ("notes.txt", None),
         ("jpg", None),
@@ -41,6 +45,18 @@ def test_a_mask_needs_its_photo() -> None:
 
 def test_a_raw_photo_beside_its_developed_one_is_passed_over() -> None:
     assert list(sort_out(["a.jpg", "a.DNG", "b.dng", "f/a.dng"])) == ["a.jpg", "b.dng", "f/a.dng"]
+
+
+def test_a_whole_model_is_found_wherever_it_lies() -> None:
+    flat = ["a.jpg", "cameras.txt", "images.txt", "points3D.txt"]
+    assert [name for name, kind in sort_out(flat).items() if kind is Kind.MODEL] == flat[1:]
+    both = ["m/cameras.bin", "m/images.bin", "m/points3D.bin", "m/cameras.txt", "m/images.txt", "m/points3D.txt"]
+    for names in (both, both[::-1]):
+        assert models_in(names) == {"m": {part: f"m/{part}.bin" for part in ("cameras", "images", "points3D")}}
+    assert models_in([*both[:2], *both[3:]]) == {
+        "m": {part: f"m/{part}.txt" for part in ("cameras", "images", "points3D")}
+    }
+    assert models_in([name.replace("m/", "n/") for name in both[:2]]) == {}
 
 
 @given(st.lists(st.text(st.characters(blacklist_characters="\0"), min_size=1), unique=True))
