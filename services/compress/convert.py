@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import shutil
 import sys
 import tempfile
@@ -15,10 +16,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from services.compress import stage, views
+from services.compress import lod, stage, views
 from services.compress.formats import BrokenFile, format_of, gltf, html, read_model
-from services.compress.formats.table import GLB, GLTF, HTML, SOG, SOG_FOLDER, Format
+from services.compress.formats.bounds import UNBUNDLED, bytes_of
+from services.compress.formats.table import GLB, GLTF, HTML, SOG, SOG_FOLDER, STREAMED_SOG, Format
 from services.compress.lines import Lines, report
+from services.compress.lod_reader import META as LOD_META
 from services.compress.palette import used_coefficients
 from services.compress.proof import Prover
 from services.compress.sanitise import sanitise
@@ -79,7 +82,7 @@ def convert(source: Path, target: Path, wish: Wish, progress: Progress) -> dict[
         "from": was.name,
         "to": form.name,
         "gaussians": [before, len(kept)],
-        "bytes": [_size(source), _size(target)],
+        "bytes": [bytes_of(source), bytes_of(target)],
         "psnr": told["sog_psnr"],
         "lost": lost,
         **{name: told[name] for name in TOLD if name in told},
@@ -97,7 +100,7 @@ def _write(
         progress.update(0.5, WRITING)
         gltf.write(target, model, up)
         return {"sog_psnr": None}
-    if form in (SOG, SOG_FOLDER, HTML):
+    if form in (SOG, SOG_FOLDER, STREAMED_SOG, HTML):
         told = _through_the_stage(target, form, model, beside, up, wish, progress)
         if told["sh_bands"] < _bands_in_use(model):
             lost.append(f"SH bands above {told['sh_bands']}, which this quality does without")
@@ -116,19 +119,22 @@ def _through_the_stage(
     target: Path, form: Format, model: Gaussians, beside: Path, up: html.Three, wish: Wish, progress: Progress
 ) -> dict[str, Any]:
     """Write a SOG, or a page with one, and return the stage's report."""
-    if form is SOG_FOLDER:
+    if form in (SOG_FOLDER, STREAMED_SOG):
         target = _own_folder(target)
+    options = wish.options.model_copy(update={"lod": "always" if form is STREAMED_SOG else "never"})
     with tempfile.TemporaryDirectory(prefix="convert-") as name:
         work = Path(name)
         (work / "gaussian").mkdir()
         write_ply(work / "gaussian" / "model.ply", model)
         if beside.is_file():
             shutil.copy(beside, work / "gaussian" / CAMERAS)
-        outcome = stage.run(work, work, wish.options.model_copy(update={"lod": "never"}), progress)
+        outcome = stage.run(work, work, options, progress)
         if outcome.degraded:
             raise BrokenFile(outcome.degraded.sentence)
         made = work / "compressed"
         told: dict[str, Any] = json.loads((made / "report.json").read_bytes())
+        if form is STREAMED_SOG:
+            return told | {"sog_psnr": _put_levels(target, made / lod.FOLDER, told)}
         files = {path: (made / path).read_bytes() for path in [*told["file_bytes"]]}
         if form is SOG:
             write_atomic(target, (made / "model.sog").read_bytes())
@@ -141,6 +147,15 @@ def _through_the_stage(
     return told
 
 
+def _put_levels(target: Path, made: Path, told: dict[str, Any]) -> float:
+    """Put the levels of detail where they belong. Returns the PSNR of the finest."""
+    if "lod_missed" in told:
+        raise BrokenFile(told["lod_missed"])
+    with replacing_folder(target) as folder:
+        shutil.copytree(made, folder, dirs_exist_ok=True)
+    return float(told["lod_psnr"])
+
+
 def _bands_in_use(model: Gaussians) -> int:
     """SH bands without those above that are all zero."""
     return {0: 0, 3: 1, 8: 2, 15: 3}[used_coefficients(model.shN)]
@@ -148,12 +163,20 @@ def _bands_in_use(model: Gaussians) -> int:
 
 def _own_folder(target: Path) -> Path:
     """The folder of an unbundled set, which replaces it as a whole: so it may hold another set, but nothing else."""
-    folder = target.parent if target.suffix else target
-    if folder.exists() and (
-        not folder.is_dir() or any(each.suffix not in (".webp", ".json") for each in folder.iterdir())
+    folder = (target if target.is_dir() or not target.suffix else target.parent).resolve()
+    if folder == Path.cwd():
+        raise BrokenFile("An unbundled SOG takes the place of its folder, and you are in it. Name another one.")
+    streamed = (folder / LOD_META).is_file()
+    if folder.exists() and not (
+        folder.is_dir() and all(each.suffix in UNBUNDLED or (streamed and _is_set(each)) for each in folder.iterdir())
     ):
         raise BrokenFile(f"{folder} holds other things. An unbundled SOG wants a folder of its own.")
     return folder
+
+
+def _is_set(folder: Path) -> bool:
+    """Whether a folder in a streamed SOG is one of its sets."""
+    return re.fullmatch(r"\d+_\d+", folder.name) is not None and folder.is_dir()
 
 
 def _cameras(path: Path, model: Gaussians) -> list[Camera]:
@@ -162,11 +185,6 @@ def _cameras(path: Path, model: Gaussians) -> list[Camera]:
 
 def _with_bands(model: Gaussians, degree: int) -> Gaussians:
     return replace(model, shN=model.shN[:, : coefficients(degree) - 1])
-
-
-def _size(path: Path) -> int:
-    folder = path if path.is_dir() else path.parent if path.suffix == ".json" else None
-    return sum(each.stat().st_size for each in folder.iterdir()) if folder else path.stat().st_size
 
 
 def main(arguments: list[str]) -> int:

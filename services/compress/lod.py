@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from services.compress import positions, writer
 from services.compress.encode import Plan, encode
 from services.compress.lod_merge import covariances, halved
+from services.compress.lod_reader import META, check
 from services.compress.meta import GENERATOR
 from services.compress.order import arranged
 from services.compress.quality import STANDARD, Quality
@@ -28,7 +29,6 @@ from spaceport.pipeline.progress import Progress, Silent
 from spaceport.splats.model import Gaussians
 
 FOLDER = "lod"
-META = "lod-meta.json"
 LEAST_GAUSSIANS = 1_000_000
 LEAST_WIDTH = 16.0
 """Metres, on two axes at least: a model is large when it has more Gaussians than that and is wider than this."""
@@ -63,10 +63,13 @@ def is_large(gaussians: Gaussians, least: int = LEAST_GAUSSIANS, width: float = 
 
 
 def write(folder: Path, gaussians: Gaussians, quality: Quality, progress: Progress, seed: int = 0) -> dict[str, Any]:
-    """Write `folder`/lod-meta.json, last, and the sets that it names. Returns what it holds: levels, files, counts.
+    """Write `folder`/lod-meta.json, last, and the sets that it names, and read them back.
+
+    Returns what it holds: levels, files, counts.
 
     Raises:
         ValueError: no Gaussian can be stored.
+        BrokenSog: what was written does not read back whole.
     """
     kept, _ = sanitise(gaussians)
     if len(kept) == 0:
@@ -106,6 +109,7 @@ class _Writer:
         }
         text = json.dumps(meta, separators=(",", ":"), allow_nan=False)
         write_atomic(self._folder / META, text.encode())
+        check(self._folder)
         return {"lod_levels": LEVELS, "lod_files": len(self._names), "lod_counts": self._counts}
 
     def _leaf(self, model: Gaussians, progress: Progress) -> dict[str, Any]:

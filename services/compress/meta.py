@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
 
@@ -150,6 +150,9 @@ class _Version(_Part):
     version: Any = None
 
 
+Model = TypeVar("Model", bound=BaseModel)
+
+
 def parse_meta(raw: bytes) -> MetaV2 | MetaV1:
     """Read meta.json.
 
@@ -158,13 +161,22 @@ def parse_meta(raw: bytes) -> MetaV2 | MetaV1:
     """
     if len(raw) > LARGEST_JSON:
         raise BrokenSog(f"meta.json has {len(raw)} bytes; no SOG needs more than {LARGEST_JSON}.")
+    if validated(_Version, raw, "meta.json").version == 2:
+        return validated(MetaV2, raw, "meta.json")
+    return validated(MetaV1, raw, "meta.json")
+
+
+def validated(kind: type[Model], raw: bytes, name: str) -> Model:
+    """JSON as what it must be.
+
+    Raises:
+        BrokenSog: naming the first field of the file `name` that is wrong.
+    """
     try:
-        if _Version.model_validate_json(raw).version == 2:
-            return MetaV2.model_validate_json(raw)
-        return MetaV1.model_validate_json(raw)
+        return kind.model_validate_json(raw)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the file"
-        raise BrokenSog(f"meta.json breaks the format at {where}: {first['msg'].lower()}.") from None
+        raise BrokenSog(f"{name} breaks the format at {where[:80]}: {first['msg'].lower()}.") from None
     except (RecursionError, OverflowError):
-        raise BrokenSog("meta.json is nested too deeply or holds numbers out of all bounds.") from None
+        raise BrokenSog(f"{name} is nested too deeply or holds numbers out of all bounds.") from None

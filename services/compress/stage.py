@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
+from typing import Any
 
 from services.compress import analytics, lod, preview, proof, report, views, writer
 from services.compress.allocate import Wish, presets_from, wish_of
 from services.compress.encode import NothingLeft, prepare
 from services.compress.errors import BrokenSog
+from services.compress.lod_reader import read_level
 from services.compress.reader import read_sog
 from services.compress.sanitise import sanitise
 from services.compress.search import CHECKING, OWN_BUDGET, Attempt, Search, best
@@ -54,9 +57,8 @@ def run(source: Path, output: Path, options: CompressOptions, progress: Progress
             decoded = read_sog(folder / writer.BUNDLE, OWN_BUDGET)
             told["attribute_psnr"] = analytics.psnr_alone(prover, found.encoded.gaussians, decoded)
             if options.lod == "always" or (options.lod == "auto" and lod.is_large(original)):
-                told |= lod.write(
-                    folder / lod.FOLDER, original, found.quality, _Part(progress, 0.95, 0.05), options.seed
-                )
+                part = _Part(progress, 0.95, 0.05)
+                told |= _levels(folder / lod.FOLDER, original, found, prover, options, part)
         write_atomic(folder / "preview.jpg", picture)
         write_atomic(folder / "report.json", (json.dumps(told, indent=2, allow_nan=False) + "\n").encode())
     progress.update(1.0, BUSY, sog_bytes=found.bundle_bytes, sog_psnr=round(found.proof.mean, 2))
@@ -104,6 +106,23 @@ def _search(
         if report.why_not(found, options) is None or wish.psnr is None:
             break
     return found, attempts, preset, wish
+
+
+def _levels(
+    folder: Path,
+    original: Gaussians,
+    found: Attempt,
+    prover: proof.Prover,
+    options: CompressOptions,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Write the levels of detail, and prove the finest like the rest; without them if it is not good enough."""
+    told = lod.write(folder, original, found.quality, progress, options.seed)
+    told["lod_psnr"] = prover.compare(read_level(folder, 0, OWN_BUDGET)).mean
+    if told["lod_psnr"] >= options.min_psnr:
+        return told
+    shutil.rmtree(folder)
+    return {"lod_missed": f"The finest level reached {told['lod_psnr']:.1f} dB, so none is published."}
 
 
 class _Part:

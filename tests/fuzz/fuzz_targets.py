@@ -7,17 +7,19 @@ table of formats is the registry: a format that is added there is fuzzed from th
 from __future__ import annotations
 
 import gzip
+import json
 import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from services.compress.encode import Plan, encode
 from services.compress.formats import FORMATS, Format, spz
-from services.compress.formats.table import SOG_FOLDER, SPZ
+from services.compress.formats.table import SOG_FOLDER, SPZ, STREAMED_SOG
 from services.compress.quality import STANDARD
 from services.compress.writer import write_bundle
 from spaceport.pipeline.progress import Silent
@@ -25,6 +27,23 @@ from spaceport.splats.model import Gaussians
 
 CORPUS = Path(__file__).parent / "corpus"
 LONGEST_SENTENCE = 400
+
+BOUND = {"min": [-9, -9, -9], "max": [9, 9, 9]}
+LEVELS: dict[str, Any] = {
+    "version": 1,
+    "lodLevels": 2,
+    "count": 18,
+    "counts": [9, 9],
+    "filenames": ["0_0/meta.json", "1_0/meta.json"],
+    "tree": {
+        "bound": BOUND,
+        "children": [
+            {"bound": BOUND, "lods": {str(n): {"file": n, "offset": at, "count": count} for n in (0, 1)}}
+            for at, count in ((0, 5), (5, 4))
+        ],
+    },
+}
+"""A small streamed SOG over two copies of the corpus' set of 9 Gaussians."""
 
 Write = Callable[[bytes, Path], Path]
 """Lays bytes of the fuzzer out below a folder, and names what a reader shall open."""
@@ -77,16 +96,18 @@ def sog_files(coefficients: int) -> dict[str, bytes]:
 
 
 def targets() -> dict[str, Target]:
-    """Every reader of `FORMATS`, plain; and two whose bytes hide behind checksums once more, behind those."""
-    plain = [Target(_name(form), form, _plain(form)) for form in FORMATS if form.read and form is not SOG_FOLDER]
-    inside = [Target("sog-files", SOG_FOLDER, _one_file_of_a_set), Target("spz-inside", SPZ, _gzipped)]
-    return {target.name: target for target in plain + inside}
+    """Every reader of `FORMATS`; where bytes hide behind a checksum, once more behind that."""
+    plain = [Target(_name(form), form, _plain(form)) for form in FORMATS if form.read and form.suffix.startswith(".")]
+    sets = [Target("sog-files", SOG_FOLDER, _one_file_of_a_set), Target("sog-levels", STREAMED_SOG, _levels)]
+    return {target.name: target for target in [*plain, *sets, Target("spz-inside", SPZ, _gzipped)]}
 
 
 def seeds(target: Target) -> dict[str, bytes]:
     """Whole files to begin with, by name."""
     if target.name == "sog-files":
         return {name: bytes([number]) + data for number, (name, data) in enumerate(sorted(sog_files(3).items()))}
+    if target.name == "sog-levels":
+        return {"lod-meta.json": json.dumps(LEVELS).encode()}
     if target.name == "spz-inside":
         return {name: gzip.decompress(data) for name, data in _written(SPZ).items() if data[:2] == b"\x1f\x8b"}
     return _written(target.form)
@@ -130,6 +151,19 @@ def _one_file_of_a_set(data: bytes, folder: Path) -> Path:
     for name, content in whole.items():
         (folder / name).write_bytes(data[1:] if name == changed else content[1:])
     return folder
+
+
+def _levels(data: bytes, folder: Path) -> Path:
+    """The bytes are lod-meta.json; the sets that it may name are those of the corpus."""
+    for name in LEVELS["filenames"]:
+        home = (folder / name).parent
+        if not home.is_dir():
+            home.mkdir()
+            for source in (CORPUS / "sog-files").glob("*.*"):
+                (home / source.name).write_bytes(source.read_bytes()[1:])
+    path = folder / STREAMED_SOG.suffix
+    path.write_bytes(data)
+    return path
 
 
 def _gzipped(data: bytes, folder: Path) -> Path:

@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,16 @@ import pytest
 
 from services.compress import lod, lod_merge
 from services.compress.errors import BrokenSog
-from services.compress.lod_reader import read_level
+from services.compress.formats import read_model
+from services.compress.formats.table import STREAMED_SOG
+from services.compress.lod_reader import check, read_level
 from services.compress.quality import STANDARD
 from spaceport.pipeline.errors import Stopped
 from spaceport.pipeline.progress import Silent
 from spaceport.splats.cameras import Camera
 from spaceport.splats.metrics import psnr
 from spaceport.splats.model import Gaussians
+from spaceport.splats.ply import write_ply
 from spaceport.splats.render import render
 
 TOOL = Path(__file__).parents[2] / ".venv/npm/node_modules/@playcanvas/splat-transform/bin/cli.mjs"
@@ -138,15 +142,69 @@ def test_tiny_models_have_all_levels(count: int, tmp_path: Path):
     assert [len(read_level(tmp_path, level)) for level in range(lod.LEVELS)][-1] == 1
 
 
-def test_damage_is_named(written: Path):
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda meta: meta["counts"].__setitem__(0, 6001), "not the 6001 it says"),
+        (lambda meta: meta["counts"].pop(), "every level"),
+        (lambda meta: meta.update(lodLevels=99), "lodlevels|lodLevels"),
+        (lambda meta: meta.update(version=2), "version"),
+        (lambda meta: meta["filenames"].__setitem__(0, "../../meta.json"), "filenames.0"),
+        (lambda meta: meta["filenames"].__setitem__(0, "http://x/meta.json"), "filenames.0"),
+        (lambda meta: meta.update(filenames=meta["filenames"][:1]), "names file"),
+        (lambda meta: meta["filenames"].__setitem__(0, "nowhere/meta.json"), "missing"),
+        (lambda meta: first_leaf(meta)["lods"]["0"].update(offset=1), "gap or overlap"),
+        (lambda meta: first_leaf(meta)["lods"]["0"].update(count=-1), "count"),
+        (lambda meta: first_leaf(meta)["bound"].update(min=[1e9] * 3, max=[2e9] * 3), "outside the bound"),
+        (lambda meta: first_leaf(meta).pop("bound"), "bound"),
+    ],
+)
+def test_damage_is_named(written: Path, change: Callable[[dict[str, Any]], object], words: str):
     meta = meta_of(written)
-    meta["counts"][0] += 1
+    change(meta)
     (written / "lod-meta.json").write_text(json.dumps(meta))
-    with pytest.raises(BrokenSog, match="add up"):
-        read_level(written, 0)
-    (written / "lod-meta.json").write_text("{")
-    with pytest.raises(BrokenSog, match="damaged"):
-        read_level(written, 0)
+    with pytest.raises(BrokenSog, match=words):
+        check(written)
+
+
+def first_leaf(meta: dict[str, Any]) -> dict[str, Any]:
+    node: dict[str, Any] = meta["tree"]
+    while "lods" not in node:
+        node = node["children"][0]
+    return node
+
+
+def test_a_tree_without_end_and_a_file_cut_short_are_refused(written: Path):
+    bound = '{"bound":{"min":[0,0,0],"max":[1,1,1]},"children":['
+    start = '{"lodLevels":1,"filenames":["0_0/meta.json"],"tree":'
+    for text in ("{", start + bound * 5000, start + bound * 5000 + "]}" * 5000 + "}"):
+        (written / "lod-meta.json").write_text(text)
+        with pytest.raises(BrokenSog, match=r"breaks the format|nested too deeply"):
+            read_level(written)
+
+
+def test_a_lie_about_the_number_of_gaussians_costs_no_memory(written: Path):
+    meta = meta_of(written)
+    meta["counts"][0] = first_leaf(meta)["lods"]["0"]["count"] = 50_000_000
+    meta["tree"] = first_leaf(meta)
+    (written / "lod-meta.json").write_text(json.dumps(meta))
+    with pytest.raises(BrokenSog, match="50000000 Gaussians"):
+        read_level(written)
+
+
+@pytest.mark.skipif(not (NODE and TOOL.exists()), reason="needs node and @playcanvas/splat-transform in .venv/npm")
+def test_we_read_what_playcanvas_tool_writes(tmp_path: Path):
+    models = [field(1500, coefficients=0), field(700, coefficients=0)]
+    command = [str(NODE), str(TOOL), "-g", "cpu"]
+    for level, model in enumerate(models):
+        write_ply(tmp_path / f"{level}.ply", model)
+        command += [str(tmp_path / f"{level}.ply"), "-l", str(level)]
+    subprocess.run([*command, str(tmp_path / "lod/lod-meta.json")], check=True, capture_output=True, timeout=300)
+    check(tmp_path / "lod")
+    for level, model in enumerate(models):
+        near = read_level(tmp_path / "lod", level)
+        assert np.abs(np.sort(model.means, axis=0) - np.sort(near.means, axis=0)).max() < 0.1
+    assert read_model(tmp_path / "lod/lod-meta.json")[1] is read_model(tmp_path / "lod")[1] is STREAMED_SOG
 
 
 def test_a_stop_passes_and_leaves_no_meta(tmp_path: Path, small_leaves: None):

@@ -15,6 +15,7 @@ BUDGET = 1 << 30
 GROWTH = 64
 """A larger file may need this many times its own size: twice what a real model was ever seen to take."""
 BYTES_PER_GAUSSIAN = 320  # positions and rotations pass through float64
+UNBUNDLED = (".webp", ".json")
 BYTES_PER_COEFFICIENT = 36  # three channels, decoded once and copied twice
 
 
@@ -22,9 +23,18 @@ class BrokenFile(ValueError):
     """The file breaks a rule of its format. `str(error)` is one plain sentence."""
 
 
+def bytes_of(path: Path) -> int:
+    """Bytes of a file, or of all files of an unbundled or a streamed set. Raises OSError when there is none."""
+    folder = path if path.is_dir() else path.parent if path.suffix.lower() == ".json" else None
+    if folder is None:
+        return path.stat().st_size
+    files = [each for pattern in ("*", "*/*") for each in folder.glob(pattern) if each.suffix in UNBUNDLED]
+    return sum(each.stat().st_size for each in files if each.is_file())
+
+
 def budget_of(path: Path) -> int:
     """Bytes of memory that reading `path` may need. Raises OSError when there is no such file."""
-    return max(BUDGET, GROWTH * path.stat().st_size)
+    return max(BUDGET, GROWTH * bytes_of(path))
 
 
 def check_count(count: int, coefficients: int, budget: int) -> None:

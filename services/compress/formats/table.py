@@ -10,6 +10,8 @@ from services.compress.formats import compressed_ply, splat, spz
 from services.compress.formats.bounds import BrokenFile, budget_of
 from services.compress.formats.spz_container import GZIP
 from services.compress.formats.spz_container import MAGIC as SPZ_MAGIC
+from services.compress.lod_reader import META as LOD_META
+from services.compress.lod_reader import read_level
 from services.compress.reader import read_sog
 from spaceport.splats.model import Gaussians
 from spaceport.splats.ply import read_ply, write_ply
@@ -37,18 +39,23 @@ def _read_sog(path: Path) -> Gaussians:
     return read_sog(path, budget_of(path))
 
 
+def _read_finest(path: Path) -> Gaussians:
+    return read_level(path, 0, budget_of(path))
+
+
 COMPRESSED_PLY = Format(
     "compressed PLY", ".compressed.ply", compressed_ply.read, compressed_ply.write, antialiased=False
 )
 PLY = Format("PLY", ".ply", read_ply, write_ply, exact=True)
 SOG = Format("SOG", ".sog", _read_sog)
 SOG_FOLDER = Format("unbundled SOG", META, _read_sog)
+STREAMED_SOG = Format("streamed SOG", LOD_META, _read_finest)
 SPZ = Format("SPZ", ".spz", spz.read, spz.write)
 SPLAT = Format("splat", ".splat", splat.read, splat.write, sh_bands=False, antialiased=False)
 GLTF = Format("glTF", ".gltf", antialiased=False)
 GLB = Format("GLB", ".glb", antialiased=False)
 HTML = Format("HTML page", ".html")
-FORMATS = (COMPRESSED_PLY, PLY, SOG, SOG_FOLDER, SPZ, SPLAT, GLB, GLTF, HTML)
+FORMATS = (COMPRESSED_PLY, PLY, SOG, STREAMED_SOG, SOG_FOLDER, SPZ, SPLAT, GLB, GLTF, HTML)
 
 
 def format_of(path: Path) -> Format:
@@ -81,8 +88,10 @@ def read_model(path: Path) -> tuple[Gaussians, Format]:
 
 
 def _recognised(path: Path) -> Format:
-    if path.is_dir() or path.suffix.lower() == ".json":
-        return SOG_FOLDER
+    if path.is_dir():
+        return STREAMED_SOG if (path / LOD_META).is_file() else SOG_FOLDER
+    if path.suffix.lower() == ".json":
+        return STREAMED_SOG if path.name == LOD_META else SOG_FOLDER
     with path.open("rb") as file:
         head = file.read(4096)
     if compressed_ply.is_compressed(head):
