@@ -164,13 +164,13 @@ def _bands_in_use(model: Gaussians) -> int:
 def _own_folder(target: Path) -> Path:
     """The folder of an unbundled set, which replaces it as a whole: so it may hold another set, but nothing else."""
     folder = (target if target.is_dir() or not target.suffix else target.parent).resolve()
-    if folder == Path.cwd():
-        raise BrokenFile("An unbundled SOG takes the place of its folder, and you are in it. Name another one.")
     streamed = (folder / LOD_META).is_file()
     if folder.exists() and not (
         folder.is_dir() and all(each.suffix in UNBUNDLED or (streamed and _is_set(each)) for each in folder.iterdir())
     ):
         raise BrokenFile(f"{folder} holds other things. An unbundled SOG wants a folder of its own.")
+    if Path.cwd().is_relative_to(folder):
+        raise BrokenFile("An unbundled SOG takes the place of its folder, and you are in it. Name another one.")
     return folder
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from random_models import noise
 
 from services.compress.encode import Plan, encode
 from services.compress.formats import FORMATS, Format, spz
@@ -23,7 +23,6 @@ from services.compress.formats.table import SOG_FOLDER, SPZ, STREAMED_SOG
 from services.compress.quality import STANDARD
 from services.compress.writer import write_bundle
 from spaceport.pipeline.progress import Silent
-from spaceport.splats.model import Gaussians
 
 CORPUS = Path(__file__).parent / "corpus"
 LONGEST_SENTENCE = 400
@@ -77,22 +76,9 @@ class Target:
         return "a model"
 
 
-def small_model(coefficients: int, count: int = 9) -> Gaussians:
-    """A model of a few Gaussians for the corpus."""
-    random = np.random.default_rng(coefficients)
-    return Gaussians(
-        means=random.normal(size=(count, 3)),
-        quats=random.normal(size=(count, 4)),
-        scales=random.normal(-4, 1, (count, 3)),
-        opacities=random.normal(0, 1, count),
-        sh0=random.normal(size=(count, 1, 3)),
-        shN=random.normal(0, 0.1, (count, coefficients, 3)),
-    )
-
-
 def sog_files(coefficients: int) -> dict[str, bytes]:
     """A small unbundled SOG."""
-    return encode(small_model(coefficients), Plan(STANDARD), Silent()).files
+    return encode(noise(9, coefficients, seed=coefficients), Plan(STANDARD), Silent()).files
 
 
 def targets() -> dict[str, Target]:
@@ -122,11 +108,11 @@ def _written(form: Format) -> dict[str, bytes]:
             if form.name == "SOG":
                 write_bundle(path, sog_files(coefficients))
             elif form.write is not None:
-                form.write(path, small_model(coefficients))
+                form.write(path, noise(9, coefficients, seed=coefficients))
             found[f"degree-{degree}"] = path.read_bytes()
         if form is SPZ:
             for version in (2, 3, 4):
-                spz.write(path, small_model(3), version)
+                spz.write(path, noise(9, 3, seed=3), version)
                 found[f"version-{version}"] = path.read_bytes()
     return found
 

@@ -24,7 +24,7 @@ from spaceport.splats.model import Gaussians
 from spaceport.splats.ply import read_ply, write_ply
 
 READABLE = ("m.ply", "m.compressed.ply", "m.spz", "m.splat", "m.sog", "set")
-WRITABLE = (*READABLE, "m.glb", "m.gltf", "m.html")
+WRITABLE = (*READABLE, "levels/lod-meta.json", "m.glb", "m.gltf", "m.html")
 QUICK = CompressOptions(preset=CompressPreset.WEB)
 
 
@@ -48,9 +48,11 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_any_format_becomes_any_other(sources: Path, source: str, target: str, tmp_path: Path) -> None:
     told = convert(sources / source, tmp_path / target, Wish(QUICK), Silent())
     assert told["gaussians"] == [400, 400]
-    assert [path.name for path in tmp_path.iterdir()] == [target]  # nothing half done is left beside it
+    assert [path.name for path in tmp_path.iterdir()] == [
+        target.split("/", maxsplit=1)[0]
+    ]  # nothing half done is left beside it
     assert told["bytes"][1] > 3000
-    if target in READABLE:
+    if not target.endswith((".glb", ".gltf", ".html")):
         model, _ = read_model(tmp_path / target)
         without = any("SH bands" in each for each in told["lost"]) or read_model(sources / source)[0].sh_degree == 0
         assert len(model) == 400 and model.sh_degree == (0 if without else 1)
@@ -83,6 +85,26 @@ def test_an_unbundled_set_is_not_mixed_with_what_is_there(sources: Path, tmp_pat
     with pytest.raises(BrokenFile, match="holds other things"):
         convert(sources / "m.ply", tmp_path / "set", Wish(QUICK), Silent())
     assert (tmp_path / "set" / "holiday.jpg").exists()
+
+
+def test_a_streamed_model_goes_in_and_out(sources: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = convert(sources / "m.ply", tmp_path / "big.v2/lod-meta.json", Wish(QUICK), Silent())
+    assert told["to"] == "streamed SOG" and told["psnr"] > 25
+    assert told["bytes"][1] == sum(path.stat().st_size for path in (tmp_path / "big.v2").rglob("*") if path.is_file())
+    (tmp_path / "big.v2/0_0/old.webp").touch()
+    convert(sources / "m.ply", tmp_path / "big.v2/lod-meta.json", Wish(QUICK), Silent())
+    assert not (tmp_path / "big.v2/0_0/old.webp").exists()
+    back = convert(tmp_path / "big.v2", tmp_path / "back.ply", Wish(), Silent())
+    assert back["from"] == "streamed SOG" and back["gaussians"] == [400, 400]
+    monkeypatch.chdir(tmp_path / "big.v2")
+    with pytest.raises(BrokenFile, match="you are in it"):
+        convert(sources / "m.ply", Path("meta.json"), Wish(QUICK), Silent())
+    (tmp_path / "big.v2/0_0/meta.json").unlink()
+    with pytest.raises(ValueError, match=r"meta\.json is missing"):
+        read_model(tmp_path / "big.v2")
+    (tmp_path / "big.v2/lod-meta.json").unlink()
+    with pytest.raises(BrokenFile, match="holds other things"):  # sets, but not those of a streamed one
+        convert(sources / "m.ply", tmp_path / "big.v2/lod-meta.json", Wish(QUICK), Silent())
 
 
 def test_a_failed_conversion_leaves_the_old_file(sources: Path, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from random_models import noise
 
 from services.compress import images
 from services.compress.encode import Plan, encode
@@ -19,24 +20,13 @@ from services.compress.quality import STANDARD
 from services.compress.reader import read_bundle, read_sog
 from services.compress.writer import write_folder
 from spaceport.pipeline.progress import Silent
-from spaceport.splats.model import Gaussians
 
 Files = dict[str, bytes]
 
 
 @pytest.fixture(scope="module")
 def files() -> Files:
-    random = np.random.default_rng(0)
-    count = 90
-    model = Gaussians(
-        means=random.normal(size=(count, 3)),
-        quats=random.normal(size=(count, 4)),
-        scales=random.normal(-4, 1, (count, 3)),
-        opacities=random.normal(0, 1, count),
-        sh0=random.normal(size=(count, 1, 3)),
-        shN=random.normal(0, 0.1, (count, 3, 3)),
-    )
-    return encode(model, Plan(STANDARD), Silent()).files
+    return encode(noise(90, 3), Plan(STANDARD), Silent()).files
 
 
 def zipped(files: Files, **changes: Any) -> bytes:

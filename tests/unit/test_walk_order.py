@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from random_models import noise
 
 from services.compress.encode import Plan, encode
 from services.compress.order import Order, arranged, morton_order, walk_features
@@ -10,19 +11,6 @@ from services.compress.reader import read_bundle
 from services.compress.walk import walked
 from services.compress.writer import write_bundle
 from spaceport.pipeline.progress import Silent
-from spaceport.splats.model import Gaussians
-
-
-def made(count: int, seed: int = 0) -> Gaussians:
-    random = np.random.default_rng(seed)
-    return Gaussians(
-        means=random.normal(size=(count, 3)),
-        quats=random.normal(size=(count, 4)),
-        scales=random.normal(-3, 1, (count, 3)),
-        opacities=random.normal(0, 2, count),
-        sh0=random.normal(size=(count, 1, 3)),
-        shN=np.zeros((count, 0, 3)),
-    )
 
 
 def greedy(features: np.ndarray) -> list[int]:
@@ -49,7 +37,7 @@ def test_everybody_is_met_once_and_nobody_leaves_the_run(count: int):
 
 
 def test_equal_gaussians_and_infinite_opacities_do_no_harm():
-    same = made(1).subset(np.zeros(50, np.intp))
+    same = noise(1).subset(np.zeros(50, np.intp))
     same.opacities[3] = np.inf
     for order in ("walk", "plas"):
         assert len(arranged(same, np.zeros((50, 3), np.uint16), order, 0, Silent())) == 50  # type: ignore[arg-type]
@@ -58,7 +46,7 @@ def test_equal_gaussians_and_infinite_opacities_do_no_harm():
 
 @pytest.mark.parametrize("order", ["auto", "walk", "morton", "plas", "given"])
 def test_every_order_holds_the_same_gaussians(order: Order, tmp_path):
-    model = made(300)
+    model = noise(300)
     encoded = encode(model, Plan(STANDARD, order=order), Silent())
     write_bundle(tmp_path / "a.sog", encoded.files)
     decoded = read_bundle((tmp_path / "a.sog").read_bytes())
@@ -69,7 +57,7 @@ def test_every_order_holds_the_same_gaussians(order: Order, tmp_path):
 
 
 def test_neighbours_on_the_walk_are_more_alike_than_on_the_curve():
-    model = made(4000)
+    model = noise(4000)
     q = np.random.default_rng(2).integers(0, 65536, (4000, 3)).astype(np.uint16)
     curve = morton_order(q)
     features = walk_features(model.subset(curve), q[curve])
@@ -78,7 +66,7 @@ def test_neighbours_on_the_walk_are_more_alike_than_on_the_curve():
 
 
 def test_auto_is_the_smaller_of_walk_and_curve():
-    alike, unlike = made(3000), made(3000, seed=1)
+    alike, unlike = noise(3000), noise(3000, seed=1)
     alike.sh0[:, 0] = np.sign(alike.sh0[:, 0, :1])  # two colours: a walk keeps each together
     alike.scales[:] = alike.scales[:, :1].round()
     chosen = []
