@@ -60,6 +60,7 @@ def run_colmap(task: Task, on_news: Callable[[News], None], check: Callable[[], 
         return result
     if "refused" in last:
         raise Refused(Slug(last["refused"]), **last["facts"])
+    check()  # whoever ended the child may have told us to end, too
     raise _failure(code, _tail(log_file), shutil.disk_usage(task.scratch).free)
 
 
