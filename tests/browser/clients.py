@@ -123,9 +123,9 @@ def settled(page: Page) -> Picture:
     raise AssertionError("the picture never came to rest")
 
 
-def opened(page: Page, server: str, client: str, model: str) -> Picture:
+def opened(page: Page, server: str, client: str, model: str, level: int = 0) -> Picture:
     """What a client shows of /models/`model` from `camera()`. Fails with the client's own words if it cannot."""
-    page.goto(f"{server}/pages/{client}.html?model=/models/{model}&camera={quote(as_webgl(camera()))}")
+    page.goto(f"{server}/pages/{client}.html?model=/models/{model}&level={level}&camera={quote(as_webgl(camera()))}")
     page.wait_for_function("document.title")
     assert page.title() == "ready", page.title()
     return settled(page)

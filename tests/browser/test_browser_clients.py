@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,8 +10,10 @@ import pytest
 from clients import NPM, likeness, made, opened, ours, served
 from playwright.sync_api import Page
 
+from services.compress import lod
 from services.compress.encode import Plan, encode
 from services.compress.formats import format_of, gltf, read_model
+from services.compress.lod_reader import read_level
 from services.compress.quality import FINEST
 from services.compress.writer import write_bundle, write_folder
 from spaceport.pipeline.progress import Silent
@@ -34,6 +37,10 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert write is not None
         write(folder / name, made())
     gltf.write(folder / "model.glb", made(), up=(0, 1, 0))
+    with pytest.MonkeyPatch.context() as patch:  # so that there are several places and files, as in a large scene
+        patch.setattr(lod, "LEAF_GAUSSIANS", 700)
+        patch.setattr(lod, "FILE_GAUSSIANS", 1500)
+        lod.write(folder / "lod", made(), FINEST, Silent())
     return folder
 
 
@@ -61,6 +68,19 @@ def test_a_client_shows_what_we_show(page: Page, server: str, models: Path, clie
 
 def test_playcanvas_shows_our_gltf(page: Page, server: str) -> None:
     assert likeness(opened(page, server, "playcanvas", "model.glb"), ours(made())) >= ENOUGH_DB
+
+
+@pytest.mark.parametrize("level", [0, 1, 3])
+def test_playcanvas_streams_each_level_of_detail(page: Page, server: str, models: Path, level: int) -> None:
+    meta = json.loads((models / "lod/lod-meta.json").read_text())
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    shown = opened(page, server, "playcanvas", "lod/lod-meta.json", level)
+    assert likeness(shown, ours(read_level(models / "lod", level))) >= ENOUGH_DB
+    sets = {"/".join(url.split("/")[-2:]) for url in asked if url.endswith("/meta.json")}
+    assert sets == {name for name in meta["filenames"] if name.startswith(f"{level}_")}
+    if level == 0:
+        assert len(sets) > 1 and likeness(shown, ours(made())) >= ENOUGH_DB
 
 
 def test_the_comparison_notices_missing_sh_bands(page: Page, server: str, models: Path) -> None:
