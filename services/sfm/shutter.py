@@ -1,4 +1,11 @@
-"""Which drones' cameras expose row after row: a moving one's photos are sheared by what it flies during the readout."""
+"""Which drones' cameras expose row after row: a moving one's photos are sheared by what it flies during the readout.
+
+Sources, looked up in November 2026. ROLLING: cameras whose readout time people have measured, as OpenDroneMap lists
+them (`opendm/rollingshutter.py` of github.com/WebODM/ODM). MECHANICAL: for the Mavic 3 Enterprise (up to 1/2000 s) and
+the Phantom 4 RTK the guides to their exposure at help.inflights.com (articles 8646894, 6161423), for the Phantom 4 Pro
+floridadronetech.com/dji-p4p-linear-shutter; the Phantoms' limit is taken to be the Mavic's. A camera in neither table is
+called unknown.
+"""
 
 from __future__ import annotations
 
@@ -7,32 +14,38 @@ from typing import Any, Final
 
 from services.sfm.intake.facts import PhotoFacts
 
-# EXIF model names. Source: the camera's entry "Shutter Speed" in DJI's specifications of each product, which names the
-# mechanical shutter where there is one; up to 1/2000 s on all of these, beyond which they expose electronically too.
+# By EXIF model name, in capitals and without blanks.
 MECHANICAL: Final = {
     "FC6310": "Phantom 4 Pro",
     "FC6310S": "Phantom 4 Pro V2.0",
     "FC6310R": "Phantom 4 RTK",
     "M3E": "Mavic 3 Enterprise",
-    "ZENMUSEP1": "Zenmuse P1",
 }
 ROLLING: Final = {
+    "PHANTOMVISIONFC200": "Phantom 2 Vision",
+    "FC300C": "Phantom 3 Standard",
     "FC300S": "Phantom 3 Advanced",
     "FC300X": "Phantom 3 Professional",
     "FC330": "Phantom 4",
+    "FC350": "Inspire 1",
     "FC220": "Mavic Pro",
     "FC2103": "Mavic Air",
-    "FC2204": "Mavic 2 Zoom",
     "L1D-20C": "Mavic 2 Pro",
+    "MAVIC2-ENTERPRISE-ADVANCED": "Mavic 2 Enterprise Advanced",
     "FC7203": "Mavic Mini",
-    "FC7303": "Mini 2",
     "FC3170": "Mavic Air 2",
     "FC3411": "Air 2S",
+    "FC3682": "Mini 3",
     "FC3582": "Mini 3 Pro",
+    "FC8482": "Mini 4 Pro",
     "L2D-20C": "Mavic 3",
-    "M3T": "Mavic 3 Thermal",
+    "XT701": "Autel EVO II",
+    "XT705": "Autel EVO II Pro",
+    "XL724": "Autel Nano+",
+    "E90": "Yuneec E90",
+    "ANAFI": "Parrot Anafi",
 }
-SHORTEST_MECHANICAL_S: Final = 1 / 2000
+SHORTEST_MECHANICAL_S: Final = 1 / 2000  # a photo of less is exposed electronically
 
 
 def has_rolling_shutter(photo: PhotoFacts) -> bool | None:

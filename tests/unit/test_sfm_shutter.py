@@ -20,7 +20,8 @@ def photo(model: str, exposure_s: float | None = None) -> PhotoFacts:
         ("FC6310", 1 / 500, False),
         ("FC6310", 1 / 2000, False),
         ("FC6310", 1 / 5000, True),  # faster than its mechanical shutter
-        ("Zenmuse P1", None, False),
+        ("M3E", None, False),
+        ("Anafi", 1 / 500, True),
         ("ILCE-7RM4", 1 / 500, None),
         ("", None, None),
     ],
