@@ -3,8 +3,8 @@
 Sources, looked up in November 2026. ROLLING: cameras whose readout time people have measured, as OpenDroneMap lists
 them (`opendm/rollingshutter.py` of github.com/WebODM/ODM). MECHANICAL: for the Mavic 3 Enterprise (up to 1/2000 s) and
 the Phantom 4 RTK the guides to their exposure at help.inflights.com (articles 8646894, 6161423), for the Phantom 4 Pro
-floridadronetech.com/dji-p4p-linear-shutter; the Phantoms' limit is taken to be the Mavic's. A camera in neither table is
-called unknown.
+floridadronetech.com/dji-p4p-linear-shutter; the Phantoms' limit is taken to be the Mavic's. A camera in neither table
+is called unknown.
 """
 
 from __future__ import annotations
