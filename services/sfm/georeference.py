@@ -21,6 +21,7 @@ MIN_EXTENT_M: Final = 1.0
 MIN_BREADTH: Final = 0.02  # second axis to first: positions on one line leave the turn about it open
 METRIC_SHARE: Final = 0.05  # median residual to extent, up to which metres may be trusted
 PLACED_SHARE: Final = 0.15  # up to which at least up is up
+GIVEN_AXES: Final = "those of the given model"
 
 
 def georeference(model: Any, positions: dict[str, Array], seed: int) -> dict[str, object]:
@@ -28,6 +29,13 @@ def georeference(model: Any, positions: dict[str, Array], seed: int) -> dict[str
 
     Returns the facts for the report: whether and how it was aligned, the origin, the residuals in metres.
     """
+    similarity, facts = locate(model, positions, seed)
+    model.transform(similarity)
+    return facts
+
+
+def locate(model: Any, positions: dict[str, Array], seed: int) -> tuple[Any, dict[str, object]]:
+    """The similarity (`Sim3d`) that `georeference` applies, and the facts; the model stays as it is."""
     centres = {image.name: image.projection_center() for image in model.images.values() if image.has_pose}
     names = sorted(name for name in positions if name in centres and np.isfinite(positions[name]).all())
     if len(names) < MIN_LOCATED:
@@ -47,8 +55,7 @@ def georeference(model: Any, positions: dict[str, Array], seed: int) -> dict[str
     median = float(np.median(residuals))
     if median > PLACED_SHARE * extent:
         return _upright(model, f"the positions miss the model by {median:.1f} m in the median")
-    model.transform(similarity)
-    return {
+    return similarity, {
         "aligned": True,
         "metric": median <= METRIC_SHARE * extent,
         "method": "similarity, RANSAC over camera centres",
@@ -71,11 +78,31 @@ def _similarity(model: Any, names: list[str], targets: Array, max_error_m: float
     return pycolmap.align_reconstruction_to_locations(model, names, targets, MIN_LOCATED, options)
 
 
-def _upright(model: Any, reason: str) -> dict[str, object]:
-    """Turn `model` so that z is up as its cameras were held, its origin in their middle; the scale stays COLMAP's."""
+def in_its_own_frame(similarity: Any, facts: dict[str, object]) -> dict[str, object]:
+    """The facts of `locate` for a model that is not moved: `to_ecef` begins in its own frame, whose unit is told."""
+    if not facts["aligned"]:
+        return facts | {"axes": GIVEN_AXES}
+    into_enu = np.eye(4)
+    into_enu[:3] = similarity.matrix()
+    return facts | {
+        "axes": GIVEN_AXES,
+        "crs": "the given model's own; to_ecef leads into EPSG:4978",
+        "to_ecef": (np.array(facts["to_ecef"]) @ into_enu).tolist(),
+        "unit_m": float(similarity.scale),
+        "metric": bool(facts["metric"] and abs(similarity.scale - 1) <= METRIC_SHARE),
+    }
+
+
+def _upright(model: Any, reason: str) -> tuple[Any, dict[str, object]]:
+    """What turns `model` so that z is up as its cameras were held, its origin in their middle, at COLMAP's scale."""
     poses = [image.cam_from_world() for image in model.images.values() if image.has_pose]
     rotations = np.array([pose.rotation.matrix() for pose in poses])
     centres = np.array([image.projection_center() for image in model.images.values() if image.has_pose])
     turn = turn_to_z(up_of(rotations, centres))
-    model.transform(pycolmap.Sim3d(np.column_stack([turn, -turn @ np.median(centres, axis=0)])))
-    return {"aligned": False, "metric": False, "reason": reason, "axes": "z up as the cameras were held, no scale"}
+    similarity = pycolmap.Sim3d(np.column_stack([turn, -turn @ np.median(centres, axis=0)]))
+    return similarity, {
+        "aligned": False,
+        "metric": False,
+        "reason": reason,
+        "axes": "z up as the cameras were held, no scale",
+    }

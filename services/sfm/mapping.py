@@ -43,6 +43,13 @@ class Model:
             "track_length": self.reconstruction.compute_mean_track_length(),
         }
 
+    def cameras(self) -> list[dict[str, object]]:
+        """COLMAP's name, the size and the parameters of each camera, in pixels."""
+        return [
+            {"model": each.model.name, "width": each.width, "height": each.height, "params": each.params.tolist()}
+            for each in self.reconstruction.cameras.values()
+        ]
+
 
 def map_photos(task: Task, database: Path, count: Count) -> list[Model]:
     """All models found, the best first: most photos placed, then most points. Empty when nothing could be placed."""

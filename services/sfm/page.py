@@ -28,6 +28,7 @@ def build_page(report: dict[str, Any], capture_map: str | None, top_view: str) -
             '<section class="sfm">',
             _STYLE.strip(),
             f"<h2>{_headline(report)}</h2>",
+            f"<p>{escape(report['given']['sentence'])}</p>" if report["given"] else "",
             _findings(report["capture"]),
             _figures(report),
             _drawing(top_view, "From above: the points that were reconstructed, and where each photo was taken."),
@@ -51,9 +52,10 @@ def _findings(capture: dict[str, Any]) -> str:
 def _figures(report: dict[str, Any]) -> str:
     model, capture, earth = report["model"], report["capture"], report["georeference"]
     overlap, sampling, height = capture["figures"]["overlap"], capture["ground_sampling_cm"], capture["height_m"]
+    error = model["reprojection_error_px"]
     rows = {
-        "Points": f"{model['points']:,}, each seen by {model['track_length']:.1f} photos in the mean",
-        "Reprojection error": f"{model['reprojection_error_px']:.2f} pixels",
+        "Points": _points(model),
+        "Reprojection error": f"{error:.2f} pixels" if error is not None else None,
         "Cameras": ", ".join(f"{name} ({number})" for name, number in capture["cameras"].items()),
         "Height above take-off": f"{height:.1f} m" if height is not None else None,
         "Ground in a pixel": f"{sampling:.1f} cm" if sampling is not None else None,
@@ -64,10 +66,17 @@ def _figures(report: dict[str, Any]) -> str:
     return f"<dl>{''.join(cells)}</dl>"
 
 
+def _points(model: dict[str, Any]) -> str:
+    seen = f", each seen by {model['track_length']:.1f} photos in the mean" if model["track_length"] else ""
+    return f"{model['points']:,}{seen}"
+
+
 def _earth(earth: dict[str, Any]) -> str:
     if not earth["aligned"]:
         return f"not known: {earth['reason']}"
     kind = "in metres" if earth["metric"] else "not exact enough to be called metric"
+    if not earth["metric"] and "unit_m" in earth:
+        kind = f"a unit of the model is {earth['unit_m']:.3g} m"
     what = "control points" if "control_points" in earth else "photos"
     return f"{kind}; {what} are {earth['median_residual_m']:.2f} m off their positions in the median"
 

@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Final
 
-from services.sfm.task import Task
+from services.sfm.task import NOT_FOR_COLMAP, Task
 from spaceport.pipeline.errors import LostResource, Refused, Slug
 
 STAGE: Final = "structure from motion"
@@ -40,7 +40,7 @@ def run_colmap(task: Task, on_news: Callable[[News], None], check: Callable[[], 
     kills the child and passes.
 
     Raises:
-        Refused: the photos cannot be reconstructed.
+        Refused: the photos cannot be reconstructed, or the given model is of no use.
         LostResource: the child ran out of disk or memory.
         RuntimeError: it ended for another reason; the message holds the end of its log.
     """
@@ -61,7 +61,11 @@ def run_colmap(task: Task, on_news: Callable[[News], None], check: Callable[[], 
     if "refused" in last:
         raise Refused(Slug(last["refused"]), **last["facts"])
     check()  # whoever ended the child may have told us to end, too
-    raise _failure(code, _tail(log_file), shutil.disk_usage(task.scratch).free)
+    failure = _failure(code, _tail(log_file), shutil.disk_usage(task.scratch).free)
+    if task.given and code < 0 and not isinstance(failure, LostResource):  # COLMAP aborts where it finds nonsense
+        log.warning("%s", failure)
+        raise Refused(Slug.BAD_GIVEN_MODEL, detail=NOT_FOR_COLMAP)
+    raise failure
 
 
 def _listen(child: subprocess.Popen[bytes], on_news: Callable[[News], None], check: Callable[[], None]) -> News:

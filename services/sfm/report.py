@@ -36,6 +36,7 @@ def build(
         "version": 1,
         "options": options.model_dump(),
         "intake": result.get("intake"),
+        "given": result.get("given"),
         "capture": capture.report(),
         "rolling_shutter": rolling_shutter([photo for photo in photos if isinstance(photo, PhotoFacts)]),
         "matching": result["matching"],

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from services.sfm.capture.findings import Verdict
+from services.sfm.capture.looks import Looks
 from services.sfm.capture.measure import measure
 from services.sfm.capture.survey import Capture, inspect
 from services.sfm.choice import ENOUGH
 from services.sfm.explain import explain
+from services.sfm.given import take_given
 from services.sfm.intake.facts import PhotoFacts
 from services.sfm.intake.side_files import names_of
 from services.sfm.intake.take_in import Intake, take_in
@@ -48,6 +50,8 @@ TOO_FEW: Final = SENTENCES[Slug.TOO_FEW_REGISTERED]
 def run(source: Path, output: Path, options: SfmOptions, progress: Progress) -> Outcome:
     """Reconstruct the photos of `source/` (`upload.zip`, or the photos themselves) into `output/`.
 
+    Where a COLMAP model lies beside the photos, it is kept as it is, in its own frame, in place of a new one.
+
     Writes `extracted/` (the photos as they came), `colmap/sparse/*.bin` (their cameras and points; metres east,
     north and up where GPS allows), `colmap/dense/{images,sparse}/` (undistorted, PINHOLE), `colmap/report.json`.
 
@@ -64,14 +68,16 @@ def run(source: Path, output: Path, options: SfmOptions, progress: Progress) -> 
 
 
 class Phases:
-    """Turns the counts of the phases into one fraction that never falls."""
+    """Turns the counts of the phases into one fraction that never falls. One left out gives its share to the next."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._highest = 0.0
+        self._begun: dict[str, float] = {}
 
     def count(self, phase: str, done: int, total: int) -> None:
         begin, end, message = PHASES[phase]
+        begin = self._begun.setdefault(phase, min(begin, self._highest))
         self._highest = max(self._highest, begin + (end - begin) * min(1.0, done / max(1, total)))
         self._progress.update(self._highest, f"{message}: {done} of {total}", done=done, total=total)
         self._progress.check()
@@ -86,11 +92,15 @@ class Phases:
 def _run(source: Path, output: Path, scratch: Path, options: SfmOptions, phases: Phases) -> Outcome:
     shutil.rmtree(output / "extracted", ignore_errors=True)
     intake = take_in(source, output / "extracted", scratch / "photos", options.max_image_size, phases)
-    photos, readable = intake.photos, intake.readable
-    if len(readable) < MIN_PHOTOS:
-        raise Refused(Slug.NO_READABLE_IMAGES, found=len(readable), total=len(photos), limit=MIN_PHOTOS)
+    total, unreadable = len(intake.photos), len(intake.photos) - len(intake.readable)
+    if total - unreadable < MIN_PHOTOS:
+        raise Refused(Slug.NO_READABLE_IMAGES, found=total - unreadable, total=total, limit=MIN_PHOTOS)
+    given = take_given(output / "extracted", intake.model_files, intake.readable, phases.check)
+    intake = given.narrow(intake) if given else intake
     staged = _staged(intake)
-    capture = _judge(readable, len(photos) - len(readable), staged, scratch / "photos", options, phases)
+    files = {name: scratch / "photos" / photo.file for name, photo in staged.items()}
+    looks = measure(files, options.max_image_size, lambda count: phases.count("judging", count, len(files)))
+    capture = _judge(intake.readable, looks, unreadable, None if given else options.max_photos)
     used = [staged[capture.photos[number].name] for number in capture.used]
     ordered = all(photo.taken_at is not None or photo.video for photo in capture.photos)
     task = Task(
@@ -102,12 +112,14 @@ def _run(source: Path, output: Path, scratch: Path, options: SfmOptions, phases:
         ordered=ordered,
         checkpoint=(output / CHECKPOINT).absolute(),
         control_points=_control_points(intake, staged),
+        given=given.task(staged, scratch / "given") if given else None,
     )
-    result = run_colmap(task, phases.news, phases.check) | {"intake": intake.facts()}
-    facts = explain(photos, staged, capture, result, task)
+    result = run_colmap(task, phases.news, phases.check)
+    result |= {"intake": intake.facts(), "given": given.facts() if given else None}
+    facts = explain(intake.photos, staged, capture, result, task)
     shutil.rmtree(output / "colmap", ignore_errors=True)  # of an earlier try on this machine
     task.colmap.rename(output / "colmap")
-    return _outcome(len(photos), facts, capture)
+    return _outcome(total, facts, capture)
 
 
 def _staged(intake: Intake) -> dict[str, TaskPhoto]:
@@ -147,22 +159,15 @@ def _control_points(intake: Intake, staged: dict[str, TaskPhoto]) -> list[TaskPo
     return found
 
 
-def _judge(
-    photos: list[PhotoFacts],
-    unreadable: int,
-    staged: dict[str, TaskPhoto],
-    folder: Path,
-    options: SfmOptions,
-    phases: Phases,
-) -> Capture:
-    """The capture report, before anything expensive is done.
+def _judge(photos: list[PhotoFacts], looks: dict[str, Looks], unreadable: int, most: int | None) -> Capture:
+    """The capture report, before anything expensive is done. Without `most` all photos go on, whatever they show.
 
     Raises:
         Refused: hopeless_capture.
     """
-    files = {name: folder / photo.file for name, photo in staged.items()}
-    looks = measure(files, options.max_image_size, lambda count: phases.count("judging", count, len(files)))
-    capture = inspect(photos, looks, unreadable, options.max_photos)
+    if most is None:
+        return inspect(photos, looks, unreadable, len(photos)).with_all_used()
+    capture = inspect(photos, looks, unreadable, most)
     if capture.verdict is Verdict.STOP:
         raise Refused(Slug.HOPELESS_CAPTURE, why=capture.found[0].sentence)
     return capture
@@ -188,11 +193,14 @@ def _outcome(total: int, facts: dict[str, Any], capture: Capture) -> Outcome:
     error, placed, points = model["reprojection_error_px"], model["photos"], model["points"]
     warnings = [found.sentence for found in capture.found if found.level is Verdict.WARN]
     warnings = [*shortfall(facts, len(capture.used)), *warnings]
-    figures = f"{placed} of {total} photos placed, {points:,} points, {error:.2f} px reprojection error"
+    figures = f"{placed} of {total} photos placed, {points:,} points"
+    figures += f", {error:.2f} px reprojection error" if error is not None else ""
+    if facts["given"]:
+        warnings = [facts["given"]["sentence"], *warnings]
     return Outcome(
         message=". ".join([figures, " ".join(warnings)]) if warnings else figures,
         counts={"photos": total, "registered": placed, "points": points},
-        quality={"reprojection_error_px": error},
+        quality={"reprojection_error_px": error} if error is not None else {},
     )
 
 

@@ -22,6 +22,13 @@ def lay_over(model: Any, points: list[TaskPoint]) -> dict[str, object]:
     Raises:
         ValueError: the points decide no place; the model is as it was.
     """
+    similarity, facts = locate_by_points(model, points)
+    model.transform(similarity)
+    return facts
+
+
+def locate_by_points(model: Any, points: list[TaskPoint]) -> tuple[Any, dict[str, object]]:
+    """The similarity (`Sim3d`) that `lay_over` applies, and the facts; raises as it does. The model stays as it is."""
     seen = {image.name: image for image in model.images.values() if image.has_pose}
     found = {
         number: place for number, point in enumerate(points) if (place := _seen_at(model, seen, point)) is not None
@@ -31,10 +38,10 @@ def lay_over(model: Any, points: list[TaskPoint]) -> dict[str, object]:
     targets = to_enu(surveyed, origin)[list(found)]
     fitted = fit(np.array(list(found.values())).reshape(-1, 3), targets)
     turn = fitted.similarity
-    model.transform(pycolmap.Sim3d(np.column_stack([turn.scale * turn.rotation, turn.translation])))
+    similarity = pycolmap.Sim3d(np.column_stack([turn.scale * turn.rotation, turn.translation]))
     off = np.linalg.norm(fitted.residuals, axis=1)
     extent = float(np.linalg.norm(np.ptp(targets, axis=0)))
-    return {
+    return similarity, {
         "aligned": True,
         "metric": bool(np.median(off) <= METRIC_SHARE * extent),
         "method": "similarity over control points",

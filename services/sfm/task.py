@@ -12,6 +12,9 @@ from spaceport.pipeline.options import SfmOptions
 MASKS: Final = "masks"
 """Below the folder of photos: `FILE.png` for each photo that has a mask, black where features are not sought."""
 
+NOT_FOR_COLMAP: Final = "COLMAP itself cannot work with it"
+"""Why a given model is refused that made COLMAP raise, or abort."""
+
 
 @dataclass(frozen=True)
 class TaskPhoto:
@@ -45,10 +48,19 @@ class TaskPoint:
 
 
 @dataclass(frozen=True)
+class GivenTask:
+    """A model that came with the photos: the folder of its files; each photo's number in it by `TaskPhoto.file`."""
+
+    folder: Path
+    numbers: dict[str, int]
+
+
+@dataclass(frozen=True)
 class Task:
     """All that the child needs. `photos_folder` and `scratch` are the child's own; `colmap` is published.
 
     `ordered`: the photos come in the order in which they were taken. `checkpoint`: a file that outlives this try.
+    `given`: the model that is kept in place of a new one; the photos are then the originals, at their own size.
     """
 
     photos: list[TaskPhoto]
@@ -59,6 +71,7 @@ class Task:
     ordered: bool = False
     checkpoint: Path | None = None
     control_points: list[TaskPoint] = field(default_factory=list)
+    given: GivenTask | None = None
 
     def to_json(self) -> str:
         folders = {"photos_folder": str(self.photos_folder), "scratch": str(self.scratch), "colmap": str(self.colmap)}
@@ -67,6 +80,7 @@ class Task:
             | folders
             | {"ordered": self.ordered, "checkpoint": self.checkpoint and str(self.checkpoint)}
             | {"control_points": [asdict(point) for point in self.control_points]}
+            | {"given": self.given and {"folder": str(self.given.folder), "numbers": self.given.numbers}}
         )
 
     @classmethod
@@ -81,4 +95,5 @@ class Task:
             ordered=raw["ordered"],
             checkpoint=Path(raw["checkpoint"]) if raw["checkpoint"] else None,
             control_points=[TaskPoint(**point) for point in raw["control_points"]],
+            given=GivenTask(Path(raw["given"]["folder"]), raw["given"]["numbers"]) if raw["given"] else None,
         )

@@ -30,9 +30,10 @@ def publish(task: Task, model: Any, count: Count) -> Any:
     model.write_binary(given)
     _undistort(task, given, made, registered, count)
     dense = pycolmap.Reconstruction(made / "sparse")
-    dense.extract_colors_for_all_images(made / "images")
-    for number, point in dense.points3D.items():
-        model.points3D[number].color = point.color
+    if not any(point.color.any() for point in dense.points3D.values()):  # else a model that was given has its own
+        dense.extract_colors_for_all_images(made / "images")
+        for number, point in dense.points3D.items():
+            model.points3D[number].color = point.color
     photos = {photo.file: photo for photo in task.photos}
     for file in registered:
         target = task.colmap / "dense/images" / photos[file].dense_name

@@ -21,6 +21,7 @@ from services.sfm.child import die_with_parent, private_output
 from services.sfm.choice import ENOUGH, Known, Method, alternative, choose, doubtful
 from services.sfm.georeference import georeference
 from services.sfm.gps import centre, to_enu
+from services.sfm.keep import keep
 from services.sfm.mapping import Model, in_order, map_photos, most_placed
 from services.sfm.matching import Pairs, beyond, pairs_for
 from services.sfm.placed import PLACED, save_placed
@@ -52,9 +53,11 @@ def reconstruct(task: Task, news: News) -> dict[str, Any]:
     """Everything COLMAP does for one set of photos. Returns the facts for the report.
 
     Raises:
-        Refused: no_overlap, too_few_registered.
+        Refused: no_overlap, too_few_registered; bad_given_model.
     """
     pycolmap.set_random_seed(task.options.seed)
+    if task.given:
+        return keep(task, task.given, news.count("undistortion"))
     database = task.scratch / "database.db"
     _find_features(task, database, news)
     matching, models = _match_and_map(task, database, news)
@@ -68,7 +71,7 @@ def reconstruct(task: Task, news: News) -> dict[str, Any]:
         "matching": matching,
         "models": facts,
         "photos": photos,
-        "cameras": _camera_facts(best.reconstruction),
+        "cameras": best.cameras(),
         "georeference": placed_on_earth,
     }
 
@@ -159,13 +162,6 @@ def _photo_facts(task: Task, model: Any, database: Path) -> dict[str, dict[str, 
         }
         for photo in task.photos
     }
-
-
-def _camera_facts(model: Any) -> list[dict[str, Any]]:
-    return [
-        {"model": camera.model.name, "width": camera.width, "height": camera.height, "params": camera.params.tolist()}
-        for camera in model.cameras.values()
-    ]
 
 
 def main(task_file: Path, parent: int) -> int:

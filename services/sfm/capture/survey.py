@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from typing import Any, Final
 
@@ -53,6 +53,11 @@ class Capture:
     def verdict(self) -> Verdict:
         """The gravest finding."""
         return verdict(self.found)
+
+    def with_all_used(self) -> Capture:
+        """The same, where a model is there already: every photo goes on, and nothing that was found can stop it."""
+        found = [replace(each, level=Verdict.WARN) if each.level is Verdict.STOP else each for each in self.found]
+        return replace(self, used=list(range(len(self.photos))), found=found)
 
     def report(self) -> dict[str, Any]:
         """For `report.json`."""

@@ -19,6 +19,7 @@ from spaceport.pipeline.upload_kinds import CONTROL_POINTS, Kind, masked_photo, 
 
 MOST_FRAMES: Final = 400  # of all videos together
 FEWEST_FRAMES: Final = 8  # of each
+WHOLE: Final = 1 << 16  # pixels: no photo is longer
 
 
 class Phases(Protocol):
@@ -47,6 +48,8 @@ class Intake:
     control_points: list[ControlPoint] = field(default_factory=list)
     left_out: list[Unreadable] = field(default_factory=list)
     """Files other than photos that are of no use, and why."""
+    model_files: list[str] = field(default_factory=list)
+    """Parts of COLMAP models, below `extracted/`."""
 
     @property
     def readable(self) -> list[PhotoFacts]:
@@ -66,24 +69,28 @@ def take_in(source: Path, extracted: Path, copies: Path, longest: int, phases: P
     """Fill `extracted/` with the files as they came and the frames of videos, and `copies/` with JPEGs for COLMAP.
 
     `copies/masks/` gets a mask for each photo that has one. Copies of other than JPEGs are at most `longest` pixels
-    long.
+    long, but whole where a model lies beside them, whose cameras speak of the originals.
 
     Raises:
-        Refused: what `unpack` refuses; bad_positions, where a text file cannot be read.
+        Refused: what `unpack` refuses; bad_positions, where a text file cannot be read; bad_given_model, where a part
+            of a model cannot be unpacked.
         OSError: the disk is full.
     """
     unpacked = _unpack(source, extracted, phases)
-    kinds = sort_out(file.name for file in unpacked if file.path is not None)
-    names = {kind: [name for name, each in kinds.items() if each is kind] for kind in Kind}
+    kinds = sort_out(file.name for file in unpacked)
+    damaged = {file.name: file.reason or "" for file in unpacked if file.path is None}
+    _check_model(kinds, damaged)
+    names = {kind: [name for name, each in kinds.items() if each is kind and name not in damaged] for kind in Kind}
     geo, control_points = _read_texts(extracted, names[Kind.TEXT])
     frames, bad_videos = _frames(extracted, names[Kind.VIDEO], phases)
-    damaged = [Unreadable(file.name, file.reason or "") for file in unpacked if file.path is None]
-    photos, made = _photos(extracted, sorted({*names[Kind.PHOTO], *frames}), copies, longest, phases)
+    at_most = WHOLE if names[Kind.MODEL] else longest
+    photos, made = _photos(extracted, sorted({*names[Kind.PHOTO], *frames}), copies, at_most, phases)
     readable = [_as_frame(photo, frames) for photo in photos if isinstance(photo, PhotoFacts)]
     unreadable = [photo for photo in photos if isinstance(photo, Unreadable)]
-    every: list[PhotoFacts | Unreadable] = [*with_positions(readable, geo), *unreadable, *damaged, *bad_videos]
+    every: list[PhotoFacts | Unreadable] = [*with_positions(readable, geo), *unreadable, *_lost(damaged), *bad_videos]
     masked, bad_masks = _masks(extracted, names[Kind.MASK], made, copies / MASKS, phases.check)
-    return Intake(sorted(every, key=lambda photo: photo.name), made, masked, control_points, bad_masks)
+    every.sort(key=lambda photo: photo.name)
+    return Intake(every, made, masked, control_points, bad_masks, names[Kind.MODEL])
 
 
 def _unpack(source: Path, extracted: Path, phases: Phases) -> list[Extracted]:
@@ -95,6 +102,16 @@ def _unpack(source: Path, extracted: Path, phases: Phases) -> list[Extracted]:
         phases.count("unpacking", done, total)
 
     return unpack(source, extracted, on_file)
+
+
+def _check_model(kinds: dict[str, Kind], damaged: dict[str, str]) -> None:
+    for name, reason in damaged.items():
+        if kinds.get(name) is Kind.MODEL:
+            raise Refused(Slug.BAD_GIVEN_MODEL, detail=f"{name} cannot be unpacked, {reason}")
+
+
+def _lost(damaged: dict[str, str]) -> list[Unreadable]:
+    return [Unreadable(name, reason) for name, reason in damaged.items()]
 
 
 def _read_texts(extracted: Path, names: list[str]) -> tuple[dict[str, Any], list[ControlPoint]]:
