@@ -166,6 +166,7 @@ def _photo_facts(task: Task, model: Any, database: Path) -> dict[str, dict[str, 
 
 def main(task_file: Path, parent: int) -> int:
     die_with_parent(parent)
+    pycolmap.logging.logtostderr = True  # and to no file of its own, which it would leave in the machine's /tmp
     news = News()
     try:
         news.send(result=reconstruct(Task.from_json(task_file.read_text()), news))
