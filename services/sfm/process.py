@@ -25,6 +25,7 @@ _POLL_SECONDS: Final = 0.5
 _EXIT_SECONDS: Final = 10
 _LOG_TAIL: Final = 4000
 _LITTLE_DISK: Final = 64 << 20
+_CRASHES: Final = (signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL)
 _NO_DISK: Final = re.compile(r"No space left|disk is full|disk I/O error|Disk quota", re.IGNORECASE)
 _NO_MEMORY: Final = re.compile(r"MemoryError|bad_alloc|Cannot allocate memory", re.IGNORECASE)
 
@@ -62,7 +63,7 @@ def run_colmap(task: Task, on_news: Callable[[News], None], check: Callable[[], 
         raise Refused(Slug(last["refused"]), **last["facts"])
     check()  # whoever ended the child may have told us to end, too
     failure = _failure(code, _tail(log_file), shutil.disk_usage(task.scratch).free)
-    if task.given and code < 0 and not isinstance(failure, LostResource):  # COLMAP aborts where it finds nonsense
+    if task.given and -code in _CRASHES and not isinstance(failure, LostResource):
         log.warning("%s", failure)
         raise Refused(Slug.BAD_GIVEN_MODEL, detail=NOT_FOR_COLMAP)
     raise failure
