@@ -77,13 +77,14 @@ def outcome(best: Attempt, ply_bytes: int, options: CompressOptions, wish: Wish)
     parts = bytes_by_attribute(best.encoded.files, best.bundle_bytes)
     counts |= {f"bytes_{part}": number for part, number in parts.items()}
     message = (
-        f"{kept:,} Gaussians in {best.bundle_bytes / 1e6:.2f} MB, {ply_bytes / best.bundle_bytes:.1f} times smaller"
+        f"{_gaussians(kept)} in {_size(best.bundle_bytes)}, {ply_bytes / best.bundle_bytes:.1f} times smaller"
         f" than the model, at {best.proof.mean:.1f} dB."
     )
     if sentence := missed(best, wish):
         message += f" {sentence}"
     if dropped:
-        message += f" {dropped:,} Gaussians could not be shown and were left out{_by_reason(best.encoded.dropped)}."
+        were = "was" if dropped == 1 else "were"
+        message += f" {_gaussians(dropped)} could not be shown and {were} left out{_by_reason(best.encoded.dropped)}."
     return Outcome(message=message, counts=counts, quality=quality)
 
 
@@ -120,3 +121,11 @@ def degraded(detail: str, counts: Counts, quality: dict[str, float] | None = Non
 
 def _by_reason(dropped: Mapping[str, int]) -> str:
     return " (" + ", ".join(f"{number:,} {reason}" for reason, number in dropped.items()) + ")"
+
+
+def _gaussians(number: int) -> str:
+    return f"{number:,} Gaussian{'s' * (number != 1)}"
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e6:.2f} MB" if count >= 100_000 else f"{count / 1e3:.1f} kB"

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
+from sog_cases import assert_within_steps, codebook_slack, made, models
 
-from services.compress import positions, rotations
+from services.compress import rotations
 from services.compress.encode import Encoded, NothingLeft, Plan, encode
 from services.compress.quality import FINEST, STANDARD
 from services.compress.reader import read_bundle, read_sog
@@ -23,39 +23,6 @@ from spaceport.splats.ply import read_ply, write_ply
 EXACT = Plan(FINEST)
 
 
-def made(seed: int, count: int, coefficients: int, kind: str) -> Gaussians:
-    """A model with the awkwardness of `kind`."""
-    random = np.random.default_rng(seed)
-    arrays = {
-        "means": random.normal(0, 3, (count, 3)),
-        "quats": random.normal(0, 1, (count, 4)),
-        "scales": random.normal(-4, 1.5, (count, 3)),
-        "opacities": random.normal(0, 3, count),
-        "sh0": random.normal(0, 1, (count, 1, 3)),
-        "shN": random.normal(0, 0.1, (count, coefficients, 3)),
-    }
-    if kind == "constant":
-        arrays = {name: np.broadcast_to(a[:1], a.shape).copy() for name, a in arrays.items()}
-        arrays["opacities"][:] = 1.0
-    if kind == "duplicates":
-        arrays = {name: a[random.integers(0, max(1, count // 4), count)] for name, a in arrays.items()}
-    if kind == "extreme":
-        few = random.random(count) < 0.05
-        arrays["means"][few] *= 10.0 ** random.uniform(-8, 7, (few.sum(), 1))
-        arrays["scales"][few] += random.uniform(-30, 20, (few.sum(), 3))
-        arrays["opacities"][few] *= 1e6
-        arrays["sh0"][few] *= 1000
-        arrays["quats"][few] *= 1e-30
-    return Gaussians(**{name: a.astype(np.float32) for name, a in arrays.items()})
-
-
-models = st.builds(
-    made,
-    st.integers(0, 10**6),
-    st.one_of(st.integers(1, 70), st.integers(1, 2000), st.integers(1, 5000)),
-    st.sampled_from([0, 3, 8, 15]),
-    st.sampled_from(["plain", "constant", "duplicates", "extreme"]),
-)
 quick = settings(max_examples=25, deadline=None)
 
 
@@ -71,17 +38,6 @@ def encoded_or_none(gaussians: Gaussians, plan: Plan) -> Encoded | None:
         return None
 
 
-def sigmoid(logits: np.ndarray) -> np.ndarray:
-    return 1 / (1 + np.exp(-np.clip(logits.astype(float), -50, 50)))
-
-
-def codebook_slack(levels: list[float], values: np.ndarray) -> np.ndarray:
-    """Half the distance between the two levels that each value lies between, and a hair for float32."""
-    book = np.array(levels)
-    at = np.clip(np.searchsorted(book, values), 1, len(book) - 1)
-    return (book[at] - book[at - 1]) / 2 + 1e-6 * np.maximum(1, np.abs(values))
-
-
 @given(model=models)
 @quick
 def test_attributes_come_back_within_the_formats_steps(model: Gaussians, tmp_path_factory: pytest.TempPathFactory):
@@ -91,19 +47,11 @@ def test_attributes_come_back_within_the_formats_steps(model: Gaussians, tmp_pat
     stored, decoded = encoded.gaussians, read_bundle(bundled(encoded, tmp_path_factory.mktemp("sog")))
     meta = json.loads(encoded.files["meta.json"])
     assert len(decoded) == len(stored) == len(model) - sum(encoded.dropped.values()) == meta["count"]
-    span = np.array(meta["means"]["maxs"]) - np.array(meta["means"]["mins"])
-    logs = np.abs(positions.log_scale(stored.means) - positions.log_scale(decoded.means))
-    assert (logs <= span / 65535 / 2 + 4e-6).all()
-    sizes, colours = meta["scales"]["codebook"], meta["sh0"]["codebook"]
-    assert (np.abs(stored.scales - decoded.scales) <= codebook_slack(sizes, stored.scales)).all()
-    assert (np.abs(stored.sh0 - decoded.sh0) <= codebook_slack(colours, stored.sh0)).all()
-    assert (np.abs(sigmoid(stored.opacities) - sigmoid(decoded.opacities)) <= 0.5 / 255 + 1e-6).all()
-    assert (np.abs(rotations.encode(stored.quats).astype(int) - rotations.encode(decoded.quats)) <= 1).all()
+    assert_within_steps(stored, decoded, meta)
     if decoded.shN.shape[1]:
-        slack = codebook_slack(meta["shN"]["codebook"], stored.shN)
         distinct = len(np.unique(stored.shN.reshape(len(stored), -1), axis=0))
         if distinct <= 1024:
-            assert (np.abs(stored.shN - decoded.shN) <= slack).all()
+            assert (np.abs(stored.shN - decoded.shN) <= codebook_slack(meta["shN"]["codebook"], stored.shN)).all()
         assert encoded.facts["palette_entries"] == meta["shN"]["count"] <= distinct
 
 
@@ -133,13 +81,8 @@ def test_decoding_and_encoding_again_changes_no_more_than_a_step(
     again = encode(first, EXACT, Silent())
     second = read_bundle(bundled(again, folder))
     assert len(second) == len(first) and again.dropped == {}
-    meta = json.loads(again.files["meta.json"])
-    span = np.array(meta["means"]["maxs"]) - np.array(meta["means"]["mins"])
     stored = again.gaussians  # `first`, in the order of the second file
-    logs = np.abs(positions.log_scale(stored.means) - positions.log_scale(second.means))
-    assert (logs <= span / 65535 / 2 + 4e-6).all()
-    slack = codebook_slack(meta["scales"]["codebook"], stored.scales)
-    assert (np.abs(stored.scales - second.scales) <= slack).all()
+    assert_within_steps(stored, second, json.loads(again.files["meta.json"]))
     assert np.array_equal(np.sort(stored.opacities), np.sort(second.opacities))
 
 
