@@ -70,6 +70,17 @@ def most_placed(models: list[Model]) -> int:
     return max((model.merit[0] for model in models), default=0)
 
 
+def apart(models: list[Model]) -> list[list[str]]:
+    """Files of the photos that show other places, place by place: models most of whose photos no better model has."""
+    files = [{image.name for image in each.reconstruction.images.values() if image.has_pose} for each in models]
+    seen, found = set(files[0]), []
+    for placed in files[1:]:
+        if 2 * len(new := placed - seen) > len(placed):
+            found.append(sorted(new))
+            seen |= new
+    return found
+
+
 def _incremental(task: Task, database: Path, count: Count) -> list[Model]:
     """Schönberger and Frahm, "Structure-from-Motion Revisited" (2016)."""
     options = pycolmap.IncrementalPipelineOptions()

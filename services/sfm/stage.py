@@ -14,16 +14,16 @@ from services.sfm.capture.findings import Verdict
 from services.sfm.capture.looks import Looks
 from services.sfm.capture.measure import measure
 from services.sfm.capture.survey import Capture, inspect
-from services.sfm.choice import ENOUGH
 from services.sfm.explain import explain
 from services.sfm.given import take_given
 from services.sfm.intake.facts import PhotoFacts
 from services.sfm.intake.side_files import names_of
 from services.sfm.intake.take_in import Intake, take_in
 from services.sfm.process import STAGE, News, run_colmap
+from services.sfm.report import shortfall
 from services.sfm.task import Task, TaskPhoto, TaskPoint
 from spaceport.pipeline.contract import Outcome
-from spaceport.pipeline.errors import SENTENCES, Refused, Slug
+from spaceport.pipeline.errors import Refused, Slug
 from spaceport.pipeline.limits import machine_limits
 from spaceport.pipeline.options import SfmOptions
 from spaceport.pipeline.photo_zip import MIN_PHOTOS
@@ -44,7 +44,6 @@ PHASES: Final = {
 
 CHECKPOINT: Final = "colmap/checkpoint"
 """Below the output: features and matches of a try that was cut off."""
-TOO_FEW: Final = SENTENCES[Slug.TOO_FEW_REGISTERED]
 
 
 def run(source: Path, output: Path, options: SfmOptions, progress: Progress) -> Outcome:
@@ -173,26 +172,11 @@ def _judge(photos: list[PhotoFacts], looks: dict[str, Looks], unreadable: int, m
     return capture
 
 
-def shortfall(facts: dict[str, Any], used: int) -> list[str]:
-    """What a pilot must know whose photos are not all in the model; `facts` of the report, `used` photos were tried."""
-    model, found = facts["model"], []
-    if (placed := model["photos"]) < ENOUGH * used:
-        found.append(TOO_FEW.format(found=placed, total=used))
-    apart = [other["photos"] for other in facts["other_models"] if other["mapper"] == model["mapper"]]
-    if apart:
-        photos = " and ".join(f"{number} photos" for number in apart)
-        found.append(
-            f"{photos} form a model of their own, which is left out: they show another place, or nothing in between was"
-            " photographed. Upload another place by itself."
-        )
-    return found
-
-
 def _outcome(total: int, facts: dict[str, Any], capture: Capture) -> Outcome:
     model = facts["model"]
     error, placed, points = model["reprojection_error_px"], model["photos"], model["points"]
     warnings = [found.sentence for found in capture.found if found.level is Verdict.WARN]
-    warnings = [*shortfall(facts, len(capture.used)), *warnings]
+    warnings = [*shortfall(facts), *warnings]
     figures = f"{placed} of {total} photos placed, {points:,} points"
     figures += f", {error:.2f} px reprojection error" if error is not None else ""
     if facts["given"]:

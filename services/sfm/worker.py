@@ -22,7 +22,7 @@ from services.sfm.choice import ENOUGH, Known, Method, alternative, choose, doub
 from services.sfm.georeference import georeference
 from services.sfm.gps import centre, to_enu
 from services.sfm.keep import keep
-from services.sfm.mapping import Model, in_order, map_photos, most_placed
+from services.sfm.mapping import Model, apart, in_order, map_photos, most_placed
 from services.sfm.matching import Pairs, beyond, pairs_for
 from services.sfm.placed import PLACED, save_placed
 from services.sfm.surveyed import lay_over
@@ -70,6 +70,7 @@ def reconstruct(task: Task, news: News) -> dict[str, Any]:
     return {
         "matching": matching,
         "models": facts,
+        "apart": apart(models),
         "photos": photos,
         "cameras": best.cameras(),
         "georeference": placed_on_earth,
