@@ -21,8 +21,9 @@ SIDE_OVERLAP: Final = 0.67
 ORBIT_SHARE: Final = 0.4
 ORBIT_RADIUS: Final = 30.0
 ORBIT_ALTITUDE: Final = 37.0
-CENTRE: Final = (3.0, -3.0)
-"""What the flight is flown around."""
+HAMLET: Final = (3.0, -3.0)
+"""What the flight is flown around: metres east and north."""
+Spot = tuple[float, float]
 START: Final = datetime(2026, 6, 12, 15, 30, 0)
 
 
@@ -36,11 +37,11 @@ class Shot:
     time: datetime
 
 
-def plan_flight(photos: int, lens: Lens, seed: int) -> list[Shot]:
+def plan_flight(photos: int, lens: Lens, seed: int, around: Spot = HAMLET) -> list[Shot]:
     """A flight of so many photos with the overlaps above; wind moves and tilts the drone a little, by `seed`."""
     random = np.random.default_rng([seed, 1])
-    around = round(ORBIT_SHARE * photos)
-    poses = _orbit(around, random) + _grid(photos - around, lens, random)
+    orbit = round(ORBIT_SHARE * photos)
+    poses = _orbit(orbit, around, random) + _grid(photos - orbit, around, lens, random)
     gaps = np.cumsum(random.integers(3, 6, photos))
     return [
         Shot(f"SPACE_{index + 1:04d}.JPG", pose, START + timedelta(seconds=int(gap)))
@@ -48,18 +49,18 @@ def plan_flight(photos: int, lens: Lens, seed: int) -> list[Shot]:
     ]
 
 
-def _orbit(count: int, random: np.random.Generator) -> list[Array]:
-    target = np.array([*CENTRE, 1.5])
+def _orbit(count: int, around: Spot, random: np.random.Generator) -> list[Array]:
+    target = np.array([*around, 1.5])
     poses = []
     for turn in range(count):
         angle = math.tau * turn / count + 0.3
         flat = np.array([ORBIT_RADIUS * math.cos(angle), ORBIT_RADIUS * math.sin(angle)])
-        eye = np.array([*(flat + CENTRE), ORBIT_ALTITUDE]) + random.normal(0, (0.4, 0.4, 0.3))
+        eye = np.array([*(flat + around), ORBIT_ALTITUDE]) + random.normal(0, (0.4, 0.4, 0.3))
         poses.append(_pose(eye, target - eye, np.array([0.0, 0.0, 1.0]), random))
     return poses
 
 
-def _grid(count: int, lens: Lens, random: np.random.Generator) -> list[Array]:
+def _grid(count: int, around: Spot, lens: Lens, random: np.random.Generator) -> list[Array]:
     """Lines to and fro along north, as even as `count` allows and about as long as the grid is wide."""
     step = (1 - FORWARD_OVERLAP) * ALTITUDE * lens.height / lens.focal
     pitch = (1 - SIDE_OVERLAP) * ALTITUDE * lens.width / lens.focal
@@ -68,8 +69,8 @@ def _grid(count: int, lens: Lens, random: np.random.Generator) -> list[Array]:
     for line, members in enumerate(np.array_split(np.arange(count), lines)):
         heading = 1.0 if line % 2 == 0 else -1.0
         for k in range(len(members)):
-            east = CENTRE[0] + (line - (lines - 1) / 2) * pitch
-            north = CENTRE[1] + heading * (k - (len(members) - 1) / 2) * step
+            east = around[0] + (line - (lines - 1) / 2) * pitch
+            north = around[1] + heading * (k - (len(members) - 1) / 2) * step
             eye = np.array([east, north, ALTITUDE]) + random.normal(0, (0.4, 0.4, 0.3))
             poses.append(_pose(eye, np.array([0.0, 0.0, -1.0]), np.array([0.0, heading, 0.0]), random))
     return poses

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from spaceport.demo.flight import Shot, plan_flight
+from spaceport.demo.flight import HAMLET, Shot, Spot, plan_flight
 from spaceport.demo.geodesy import Place, from_enu
 from spaceport.demo.gimbal import gimbal_tags
 from spaceport.demo.lens import Lens
@@ -43,15 +43,17 @@ def make_survey(
     height: int = 768,
     seed: int = 7,
     on_photo: OnPhoto | None = None,
+    around: Spot = HAMLET,
 ) -> Survey:
     """Write `survey.zip` and `truth.json` into `folder`, made if need be. Same arguments, same bytes.
 
     Args:
         photos: 8 to 500; from about 12 on all of them can be registered.
         width: 128 to 8192 pixels, and so `height`. The field of view follows from the width alone.
-        seed: changes relief, patterns, trees and the drone's jitter.
+        seed: changes relief, patterns, trees and the drone's jitter; the buildings stay.
         on_photo: called with photos done, photos in all and the last one's name, from the caller's thread; what it
             raises ends the work.
+        around: metres east and north of what the flight is flown around, within 150 of the hamlet.
 
     Raises:
         ValueError: when an argument is out of bounds.
@@ -59,7 +61,7 @@ def make_survey(
     if not (8 <= photos <= 500 and 128 <= width <= 8192 and 128 <= height <= 8192 and 0 <= seed < 2**31):
         raise ValueError("a survey has 8 to 500 photos of 128 to 8192 pixels a side, and a seed from 0")
     lens = Lens(width, height)
-    shots = plan_flight(photos, lens, seed)
+    shots = plan_flight(photos, lens, seed, around)
     truth = Truth(seed, ORIGIN, [_camera(shot, lens) for shot in shots])
     folder.mkdir(parents=True, exist_ok=True)
     survey = Survey(folder / "survey.zip", folder / "truth.json", photos)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,20 @@ from spaceport.pipeline.contract import Outcome
 from spaceport.pipeline.options import SfmOptions
 from spaceport.pipeline.progress import Progress, Silent
 
+# pycolmap reads the result in a process of its own: it and Pillow cannot share one.
+READ_MODEL = """
+import json, sys, pycolmap
+model = pycolmap.Reconstruction(sys.argv[1])
+images = [i for i in model.images.values() if i.has_pose]
+print(json.dumps({
+    "centres": {i.name: i.projection_center().tolist() for i in images},
+    "views": {i.name: i.viewing_direction().tolist() for i in images},
+    "cameras": [[c.model.name, c.width, c.height] for c in model.cameras.values()],
+    "heights": [p.xyz[2] for p in model.points3D.values()],
+    "colours": [p.color.tolist() for p in model.points3D.values()],
+    "error": model.compute_mean_reprojection_error(),
+}))
+"""
 SMALL = SfmOptions(max_image_size=640)
 
 
@@ -48,3 +64,10 @@ def reconstruct(folder: Path, output: Path, options: SfmOptions = SMALL, progres
     shutil.rmtree(output / "extracted", ignore_errors=True)
     outcome = run(folder, output, options, progress or Silent())
     return Run(outcome, json.loads((output / "colmap/report.json").read_text()))
+
+
+def read_model(folder: Path) -> dict[str, Any]:
+    """Cameras and points of a COLMAP model."""
+    done = subprocess.run([sys.executable, "-c", READ_MODEL, str(folder)], check=True, capture_output=True)
+    model: dict[str, Any] = json.loads(done.stdout)
+    return model

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from sfm_cases import read_model
 
 from services.sfm.stage import run
 from spaceport.demo import load_truth, make_survey
@@ -25,21 +26,6 @@ from spaceport.pipeline.options import SfmOptions
 from spaceport.pipeline.progress import Count, Silent
 
 DATA = Path(__file__).parents[2] / "../shared/data"
-
-# pycolmap reads the result in a process of its own: it and Pillow cannot share one.
-READ_MODEL = """
-import json, sys, pycolmap
-model = pycolmap.Reconstruction(sys.argv[1])
-images = [i for i in model.images.values() if i.has_pose]
-print(json.dumps({
-    "centres": {i.name: i.projection_center().tolist() for i in images},
-    "views": {i.name: i.viewing_direction().tolist() for i in images},
-    "cameras": [[c.model.name, c.width, c.height] for c in model.cameras.values()],
-    "heights": [p.xyz[2] for p in model.points3D.values()],
-    "colours": [p.color.tolist() for p in model.points3D.values()],
-    "error": model.compute_mean_reprojection_error(),
-}))
-"""
 
 
 class Recorder:
@@ -69,12 +55,6 @@ def source_of(name: str, tmp_path: Path) -> Path:
     source.mkdir()
     shutil.copyfile(archive, source / "upload.zip")
     return source
-
-
-def read_model(folder: Path) -> dict[str, Any]:
-    done = subprocess.run([sys.executable, "-c", READ_MODEL, str(folder)], check=True, capture_output=True)
-    model: dict[str, Any] = json.loads(done.stdout)
-    return model
 
 
 def check_output(output: Path, outcome: Outcome, options: SfmOptions) -> tuple[dict[str, Any], dict[str, Any]]:

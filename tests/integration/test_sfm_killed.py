@@ -1,0 +1,160 @@
+"""Killed in any phase and tried again, the stage ends with the same model; finished features are not sought again."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sfm_cases import read_model
+
+from spaceport.demo import make_survey
+
+PHOTOS = 12
+QUICK = {"sfm": {"max_image_size": 512, "max_features": 2048}}
+THOROUGH = {"sfm": {"max_image_size": 1024, "first_octave": -1}}
+GOING_ON = re.compile(r"going on from an earlier try: features of (\d+) of \d+ photos and (\d+) compared pairs")
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder with a survey in it, and the options of its job."""
+
+    source: Path
+    options: Path
+
+    def start(self, output: Path) -> subprocess.Popen[str]:
+        """The stage, in a process group of its own."""
+        command = [sys.executable, "-m", "services.sfm", "--input", str(self.source), "--output", str(output)]
+        return subprocess.Popen(
+            [*command, "--options", str(self.options)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def cut_off(self, output: Path, moment: str, sent: signal.Signals = signal.SIGKILL) -> int:
+        """Start, and end everything once a line tells of `moment`. Returns the exit code."""
+        with self.start(output) as child:
+            assert child.stderr
+            said = ""
+            for line in child.stderr:
+                said += line
+                if moment in line:
+                    os.killpg(child.pid, sent)
+                    break
+            rest = child.stderr.read()
+        assert moment in said, said + rest
+        deadline = time.monotonic() + 5
+        while group_of(child.pid):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        return child.returncode
+
+    def finish(self, output: Path) -> str:
+        """Run to the end. Returns what it logged."""
+        with self.start(output) as child:
+            assert child.stderr
+            said = child.stderr.read()
+        assert child.returncode == 0, said
+        assert {path.name for path in output.iterdir()} == {"extracted", "colmap"}
+        assert not (output / "colmap/checkpoint").exists()
+        assert not list(output.parent.glob(".*")), "what the killed try left must be gone"
+        return said
+
+
+def place(folder: Path, options: dict[str, Any], width: int) -> Place:
+    survey = make_survey(folder / "survey", PHOTOS, width, width * 3 // 4)
+    (folder / "source").mkdir()
+    shutil.copyfile(survey.zip_path, folder / "source/upload.zip")
+    (folder / "options.json").write_text(json.dumps(options))
+    return Place(folder / "source", folder / "options.json")
+
+
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    return place(tmp_path_factory.mktemp("quick"), QUICK, 512)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(quick: Place, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    output = tmp_path_factory.mktemp("undisturbed") / "out"
+    assert "going on" not in quick.finish(output)
+    return read_model(output / "colmap/sparse")
+
+
+def group_of(leader: int) -> list[int]:
+    """Processes of the group that still run, from /proc."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, group = stat.read_text().rpartition(")")[2].split()[:3]
+        except OSError:
+            continue
+        if int(group) == leader and state != "Z":
+            found.append(int(stat.parent.name))
+    return found
+
+
+def assert_alike(made: Path, expected: dict[str, Any]) -> None:
+    """The same model as far as COLMAP's threads, which add up in any order, let two runs agree."""
+    model = read_model(made / "colmap/sparse")
+    assert model["centres"].keys() == expected["centres"].keys()
+    centres = np.array([[each["centres"][name] for name in sorted(each["centres"])] for each in (model, expected)])
+    assert np.abs(centres[0] - centres[1]).max() < 0.001 * np.ptp(centres[1], axis=0).max()
+    assert len(model["heights"]) == pytest.approx(len(expected["heights"]), rel=0.02)
+    assert model["error"] == pytest.approx(expected["error"], rel=0.01)
+    dense = made / "colmap/dense/images"
+    assert {str(path.relative_to(dense)) for path in dense.rglob("*.JPG")} == model["centres"].keys()
+
+
+def moments() -> Iterator[Any]:
+    """What a line tells when the stage is ended, whether its features are finished then, and how it is ended."""
+    early = ("Unpacking your photos: 3 of", "Checking your photos: 2 of", "Judging the capture: 2 of")
+    late = ("Matching photos with each other", f"in space: {PHOTOS} of", "Straightening photos for training")
+    found, placing = f"uploaded images: {PHOTOS} of", "Placing photos in space: 6 of"
+    quick = {(found, signal.SIGKILL), (placing, signal.SIGTERM)}
+    for moment in (*early, "Extracting features from uploaded images: 6 of", found, placing, *late):
+        for sent in (signal.SIGKILL, signal.SIGTERM):
+            marks = () if (moment, sent) in quick else (pytest.mark.slow,)
+            yield pytest.param(
+                moment, moment in (found, placing, *late), sent, marks=marks, id=f"{sent.name}, {moment}"
+            )
+
+
+@pytest.mark.parametrize(("moment", "finished", "sent"), list(moments()))
+def test_the_next_try_ends_with_the_same_model(
+    quick: Place, undisturbed: dict[str, Any], tmp_path: Path, moment: str, finished: bool, sent: signal.Signals
+) -> None:
+    output = tmp_path / "jobs/out"
+    assert quick.cut_off(output, moment, sent) == (75 if sent is signal.SIGTERM else -sent)
+    said = quick.finish(output)
+    assert_alike(output, undisturbed)
+    if finished:
+        reused = GOING_ON.search(said)
+        assert reused
+        assert int(reused[1]) == PHOTOS
+        assert "Extracting" not in said
+    if finished and "images" not in moment:
+        assert int(reused[2]) > 0  # and the pairs that were compared
+
+
+@pytest.mark.slow
+def test_features_that_were_found_in_time_are_kept(tmp_path: Path) -> None:
+    thorough, output = place(tmp_path, THOROUGH, 1024), tmp_path / "jobs/out"
+    assert thorough.cut_off(output, f"uploaded images: {PHOTOS - 2} of") == -signal.SIGKILL
+    reused = GOING_ON.search(thorough.finish(output))
+    assert reused
+    assert 0 < int(reused[1]) < PHOTOS
