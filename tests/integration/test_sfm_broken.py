@@ -10,6 +10,7 @@ import pytest
 from PIL import Image, ImageFilter
 from sfm_cases import photos_of, reconstruct
 
+from services.sfm.report import ELSEWHERE
 from spaceport.demo import Survey, load_truth, make_survey
 from spaceport.demo.geodesy import Place, from_enu
 from spaceport.demo.photos import _position
@@ -116,6 +117,27 @@ def test_orientation_tags_mixed(photos: list[Path], tmp_path: Path) -> None:
     assert found.placed == PHOTOS
     assert {photo["orientation"] for photo in found.report["photos"]} == {1, 3, 6, 8}
     assert found.report["georeference"]["metric"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("keep_exif", [True, False])
+def test_half_of_another_place(photos: list[Path], tmp_path: Path, keep_exif: bool) -> None:
+    """A meadow with trees a hundred metres away: the larger part is taken, and the other one is named."""
+    meadow = make_survey(tmp_path / "meadow", 18, *SIZE, around=(-105.0, -60.0))
+    others = photos_of(meadow.zip_path, tmp_path / "others")
+    for photo in others:
+        photo.rename(tmp_path / "source" / f"meadow {photo.name}")
+    for photo in () if keep_exif else (tmp_path / "source").iterdir():
+        change(photo, keep_exif=False)
+    found = reconstruct(tmp_path / "source", tmp_path / "jobs/out")
+    assert found.placed == PHOTOS
+    assert found.report["apart"] == [sorted(f"meadow {photo.name}" for photo in others)]
+    assert found.reasons == dict.fromkeys(found.report["apart"][0], ELSEWHERE)
+    assert (
+        "2 parts that share nothing. This model is of the largest, 20 photos; 18 are left out" in found.outcome.message
+    )
+    assert "more overlap" not in found.outcome.message
+    assert found.report["georeference"]["metric"] is keep_exif
 
 
 @pytest.mark.parametrize("colour", [0, 255])

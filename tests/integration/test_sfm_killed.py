@@ -17,9 +17,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cloud_cases import TINY, Cloud, workers
 from sfm_cases import read_model
 
-from spaceport.demo import make_survey
+from spaceport.demo import Survey, make_survey
+from spaceport.pipeline import layout
+from spaceport.pipeline.contract import JobState, StageName
 
 PHOTOS = 12
 QUICK = {"sfm": {"max_image_size": 512, "max_features": 2048}}
@@ -158,3 +161,25 @@ def test_features_that_were_found_in_time_are_kept(tmp_path: Path) -> None:
     reused = GOING_ON.search(thorough.finish(output))
     assert reused
     assert 0 < int(reused[1]) < PHOTOS
+
+
+@pytest.mark.slow
+def test_batch_tries_again_and_goes_on(cloud: Cloud, survey: Survey) -> None:
+    options = TINY | {"sfm": {"max_image_size": 512, "first_octave": -1}, "compress_enabled": False}
+    job = cloud.upload(survey.zip_path, "to-resume", options)
+    deadline = time.monotonic() + 60
+    while not list((cloud.embedded.state / "work").glob("**/colmap/checkpoint")):
+        assert time.monotonic() < deadline, cloud.logs()
+        time.sleep(0.05)
+    commands = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in workers(cloud.embedded.state)}
+    (stage,) = [pid for pid, command in commands.items() if b"services.sfm\0" in command and b"guard" not in command]
+    os.kill(stage, signal.SIGTERM)
+    assert cloud.ended(job, seconds=180).state is JobState.COMPLETED, cloud.logs()
+    (log,) = (cloud.embedded.state / "logs").glob("sfm-*.log")
+    said = log.read_text()
+    assert said.index("uploaded a checkpoint") < said.index("fetched a checkpoint")
+    reused = GOING_ON.search(said)
+    assert reused
+    assert int(reused[1]) > 0
+    bucket = cloud.deployment.bucket
+    assert bucket.head(layout.checkpoint_key(job, StageName.SFM)) is None
