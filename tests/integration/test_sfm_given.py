@@ -1,0 +1,247 @@
+"""A COLMAP model that comes with the photos is kept: read, judged, published in its own frame, and never made anew."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Callable
+from copy import deepcopy
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+import tifffile
+from intake_cases import pixels_of, survey_photos
+from model_cases import NOWHERE, ColmapModel, model_of
+from numpy.typing import NDArray
+from sfm_cases import Run
+
+from services.sfm.stage import run
+from services.train.colmap_model import SparseModel, read_sparse_model
+from services.train.dataset import open_dataset
+from spaceport.demo import Truth, load_truth, make_survey
+from spaceport.demo.geodesy import from_enu
+from spaceport.pipeline.errors import Refused, Slug
+from spaceport.pipeline.options import SfmOptions
+from spaceport.pipeline.progress import Count, Silent
+
+PHOTOS = 8
+OPTIONS = SfmOptions(max_image_size=512)
+
+
+class Flown(NamedTuple):
+    """Photos by name, what is true of them, and a model of pinhole cameras and points that says so."""
+
+    photos: dict[str, bytes]
+    truth: Truth
+    model: ColmapModel
+
+
+@pytest.fixture(scope="module")
+def flown(tmp_path_factory: pytest.TempPathFactory) -> Flown:
+    survey = make_survey(tmp_path_factory.mktemp("survey"), photos=PHOTOS, width=640, height=480)
+    photos = {f"{name}.JPG": jpeg for name, jpeg in survey_photos(survey.zip_path)}
+    truth = load_truth(survey.truth_path)
+    points = np.random.default_rng(5).uniform((-30, -30, 0), (30, 30, 6), (400, 3))
+    return Flown(photos, truth, model_of(truth.cameras, [Path(camera.name).name for camera in truth.cameras], points))
+
+
+def zipped(folder: Path, *files: dict[str, bytes]) -> Path:
+    folder.mkdir(parents=True)
+    with zipfile.ZipFile(folder / "upload.zip", "w") as archive:
+        for name, body in (entry for each in files for entry in each.items()):
+            archive.writestr(name, body)
+    return folder
+
+
+def below(folder: str, files: dict[str, bytes]) -> dict[str, bytes]:
+    return {f"{folder}/{name}": body for name, body in files.items()}
+
+
+def taken(source: Path, output: Path, progress: Any = None) -> Run:
+    outcome = run(source, output, OPTIONS, progress or Silent())
+    return Run(outcome, json.loads((output / "colmap/report.json").read_text()))
+
+
+def poses(model: SparseModel) -> NDArray[np.float64]:
+    return np.array([image.world_to_camera for image in model.images])
+
+
+class Heard:
+    """Progress that remembers."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[float, str]] = []
+
+    def update(self, fraction: float, message: str, **counts: Count) -> None:
+        self.told.append((fraction, message.split(":", maxsplit=1)[0]))
+
+    def check(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("suffix", "folder", "photos"), [(".bin", "sparse/0", "images"), (".txt", "survey/colmap/sparse", "survey/raw")]
+)
+def test_a_model_is_kept_as_it_is(tmp_path: Path, flown: Flown, suffix: str, folder: str, photos: str) -> None:
+    rigs = {"rigs.bin": b"not even read", "frames.bin": b"nor this"}
+    parts = flown.model.parts(suffix) | rigs
+    heard, output = Heard(), tmp_path / "jobs/out"
+    found = taken(zipped(tmp_path / "in", below(photos, flown.photos), below(folder, parts)), output, heard)
+    said = f"The zip held a COLMAP reconstruction of {PHOTOS} photos; it was kept as it is."
+    assert found.placed == PHOTOS
+    assert said in found.outcome.message
+    assert said in (output / "colmap/report.html").read_text()
+    assert (found.report["given"]["folder"], found.report["model"]["mapper"]) == (folder, "given")
+    assert found.report["model"]["reprojection_error_px"] < 1e-6
+    for model in (read_sparse_model(output / "colmap/sparse"), open_dataset(output / "colmap/dense", 8)):
+        assert np.sort(model.xyz, axis=0) == pytest.approx(
+            np.sort([p.xyz for p in flown.model.points], axis=0), abs=1e-6
+        )
+        assert set(map(tuple, model.rgb.tolist())) == {(10, 20, 30)}
+    sparse, dense = (read_sparse_model(output / "colmap" / each) for each in ("sparse", "dense/sparse"))
+    true = np.array([camera.world_to_camera for camera in flown.truth.cameras])
+    assert [image.name for image in sparse.images] == [f"{photos}/{name}" for name in flown.photos]
+    assert poses(sparse) == pytest.approx(true, abs=1e-6)
+    assert poses(dense) == pytest.approx(true, abs=1e-6)
+    for image, camera in zip(sparse.images, flown.truth.cameras, strict=True):
+        held = image.camera
+        assert (held.width, held.height, held.fx, held.cx) == pytest.approx((640, 480, camera.fx, camera.cx))
+    assert {(image.camera.width, image.camera.height) for image in dense.images} == {(512, 384)}
+    fractions, phases = zip(*heard.told, strict=True)
+    assert list(fractions) == sorted(fractions)
+    assert list(dict.fromkeys(phases)) == [
+        "Unpacking your photos",
+        "Checking your photos",
+        "Judging the capture",
+        "Straightening photos for training",
+    ]
+
+
+def test_the_given_frame_is_not_moved_and_its_place_on_the_earth_is_told(tmp_path: Path, flown: Flown) -> None:
+    """The same model in thirds of metres, lying on its side, far from the survey's middle."""
+    turn, unit, shift = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]]), 3.0, np.array([40.0, -70.0, 11.0])
+    cameras = []
+    for camera in flown.truth.cameras:
+        moved = deepcopy(camera)
+        moved.world_to_camera[:3, :3] = camera.world_to_camera[:3, :3] @ turn.T
+        centre = unit * turn @ camera.position + shift
+        moved.world_to_camera[:3, 3] = -moved.world_to_camera[:3, :3] @ centre
+        cameras.append(moved)
+    points = unit * np.array([point.xyz for point in flown.model.points]) @ turn.T + shift
+    model = model_of(cameras, list(flown.photos), points)
+    output = tmp_path / "jobs/out"
+    found = taken(zipped(tmp_path / "in", flown.photos, below("sparse/0", model.parts(".bin"))), output)
+    kept = poses(read_sparse_model(output / "colmap/sparse"))
+    assert kept == pytest.approx(np.array([camera.world_to_camera for camera in cameras]), abs=1e-6)
+    earth = json.loads((output / "colmap/georeference.json").read_text())
+    assert (earth["aligned"], earth["metric"], earth["axes"]) == (True, False, "those of the given model")
+    assert earth["unit_m"] == pytest.approx(1 / unit, rel=0.01)
+    assert earth["median_residual_m"] < 0.005 * flown.truth.scene_size
+    for camera, true in zip(cameras, flown.truth.cameras, strict=True):
+        on_earth = (np.array(earth["to_ecef"]) @ [*camera.position, 1.0])[:3]
+        place = from_enu(true.position, flown.truth.origin)
+        assert np.linalg.norm(on_earth - ecef(place.latitude, place.longitude, place.altitude)) < 1.0
+    assert "a unit of the model is 0.33" in (output / "colmap/report.html").read_text()
+    assert found.placed == PHOTOS
+
+
+def ecef(latitude: float, longitude: float, altitude: float) -> NDArray[np.float64]:
+    """Earth-centred metres on WGS84 (NIMA TR8350.2)."""
+    north, east, squeeze = np.radians(latitude), np.radians(longitude), 6.69437999014e-3
+    radius = 6378137.0 / np.sqrt(1 - squeeze * np.sin(north) ** 2)
+    across = (radius + altitude) * np.cos(north)
+    return np.array([across * np.cos(east), across * np.sin(east), (radius * (1 - squeeze) + altitude) * np.sin(north)])
+
+
+def tiff(jpeg: bytes) -> bytes:
+    out = io.BytesIO()
+    tifffile.imwrite(out, pixels_of(jpeg).astype(np.uint16) * 257, photometric="rgb")
+    return out.getvalue()
+
+
+def test_photos_come_and_go(tmp_path: Path, flown: Flown) -> None:
+    """One is missing, one is not in the model, one is a TIFF of 16 bits, whose copies are made smaller elsewhere."""
+    model = deepcopy(flown.model)
+    names = list(flown.photos)
+    model.images.pop()
+    for point in model.points:
+        point.track = [seen for seen in point.track if seen[0] != PHOTOS]
+    model.images[1].name = model.images[1].name.replace(".JPG", ".tif")
+    files = {f"photos/{name.lower()}": flown.photos[name] for name in names[2:]}
+    files |= {f"photos/{names[1].lower().replace('.jpg', '.tif')}": tiff(flown.photos[names[1]])}
+    output = tmp_path / "jobs/out"
+    found = taken(zipped(tmp_path / "in", files, below("sparse", model.parts(".txt"))), output)
+    assert found.placed == PHOTOS - 2
+    assert found.report["given"]["without_photo"] == names[:1]
+    assert found.reasons == {
+        f"photos/{names[-1].lower()}": "the reconstruction that came with the photos does not hold it"
+    }
+    sparse, dense = (read_sparse_model(output / "colmap" / each) for each in ("sparse", "dense/sparse"))
+    true = [camera.world_to_camera for camera in flown.truth.cameras[1:-1]]
+    assert poses(sparse) == pytest.approx(np.array(true), abs=1e-6)
+    assert {(image.camera.width, image.camera.height) for image in sparse.images} == {(640, 480)}
+    assert {(image.camera.width, image.camera.height) for image in dense.images} == {(512, 384)}
+    assert len(open_dataset(output / "colmap/dense", 8).cameras) == PHOTOS - 2
+
+
+def test_a_model_without_features_is_kept_and_no_error_is_claimed(tmp_path: Path, flown: Flown) -> None:
+    """As programs write it that are not COLMAP."""
+    model = deepcopy(flown.model)
+    for part in (*model.images, *model.points):
+        part.__dict__["features" if part in model.images else "track"] = []
+    output = tmp_path / "jobs/out"
+    found = taken(zipped(tmp_path / "in", flown.photos, below("sparse/0", model.parts(".bin"))), output)
+    assert found.outcome.quality == {}
+    assert "px" not in found.outcome.message
+    assert len(open_dataset(output / "colmap/dense", 8).xyz) == len(model.points)
+    assert "Reprojection error" not in (output / "colmap/report.html").read_text()
+
+
+def shuffle(model: ColmapModel) -> None:
+    """Every image has the pose of the next: nothing is where its features say."""
+    found = [image.pose for image in model.images]
+    for image, pose in zip(model.images, [*found[1:], found[0]], strict=True):
+        image.pose = pose
+
+
+CONTRADICTIONS: dict[str, tuple[Callable[[ColmapModel], Any], str]] = {
+    "poses of other photos": (shuffle, "half of its points miss their features"),
+    "a track to a photo that is missing": (lambda m: m.points[0].track.append((99, 0)), "COLMAP itself cannot"),
+    "a track to a feature that is missing": (lambda m: m.points[0].track.append((1, 10**8)), "COLMAP itself cannot"),
+    "cameras of another size": (lambda m: setattr(m.cameras[2], "width", 641), "its camera in the model 641 x 480"),
+}
+
+
+@pytest.mark.parametrize("case", CONTRADICTIONS)
+def test_a_model_that_contradicts_itself_is_refused(tmp_path: Path, flown: Flown, case: str) -> None:
+    change, words = CONTRADICTIONS[case]
+    model = deepcopy(flown.model)
+    change(model)
+    source = zipped(tmp_path / "in", flown.photos, below("sparse/0", model.parts(".bin")))
+    with pytest.raises(Refused) as caught:
+        run(source, tmp_path / "jobs/out", OPTIONS, Silent())
+    assert caught.value.slug is Slug.BAD_GIVEN_MODEL
+    assert words in str(caught.value)
+    assert not (tmp_path / "jobs/out/colmap").exists()
+
+
+def test_a_part_that_is_damaged_in_the_zip_is_refused(tmp_path: Path, flown: Flown) -> None:
+    source = zipped(tmp_path / "in", flown.photos, below("sparse/0", flown.model.parts(".bin")))
+    data = (source / "upload.zip").read_bytes()
+    name = flown.model.images[0].name.encode()
+    at = data.index(name + b"\0")  # within images.bin, which is stored
+    (source / "upload.zip").write_bytes(data[:at] + b"x" + data[at + 1 :])
+    with pytest.raises(Refused) as caught:
+        run(source, tmp_path / "jobs/out", OPTIONS, Silent())
+    assert "sparse/0/images.bin cannot be unpacked, its checksum is wrong" in str(caught.value)
+
+
+def test_features_of_no_point_are_kept(tmp_path: Path, flown: Flown) -> None:
+    model = deepcopy(flown.model)
+    for image in model.images:
+        image.features.append((1.0, 2.0, NOWHERE))
+    found = taken(zipped(tmp_path / "in", flown.photos, below("sparse/0", model.parts(".txt"))), tmp_path / "jobs/out")
+    assert [photo["features"] - photo["points"] for photo in found.report["photos"]] == [1] * PHOTOS
