@@ -2,17 +2,23 @@
 
 import json
 import shutil
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from services.compress import stage
+from services.compress.allocate import Wish
 from services.compress.reader import read_sog
+from services.compress.search import Attempt, Search
 from services.compress.stage import run
 from spaceport.pipeline.errors import Refused, Slug, Stopped
-from spaceport.pipeline.options import CompressOptions
-from spaceport.pipeline.progress import Silent
+from spaceport.pipeline.options import CompressOptions, CompressPreset
+from spaceport.pipeline.progress import Progress, Silent
 from spaceport.splats.cameras import Camera, write_cameras
 from spaceport.splats.model import Gaussians
 from spaceport.splats.ply import write_ply
@@ -78,13 +84,28 @@ def test_everything_is_written_and_true(model: Gaussians, tmp_path: Path):
         assert picture.size == (3 * 512, 384 + 22)
 
 
+ON_ONE_CORE = """
+import os, sys
+from pathlib import Path
+os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])
+from services.compress.stage import run
+from spaceport.pipeline.options import CompressOptions, CompressPreset
+from spaceport.pipeline.progress import Progress, Silent
+run(Path(sys.argv[1]), Path(sys.argv[2]), CompressOptions(lod="always"), Silent())
+"""
+
+
 def test_the_same_model_gives_the_same_files(model: Gaussians, tmp_path: Path):
+    """Here, and in another process with as few threads as can be."""
     source = job(tmp_path / "in", model, CAMERAS)
-    for name in ("a", "b"):
-        run(source, tmp_path / name, CompressOptions(), Silent())
-    for name in FILES:
-        first, second = (tmp_path / side / "compressed" / name for side in ("a", "b"))
-        assert first.read_bytes() == second.read_bytes(), name
+    run(source, tmp_path / "a", CompressOptions(lod="always"), Silent())
+    command = [sys.executable, "-c", ON_ONE_CORE, str(source), str(tmp_path / "b")]
+    subprocess.run(command, check=True, cwd=Path(__file__).parents[2], timeout=300)
+    files = {path.relative_to(tmp_path / "a") for path in (tmp_path / "a").rglob("*") if path.is_file()}
+    assert {path.name for path in files} == FILES | {"lod-meta.json"}
+    for name in files:
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
+    assert len(files) == sum(path.is_file() for path in (tmp_path / "b").rglob("*"))
 
 
 def test_a_result_that_is_not_good_enough_is_not_published(model: Gaussians, tmp_path: Path):
@@ -96,6 +117,33 @@ def test_a_result_that_is_not_good_enough_is_not_published(model: Gaussians, tmp
     assert {path.name for path in folder.iterdir()} == {"preview.jpg", "report.json"}
     report = json.loads((folder / "report.json").read_text())
     assert len(report["attempts"]) >= 1 and report["published"] is False
+
+
+class PromisesTooMuch(Search):
+    """Whose tables are 15 dB off where less than 45 dB are asked for."""
+
+    def run(self, wish: Wish, progress: Progress) -> list[Attempt]:
+        assert wish.psnr is not None
+        return super().run(replace(wish, psnr=wish.psnr - 15 if wish.psnr < 45 else wish.psnr), progress)
+
+
+def test_the_next_preset_up_rescues_a_file(model: Gaussians, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(stage, "Search", PromisesTooMuch)
+    options = CompressOptions(preset=CompressPreset.WEB, min_psnr=40)
+    outcome = run(job(tmp_path / "in", model, CAMERAS), tmp_path / "out", options, Silent())
+    report = json.loads((tmp_path / "out/compressed/report.json").read_text())
+    assert outcome.degraded is None and report["published"] and report["preset"] == "balanced"
+    tried = [attempt["sog_psnr"] for attempt in report["attempts"]]
+    assert tried[0] < 40 and outcome.quality["sog_psnr"] == max(tried) >= 40
+    assert (tmp_path / "out/compressed/model.sog").stat().st_size == outcome.counts["sog_bytes"]
+
+
+def test_when_no_preset_rescues_it_no_sog_is_published(model: Gaussians, tmp_path: Path):
+    options = CompressOptions(preset=CompressPreset.WEB, min_psnr=85)
+    outcome = run(job(tmp_path / "in", model, CAMERAS), tmp_path / "out", options, Silent())
+    report = json.loads((tmp_path / "out/compressed/report.json").read_text())
+    assert outcome.degraded is not None and "85.0 dB were asked for" in outcome.degraded.sentence
+    assert report["preset"] == "archive" and not (tmp_path / "out/compressed/model.sog").exists()
 
 
 def test_a_better_setting_is_tried_when_the_first_is_not_enough(model: Gaussians, tmp_path: Path):
