@@ -32,7 +32,7 @@ from spaceport.pipeline.progress import Progress
 # Where each phase begins and ends as a share of the stage, from timings of 18 drone photos, and what people read.
 PHASES: Final = {
     "unpacking": (0.00, 0.03, "Unpacking your photos"),
-    "frames": (0.03, 0.04, "Taking frames out of your videos"),
+    "frames": (0.03, 0.04, "Taking frames out of your videos, percent"),
     "reading": (0.04, 0.06, "Checking your photos"),
     "judging": (0.06, 0.08, "Judging the capture"),
     "features": (0.08, 0.45, "Extracting features from uploaded images"),

@@ -148,6 +148,19 @@ def test_a_video_that_lies_or_is_cut(tmp_path: Path) -> None:
     assert all("reason" in reply for reply in bad)
 
 
+def test_a_video_tells_how_far_it_is(tmp_path: Path) -> None:
+    video(tmp_path / "a.mp4", [np.roll(noise(), 7 * step, axis=1) for step in range(10)])
+    request = {"kind": "video", "path": str(tmp_path / "a.mp4"), "folder": str(tmp_path / "frames"), "most": 50}
+    decoder, shares = decoders.Decoder(60), list[float]()
+    try:
+        reply = decoder.ask(request, shares.append)
+    finally:
+        decoder.close()
+    assert len(reply["frames"]) == 10
+    assert shares == sorted(shares)
+    assert len({share for share in shares if 0 < share < 1}) >= 8
+
+
 def test_a_decoder_that_dies_or_hangs_costs_one_photo(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(saved("JPEG"))
     good = {"kind": "photo", "path": str(tmp_path / "a.jpg"), "name": "a.jpg", "longest": 800}

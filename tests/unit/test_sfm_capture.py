@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -167,6 +168,14 @@ FINE = Figures(100, 0, 0, 0, 0, 1, 0.3, 100, 0.8, 9.0, 0.1, None)
         ({"located": 0}, Verdict.GO, "no place on the earth"),
         ({"located": 90}, Verdict.GO, "10 photos without a position"),
         ({"cameras": 2}, Verdict.GO, "2 cameras"),
+        ({"rtk": 100}, Verdict.GO, "no position to the centimetre"),
+        ({"rtk": 100, "rtk_fixed": 88}, Verdict.GO, "no fix at 12 of 100 photos"),
+        ({"rtk": 100, "rtk_fixed": 100}, Verdict.GO, "Positions are fixed by RTK."),
+        (
+            {"rtk": 100, "rtk_fixed": 100, "position_std_m": (0.012, 0.03)},
+            Verdict.GO,
+            "fixed by RTK, to 1 cm on the ground and 3 cm in height.",
+        ),
         ({"photos": 12, "located": 12}, Verdict.GO, "12 photos in all"),
         ({"longest_gap_s": 1800.0}, Verdict.GO, "30 minutes"),
         ({"overlap": None, "views": None, "thin": None, "exposure_stops": None}, Verdict.GO, None),
@@ -196,6 +205,14 @@ def test_a_subset_is_even_and_sharp(total: int, most: int, seed: int) -> None:
     places = [useful.index(number) for number in chosen]
     if len(useful) > most:
         assert max(np.diff([-1, *places, len(useful)])) <= 2 * math.ceil(len(useful) / most)
+
+
+def test_what_rtk_told_is_counted() -> None:
+    photos = [replace(photo, rtk_flag=50, position_std_m=(0.03, 0.04, 0.1)) for photo in a_grid()]
+    photos[0] = replace(photos[0], rtk_flag=16, position_std_m=(1.5, 1.5, 3.0))
+    figures = judge(photos).figures
+    assert (figures.rtk, figures.rtk_fixed) == (30, 29)
+    assert figures.position_std_m == pytest.approx((0.05, 0.1))
 
 
 def test_a_well_flown_grid_may_go() -> None:

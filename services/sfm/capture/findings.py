@@ -49,6 +49,12 @@ class Figures:
     thin: float | None
     longest_gap_s: float | None
     """The longest pause between photos, where it is far longer than the others."""
+    rtk: int = 0
+    """Photos that tell how their position was fixed by RTK."""
+    rtk_fixed: int = 0
+    """Of these, how many were fixed to centimetres."""
+    position_std_m: tuple[float, float] | None = None
+    """The median standard deviation of positions, as told: on the ground and in height."""
 
     @property
     def distinct(self) -> int:
@@ -135,7 +141,28 @@ def _about_overlap(figures: Figures) -> list[Finding]:
 def _about_places(figures: Figures) -> list[Finding]:
     lost = figures.photos - figures.located
     nowhere = "No photo has a position: the model will have no scale and no place on the earth."
-    return _when(lost, Verdict.GO, nowhere if figures.located == 0 else f"{_count(lost)} without a position.")
+    return [
+        *_when(lost, Verdict.GO, nowhere if figures.located == 0 else f"{_count(lost)} without a position."),
+        *_when(figures.rtk, Verdict.GO, _rtk(figures)),
+    ]
+
+
+def _rtk(figures: Figures) -> str:
+    if figures.rtk_fixed == 0:
+        return "RTK gave no position to the centimetre: the place of the model is good to metres."
+    if (floating := figures.rtk - figures.rtk_fixed) > 0:
+        return f"RTK had no fix at {floating} of {figures.rtk} photos: their positions may be metres off."
+    return f"Positions are fixed by RTK{f', {exactness(figures)}' if figures.position_std_m else ''}."
+
+
+def exactness(figures: Figures) -> str:
+    """How exact positions are, as receivers tell; `position_std_m` must be known."""
+    ground, height = figures.position_std_m or (0.0, 0.0)
+    return f"to {_length(ground)} on the ground and {_length(height)} in height"
+
+
+def _length(metres: float) -> str:
+    return f"{metres:.1f} m" if metres >= 1 else f"{100 * metres:.0f} cm"
 
 
 def _about_cameras(figures: Figures) -> list[Finding]:

@@ -169,7 +169,17 @@ def _figures(
         views=coverage.views if coverage else None,
         thin=coverage.thin if coverage else None,
         longest_gap_s=_longest_gap(photos),
+        rtk=sum(photo.rtk_flag is not None for photo in photos),
+        rtk_fixed=sum(photo.rtk_flag == RTK_FIXED for photo in photos),
+        position_std_m=_position_std(photos),
     )
+
+
+def _position_std(photos: list[PhotoFacts]) -> tuple[float, float] | None:
+    told = np.array([photo.position_std_m for photo in photos if photo.position_std_m is not None])
+    if len(told) == 0:
+        return None
+    return float(np.median(np.hypot(told[:, 0], told[:, 1]))), float(np.median(told[:, 2]))
 
 
 def _exposure_stops(photos: list[PhotoFacts], looks: list[Looks]) -> float | None:
@@ -202,14 +212,12 @@ def _facts(photos: list[PhotoFacts], coverage: Coverage | None, sampling: list[f
     pitches = [photo.gimbal_pitch for photo in photos if photo.gimbal_pitch is not None]
     names = Counter(" ".join(part for part in (photo.make, photo.model) if part) or "unknown" for photo in photos)
     times = sorted(photo.taken_at for photo in photos if photo.taken_at is not None)
-    fixed = [photo.rtk_flag == RTK_FIXED for photo in photos if photo.rtk_flag is not None]
     return {
         "cameras": dict(names),
         "height_m": _median(heights),
         "gimbal_pitch": _median(pitches),
         "ground_sampling_cm": _median([100 * metres for metres in sampling]),
         "area_m2": round(coverage.area_m2, 1) if coverage else None,
-        "rtk_fixed": sum(fixed) if fixed else None,
         "begun": times[0].isoformat() if times else None,
         "ended": times[-1].isoformat() if times else None,
     }

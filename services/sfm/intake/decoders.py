@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final
 
 SECONDS: Final = 90.0  # without a word about a file; the largest photos take ten
@@ -27,12 +28,17 @@ Reply = dict[str, Any]
 
 
 def ask_all(
-    requests: list[Request], on_done: Callable[[int], None], check: Callable[[], None], seconds: float = SECONDS
+    requests: list[Request],
+    on_done: Callable[[int], None],
+    check: Callable[[], None],
+    seconds: float = SECONDS,
+    on_share: Callable[[float], None] = lambda _: None,
 ) -> list[Reply]:
     """Have files decoded; returns the replies, in the order of the requests.
 
     A file that crashes its decoder, or keeps it busy for longer than `seconds`, has a `reason` for reply. `on_done`
-    hears how many are done, `check` is called at least twice a second; what either raises passes at once.
+    hears how many are done, `check` is called at least twice a second, and so is `on_share` with the share of the work
+    that is done, parts of videos included; what any of them raises passes at once.
 
     Raises:
         OSError: the disk is full.
@@ -42,18 +48,26 @@ def ask_all(
     for decoder in decoders:
         free.put(decoder)
 
-    def ask(request: Request) -> Reply:
+    shares = [0.0] * len(requests)
+
+    def ask(number: int) -> Reply:
         decoder = free.get()
         try:
             lost = sum(each.lost for each in decoders)
-            return decoder.ask(request) if lost < MAX_LOST else {"reason": _NOT_TRIED}
+            told = partial(shares.__setitem__, number)
+            return decoder.ask(requests[number], told) if lost < MAX_LOST else {"reason": _NOT_TRIED}
         finally:
+            shares[number] = 1.0
             free.put(decoder)
+
+    def look() -> None:
+        check()
+        on_share(sum(shares) / len(shares))
 
     pool = ThreadPoolExecutor(len(decoders))
     try:
-        futures = [pool.submit(ask, request) for request in requests]
-        for done, reply in enumerate(_finished(futures, check), start=1):
+        futures = [pool.submit(ask, number) for number in range(len(requests))]
+        for done, reply in enumerate(_finished(futures, look), start=1):
             if "errno" in reply:
                 raise OSError(reply["errno"], os.strerror(reply["errno"]))
             on_done(done)
@@ -65,10 +79,10 @@ def ask_all(
         pool.shutdown()
 
 
-def _finished(futures: list[Future[Reply]], check: Callable[[], None]) -> Iterator[Reply]:
+def _finished(futures: list[Future[Reply]], look: Callable[[], None]) -> Iterator[Reply]:
     waiting = set(futures)
     while waiting:
-        check()
+        look()
         done, waiting = wait(waiting, _POLL_SECONDS, FIRST_COMPLETED)
         for future in done:
             yield future.result()
@@ -83,14 +97,14 @@ class Decoder:
         self._closed = False
         self._child: subprocess.Popen[bytes] | None = None
 
-    def ask(self, request: Request) -> Reply:
-        """Its reply, or a `reason` where it gave none."""
+    def ask(self, request: Request, on_share: Callable[[float], None]) -> Reply:
+        """Its reply, or a `reason` where it gave none; of a video `on_share` hears how much of it is done, 0-1."""
         try:
             child = self._started()
             assert child.stdin is not None  # noqa: S101 - Popen was told PIPE
             child.stdin.write(json.dumps(request).encode() + b"\n")
             child.stdin.flush()
-            return self._reply(child)
+            return self._reply(child, on_share)
         except TimeoutError:
             reason = f"it takes more than {self._seconds:.0f} seconds to decode"
         except (OSError, ValueError):  # its end of the pipe is closed, or what it says is no JSON
@@ -113,7 +127,7 @@ class Decoder:
             self._child = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=nothing)  # noqa: S603 - our own module
         return self._child
 
-    def _reply(self, child: subprocess.Popen[bytes]) -> Reply:
+    def _reply(self, child: subprocess.Popen[bytes], on_share: Callable[[float], None]) -> Reply:
         """The line that ends an answer; each line before it buys the same time again."""
         assert child.stdout is not None  # noqa: S101 - Popen was told PIPE
         buffer, until = b"", time.monotonic() + self._seconds
@@ -128,6 +142,7 @@ class Decoder:
                 reply: Reply = json.loads(line)
                 if "done" not in reply:
                     return reply
+                on_share(float(reply["done"] / reply["total"]))
                 until = time.monotonic() + self._seconds
         raise BrokenPipeError
 

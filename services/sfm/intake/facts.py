@@ -41,7 +41,6 @@ class PhotoFacts:
     """Degrees; -90 looks straight down, 0 at the horizon. DJI's `GimbalPitchDegree`."""
     gimbal_yaw: float | None = None
     """Degrees clockwise from north."""
-    gimbal_roll: float | None = None
     relative_altitude_m: float | None = None
     """Metres above the place of take-off. DJI's `RelativeAltitude`."""
     rtk_flag: int | None = None
@@ -50,8 +49,6 @@ class PhotoFacts:
     """Standard deviation of the position east, north and up, in metres. DJI's `RtkStd…`, or `geo.txt`'s accuracies."""
     video: str = ""
     """The video that this is a frame of."""
-    video_time_s: float | None = None
-    """The frame's time from the video's start, in seconds."""
 
     @property
     def camera_key(self) -> tuple[str, str, int, int, float | None]:

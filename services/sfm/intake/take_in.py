@@ -85,7 +85,7 @@ def take_in(source: Path, extracted: Path, copies: Path, longest: int, phases: P
     frames, bad_videos = _frames(extracted, names[Kind.VIDEO], phases)
     at_most = WHOLE if names[Kind.MODEL] else longest
     photos, made = _photos(extracted, sorted({*names[Kind.PHOTO], *frames}), copies, at_most, phases)
-    readable = [_as_frame(photo, frames) for photo in photos if isinstance(photo, PhotoFacts)]
+    readable = [replace(photo, video=frames.get(photo.name, "")) for photo in photos if isinstance(photo, PhotoFacts)]
     unreadable = [photo for photo in photos if isinstance(photo, Unreadable)]
     every: list[PhotoFacts | Unreadable] = [*with_positions(readable, geo), *unreadable, *_lost(damaged), *bad_videos]
     masked, bad_masks = _masks(extracted, names[Kind.MASK], made, copies / MASKS, phases.check)
@@ -129,29 +129,26 @@ def _read_texts(extracted: Path, names: list[str]) -> tuple[dict[str, Any], list
     return geo, control_points
 
 
-def _frames(
-    extracted: Path, videos: list[str], phases: Phases
-) -> tuple[dict[str, tuple[str, float]], list[Unreadable]]:
-    """Frames by name, with their video and time; and the videos that gave none."""
+def _frames(extracted: Path, videos: list[str], phases: Phases) -> tuple[dict[str, str], list[Unreadable]]:
+    """The video of each frame, by the frame's name, which holds its time; and the videos that gave none."""
     most = max(FEWEST_FRAMES, MOST_FRAMES // max(1, len(videos)))
     folders = {video: f"{video}.frames" for video in videos}
     requests = [
         {"kind": "video", "path": str(extracted / video), "folder": str(extracted / folders[video]), "most": most}
         for video in videos
     ]
-    replies = ask_all(requests, lambda done: phases.count("frames", done, len(videos)), phases.check)
-    frames, bad = {}, []
+
+    def on_share(share: float) -> None:
+        phases.count("frames", round(100 * share), 100)
+
+    replies = ask_all(requests, lambda _: None, phases.check, on_share=on_share)
+    frames: dict[str, str] = {}
+    bad = []
     for video, reply in zip(videos, replies, strict=True):
         if not reply.get("frames"):
             bad.append(Unreadable(video, reply.get("reason", "it shows nothing")))
-        for file, seconds in reply.get("frames", ()):
-            frames[f"{folders[video]}/{file}"] = (video, seconds)
+        frames |= {f"{folders[video]}/{file}": video for file, _ in reply.get("frames", ())}
     return frames, bad
-
-
-def _as_frame(photo: PhotoFacts, frames: dict[str, tuple[str, float]]) -> PhotoFacts:
-    video, seconds = frames.get(photo.name, ("", None))
-    return replace(photo, video=video, video_time_s=seconds) if video else photo
 
 
 def _photos(

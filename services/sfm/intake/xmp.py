@@ -22,7 +22,6 @@ def drone_facts(packet: bytes) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "gimbal_pitch": _angle(told.get("GimbalPitchDegree")),
         "gimbal_yaw": _angle(told.get("GimbalYawDegree")),
-        "gimbal_roll": _angle(told.get("GimbalRollDegree")),
         "relative_altitude_m": told.get("RelativeAltitude"),
         "rtk_flag": int(told["RtkFlag"]) if "RtkFlag" in told else None,
         "position_std_m": _deviations([told.get(f"RtkStd{axis}") for axis in ("Lon", "Lat", "Hgt")]),
