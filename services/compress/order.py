@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from services.compress.errors import TooMany
 from services.compress.plas import sort_grid
 from services.compress.positions import log_scale
 from services.compress.walk import walked
@@ -17,6 +18,7 @@ Order = Literal["auto", "walk", "morton", "plas", "given"]
 """morton: along a Z-order curve. walk: in each stretch of the curve from like to like. auto: the smaller of the two.
 plas: a grid as smooth as can be. given: as the Gaussians come."""
 
+LARGEST_SIDE = 16_383  # pixels of a WebP
 SIDE_STEP = 4  # image sides are multiples of it, as other writers have them
 # Of the weights that were tried, those that give the smallest files (docs/decisions/0007-order-in-the-file.md).
 PLAS_POSITION = 10.0
@@ -24,12 +26,24 @@ WALK_POSITION, WALK_COLOUR = 0.2, 1.5  # the former by the usual step between ne
 
 
 def grid_width(count: int) -> int:
-    """Width of the nearly square image that holds `count` Gaussians row by row."""
-    return SIDE_STEP * int(np.ceil(np.sqrt(count) / SIDE_STEP))
+    """Width of the nearly square image that holds `count` Gaussians row by row. It is no higher than wide.
+
+    Raises:
+        TooMany: no WebP is that large.
+    """
+    width = SIDE_STEP * int(np.ceil(np.sqrt(count) / SIDE_STEP))
+    if width > LARGEST_SIDE:
+        raise TooMany(f"{count:,} Gaussians do not fit into one SOG, whose images have {LARGEST_SIDE:,} pixels a side.")
+    return width
 
 
 def arranged(gaussians: Gaussians, q: NDArray[np.uint16], order: Order, seed: int, progress: Progress) -> Gaussians:
-    """The Gaussians in the order of the file. `q` [N,3] are their 16-bit log positions."""
+    """The Gaussians in the order of the file. `q` [N,3] are their 16-bit log positions.
+
+    Raises:
+        TooMany: they do not fit into one file.
+    """
+    width = grid_width(len(gaussians))
     if order == "given":
         return gaussians
     curve = morton_order(q)
@@ -37,7 +51,7 @@ def arranged(gaussians: Gaussians, q: NDArray[np.uint16], order: Order, seed: in
     if order == "walk":
         return along.subset(walked(walk_features(along, q[curve])))
     if order == "plas":
-        return along.subset(sort_grid(plas_features(along), grid_width(len(along)), progress, seed=seed).order)
+        return along.subset(sort_grid(plas_features(along), width, progress, seed=seed).order)
     return along
 
 

@@ -2,10 +2,13 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from random_models import noise
 
-from services.compress.encode import Plan, encode
-from services.compress.order import Order, arranged, morton_order, walk_features
+from services.compress.encode import Plan, encode, entries_picture, picture
+from services.compress.errors import TooMany
+from services.compress.order import LARGEST_SIDE, SIDE_STEP, Order, arranged, grid_width, morton_order, walk_features
 from services.compress.quality import STANDARD
 from services.compress.reader import read_bundle
 from services.compress.walk import walked
@@ -78,3 +81,24 @@ def test_auto_is_the_smaller_of_walk_and_curve():
         assert sizes["auto"] == min(sizes.values())
         chosen.append(sizes["auto"] == sizes["walk"])
     assert chosen[0]
+
+
+@given(count=st.integers(1, (LARGEST_SIDE - 3) ** 2))
+def test_no_image_is_larger_than_a_webp_can_be(count: int):
+    width = grid_width(count)
+    height = SIDE_STEP * -(-count // (width * SIDE_STEP))  # as `picture` has it
+    assert height <= width <= LARGEST_SIDE and width * height >= count
+
+
+def test_more_gaussians_than_an_image_holds_are_refused_before_any_work():
+    class Crowd:
+        def __len__(self) -> int:
+            return 300_000_000
+
+    with pytest.raises(TooMany, match="300,000,000 Gaussians do not fit"):
+        arranged(Crowd(), np.zeros((0, 3), np.uint16), "walk", 0, Silent())  # type: ignore[arg-type]  # asked for its length alone
+
+
+def test_a_large_image_has_the_shape_that_was_promised():
+    assert picture(np.zeros((9_999_999, 3), np.uint8)).shape == (3164, 3164, 3)
+    assert entries_picture(np.zeros((65536, 45), np.uint8), 15).shape == (1024, 960, 3)  # the largest palette
