@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 from test_sog_splat_transform import NODE, TOOL, made, transform
 
+from services.compress import lod
 from services.compress.encode import Plan, encode
-from services.compress.formats import format_of, gltf, read_model, spz
+from services.compress.formats import FORMATS, format_of, gltf, read_model, spz
+from services.compress.formats.table import GLB, GLTF, HTML
 from services.compress.quality import FINEST
 from services.compress.writer import write_bundle, write_folder
 from spaceport.pipeline.progress import Silent
@@ -23,6 +25,9 @@ ROOT = Path(__file__).parents[2]
 # It takes .splat's rotations for 255 steps, the format's first viewer and we for 256, and it does not normalise them.
 SPLAT_DEGREES = 4
 VALIDATOR = ROOT / ".venv/npm/node_modules/gltf-validator"
+READ_BY_TRANSFORM = [
+    "m.compressed.ply", "m.splat", "m.ply", "v2.spz", "v3.spz", "v4.spz", "m.sog", "set/meta.json", "lod/lod-meta.json",
+]  # fmt: skip
 needs_transform = pytest.mark.skipif(
     not (NODE and TOOL.exists()), reason="needs node and @playcanvas/splat-transform in .venv/npm"
 )
@@ -42,9 +47,7 @@ def assert_close(ours: Gaussians, theirs: Gaussians, degrees: float = 0.1) -> No
 
 
 @needs_transform
-@pytest.mark.parametrize(
-    "name", ["m.compressed.ply", "m.splat", "m.ply", "v2.spz", "v3.spz", "v4.spz", "m.sog", "set/meta.json"]
-)
+@pytest.mark.parametrize("name", READ_BY_TRANSFORM)
 def test_it_reads_what_we_write(name: str, tmp_path: Path) -> None:
     path, model = tmp_path / name, made(8)
     if path.suffix == ".spz":
@@ -53,14 +56,23 @@ def test_it_reads_what_we_write(name: str, tmp_path: Path) -> None:
         write(path, model)
     elif path.suffix == ".sog":
         write_bundle(path, encode(model, Plan(FINEST), Silent()).files)
+    elif path.name == "lod-meta.json":
+        lod.write(path.parent, model, FINEST, Silent())
     else:
         write_folder(path.parent, encode(model, Plan(FINEST), Silent()).files)
-    transform(path, "-w", tmp_path / "theirs.ply")
+    finest = ("-L", "0") if path.name == "lod-meta.json" else ()
+    transform(*finest, path, "-w", tmp_path / "theirs.ply")
     assert_close(
         read_model(path)[0],
         read_ply(tmp_path / "theirs.ply"),
         degrees=SPLAT_DEGREES if path.suffix == ".splat" else 0.1,
     )
+
+
+def test_it_is_asked_about_every_format_that_it_can_read() -> None:
+    """It writes glTF and HTML but reads neither: PlayCanvas' engine and Khronos' validator open our glTF, a browser our
+    page."""
+    assert set(FORMATS) - {format_of(Path(name)) for name in READ_BY_TRANSFORM} == {GLTF, GLB, HTML}
 
 
 @needs_transform
