@@ -7,6 +7,7 @@ import json
 import zipfile
 from collections.abc import Callable
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,14 +22,16 @@ from sfm_cases import Run
 from services.sfm.stage import run
 from services.train.colmap_model import SparseModel, read_sparse_model
 from services.train.dataset import open_dataset
-from spaceport.demo import Truth, load_truth, make_survey
+from spaceport.demo import Survey, Truth, load_truth
 from spaceport.demo.geodesy import from_enu
 from spaceport.pipeline.errors import Refused, Slug
 from spaceport.pipeline.options import SfmOptions
 from spaceport.pipeline.progress import Count, Silent
+from spaceport.splats.cameras import Camera
 
-PHOTOS = 8
-OPTIONS = SfmOptions(max_image_size=512)
+PHOTOS, WIDTH, HEIGHT = 12, 512, 384
+OPTIONS = SfmOptions(max_image_size=400, max_photos=10)  # a given model is not thinned
+SMALL = (400, 300)
 
 
 class Flown(NamedTuple):
@@ -40,8 +43,7 @@ class Flown(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def flown(tmp_path_factory: pytest.TempPathFactory) -> Flown:
-    survey = make_survey(tmp_path_factory.mktemp("survey"), photos=PHOTOS, width=640, height=480)
+def flown(survey: Survey) -> Flown:
     photos = {f"{name}.JPG": jpeg for name, jpeg in survey_photos(survey.zip_path)}
     truth = load_truth(survey.truth_path)
     points = np.random.default_rng(5).uniform((-30, -30, 0), (30, 30, 6), (400, 3))
@@ -108,8 +110,8 @@ def test_a_model_is_kept_as_it_is(tmp_path: Path, flown: Flown, suffix: str, fol
     assert poses(dense) == pytest.approx(true, abs=1e-6)
     for image, camera in zip(sparse.images, flown.truth.cameras, strict=True):
         held = image.camera
-        assert (held.width, held.height, held.fx, held.cx) == pytest.approx((640, 480, camera.fx, camera.cx))
-    assert {(image.camera.width, image.camera.height) for image in dense.images} == {(512, 384)}
+        assert (held.width, held.height, held.fx, held.cx) == pytest.approx((WIDTH, HEIGHT, camera.fx, camera.cx))
+    assert {(image.camera.width, image.camera.height) for image in dense.images} == {SMALL}
     fractions, phases = zip(*heard.told, strict=True)
     assert list(fractions) == sorted(fractions)
     assert list(dict.fromkeys(phases)) == [
@@ -120,32 +122,52 @@ def test_a_model_is_kept_as_it_is(tmp_path: Path, flown: Flown, suffix: str, fol
     ]
 
 
-def test_the_given_frame_is_not_moved_and_its_place_on_the_earth_is_told(tmp_path: Path, flown: Flown) -> None:
-    """The same model in thirds of metres, lying on its side, far from the survey's middle."""
-    turn, unit, shift = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]]), 3.0, np.array([40.0, -70.0, 11.0])
+def elsewhere(flown: Flown, unit: float = 3.0) -> tuple[list[Camera], ColmapModel]:
+    """The same cameras and model in thirds of metres, lying on its side, far from the survey's middle."""
+    turn, shift = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]]), np.array([40.0, -70.0, 11.0])
     cameras = []
     for camera in flown.truth.cameras:
-        moved = deepcopy(camera)
-        moved.world_to_camera[:3, :3] = camera.world_to_camera[:3, :3] @ turn.T
-        centre = unit * turn @ camera.position + shift
-        moved.world_to_camera[:3, 3] = -moved.world_to_camera[:3, :3] @ centre
-        cameras.append(moved)
+        matrix = np.eye(4)
+        matrix[:3, :3] = camera.world_to_camera[:3, :3] @ turn.T
+        matrix[:3, 3] = -matrix[:3, :3] @ (unit * turn @ camera.position + shift)
+        cameras.append(replace(camera, world_to_camera=matrix))
     points = unit * np.array([point.xyz for point in flown.model.points]) @ turn.T + shift
-    model = model_of(cameras, list(flown.photos), points)
+    return cameras, model_of(cameras, list(flown.photos), points)
+
+
+def control_points(truth: Truth) -> bytes:
+    """True points where the true cameras see them, as OpenDroneMap writes them."""
+    rows = ["EPSG:4326"]
+    for point in np.array([[-9.0, -7, 0.2], [9, -7, 0.1], [9, 7, 1.0], [-9, 7, 0.5], [0, 0, 2.0]]):
+        place = from_enu(point, truth.origin)
+        for camera in truth.cameras:
+            x, y, z = camera.world_to_camera[:3, :3] @ point + camera.world_to_camera[:3, 3]
+            column, row = camera.fx * x / z + camera.cx, camera.fy * y / z + camera.cy
+            spot = f"{place.longitude:.10f} {place.latitude:.10f} {place.altitude:.5f}"
+            rows.append(f"{spot} {column:.4f} {row:.4f} {Path(camera.name).name}")
+    return "\n".join(rows).encode()
+
+
+@pytest.mark.parametrize(("by_points", "metres_off"), [(False, 1.0), (True, 0.01)])
+def test_the_given_frame_is_not_moved_and_its_place_on_the_earth_is_told(
+    tmp_path: Path, flown: Flown, by_points: bool, metres_off: float
+) -> None:
+    cameras, model = elsewhere(flown)
+    files = flown.photos | ({"gcp_list.txt": control_points(flown.truth)} if by_points else {})
     output = tmp_path / "jobs/out"
-    found = taken(zipped(tmp_path / "in", flown.photos, below("sparse/0", model.parts(".bin"))), output)
+    taken(zipped(tmp_path / "in", files, below("sparse/0", model.parts(".bin"))), output)
     kept = poses(read_sparse_model(output / "colmap/sparse"))
     assert kept == pytest.approx(np.array([camera.world_to_camera for camera in cameras]), abs=1e-6)
     earth = json.loads((output / "colmap/georeference.json").read_text())
     assert (earth["aligned"], earth["metric"], earth["axes"]) == (True, False, "those of the given model")
-    assert earth["unit_m"] == pytest.approx(1 / unit, rel=0.01)
+    assert earth["method"].endswith("control points" if by_points else "camera centres")
+    assert earth["unit_m"] == pytest.approx(1 / 3, rel=0.01)
     assert earth["median_residual_m"] < 0.005 * flown.truth.scene_size
     for camera, true in zip(cameras, flown.truth.cameras, strict=True):
         on_earth = (np.array(earth["to_ecef"]) @ [*camera.position, 1.0])[:3]
         place = from_enu(true.position, flown.truth.origin)
-        assert np.linalg.norm(on_earth - ecef(place.latitude, place.longitude, place.altitude)) < 1.0
+        assert np.linalg.norm(on_earth - ecef(place.latitude, place.longitude, place.altitude)) < metres_off
     assert "a unit of the model is 0.33" in (output / "colmap/report.html").read_text()
-    assert found.placed == PHOTOS
 
 
 def ecef(latitude: float, longitude: float, altitude: float) -> NDArray[np.float64]:
@@ -182,8 +204,8 @@ def test_photos_come_and_go(tmp_path: Path, flown: Flown) -> None:
     sparse, dense = (read_sparse_model(output / "colmap" / each) for each in ("sparse", "dense/sparse"))
     true = [camera.world_to_camera for camera in flown.truth.cameras[1:-1]]
     assert poses(sparse) == pytest.approx(np.array(true), abs=1e-6)
-    assert {(image.camera.width, image.camera.height) for image in sparse.images} == {(640, 480)}
-    assert {(image.camera.width, image.camera.height) for image in dense.images} == {(512, 384)}
+    assert {(image.camera.width, image.camera.height) for image in sparse.images} == {(WIDTH, HEIGHT)}
+    assert {(image.camera.width, image.camera.height) for image in dense.images} == {SMALL}
     assert len(open_dataset(output / "colmap/dense", 8).cameras) == PHOTOS - 2
 
 
@@ -211,7 +233,7 @@ CONTRADICTIONS: dict[str, tuple[Callable[[ColmapModel], Any], str]] = {
     "poses of other photos": (shuffle, "half of its points miss their features"),
     "a track to a photo that is missing": (lambda m: m.points[0].track.append((99, 0)), "COLMAP itself cannot"),
     "a track to a feature that is missing": (lambda m: m.points[0].track.append((1, 10**8)), "COLMAP itself cannot"),
-    "cameras of another size": (lambda m: setattr(m.cameras[2], "width", 641), "its camera in the model 641 x 480"),
+    "cameras of another size": (lambda m: setattr(m.cameras[2], "width", 513), "its camera in the model 513 x 384"),
 }
 
 
