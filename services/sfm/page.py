@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from html import escape
 from typing import Any, Final
+
+from services.sfm.report import shortfall
 
 MOST_ROWS: Final = 2000
 _STYLE: Final = """
@@ -21,6 +24,13 @@ _STYLE: Final = """
 </style>"""
 
 
+_MAP_CAPTION: Final = (
+    "The ground that each photo shows, as height and gimbal tell it: the darker, the more photos show it. The dashed"
+    " line joins the photos as they were taken."
+)
+_STRAIGHT_DOWN: Final = -80  # degrees of pitch, below which nobody sees a tilt
+
+
 def build_page(report: dict[str, Any], capture_map: str | None, top_view: str) -> str:
     """An HTML `<section>` out of the stage's report and its two drawings (SVG)."""
     return "\n".join(
@@ -29,10 +39,10 @@ def build_page(report: dict[str, Any], capture_map: str | None, top_view: str) -
             _STYLE.strip(),
             f"<h2>{_headline(report)}</h2>",
             f"<p>{escape(report['given']['sentence'])}</p>" if report["given"] else "",
-            _findings(report["capture"]),
+            _findings(report),
             _figures(report),
             _drawing(top_view, "From above: the points that were reconstructed, and where each photo was taken."),
-            _drawing(capture_map, "The ground that each photo shows, as height and gimbal tell it."),
+            _drawing(capture_map, _MAP_CAPTION),
             _photos(report["photos"]),
             "</section>",
             "",
@@ -44,26 +54,65 @@ def _headline(report: dict[str, Any]) -> str:
     return f"{report['model']['photos']} of {len(report['photos'])} photos placed"
 
 
-def _findings(capture: dict[str, Any]) -> str:
-    items = [f'<li class="{escape(found["level"])}">{escape(found["sentence"])}</li>' for found in capture["findings"]]
+def _findings(report: dict[str, Any]) -> str:
+    said = [("warn", sentence) for sentence in shortfall(report)]
+    said += [(found["level"], found["sentence"]) for found in report["capture"]["findings"]]
+    if advice := report["rolling_shutter"]["advice"]:
+        said.append(("go", advice))
+    items = [f'<li class="{escape(level)}">{escape(sentence)}</li>' for level, sentence in said]
     return f"<ul>{''.join(items)}</ul>" if items else "<p>Nothing to complain about.</p>"
 
 
 def _figures(report: dict[str, Any]) -> str:
     model, capture, earth = report["model"], report["capture"], report["georeference"]
-    overlap, sampling, height = capture["figures"]["overlap"], capture["ground_sampling_cm"], capture["height_m"]
+    overlap, sampling, area = capture["figures"]["overlap"], capture["ground_sampling_cm"], capture["area_m2"]
     error = model["reprojection_error_px"]
     rows = {
         "Points": _points(model),
         "Reprojection error": f"{error:.2f} pixels" if error is not None else None,
         "Cameras": ", ".join(f"{name} ({number})" for name, number in capture["cameras"].items()),
-        "Height above take-off": f"{height:.1f} m" if height is not None else None,
+        "Drone": ", ".join(report["rolling_shutter"]["drones"]),
+        "Taken": _taken(capture),
+        "Height above take-off": _height(capture),
+        "Camera looks": _look(capture["gimbal_pitch"]),
+        "Ground covered": _area(area) if area is not None else None,
         "Ground in a pixel": f"{sampling:.1f} cm" if sampling is not None else None,
         "Overlap with the best neighbour": f"{overlap:.0%}" if overlap is not None else None,
+        "Pairs of photos": _pairs(report["matching"]),
         "Place on the earth": _earth(earth),
     }
     cells = [f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in rows.items() if value]
     return f"<dl>{''.join(cells)}</dl>"
+
+
+def _taken(capture: dict[str, Any]) -> str | None:
+    if not capture["begun"]:
+        return None
+    begun, ended = datetime.fromisoformat(capture["begun"]), datetime.fromisoformat(capture["ended"])
+    return f"{begun:%Y-%m-%d %H:%M} to {ended:{'%H:%M' if begun.date() == ended.date() else '%Y-%m-%d %H:%M'}}"
+
+
+def _height(capture: dict[str, Any]) -> str | None:
+    if capture["height_m"] is None:
+        return None
+    low, high = capture["height_range_m"]
+    return f"{capture['height_m']:.1f} m ({low:.1f} to {high:.1f})"
+
+
+def _look(pitch: float | None) -> str | None:
+    if pitch is None:
+        return None
+    return "straight down" if pitch < _STRAIGHT_DOWN else f"{-pitch:.0f}° below the horizon in the median"
+
+
+def _area(square_metres: float) -> str:
+    return f"{square_metres / 10_000:.1f} ha" if square_metres >= 10_000 else f"{square_metres:,.0f} m²"
+
+
+def _pairs(matching: dict[str, Any]) -> str | None:
+    if not matching["pairs"]:
+        return None
+    return f"{matching['pairs']:,} compared ({matching['method']}), {matching['verified']:,} show the same"
 
 
 def _points(model: dict[str, Any]) -> str:

@@ -137,6 +137,7 @@ def test_half_of_another_place(photos: list[Path], tmp_path: Path, keep_exif: bo
         "2 parts that share nothing. This model is of the largest, 20 photos; 18 are left out" in found.outcome.message
     )
     assert "more overlap" not in found.outcome.message
+    assert "2 parts that share nothing" in (tmp_path / "jobs/out/colmap/report.html").read_text()
     assert found.report["georeference"]["metric"] is keep_exif
 
 

@@ -101,7 +101,7 @@ def test_brighton_beach(tmp_path: Path) -> None:
     # what its tags say: a Phantom 3 that looked straight down from 40 m above its start
     capture = report["capture"]
     assert capture["cameras"] == {"DJI FC300S": 18}
-    assert 39.5 < capture["height_m"] < 40.5
+    assert capture["height_range_m"] == [39.8, 40.2]
     assert capture["gimbal_pitch"] < -89
     assert 4 < capture["ground_sampling_cm"] < 5
     assert 0.6 < capture["figures"]["overlap"] < 0.75
@@ -109,9 +109,18 @@ def test_brighton_beach(tmp_path: Path) -> None:
     assert (tmp_path / "jobs/out/colmap/capture.svg").read_text().count("<polygon") == 18
     # metres, and up is up: the drone above the ground that it looks down on
     assert report["georeference"]["metric"]
-    assert report["georeference"]["median_residual_m"] < 1.0
+    assert report["georeference"]["median_residual_m"] <= 0.5
     assert np.mean([view[2] for view in dense["views"].values()]) < -0.9
     assert min(centre[2] for centre in dense["centres"].values()) - np.median(dense["heights"]) > 20
+    page = (tmp_path / "jobs/out/colmap/report.html").read_text()
+    for words in (
+        "18 of 18 photos placed",
+        "Phantom 3 Advanced",
+        "40.1 m (39.8 to 40.2)",
+        "straight down",
+        "row after row",
+    ):
+        assert words in page
     # every photo was counted, and the fraction only rose
     assert progress.fractions == sorted(progress.fractions)
     assert progress.fractions[-1] == pytest.approx(1.0)
@@ -154,7 +163,10 @@ def test_the_demo_survey_is_where_it_truly_is(survey: Path, tmp_path: Path) -> N
     truth = load_truth(survey / "truth.json")
     assert outcome.counts["registered"] == 16
     centres = np.array([dense["centres"][f"photos/{camera.name}"] for camera in truth.cameras])
-    assert align(centres, truth.centres).residuals.max() < 0.005 * truth.scene_size
+    fit = align(centres, truth.centres)
+    assert fit.residuals.max() < 0.005 * truth.scene_size
+    assert fit.scale == pytest.approx(1, abs=0.005)
+    assert np.degrees(np.arccos(fit.rotation[2, 2])) < 1  # between our up and the true one
     # also without any alignment after the fact: only the origin is ours
     offsets = centres - truth.centres
     assert np.linalg.norm(offsets - offsets.mean(axis=0), axis=1).max() < 0.005 * truth.scene_size

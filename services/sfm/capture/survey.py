@@ -215,6 +215,7 @@ def _facts(photos: list[PhotoFacts], coverage: Coverage | None, sampling: list[f
     return {
         "cameras": dict(names),
         "height_m": _median(heights),
+        "height_range_m": [min(heights), max(heights)] if heights else None,
         "gimbal_pitch": _median(pitches),
         "ground_sampling_cm": _median([100 * metres for metres in sampling]),
         "area_m2": round(coverage.area_m2, 1) if coverage else None,
