@@ -61,6 +61,9 @@ def report(work: Callable[[Lines], dict[str, Any]]) -> int:
         signal.signal(number, lines.end)
     try:
         tell({"result": work(lines)})
+    except BrokenPipeError:  # who asked is gone
+        sys.stdout = None  # else Python complains at its end of what it could not say
+        return 1
     except OSError as error:
         tell({"error": f"{error.filename or 'A file'}: {error.strerror or error}."})
         return 1

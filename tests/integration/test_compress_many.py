@@ -74,6 +74,30 @@ def test_ctrl_c_ends_all_children(tmp_path: Path) -> None:
     assert not _alive(tmp_path)
 
 
+def test_kill_9_of_the_parent_leaves_whole_files_and_no_children(tmp_path: Path) -> None:
+    for name in "ab":
+        write_ply(tmp_path / f"{name}.ply", smooth(20_000))
+        (tmp_path / f"{name}.sog").write_bytes(b"old")
+    command = [sys.executable, "-m", "spaceport", "compress", *(str(tmp_path / f"{name}.ply") for name in "ab")]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, start_new_session=True) as process:
+        assert process.stdout is not None and process.stderr is not None
+        while "Compressing" not in process.stdout.readline():
+            pass
+        process.kill()
+        process.stdout.close()
+        deadline = time.monotonic() + 60
+        while _alive(tmp_path):
+            assert time.monotonic() < deadline, "a child goes on for nobody"
+            time.sleep(0.1)
+        complaints = process.stderr.read()
+    assert not complaints
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.ply", "a.sog", "b.ply", "b.sog"]
+    for name in "ab":
+        data = (tmp_path / f"{name}.sog").read_bytes()
+        assert data == b"old" or len(read_model(tmp_path / f"{name}.sog")[0]) == 20_000
+
+
 def _more(terminal: int) -> str:
     try:
         return os.read(terminal, 65536).decode(errors="replace")
