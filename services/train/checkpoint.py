@@ -10,15 +10,16 @@ import torch
 
 from spaceport.files import replacing
 
-VERSION: Final = 3
+VERSION: Final = 4
 NAME: Final = "checkpoint"
 KEYS: Final = frozenset(
     {
-        *("version", "fingerprint", "iteration", "iterations", "seconds"),
+        *("version", "fingerprint", "iteration", "iterations", "start", "seconds"),
         *("optimiser", "exposures", "stopping", "radii", "order", "random", "best", "curve"),
     }
 )
-"""All of them, always: the fingerprint of input and options, the next iteration, seconds trained, parameters with
+"""All of them, always: the fingerprint of input and options, the next iteration, how many Gaussians there
+were at first, seconds trained, parameters with
 Adam's moments, the photos' exposures, the plateau window, sizes on screen since the last refinement, photos left in
 this round, both random generators' states, the best model so far, and what training.log holds."""
 

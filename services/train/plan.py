@@ -73,7 +73,6 @@ def make_plan(dense: Path, options: TrainOptions) -> Plan:
     schedule = Schedule(
         iterations=min(options.max_iterations, options.max_looks * len(scene.training)),
         longest_side=max(max(camera.width, camera.height) for camera in cameras),
-        start=min(len(dataset.xyz), cap.gaussians),
         cap=cap.gaussians,
         sh_degree=choose_sh_degree(options.sh_degree, len(scene.training)),
         progressive=options.progressive_resolution,
@@ -81,10 +80,10 @@ def make_plan(dense: Path, options: TrainOptions) -> Plan:
     return Plan(dataset, device, frame, scene, cap, schedule, options)
 
 
-def make_trainer(plan: Plan, rasteriser: Rasteriser, check: Callable[[], None] = lambda: None) -> Trainer:
-    """The trainer at its first iteration. `check` is called now and then; what it raises passes."""
+def make_trainer(plan: Plan, rasteriser: Rasteriser, points: Points) -> Trainer:
+    """The trainer at its first iteration, with one Gaussian for each point (training frame)."""
     options = plan.options
-    xyz, rgb = first_points(plan, check)
+    xyz, rgb = points
     parameters = gaussians_from_points(xyz, rgb, plan.schedule.sh_degree, rasteriser.device)
     patience = options.plateau_patience if options.plateau_stop else None
     stopping = Stopping(options.target_psnr, patience, _deadline(options))
@@ -92,19 +91,22 @@ def make_trainer(plan: Plan, rasteriser: Rasteriser, check: Callable[[], None] =
     return Trainer(plan.scene, rasteriser, parameters, schedule, stopping, seed=options.seed)
 
 
-def first_points(plan: Plan, check: Callable[[], None] = lambda: None) -> Points:
-    """Where the first Gaussians are, in the training frame, with colours: the sparse points and seeds between them.
+def sparse_points(plan: Plan, random: np.random.Generator) -> Points:
+    """What structure from motion found, in the training frame, with colours; a random part of it beyond the cap."""
+    chosen = np.sort(random.permutation(len(plan.dataset.xyz))[: plan.cap.gaussians])
+    return plan.frame.points_in(plan.dataset.xyz[chosen]), plan.dataset.rgb[chosen]
 
-    With more sparse points than the cap, a random part of them.
+
+def first_points(plan: Plan, check: Callable[[], None] = lambda: None) -> Points:
+    """Where the first Gaussians are: the sparse points, and seeds between them.
+
+    Takes a third of a second for each photo. `check` is called now and then; what it raises passes.
     """
-    dataset, cap = plan.dataset, plan.cap.gaussians
-    random = np.random.default_rng(plan.options.seed)
-    chosen = random.permutation(len(dataset.xyz))[:cap]
-    chosen.sort()
-    xyz = plan.frame.points_in(dataset.xyz[chosen])
+    cap, random = plan.cap.gaussians, np.random.default_rng(plan.options.seed)
+    xyz, rgb = sparse_points(plan, random)
     wanted = min(int(SEEDED * cap), cap - len(xyz))
     seeds, colours = seed_points(plan.scene.training, plan.scene.photos, xyz, wanted, random, check)
-    return np.concatenate([xyz, seeds]), np.concatenate([dataset.rgb[chosen], colours])
+    return np.concatenate([xyz, seeds]), np.concatenate([rgb, colours])
 
 
 def _deadline(options: TrainOptions) -> Deadline | None:

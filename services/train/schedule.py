@@ -38,18 +38,18 @@ class Schedule:
     Args:
         iterations: length of the whole run.
         longest_side: of the finest level, pixels.
-        start: Gaussians at the beginning.
         cap: Gaussians at the end of growth.
         sh_degree: highest band in the end.
         progressive: train on small photos first.
+        start: Gaussians at the beginning, once they are made.
     """
 
     iterations: int
     longest_side: int
-    start: int
     cap: int
     sh_degree: int = 3
     progressive: bool = True
+    start: int = 1
 
     def level(self, iteration: int) -> float:
         """The photos' size at this iteration, as a fraction of the finest level."""

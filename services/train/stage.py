@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from services.train.checkpoint import NAME as CHECKPOINT
 from services.train.checkpoint import load_checkpoint
 from services.train.device import make_rasteriser
 from services.train.log import Entry, TrainingLog
-from services.train.plan import Plan, make_plan, make_trainer
+from services.train.plan import Plan, first_points, make_plan, make_trainer, sparse_points
 from services.train.publish import publish
 from services.train.rasterisers.protocol import Rasteriser
 from services.train.trainer import Trainer
@@ -55,18 +56,17 @@ def _begin(
     plan: Plan, rasteriser: Rasteriser, checkpoint: Path, check: Callable[[], None]
 ) -> tuple[Trainer, list[Entry]]:
     """A trainer where an earlier run was cut off, with that run's log, or one at its first iteration."""
-    trainer = make_trainer(plan, rasteriser, check)
-    state = load_checkpoint(checkpoint, plan.fingerprint)
-    if state is None:
-        return trainer, []
-    try:
-        trainer.load(state)
-        earlier = [Entry(**fields) for fields in state["curve"]]
-    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-        log.warning("the checkpoint is damaged, beginning afresh: %s", error)
-        return make_trainer(plan, rasteriser, check), []
-    log.info("going on after iteration %d", trainer.iteration)
-    return trainer, earlier
+    if state := load_checkpoint(checkpoint, plan.fingerprint):
+        trainer = make_trainer(plan, rasteriser, sparse_points(plan, np.random.default_rng()))
+        try:
+            trainer.load(state)
+            earlier = [Entry(**fields) for fields in state["curve"]]
+        except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            log.warning("the checkpoint is damaged, beginning afresh: %s", error)
+        else:
+            log.info("going on after iteration %d", trainer.iteration)
+            return trainer, earlier
+    return make_trainer(plan, rasteriser, first_points(plan, check)), []
 
 
 @contextmanager

@@ -217,6 +217,7 @@ class Trainer:
             "fingerprint": fingerprint,
             "iteration": self.iteration,
             "iterations": self._schedule.iterations,
+            "start": self._schedule.start,
             "seconds": self.seconds,
             "optimiser": self.optimiser.state(),
             "exposures": self.exposures.state(),
@@ -237,7 +238,9 @@ class Trainer:
         self.iteration, self._before, self._order = state["iteration"], state["seconds"], list(state["order"])
         if not 0 <= self.iteration <= state["iterations"] <= self._planned:
             raise ValueError(f"iteration {self.iteration} of {state['iterations']}")
-        self._schedule = replace(self._schedule, iterations=max(1, state["iterations"]))
+        if not 1 <= state["start"] <= self._schedule.cap:
+            raise ValueError(f"{state['start']} Gaussians at first, of {self._schedule.cap}")
+        self._schedule = replace(self._schedule, iterations=max(1, state["iterations"]), start=state["start"])
         self._pace = Pace(self._schedule, self.iteration)
         if not set(self._order) <= set(range(len(self._training))):
             raise ValueError("photos that there are not")

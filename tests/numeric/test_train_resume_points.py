@@ -121,6 +121,7 @@ DAMAGES: dict[str, Callable[[bytes, Path], None]] = {
     "a list": lambda good, path: torch.save([1, 2], path),
     "iteration": changed("iteration", None, 10**9),
     "text for a number": changed("iteration", None, "many"),
+    "more at first than ever": changed("start", None, 10**9),
     "photos": changed("order", None, [99]),
     "sizes": changed("radii", None, torch.zeros(3)),
     "moments": changed("optimiser", "first", {}),

@@ -21,19 +21,19 @@ plans = st.builds(
 
 def test_borders_follow_the_length_of_the_run() -> None:
     for length in (600, 3_000, 30_000):
-        plan = Schedule(length, 1600, 1_000, 10_000)
+        plan = Schedule(length, 1600, 10_000, start=1_000)
         assert [plan.level(length * part // 12) for part in (0, 1, 2, 4, 6, 11)] == [0.25, 0.25, 0.5, 0.75, 1.0, 1.0]
 
 
 def test_without_progression_every_photo_is_full_size() -> None:
-    plan = Schedule(3_000, 1600, 1_000, 10_000, progressive=False)
+    plan = Schedule(3_000, 1600, 10_000, progressive=False)
     assert {plan.level(iteration) for iteration in range(0, 3_000, 100)} == {1.0}
 
 
 def test_small_photos_are_never_shrunk_to_nothing() -> None:
     side = 2 * SMALLEST_LEVEL_SIDE
-    assert Schedule(1_000, side, 10, 1_000).level(0) == 0.5
-    assert Schedule(1_000, SMALLEST_LEVEL_SIDE // 2, 10, 1_000).level(0) == 1.0
+    assert Schedule(1_000, side, 1_000).level(0) == 0.5
+    assert Schedule(1_000, SMALLEST_LEVEL_SIDE // 2, 1_000).level(0) == 1.0
 
 
 @given(plan=plans, at=st.floats(0, 1, exclude_max=True))
@@ -48,7 +48,7 @@ def test_nothing_ever_goes_back(plan: Schedule, at: float) -> None:
 
 
 def test_growth_reaches_the_cap_and_the_last_iteration_is_measured() -> None:
-    plan = Schedule(2_000, 400, 500, 20_000)
+    plan = Schedule(2_000, 400, 20_000, start=500)
     assert plan.gaussians(0) == 500
     assert plan.gaussians(1_999) == 20_000
     assert plan.evaluates(1_999)
@@ -57,7 +57,7 @@ def test_growth_reaches_the_cap_and_the_last_iteration_is_measured() -> None:
 
 
 def test_rates_warm_up_and_then_fall() -> None:
-    plan = Schedule(1_000, 400, 500, 20_000)
+    plan = Schedule(1_000, 400, 20_000, start=500)
     first, warm, last = (plan.rates(iteration) for iteration in (0, 30, 999))
     for name, rate in warm.items():
         assert first[name] < rate
