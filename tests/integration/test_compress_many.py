@@ -57,6 +57,7 @@ def test_ctrl_c_ends_all_children(tmp_path: Path) -> None:
     try:
         while "Compressing" not in shown:
             shown += os.read(ours, 65536).decode(errors="replace")
+        alive = _alive(tmp_path)
         process.send_signal(signal.SIGINT)
         while process.poll() is None:
             shown += _more(ours)
@@ -68,10 +69,27 @@ def test_ctrl_c_ends_all_children(tmp_path: Path) -> None:
     left = {path.name for path in tmp_path.iterdir()}
     assert {"a.ply", "b.ply", "c.ply"} <= left, shown
     assert left <= {f"{name}.{kind}" for name in "abc" for kind in ("ply", "sog")}, shown  # whole ones, if any
+    assert alive
     deadline = time.monotonic() + 5
     while _alive(tmp_path) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not _alive(tmp_path)
+
+
+def test_a_killed_child_does_not_stop_the_others(tmp_path: Path) -> None:
+    for name in "ab":
+        write_ply(tmp_path / f"{name}.ply", smooth(8_000))
+    command = [sys.executable, "-m", "spaceport", "compress", *(str(tmp_path / f"{name}.ply") for name in "ab")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        while "a.ply" not in process.stdout.readline():
+            pass
+        (child,) = (line for line in _alive(tmp_path) if "/a.sog" in line)
+        os.kill(int(child.split()[0]), signal.SIGKILL)
+        shown, complaints = process.communicate(timeout=60)
+    assert process.returncode == 1 and "b.ply: done" in shown
+    assert "a.ply: The work was killed" in complaints and "1 of 2 models failed." in complaints
+    assert {path.name for path in tmp_path.iterdir()} == {"a.ply", "b.ply", "b.sog"}
 
 
 def test_kill_9_of_the_parent_leaves_whole_files_and_no_children(tmp_path: Path) -> None:
@@ -84,6 +102,7 @@ def test_kill_9_of_the_parent_leaves_whole_files_and_no_children(tmp_path: Path)
         assert process.stdout is not None and process.stderr is not None
         while "Compressing" not in process.stdout.readline():
             pass
+        assert _alive(tmp_path)
         process.kill()
         process.stdout.close()
         deadline = time.monotonic() + 60
@@ -108,5 +127,5 @@ def _more(terminal: int) -> str:
 
 def _alive(folder: Path) -> list[str]:
     """Processes that were told to work in a folder."""
-    found = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout
-    return [line for line in found.splitlines() if str(folder) in line and "compress.convert" in line]
+    found = subprocess.run(["ps", "-wweo", "pid,args"], capture_output=True, text=True, check=True).stdout
+    return [line for line in found.splitlines() if str(folder) in line and "-m services.compress.convert" in line]
