@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-import pillow_heif
+import pi_heif
 from PIL import ExifTags, Image
 
 from services.sfm.intake.colours import to_srgb
@@ -25,7 +25,7 @@ _DRAFT_SIDE: Final = 64
 _REDUCING_GAP: Final = 1.5  # a JPEG is decoded at the half, quarter or eighth that leaves this much to resample
 
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS  # Pillow itself raises at twice this, before it reads a pixel
-pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
+pi_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
 
 
 class LeftOutError(Exception):
