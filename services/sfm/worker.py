@@ -63,14 +63,14 @@ def reconstruct(task: Task, news: News) -> dict[str, Any]:
     matching, models = _match_and_map(task, database, news)
     best = models[0]
     placed_on_earth = _georeferenced(task, best.reconstruction)
-    facts = [model.facts() for model in models]
+    facts, parts = [model.facts() for model in models], apart(models)
     photos = _photo_facts(task, best.reconstruction, database)
-    publish(task, best.reconstruction, news.count("undistortion"))
+    publish(task, best.reconstruction, news.count("undistortion"))  # gives the photos of `best` the users' names
     save_placed(best.reconstruction, task.scratch / PLACED)
     return {
         "matching": matching,
         "models": facts,
-        "apart": apart(models),
+        "apart": parts,
         "photos": photos,
         "cameras": best.cameras(),
         "georeference": placed_on_earth,
