@@ -159,3 +159,18 @@ def test_a_killed_conversion_leaves_the_old_file_or_the_new_one(
     left = [path for path in tmp_path.iterdir() if number != signal.SIGKILL or path.suffix != ".part"]
     assert left == [tmp_path / "m.sog"]
     assert left[0].read_bytes() == b"old" or len(read_model(left[0])[0]) == 400
+
+
+@pytest.mark.parametrize("target", ["set/meta.json", "levels/lod-meta.json"])
+def test_a_killed_conversion_leaves_a_whole_set(sources: Path, tmp_path: Path, target: str) -> None:
+    """Killed while the new set is being laid out beside the old one."""
+    convert(sources / "m.splat", tmp_path / target, Wish(QUICK), Silent())
+    command = [sys.executable, "-m", "services.compress.convert", str(sources / "m.ply"), str(tmp_path / target)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as child:
+        while child.poll() is None and not list(tmp_path.glob(".*.part")):
+            pass
+        child.kill()
+    model, _ = read_model(tmp_path / target)
+    assert len(model) == 400 and model.sh_degree in (0, 1)
+    convert(sources / "m.ply", tmp_path / target, Wish(QUICK), Silent())  # which clears what the killed one left
+    assert [path.name for path in tmp_path.iterdir()] == [Path(target).parts[0]]
