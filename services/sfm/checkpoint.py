@@ -11,6 +11,7 @@ import json
 import shutil
 import time
 import zipfile
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Final
@@ -34,25 +35,28 @@ class Checkpoint:
         self._task, self._database = task, database
         self._next = time.monotonic() + LEAST_SECONDS
 
-    def restore(self) -> str:
-        """Bring the database back. Returns what is in it, for the log, or nothing when there is no use of any."""
+    def restore(self, tell: Callable[[str], object]) -> bool:
+        """Bring the database back where there is one of use; `tell` hears for the log what came of it."""
         path = self._task.checkpoint
         if path is None or not path.is_file():
-            return ""
+            return False
         try:
             with zipfile.ZipFile(path) as archive:
                 if archive.read(FINGERPRINT) != fingerprint(self._task):
-                    return ""
+                    tell("the checkpoint is of other photos or options: beginning afresh")
+                    return False
                 with archive.open(DATABASE) as source, self._database.open("wb") as target:
                     shutil.copyfileobj(source, target, 1 << 20)  # raises at its end if the checksum is wrong
-        except (zipfile.BadZipFile, KeyError, EOFError, NotImplementedError):
+        except (zipfile.BadZipFile, KeyError, EOFError, NotImplementedError) as error:
             self._database.unlink(missing_ok=True)
-            return ""
+            tell(f"the checkpoint is damaged, beginning afresh: {error}")
+            return False
         done = sum(number > 0 for number in feature_counts(self._database).values())
-        return (
+        tell(
             f"going on from an earlier try: features of {done} of {len(self._task.photos)} photos and"
             f" {matched_pairs(self._database)} compared pairs are there"
         )
+        return True
 
     def save(self) -> None:
         """Write the database to the checkpoint. Nothing else may have it open."""

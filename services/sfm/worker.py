@@ -79,9 +79,7 @@ def reconstruct(task: Task, news: News) -> dict[str, Any]:
 
 def _find_features(task: Task, database: Path, news: News) -> None:
     checkpoint = Checkpoint(task, database)
-    if found := checkpoint.restore():
-        news.send(log=found)
-    else:
+    if not checkpoint.restore(lambda sentence: news.send(log=sentence)):
         colmap_database.create(task, database)
     colmap_database.extract_features(task, database, checkpoint.saving(news.count("features")))
 

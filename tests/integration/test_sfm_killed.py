@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +152,22 @@ def test_the_next_try_ends_with_the_same_model(
         assert "Extracting" not in said
     if finished and "images" not in moment:
         assert int(reused[2]) > 0  # and the pairs that were compared
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("spoil", "words"), [(True, "is damaged"), (False, "is of other photos or options")])
+def test_a_checkpoint_of_no_use_costs_only_time(quick: Place, tmp_path: Path, spoil: bool, words: str) -> None:
+    output = tmp_path / "jobs/out"
+    quick.cut_off(output, f"uploaded images: {PHOTOS} of")
+    kept = bytearray((output / "colmap/checkpoint").read_bytes())
+    if spoil:
+        kept[len(kept) // 2] ^= 0xFF
+        (output / "colmap/checkpoint").write_bytes(kept)
+    other = tmp_path / "options.json"
+    other.write_text(json.dumps({"sfm": {"max_image_size": 512, "max_features": 2000}}))
+    said = replace(quick, options=quick.options if spoil else other).finish(output)
+    assert words in said
+    assert f"uploaded images: {PHOTOS} of" in said
 
 
 @pytest.mark.slow
