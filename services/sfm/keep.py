@@ -18,6 +18,8 @@ from spaceport.pipeline.errors import Refused, Slug
 
 GIVEN: Final = "given"
 """What the report has in place of a mapper and of a way of matching."""
+CONTRADICTION: Final = "poses, cameras and photos contradict each other"
+MOST_LOOKED_AT: Final = 20_000
 MAX_ERROR: Final = 0.02  # of the longer side, that points may miss their features by in the median
 
 
@@ -76,16 +78,29 @@ def _judge_error(model: Any) -> float | None:
     model.update_point_3d_errors()
     errors = np.array([point.error for point in model.points3D.values() if point.track.length()])
     if not len(errors):
+        _check_views(model)
         return None
     longest = max(max(camera.width, camera.height) for camera in model.cameras.values())
     median = float(np.median(errors))
     if not median <= MAX_ERROR * longest:
-        off = f"by {median:,.0f} pixels" if median < longest else "by more than a whole photo"
-        detail = (
-            f"half of its points miss their features {off} or more, so poses, cameras and photos contradict each other"
-        )
+        off = f"{median:,.0f} pixels or more" if median < longest else "more than a photo's length"
+        detail = f"half of its points miss their features by {off}; {CONTRADICTION}"
         raise Refused(Slug.BAD_GIVEN_MODEL, detail=detail)
     return float(errors[errors < longest].mean())  # a point behind a camera has no distance
+
+
+def _check_views(model: Any) -> None:
+    """Raise `Refused` where half of the photos show no point: all that a model without features can be asked."""
+    points = np.array([point.xyz for point in model.points3D.values()])
+    points = points[:: -(-len(points) // MOST_LOOKED_AT)]
+    blind = 0
+    for image in model.images.values():
+        pose, camera = image.cam_from_world().matrix(), model.cameras[image.camera_id]
+        seen = camera.img_from_cam(points @ pose[:, :3].T + pose[:, 3])  # NaN behind the camera
+        blind += not ((seen >= 0) & (seen < (camera.width, camera.height))).all(axis=1).any()
+    if 2 * blind > model.num_images():
+        detail = f"{blind} of its {model.num_images()} photos show none of its points; {CONTRADICTION}"
+        raise Refused(Slug.BAD_GIVEN_MODEL, detail=detail)
 
 
 def _locate(task: Task, model: Any) -> tuple[Any, dict[str, object]]:

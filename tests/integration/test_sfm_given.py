@@ -212,8 +212,7 @@ def test_photos_come_and_go(tmp_path: Path, flown: Flown) -> None:
 def test_a_model_without_features_is_kept_and_no_error_is_claimed(tmp_path: Path, flown: Flown) -> None:
     """As programs write it that are not COLMAP."""
     model = deepcopy(flown.model)
-    for part in (*model.images, *model.points):
-        part.__dict__["features" if part in model.images else "track"] = []
+    without_features(model)
     output = tmp_path / "jobs/out"
     found = taken(zipped(tmp_path / "in", flown.photos, below("sparse/0", model.parts(".bin"))), output)
     assert found.outcome.quality == {}
@@ -229,8 +228,23 @@ def shuffle(model: ColmapModel) -> None:
         image.pose = pose
 
 
+def without_features(model: ColmapModel) -> None:
+    for image in model.images:
+        image.features = []
+    for point in model.points:
+        point.track = []
+
+
+def inside_out(model: ColmapModel) -> None:
+    """Cameras look the other way, and no feature tells."""
+    without_features(model)
+    for point in model.points:
+        point.xyz = (point.xyz[0], point.xyz[1], point.xyz[2] + 1000.0)
+
+
 CONTRADICTIONS: dict[str, tuple[Callable[[ColmapModel], Any], str]] = {
     "poses of other photos": (shuffle, "half of its points miss their features"),
+    "cameras that turn away": (inside_out, "of its 12 photos show none of its points"),
     "a track to a photo that is missing": (lambda m: m.points[0].track.append((99, 0)), "COLMAP itself cannot"),
     "a track to a feature that is missing": (lambda m: m.points[0].track.append((1, 10**8)), "COLMAP itself cannot"),
     "cameras of another size": (lambda m: setattr(m.cameras[2], "width", 513), "its camera in the model 513 x 384"),
