@@ -48,7 +48,8 @@ def score_views(
 ) -> list[ViewScore]:
     """All scores of each camera's photo, at the cameras' sizes (training frame)."""
     scores = []
-    for camera in cameras:
+    for done, camera in enumerate(cameras):
+        progress.update(done / len(cameras), f"Measuring the model: photo {done + 1} of {len(cameras)}")
         progress.check()
         photo = _floats(photos.at(camera))
         render = rasteriser.render(parameters, camera, sh_degree)

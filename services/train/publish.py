@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from services.train.evaluate import ViewScore, score_views, spread, summary
 from services.train.log import TrainingLog
@@ -22,9 +22,6 @@ from spaceport.splats.cameras import Camera, write_cameras
 from spaceport.splats.model import Gaussians
 from spaceport.splats.ply import write_ply
 
-MOST_TRAINING_VIEWS: Final = 32
-"""Training photos that are measured in the end; all held-out ones are."""
-
 
 def publish(
     plan: Plan,
@@ -37,8 +34,9 @@ def publish(
 ) -> Outcome:
     """Write model.ply, cameras.json, training.png, preview.jpg and report.json to `home`; return the headlines."""
     parameters = {name: value.to(rasteriser.device) for name, value in trainer.best.items()}
-    scored = _scored(plan.scene.cameras)
-    scores = score_views(rasteriser, parameters, scored, plan.scene.photos, plan.schedule.sh_degree, progress)
+    scores = score_views(
+        rasteriser, parameters, plan.scene.measured, plan.scene.photos, plan.schedule.sh_degree, progress
+    )
     model = plan.frame.gaussians_out(as_gaussians(parameters, antialiased=plan.options.antialiased))
     write_ply(home / "model.ply", model, sh_degree=3)
     write_cameras(home / "cameras.json", plan.dataset.cameras)
@@ -70,11 +68,6 @@ def _plot(plan: Plan, trainer: Trainer, log: TrainingLog, reason: StopReason, pa
     held_out = bool(plan.dataset.held_out)
     picture = draw_curve(log.entries, best_iteration=trainer.best_iteration, stopped_by=str(reason), held_out=held_out)
     write_atomic(path, picture)
-
-
-def _scored(cameras: list[Camera]) -> list[Camera]:
-    training = [camera for camera in cameras if not camera.held_out]
-    return spread(training, MOST_TRAINING_VIEWS) + [camera for camera in cameras if camera.held_out]
 
 
 def _preview(plan: Plan, parameters: Tensors, rasteriser: Rasteriser, scores: list[ViewScore], path: Path) -> None:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import torch
@@ -21,9 +22,12 @@ from services.train.trainer import Trainer
 from spaceport.pipeline.contract import Outcome
 from spaceport.pipeline.limits import machine_limits
 from spaceport.pipeline.options import TrainOptions
-from spaceport.pipeline.progress import Progress
+from spaceport.pipeline.progress import Progress, Share
 
 log = logging.getLogger(__name__)
+
+MEASURING: Final = 5
+"""Measuring one photo in the end takes as long as so many iterations: 0.1 s against 20 ms (640 pixels, two cores)."""
 
 
 def run(source: Path, output: Path, options: TrainOptions, progress: Progress) -> Outcome:
@@ -45,8 +49,9 @@ def run(source: Path, output: Path, options: TrainOptions, progress: Progress) -
         rasteriser = make_rasteriser(plan.device, antialiased=options.antialiased)
         trainer, earlier = _begin(plan, rasteriser, home / CHECKPOINT, progress.check)
         curve = TrainingLog(home / "training.log", earlier)
-        reason = trainer.run(progress, curve, home / CHECKPOINT, plan.fingerprint)
-        outcome = publish(plan, trainer, rasteriser, curve, reason, home, progress)
+        trained = plan.schedule.iterations / (plan.schedule.iterations + MEASURING * len(plan.scene.measured))
+        reason = trainer.run(Share(progress, 0, trained), curve, home / CHECKPOINT, plan.fingerprint)
+        outcome = publish(plan, trainer, rasteriser, curve, reason, home, Share(progress, trained, 1))
         (home / CHECKPOINT).unlink(missing_ok=True)
         progress.update(1.0, outcome.message, **outcome.counts)
         return outcome

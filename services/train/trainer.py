@@ -28,7 +28,9 @@ from spaceport.splats.cameras import Camera
 
 MESSAGE: Final = "Training advanced neural 3D representation"
 WATCHED: Final = 6
-"""Photos whose PSNR is followed during training; all are measured in the end."""
+"""Photos whose PSNR is followed during training."""
+MOST_TRAINING_VIEWS: Final = 32
+"""Training photos that are measured in the end."""
 REPORT_EVERY: Final = 10
 CHECKPOINT_SECONDS: Final = (10.0, 60.0)
 CHECKPOINT_SHARE: Final = 0.02
@@ -50,6 +52,11 @@ class Scene:
     def watched(self) -> list[Camera]:
         """The photos whose PSNR decides: held-out ones, or of those trained on when none is held out."""
         return spread([camera for camera in self.cameras if camera.held_out] or self.cameras, WATCHED)
+
+    @property
+    def measured(self) -> list[Camera]:
+        """The photos that are measured in the end: some that were trained on, and all that were held out."""
+        return spread(self.training, MOST_TRAINING_VIEWS) + [camera for camera in self.cameras if camera.held_out]
 
 
 class Trainer:

@@ -29,3 +29,16 @@ class Silent:
 
     def check(self) -> None:
         pass
+
+
+class Share:
+    """One phase of a stage: 0 to 1 here is `begin` to `end` of the whole."""
+
+    def __init__(self, whole: Progress, begin: float, end: float) -> None:
+        self._whole, self._begin, self._end = whole, begin, end
+
+    def update(self, fraction: float, message: str, **counts: Count) -> None:
+        self._whole.update(self._begin + (self._end - self._begin) * fraction, message, **counts)
+
+    def check(self) -> None:
+        self._whole.check()

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from spaceport.splats.render.similarity import RADIUS, summed_similarity, window
+
 Array = npt.NDArray[Any]
 
-_RADIUS, _SIGMA = 5, 1.5
-_C1, _C2 = 0.01**2, 0.03**2
-_MIN_SIDE = 2 * _RADIUS + 1
+_MIN_SIDE = 2 * RADIUS + 1
 _BAND = 128
 """Rows that are measured at once."""
 _SINGULAR = 1e-10
@@ -40,19 +40,13 @@ def ssim(a: Array, b: Array) -> float:
     """
     if min(a.shape[:2]) < _MIN_SIDE:
         raise ValueError(f"SSIM needs pictures of at least {_MIN_SIDE} x {_MIN_SIDE} pixels")
-    windows = math.prod(side - 2 * _RADIUS for side in a.shape[:2]) * math.prod(a.shape[2:])
-    return float(sum(_similarity(x, y) for x, y in _bands(a, b, 2 * _RADIUS)) / windows)
-
-
-def _similarity(a: Array, b: Array) -> float:
-    """SSIM summed over the windows of two bands."""
-    mean_a, mean_b = _blur(a), _blur(b)
-    var_a = _blur(a * a) - mean_a**2
-    var_b = _blur(b * b) - mean_b**2
-    covariance = _blur(a * b) - mean_a * mean_b
-    above = (2 * mean_a * mean_b + _C1) * (2 * covariance + _C2)
-    below = (mean_a**2 + mean_b**2 + _C1) * (var_a + var_b + _C2)
-    return float(np.sum(above / below))
+    channels = math.prod(a.shape[2:])
+    windows = math.prod(side - 2 * RADIUS for side in a.shape[:2]) * channels
+    total = sum(
+        summed_similarity(x.reshape(len(x), -1), y.reshape(len(y), -1), window(), channels)
+        for x, y in _bands(a, b, 2 * RADIUS)
+    )
+    return float(total / windows)
 
 
 def colour_corrected(render: Array, photo: Array) -> Array:
@@ -83,25 +77,10 @@ def _with_one(picture: Array) -> Array:
 def _bands(a: Array, b: Array, overlap: int = 0) -> Iterator[tuple[Array, Array]]:
     """Both pictures in bands of rows, float64 and clipped; each band goes on `overlap` rows into the next.
 
-    A photo of 20 megapixels is 480 MB in float64, and SSIM needs ten such pictures at once: a band needs megabytes.
+    A photo of 20 megapixels is 480 MB in float64: a band needs megabytes.
     """
     if a.shape != b.shape:
         raise ValueError(f"pictures of different size: {a.shape} and {b.shape}")
     for top in range(0, len(a) - overlap, _BAND):
         band = slice(top, top + _BAND + overlap)
         yield np.clip(a[band], 0, 1).astype(np.float64), np.clip(b[band], 0, 1).astype(np.float64)
-
-
-def window() -> Array:
-    """[11] weights of the SSIM window, sum 1."""
-    weights = np.exp(-0.5 * (np.arange(-_RADIUS, _RADIUS + 1) / _SIGMA) ** 2)
-    normalised: Array = weights / weights.sum()
-    return normalised
-
-
-def _blur(picture: Array) -> Array:
-    """Window both axes, only where it fits: [H-10, W-10, C]."""
-    weights = window()
-    rows = sum(w * picture[i : picture.shape[0] - 10 + i] for i, w in enumerate(weights))
-    columns: Array = sum(w * rows[:, i : rows.shape[1] - 10 + i] for i, w in enumerate(weights))
-    return columns

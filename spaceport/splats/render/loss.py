@@ -12,9 +12,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from spaceport.splats.metrics import window
 from spaceport.splats.model import Floats
 from spaceport.splats.render.jit import inlined, kernel
+from spaceport.splats.render.similarity import window
 from spaceport.splats.render.vector import LANES, Vector
 from spaceport.splats.render.vector_math import fma, lane_numbers, larger, quotient, spread, where
 from spaceport.splats.render.vector_memory import load, spread_at, store
