@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 import pycolmap
 
-from services.sfm.gps import Array, centre, enu_to_ecef, to_enu
+from services.sfm.gps import Array, centre, enu_to_ecef, scale_error, to_enu
 from services.sfm.upright import turn_to_z, up_of
 
 MIN_LOCATED: Final = 3
@@ -19,7 +19,8 @@ MIN_INLIER_M: Final = 10.0  # a phone under trees; drones do better
 INLIER_SHARE: Final = 0.05  # of the extent of all positions
 MIN_EXTENT_M: Final = 1.0
 MIN_BREADTH: Final = 0.02  # second axis to first: positions on one line leave the turn about it open
-METRIC_SHARE: Final = 0.05  # median residual to extent, up to which metres may be trusted
+METRIC_SHARE: Final = 0.05  # median residual to extent, up to which metres may be trusted,
+MOST_SCALE_ERROR: Final = 0.02  # and the standard error of lengths
 PLACED_SHARE: Final = 0.15  # up to which at least up is up
 GIVEN_AXES: Final = "those of the given model"
 
@@ -47,7 +48,8 @@ def locate(model: Any, positions: dict[str, Array], seed: int) -> tuple[Any, dic
     extent = float(np.linalg.norm(np.ptp(targets, axis=0)))
     if extent < MIN_EXTENT_M or second < MIN_BREADTH * first:
         return _upright(model, "all positions lie in one place or on one line")
-    similarity = _similarity(model, names, targets, max(MIN_INLIER_M, INLIER_SHARE * extent), seed)
+    most_off = max(MIN_INLIER_M, INLIER_SHARE * extent)
+    similarity = _similarity(model, names, targets, most_off, seed)
     if similarity is None:
         return _upright(model, "the positions contradict the photos")
     moved = np.array([similarity * centres[name] for name in names])
@@ -55,9 +57,11 @@ def locate(model: Any, positions: dict[str, Array], seed: int) -> tuple[Any, dic
     median = float(np.median(residuals))
     if median > PLACED_SHARE * extent:
         return _upright(model, f"the positions miss the model by {median:.1f} m in the median")
+    near = residuals <= most_off
+    uncertain = scale_error(targets[near], residuals[near])
     return similarity, {
         "aligned": True,
-        "metric": median <= METRIC_SHARE * extent,
+        "metric": median <= METRIC_SHARE * extent and uncertain <= MOST_SCALE_ERROR,
         "method": "similarity, RANSAC over camera centres",
         "axes": "x east, y north, z up, metres",
         "crs": "local east-north-up on WGS84; origin in EPSG:4979, to_ecef into EPSG:4978",
@@ -65,6 +69,7 @@ def locate(model: Any, positions: dict[str, Array], seed: int) -> tuple[Any, dic
         "to_ecef": enu_to_ecef(origin).tolist(),
         "photos": len(names),
         "extent_m": extent,
+        "scale_error": uncertain if np.isfinite(uncertain) else None,
         "median_residual_m": median,
         "max_residual_m": float(residuals.max()),
         "residuals_m": dict(zip(names, residuals.tolist(), strict=True)),

@@ -25,6 +25,19 @@ def centre(positions: Array) -> Array:
     return np.asarray(np.nanmedian(positions, axis=0))
 
 
+def scale_error(places: Array, residuals: Array) -> float:
+    """How uncertain the scale of a similarity is that was laid over `places` [N,3] and left `residuals` [N], both in m.
+
+    The relative standard error of the scale, from least squares with 3 N - 7 degrees of freedom. It takes the errors of
+    places for independent: a receiver that is off by the same everywhere spoils the place, not the scale.
+    """
+    freedom = 3 * len(places) - 7
+    spread = float(np.square(places - places.mean(axis=0)).sum()) if len(places) else 0.0
+    if freedom <= 0 or spread == 0:
+        return float("inf")
+    return float(np.sqrt(np.square(residuals).sum() / freedom / spread))
+
+
 def enu_to_ecef(origin: Array) -> Array:
     """The transform [4,4] from metres east, north, up of `origin` [3] to earth-centred metres (EPSG:4978)."""
     transform = np.eye(4)

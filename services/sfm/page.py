@@ -124,6 +124,8 @@ def _earth(earth: dict[str, Any]) -> str:
     if not earth["aligned"]:
         return f"not known: {earth['reason']}"
     kind = "in metres" if earth["metric"] else "not exact enough to be called metric"
+    if error := earth.get("scale_error"):
+        kind += f", lengths to about {max(error, 0.0001):.2%}"
     if not earth["metric"] and "unit_m" in earth:
         kind = f"a unit of the model is {earth['unit_m']:.3g} m"
     what = "control points" if "control_points" in earth else "photos"

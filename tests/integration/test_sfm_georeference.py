@@ -62,6 +62,7 @@ def test_good_positions_give_metres() -> None:
     assert facts["metric"]
     assert facts["scale"] == pytest.approx(10, rel=0.01)
     assert facts["median_residual_m"] < 0.3
+    assert facts["scale_error"] < 0.01
 
 
 def test_wild_and_missing_positions_do_not_matter() -> None:
@@ -71,6 +72,14 @@ def test_wild_and_missing_positions_do_not_matter() -> None:
     assert facts["scale"] == pytest.approx(10, rel=0.02)
     assert facts["median_residual_m"] < 0.3
     assert facts["max_residual_m"] > 300
+
+
+def test_positions_that_leave_the_scale_open_make_no_metres() -> None:
+    facts = facts_of(noise=7.0)
+    assert facts["aligned"]
+    assert 0.02 < facts["scale_error"] < 0.2
+    assert abs(facts["scale"] / 10 - 1) < 3 * facts["scale_error"]
+    assert not facts["metric"]
 
 
 @pytest.mark.parametrize("case", [{"line": True}, {"same": True}, {"unknown": 18}, {"noise": 200.0}])

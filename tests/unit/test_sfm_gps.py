@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
-from services.sfm.gps import centre, to_enu
+from services.sfm.gps import centre, scale_error, to_enu
+from spaceport.demo.align import align
 
 EQUATOR_M, POLE_M = 6378137.0, 6356752.314245  # the two radii of WGS84
 
@@ -38,3 +40,20 @@ def test_unknown_stays_unknown_and_does_not_move_the_centre() -> None:
     places = np.array([[1.0, 2.0, 3.0], [np.nan, np.nan, np.nan], [1.0, 2.0, 3.0], [80.0, 2.0, 3.0]])
     np.testing.assert_array_equal(centre(places), [1, 2, 3])
     assert np.isnan(to_enu(places, centre(places))[1]).all()
+
+
+def test_the_error_of_the_scale_is_what_many_surveys_scatter_by() -> None:
+    random = np.random.default_rng(5)
+    places = random.normal(0, (30, 20, 2), (12, 3))
+    scales, told = [], []
+    for _ in range(400):
+        noisy = places + random.normal(0, 1.5, places.shape)
+        fit = align(places, noisy)
+        scales.append(fit.scale)
+        told.append(scale_error(noisy, fit.residuals))
+    assert np.median(told) == pytest.approx(np.std(scales), rel=0.15)
+
+
+def test_too_few_places_tell_no_scale() -> None:
+    assert scale_error(np.eye(3)[:2], np.zeros(2)) == float("inf")
+    assert scale_error(np.zeros((4, 3)), np.zeros(4)) == float("inf")
