@@ -15,7 +15,7 @@ from spaceport.pipeline.storage import Bucket
 from spaceport.pipeline.track import TITLES
 
 # What people want on their own disk: the models, the pictures and the reports; not the photos again.
-TAKEN = ("compressed/", "gaussian/", "colmap/report.json", "colmap/sparse/")
+TAKEN = ("compressed/", "gaussian/", "colmap/report.", "colmap/georeference.json", "colmap/sparse/")
 
 EXIT_CODES: dict[JobState, int] = {
     JobState.COMPLETED: 0,
