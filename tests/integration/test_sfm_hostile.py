@@ -37,15 +37,16 @@ def saved(kind: str, **options: Any) -> bytes:
     return out.getvalue()
 
 
-def png_of(width: int, height: int, claimed: tuple[int, int] | None = None) -> bytes:
-    """All black, whole to its last row; the header may claim another size."""
+def png_of(width: int, height: int, claimed: tuple[int, int] | None = None, text: bytes = b"") -> bytes:
+    """Grey and all black, whole to its last row; the header may claim another size, and `text` be packed with it."""
 
     def chunk(kind: bytes, body: bytes) -> bytes:
         return struct.pack(">L", len(body)) + kind + body + struct.pack(">L", zlib.crc32(kind + body))
 
-    head = struct.pack(">2L5B", *(claimed or (width, height)), 8, 2, 0, 0, 0)
-    rows = zlib.compress(bytes((3 * width + 1) * height), 1)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+    head = struct.pack(">2L5B", *(claimed or (width, height)), 8, 0, 0, 0, 0)
+    rows = zlib.compress(bytes((width + 1) * height), 1)
+    told = chunk(b"zTXt", b"Comment\0\0" + zlib.compress(text)) if text else b""
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + told + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
 
 
 def tiff_of_many_tags() -> bytes:
@@ -85,6 +86,8 @@ def wide_jpeg() -> bytes:
 HOSTILE: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "1 x 1": ("a.png", lambda: png_of(1, 1), "it is only 1 x 1 pixels"),
     "65,000 pixels wide": ("a.jpg", wide_jpeg, "it is far too narrow"),
+    "a bomb of 196 megapixels": ("a.png", lambda: png_of(14_000, 14_000), ""),
+    "a bomb in a PNG's text": ("a.png", lambda: png_of(160, 120, text=bytes(200 << 20)), "it cannot be decoded"),
     "more than it has": ("a.png", lambda: png_of(400, 300, (12_000, 12_000)), "it cannot be decoded"),
     "a lying header": ("a.png", lambda: png_of(400, 300, (60_000, 60_000)), "more than 200 megapixels"),
     "a TIFF of many tags": ("a.tif", tiff_of_many_tags, "it needs too much memory to decode"),
@@ -117,7 +120,7 @@ def test_a_hostile_photo_is_left_out_in_bounded_time_and_memory(tmp_path: Path, 
         assert reason in reply["reason"]
         assert str(tmp_path) not in reply["reason"]
     else:
-        assert reply["facts"]["width"] == 160
+        assert reply["facts"]["width"] == (14_000 if "bomb" in case else 160)
     # the largest child of this process so far, compilers of other tests included
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 4.2 * GIBIBYTE
 
