@@ -40,7 +40,7 @@ def compress(
     """Compress models to SOG, several at once.
 
     `spaceport compress *.ply --out web --preset web` writes `web/NAME.sog` for every model. A model is a PLY,
-    compressed PLY, SPZ, splat or SOG file, or the folder of an unbundled SOG.
+    compressed PLY, SPZ, splat or SOG file, or the folder of an unbundled or streamed SOG.
 
     As many run side by side as the machine has cores and free memory for. Each file is read back and rendered beside
     its model before it is written; a `cameras.json` beside the model, as jobs leave it, says from where.

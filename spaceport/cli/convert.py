@@ -18,7 +18,8 @@ console = Console(highlight=False, soft_wrap=True)
 complaints = Console(stderr=True, highlight=False, soft_wrap=True)
 
 PresetOption = Annotated[
-    CompressPreset | None, typer.Option(help="How alike a SOG must look: web 42 dB, balanced 45 dB, archive 50 dB.")
+    CompressPreset | None,
+    typer.Option(help="How alike a SOG must look: web 42 dB, balanced 45 dB (default), archive 50 dB."),
 ]
 TargetOption = Annotated[
     float | None, typer.Option(min=1, max=100, help="The smallest SOG that looks this alike, in dB of PSNR.")
@@ -42,15 +43,21 @@ def convert(
     target_psnr: TargetOption = None,
     max_bytes: BytesOption = None,
     sh_degree: Annotated[int | None, typer.Option(min=0, max=3, help="Leave out SH bands above this.")] = None,
-    up: Annotated[Axis | None, typer.Option(help="The model's upward axis, for .glb, .gltf and .html.")] = None,
+    up: Annotated[
+        Axis | None,
+        typer.Option(
+            help="The model's upward axis, for .glb, .gltf and .html; default: z beside a cameras.json, else guessed."
+        ),
+    ] = None,
     title: Annotated[str | None, typer.Option(help="The title of an .html page; default: its name.")] = None,
 ) -> None:
-    """Turn a model into another format.
+    """Turn a model into another format: `spaceport convert model.ply model.html`.
 
     IN is recognised by what it holds, OUT by its name:
 
     - `.ply`: every number as it is; opens everywhere
     - `.sog`: the smallest, for the web; a folder or `meta.json` writes the same unbundled
+    - `lod-meta.json`, in a folder of its own: for large scenes, streamed in levels of detail; read as the finest one
     - `.html`: a page with the model and a viewer in it; opens with a double click, without a network
     - `.spz`, `.compressed.ply`, `.splat`: for other viewers
     - `.glb`, `.gltf`: glTF with KHR_gaussian_splatting

@@ -24,7 +24,8 @@ PIECE = 96 * 1024  # bytes; a multiple of three, so that each piece is base64 of
 FIELD = np.radians(25)  # half of the page's field of view along its shorter side
 ELEVATION = np.radians(40)
 FLAT = 0.3  # thinnest to middle extent, under which a model is taken for land
-BULK = (0.05, 0.95)  # quantiles of the positions that the first view must hold
+BULK = (0.05, 0.95)  # quantiles of the positions that tell which way is up
+SEEN = (0.01, 0.99)  # and of those that the first view holds: what lies beyond are floaters
 SHOWN_LOGIT = -1.4  # opacity 0.2; fainter ones do not say where the model is
 
 Three = tuple[float, float, float]
@@ -58,7 +59,7 @@ def first_view(gaussians: Gaussians, up: Three, cameras: Sequence[Camera] = ()) 
     Either way the page's camera turns about the visible bulk of the model, or what lies before the photo's camera.
     """
     shown = gaussians.means[gaussians.opacities > SHOWN_LOGIT].astype(np.float64)
-    low, high = np.quantile(shown if len(shown) else gaussians.means, BULK, axis=0)
+    low, high = np.quantile(shown if len(shown) else gaussians.means, SEEN, axis=0)
     middle, radius = (low + high) / 2, max(float(np.linalg.norm(high - low)) / 2, 1e-3)
     if cameras:
         camera = cameras[len(cameras) // 2]
@@ -67,7 +68,7 @@ def first_view(gaussians: Gaussians, up: Three, cameras: Sequence[Camera] = ()) 
         return FirstView(_three(camera.position), _three(camera.position + depth * ahead), up)
     side = np.roll(np.asarray(up, float), 1)
     direction = np.cos(ELEVATION) * side + np.sin(ELEVATION) * np.asarray(up)
-    return FirstView(_three(middle + direction * radius * 0.9 / np.tan(FIELD)), _three(middle), up)
+    return FirstView(_three(middle + direction * radius / np.sin(FIELD)), _three(middle), up)
 
 
 def write(
