@@ -25,6 +25,7 @@ from services.sfm.keep import keep
 from services.sfm.mapping import Model, apart, in_order, map_photos, most_placed
 from services.sfm.matching import Pairs, beyond, pairs_for
 from services.sfm.placed import PLACED, save_placed
+from services.sfm.settle import settle
 from services.sfm.surveyed import lay_over
 from services.sfm.task import Task
 from services.sfm.undistort import publish
@@ -62,6 +63,7 @@ def reconstruct(task: Task, news: News) -> dict[str, Any]:
     _find_features(task, database, news)
     matching, models = _match_and_map(task, database, news)
     best = models[0]
+    settle(best.reconstruction)
     placed_on_earth = _georeferenced(task, best.reconstruction)
     facts, parts = [model.facts() for model in models], apart(models)
     photos = _photo_facts(task, best.reconstruction, database)
