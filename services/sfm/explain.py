@@ -30,7 +30,7 @@ def explain(
     `capture.svg` is missing where photos have no positions. Returns the report.
     """
     facts = report.build(photos, staged, capture, result, task.options)
-    capture_map = draw_map(capture)
+    capture_map = draw_map(capture, {photo["name"] for photo in facts["photos"] if not photo["registered"]})
     top_view = draw_top_view(load_placed(task.scratch / PLACED), metric=facts["georeference"]["metric"])
     _write(task.colmap / "report.json", _json(facts))
     _write(task.colmap / "georeference.json", _json(report.georeference(staged, result)))

@@ -139,6 +139,8 @@ def test_half_of_another_place(photos: list[Path], tmp_path: Path, keep_exif: bo
     assert "more overlap" not in found.outcome.message
     assert "2 parts that share nothing" in (tmp_path / "jobs/out/colmap/report.html").read_text()
     assert found.report["georeference"]["metric"] is keep_exif
+    if keep_exif:
+        assert (tmp_path / "jobs/out/colmap/capture.svg").read_text().count("JPG, not placed</title>") == len(others)
 
 
 @pytest.mark.parametrize("colour", [0, 255])

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from services.sfm.capture.survey import Capture
 from services.sfm.plan_drawing import PlanDrawing
@@ -13,11 +13,15 @@ from services.sfm.plan_drawing import PlanDrawing
 GOOD: Final = "#1b6ca8"
 DOUBTFUL: Final = "#d9700b"
 UNUSED: Final = "#8a8a8a"
+LOST: Final = "#c22f2f"
 FLIGHT: Final = "#444444"
 
 
-def draw_map(capture: Capture) -> str | None:
-    """An SVG of footprints, flight and photos; None where fewer than two photos have a position."""
+def draw_map(capture: Capture, lost: Collection[str] = ()) -> str | None:
+    """An SVG of footprints, flight and photos; None where fewer than two photos have a position.
+
+    `lost` names the photos that went on and found no place in the model.
+    """
     located = np.flatnonzero(~np.isnan(capture.ground).any(axis=1))
     if len(located) < 2 or not np.ptp(capture.ground[located], axis=0).any():
         return None
@@ -28,30 +32,38 @@ def draw_map(capture: Capture) -> str | None:
         drawing.polygon(outline, GOOD, fill)
     drawing.path(capture.ground[located], FLIGHT)
     used = set(capture.used)
-    for number in located:
-        drawing.dot(capture.ground[number], _colour(capture, int(number), used), 4.5, _tip(capture, int(number)))
-    for colour, words in _legend(capture, used, located):
+    colours = {int(number): _colour(capture, int(number), used, lost) for number in located}
+    for number, colour in colours.items():
+        drawing.dot(capture.ground[number], colour, 4.5, _tip(capture, number, lost))
+    for colour, words in _legend(capture, set(colours.values())):
         drawing.explain(colour, words)
     return drawing.svg()
 
 
-def _colour(capture: Capture, number: int, used: set[int]) -> str:
+def _colour(capture: Capture, number: int, used: set[int], lost: Collection[str]) -> str:
     if number not in used or number in capture.repeats or capture.looks[number].is_empty:
         return UNUSED
+    if capture.photos[number].name in lost:
+        return LOST
     return DOUBTFUL if number in capture.blurred else GOOD
 
 
-def _tip(capture: Capture, number: int) -> str:
+def _tip(capture: Capture, number: int, lost: Collection[str]) -> str:
     notes = {
         "blurred": number in capture.blurred,
         "repeats another": number in capture.repeats,
         "shows nothing": capture.looks[number].is_empty,
+        "not placed": capture.photos[number].name in lost,
     }
     return ", ".join([capture.photos[number].name, *(note for note, holds in notes.items() if holds)])
 
 
-def _legend(capture: Capture, used: set[int], located: NDArray[np.int64]) -> list[tuple[str, str]]:
-    colours = [_colour(capture, int(number), used) for number in located]
+def _legend(capture: Capture, colours: set[str]) -> list[tuple[str, str]]:
     outlines = " and the ground that it shows" if capture.footprints else ""
-    lines = [(GOOD, f"photo{outlines}"), (DOUBTFUL, "blurred"), (UNUSED, "not used, empty or repeating another")]
+    lines = [
+        (GOOD, f"photo{outlines}"),
+        (DOUBTFUL, "blurred"),
+        (LOST, "not in the model"),
+        (UNUSED, "not used, empty or repeating another"),
+    ]
     return [line for line in lines if line[0] == GOOD or line[0] in colours]
