@@ -7,8 +7,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import numpy as np
 import pytest
+from format_cases import assert_same
 from test_sog_splat_transform import NODE, TOOL, made, transform
 
 from services.compress import lod
@@ -18,7 +18,6 @@ from services.compress.formats.table import GLB, GLTF, HTML
 from services.compress.quality import FINEST
 from services.compress.writer import write_bundle, write_folder
 from spaceport.pipeline.progress import Silent
-from spaceport.splats.model import Gaussians
 from spaceport.splats.ply import read_ply, write_ply
 
 ROOT = Path(__file__).parents[2]
@@ -34,16 +33,6 @@ needs_transform = pytest.mark.skipif(
 needs_validator = pytest.mark.skipif(
     not (NODE and VALIDATOR.is_dir()), reason="needs node and gltf-validator in .venv/npm"
 )
-
-
-def assert_close(ours: Gaussians, theirs: Gaussians, degrees: float = 0.1) -> None:
-    assert len(ours) == len(theirs) and ours.shN.shape == theirs.shN.shape
-    for name in ("means", "scales", "sh0", "shN"):
-        assert np.allclose(getattr(ours, name), getattr(theirs, name), rtol=1e-5, atol=1e-5), name
-    assert np.allclose(*(1 / (1 + np.exp(-model.opacities.astype(float))) for model in (ours, theirs)), atol=1e-4)
-    units = [model.quats / np.linalg.norm(model.quats, axis=1, keepdims=True) for model in (ours, theirs)]
-    cosine = np.clip(np.abs((units[0].astype(float) * units[1]).sum(axis=1)), 0, 1)
-    assert np.degrees(2 * np.arccos(cosine)).max() < degrees
 
 
 @needs_transform
@@ -62,7 +51,7 @@ def test_it_reads_what_we_write(name: str, tmp_path: Path) -> None:
         write_folder(path.parent, encode(model, Plan(FINEST), Silent()).files)
     finest = ("-L", "0") if path.name == "lod-meta.json" else ()
     transform(*finest, path, "-w", tmp_path / "theirs.ply")
-    assert_close(
+    assert_same(
         read_model(path)[0],
         read_ply(tmp_path / "theirs.ply"),
         degrees=SPLAT_DEGREES if path.suffix == ".splat" else 0.1,
@@ -83,7 +72,7 @@ def test_we_read_what_it_writes(name: str, tmp_path: Path) -> None:
     transform(tmp_path / name, "-w", tmp_path / "theirs.ply")
     model, found = read_model(tmp_path / name)
     assert found is format_of(tmp_path / name)
-    assert_close(model, read_ply(tmp_path / "theirs.ply"), degrees=SPLAT_DEGREES if name.endswith("splat") else 0.1)
+    assert_same(model, read_ply(tmp_path / "theirs.ply"), degrees=SPLAT_DEGREES if name.endswith("splat") else 0.1)
 
 
 @needs_validator

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from format_cases import assert_same
 
 from services.compress.encode import Plan, encode
 from services.compress.quality import STANDARD
@@ -37,18 +38,6 @@ def made(coefficients: int, count: int = 1500) -> Gaussians:
         sh0=random.normal(size=(count, 1, 3)),
         shN=random.normal(0, 0.1, (count, coefficients, 3)),
     )
-
-
-def assert_same(ours: Gaussians, theirs: Gaussians) -> None:
-    assert len(ours) == len(theirs) and ours.shN.shape == theirs.shN.shape
-    assert np.allclose(ours.means, theirs.means, rtol=1e-5, atol=1e-5)
-    assert np.allclose(ours.scales, theirs.scales, atol=1e-5)
-    assert np.allclose(ours.sh0, theirs.sh0, atol=1e-5)
-    assert np.allclose(ours.shN, theirs.shN, atol=1e-5)
-    alphas = [1 / (1 + np.exp(-model.opacities.astype(float))) for model in (ours, theirs)]
-    assert np.allclose(*alphas, atol=1e-4)
-    cosine = (ours.quats * theirs.quats).sum(axis=1) / np.linalg.norm(theirs.quats, axis=1)
-    assert (np.abs(cosine) > 1 - 1e-5).all()
 
 
 @pytest.mark.parametrize("coefficients", [0, 3, 8, 15])

@@ -45,3 +45,12 @@ def angles(a: Gaussians, b: Gaussians) -> np.ndarray:
 def alphas(model: Gaussians) -> np.ndarray:
     """Opacities, 0 to 1."""
     return 1 / (1 + np.exp(-model.opacities.astype(np.float64)))
+
+
+def assert_same(ours: Gaussians, theirs: Gaussians, degrees: float = 0.1) -> None:
+    """The same Gaussians in the same order, but for what float32 and a logit lose; turned by `degrees` at most."""
+    assert len(ours) == len(theirs) and ours.shN.shape == theirs.shN.shape
+    for name in ("means", "scales", "sh0", "shN"):
+        assert np.allclose(getattr(ours, name), getattr(theirs, name), rtol=1e-5, atol=1e-5), name
+    assert np.allclose(alphas(ours), alphas(theirs), atol=1e-4)
+    assert angles(ours, theirs).max() < degrees

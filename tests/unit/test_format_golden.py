@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from format_cases import alphas, angles
+from format_cases import angles, assert_same
 
 from services.compress.encode import Plan, encode
 from services.compress.formats import compressed_ply, format_of, gltf, read_model, spz
@@ -16,19 +16,10 @@ from services.compress.formats.spz_container import unpack
 from services.compress.quality import FINEST
 from services.compress.writer import write_bundle
 from spaceport.pipeline.progress import Silent
-from spaceport.splats.model import Gaussians
 from spaceport.splats.ply import read_ply
 
 FOLDER = Path(__file__).parents[1] / "data" / "formats"
 DECODED = sorted(FOLDER.glob("*.decoded.ply"))
-
-
-def assert_same(ours: Gaussians, theirs: Gaussians) -> None:
-    assert ours.shN.shape == theirs.shN.shape
-    for name in ("means", "scales", "sh0", "shN"):
-        assert np.allclose(getattr(ours, name), getattr(theirs, name), rtol=1e-5, atol=1e-5), name
-    assert np.allclose(alphas(ours), alphas(theirs), atol=1e-4)
-    assert angles(ours, theirs).max() < 0.1
 
 
 @pytest.mark.parametrize("decoded", DECODED, ids=lambda path: path.name)
