@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
 from services.sfm.capture.findings import Figures, Verdict, findings, verdict
-from services.sfm.capture.footprints import FARTHEST, Aim, cover, footprint, ground_sampling_m
+from services.sfm.capture.footprints import FARTHEST, Aim, cover, footprint, ground_sampling_m, view
 from services.sfm.capture.looks import Looks, look_at, repeated
 from services.sfm.capture.map import draw_map
 from services.sfm.capture.measure import measure
@@ -29,6 +29,7 @@ from spaceport.demo.scene import make_scene
 from spaceport.demo.survey import plan_flight
 
 NADIR = Aim(0.0, 0.0, 40.0, -90.0, 0.0, 800.0, 1600, 900)
+DOWN = view(NADIR)
 METRES_PER_DEGREE = 111_132.0
 
 
@@ -141,11 +142,13 @@ def test_a_photo_of_the_horizon_has_no_footprint_and_an_oblique_one_ends_somewhe
 
 def test_overlap_and_views_of_known_squares() -> None:
     square = np.array([[0, 0], [10, 0], [10, 10], [0, 10]], dtype=float)
-    found = cover([square, square + np.array([5, 0]), square + np.array([100, 0])])
+    found = cover([square, square + np.array([5, 0]), square + np.array([100, 0])], [DOWN] * 3)
     assert found.overlap == pytest.approx([0.5, 0.5, 0.0])
     assert found.area_m2 == pytest.approx(250)
     assert (found.views, found.thin) == (1.0, 1.0)
-    assert cover([square] * 4).views == 4
+    assert cover([square] * 4, [DOWN] * 4).views == 4
+    aside = view(replace(NADIR, pitch=-45.0))
+    assert cover([square] * 3, [DOWN, aside, aside]).overlap == pytest.approx([0, 1, 1])
 
 
 FINE = Figures(100, 0, 0, 0, 0, 1, 0.3, 100, 0.8, 9.0, 0.1, None)

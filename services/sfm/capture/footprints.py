@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 FARTHEST: Final = 4.0  # in heights above ground: what an oblique photo shows beyond is too thin to count
 GRID: Final = 120  # cells along the longer side of the survey, in which views are counted
 ENOUGH_VIEWS: Final = 3
+SAME_VIEW: Final = math.cos(math.radians(40))  # SIFT finds little again in a photo that looks more than this aside
 
 Array = NDArray[np.float64]
 
@@ -39,7 +40,8 @@ class Aim:
 class Coverage:
     """How the footprints cover the ground.
 
-    `overlap` holds for each photo the largest share of its footprint that one other photo shows too;
+    `overlap` holds for each photo the largest share of its footprint that one other photo shows too, of those that look
+    in about the same direction;
     `area_m2` is of all footprints together, `views` the median number of photos that show a spot of it, and
     `thin` the share of it that fewer than three show.
     """
@@ -67,13 +69,18 @@ def ground_sampling_m(aim: Aim) -> float:
     return aim.height / max(math.sin(math.radians(-aim.pitch)), 1 / math.hypot(1, FARTHEST)) / aim.focal_px
 
 
-def cover(polygons: list[Array]) -> Coverage:
-    """Measure overlap and coverage of at least one footprint."""
+def view(aim: Aim) -> Array:
+    """The direction [3] in which the camera looked, of unit length: east, north, up."""
+    return _axes(aim)[0]
+
+
+def cover(polygons: list[Array], views: list[Array]) -> Coverage:
+    """Measure overlap and coverage of at least one footprint; `views` are the photos' directions."""
     shapes = np.array([shapely.Polygon(polygon) for polygon in polygons])
     ground = shapely.union_all(shapes)
     counts = _views(shapes, ground)
     return Coverage(
-        overlap=_largest_overlaps(shapes),
+        overlap=_largest_overlaps(shapes, np.array(views)),
         area_m2=float(ground.area),
         views=float(np.median(counts)) if len(counts) else float(len(shapes)),
         thin=float(np.mean(counts < ENOUGH_VIEWS)) if len(counts) else 0.0,
@@ -98,9 +105,9 @@ def _on_ground(ray: Array) -> Array:
     return np.asarray(flat / away * reach if away > 0 else flat)
 
 
-def _largest_overlaps(shapes: NDArray[np.object_]) -> Array:
+def _largest_overlaps(shapes: NDArray[np.object_], views: Array) -> Array:
     first, second = shapely.STRtree(shapes).query(shapes, predicate="intersects")
-    others = first != second
+    others = (first != second) & ((views[first] * views[second]).sum(axis=1) >= SAME_VIEW)
     first, second = first[others], second[others]
     shares = shapely.area(shapely.intersection(shapes[first], shapes[second])) / shapely.area(shapes[first])
     largest = np.zeros(len(shapes))

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.sfm.capture.findings import Figures, Finding, Verdict, findings, verdict
-from services.sfm.capture.footprints import Aim, Coverage, cover, footprint, ground_sampling_m
+from services.sfm.capture.footprints import Aim, Coverage, cover, footprint, ground_sampling_m, view
 from services.sfm.capture.looks import Looks, repeated
 from services.sfm.capture.subset import choose_subset
 from services.sfm.gps import centre, to_enu
@@ -96,10 +96,10 @@ def inspect(photos: Sequence[PhotoFacts], looks: dict[str, Looks], unreadable: i
     flown = _in_order(photos)
     seen = [looks[photo.name] for photo in flown]
     ground = _on_ground(flown)
-    outlines, sampling = _footprints(flown, ground)
+    outlines, aims = _footprints(flown, ground)
     blurred, repeats = _blurred(seen), dict(repeated(seen))
     empty = {number for number, look in enumerate(seen) if look.is_empty}
-    coverage = cover(list(outlines.values())) if len(outlines) > 1 else None
+    coverage = cover(list(outlines.values()), [view(aim) for aim in aims]) if len(outlines) > 1 else None
     figures = _figures(flown, seen, unreadable, len(blurred), len(repeats), coverage)
     used = choose_subset(range(len(flown)), [look.sharpness for look in seen], empty | repeats.keys(), most)
     found = findings(figures)
@@ -107,7 +107,7 @@ def inspect(photos: Sequence[PhotoFacts], looks: dict[str, Looks], unreadable: i
         found.append(
             Finding(Verdict.GO, f"{len(used)} of {len(flown)} photos are used: even along the flight, and sharp.")
         )
-    facts = _facts(flown, coverage, sampling)
+    facts = _facts(flown, coverage, [ground_sampling_m(aim) for aim in aims])
     return Capture(flown, seen, ground, outlines, blurred, repeats, used, figures, found, facts)
 
 
@@ -126,17 +126,17 @@ def _on_ground(photos: list[PhotoFacts]) -> Array:
     return to_enu(degrees, centre(degrees))[:, :2]
 
 
-def _footprints(photos: list[PhotoFacts], ground: Array) -> tuple[dict[int, Array], list[float]]:
-    """Outlines by number, and metres per pixel, of the photos that tell height and direction."""
+def _footprints(photos: list[PhotoFacts], ground: Array) -> tuple[dict[int, Array], list[Aim]]:
+    """Outlines by number, and aims, of the photos that tell height and direction."""
     step = -(-len(photos) // MOST_MEASURED)
     outlines: dict[int, Array] = {}
-    sampling = []
+    aims = []
     for number in range(0, len(photos), step):
         aim = _aim(photos[number], ground[number])
         if aim and (outline := footprint(aim)) is not None:
             outlines[number] = outline
-            sampling.append(ground_sampling_m(aim))
-    return outlines, sampling
+            aims.append(aim)
+    return outlines, aims
 
 
 def _aim(photo: PhotoFacts, place: Array) -> Aim | None:
