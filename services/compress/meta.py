@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, field_validator, model_validator
 
 from services.compress.errors import BrokenSog
 
 GENERATOR = "spaceport"
 LARGEST_COUNT = 100_000_000
 LARGEST_JSON = 1 << 20
+CODEBOOK = 256  # numbers
 
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$")]
 """A plain name: no folder, no parent, no URL."""
@@ -52,7 +53,16 @@ class Means(_Bounds):
 
 
 class _WithCodebook(_Part):
-    codebook: Annotated[list[FiniteFloat], Field(min_length=256, max_length=256)]
+    codebook: Annotated[list[FiniteFloat], Field(min_length=CODEBOOK, max_length=CODEBOOK)]
+
+    @field_validator("codebook", mode="before")
+    @classmethod
+    def _mended(cls, values: Any) -> Any:
+        """A null in the first place, as early writers left it, becomes what PlayCanvas' engine makes of it."""
+        match values:
+            case [None, float() | int() as second, *_, float() | int() as last] if len(values) == CODEBOOK:
+                return [second + (second - last) / (CODEBOOK - 1), *values[1:]]
+        return values
 
     @model_validator(mode="after")
     def _ascending(self) -> Self:

@@ -16,6 +16,7 @@ from random_models import noise
 from services.compress import images
 from services.compress.encode import Plan, encode
 from services.compress.errors import BrokenSog
+from services.compress.meta import MetaV2, parse_meta
 from services.compress.quality import STANDARD
 from services.compress.reader import read_bundle, read_sog
 from services.compress.writer import write_folder
@@ -117,7 +118,10 @@ BAD_META: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
     "more than a count can be": (setter("count", 10**30), "count"),
     "a short codebook": (setter("scales", "codebook", [0.0] * 255), "codebook"),
     "a long codebook": (setter("scales", "codebook", [0.0] * 257), "codebook"),
-    "a null in a codebook": (setter("sh0", "codebook", [None] + [0.0] * 255), "codebook"),
+    "a null in a codebook": (setter("sh0", "codebook", [0.0, None] + [0.0] * 254), "codebook"),
+    "a null and huge integers": (setter("sh0", "codebook", [None, 10**400, *[0.0] * 253, -(10**400)]), "out of all"),
+    "a codebook of nulls": (setter("sh0", "codebook", [None] * 256), "codebook"),
+    "a codebook of null and lists": (setter("sh0", "codebook", [None] + [[]] * 255), "codebook"),
     "NaN in a codebook": (setter("sh0", "codebook", [NAN] * 256), "sh0"),
     "a descending codebook": (setter("shN", "codebook", [-float(i) for i in range(256)]), "not ascending"),
     "a codebook beyond float": (setter("scales", "codebook", [0.0] * 255 + [1e300]), "no float can hold"),
@@ -147,6 +151,12 @@ def test_a_broken_meta_is_named(files: Files, case: str):
     with pytest.raises(BrokenSog, match=words) as caught:
         read_bundle(zipped(with_meta(files, change)))
     assert str(caught.value).endswith(".") and len(str(caught.value)) < 300
+
+
+def test_a_null_that_early_writers_left_is_read_as_the_engine_reads_it(files: Files):
+    levels = list(range(1, 256))
+    meta = parse_meta(with_meta(files, setter("scales", "codebook", [None, *levels]))["meta.json"])
+    assert isinstance(meta, MetaV2) and meta.scales.codebook[:2] == [pytest.approx(1 - 254 / 255), 1.0]
 
 
 @pytest.mark.parametrize(
