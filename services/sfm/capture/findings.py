@@ -140,7 +140,10 @@ def _about_overlap(figures: Figures) -> list[Finding]:
 
 def _about_places(figures: Figures) -> list[Finding]:
     lost = figures.photos - figures.located
-    nowhere = "No photo has a position: the model will have no scale and no place on the earth."
+    nowhere = (
+        "No photo has a position: the model will have no scale and no place on the earth. A geo.txt or gcp_list.txt in"
+        " the zip gives it both."
+    )
     return [
         *_when(lost, Verdict.GO, nowhere if figures.located == 0 else f"{_count(lost)} without a position."),
         *_when(figures.rtk, Verdict.GO, _rtk(figures)),
