@@ -1,12 +1,13 @@
 """Ours and splat-transform side by side: bytes, CPU seconds, peak memory, and likeness of the decoded model.
 
-    python benchmarks/compress.py --cutoff 600 [--cameras cameras.json] [MODEL ...]
+    python benchmarks/compress.py --cutoff 600 [--cameras cameras.json] [--keep FOLDER] [MODEL ...]
 
 A model is a .ply, a folder with an unbundled SOG, or made:COUNT:DEGREE (see compress_models.py).
 
 Each encoder runs alone in a process of its own, start-up included; ours is the whole stage with its search and proof.
 Ours aims at the PSNR that the peer's file has, and where there is none at its preset's. The peer is cut off after
-`--cutoff` seconds of wall clock and counted as such. Likeness is PSNR of renders of the original against renders of the
+`--cutoff` CPU seconds and counted as such; with `--keep` its files and figures are kept in a folder, and not
+made again by the next call. Likeness is PSNR of renders of the original against renders of the
 decoded file.
 """
 
@@ -21,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from compress_models import as_ply
@@ -29,7 +30,7 @@ from compress_models import as_ply
 from services.compress import proof, views
 from services.compress.reader import read_sog
 from spaceport.pipeline.progress import Silent
-from spaceport.splats.cameras import Camera, read_cameras, write_cameras
+from spaceport.splats.cameras import read_cameras, write_cameras
 from spaceport.splats.ply import read_ply
 
 ROOT = Path(__file__).parents[1]
@@ -51,23 +52,22 @@ class Run:
     note: str = ""
 
 
-def measured(command: list[str], result: Path, timeout: float) -> Run:
-    """Run a child alone and read its own resource usage."""
+def measured(command: list[str], result: Path, cutoff: int) -> Run:
+    """Run a child alone and read its own resource usage. It is killed after `cutoff` CPU seconds."""
     start = time.perf_counter()
-    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    limit = ["prlimit", f"--cpu={cutoff}:{cutoff + 1}"]
+    child = subprocess.Popen([*limit, *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     note, peak = "", 0.0
     while True:
         peak = peak_mb(child.pid) or peak
         pid, status, usage = os.wait4(child.pid, os.WNOHANG)
         if pid:
             break
-        if time.perf_counter() - start > timeout and not note:
-            note = f"cut off at {timeout:.0f} s"
-            os.kill(child.pid, signal.SIGKILL)
         time.sleep(POLL)
     child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode and not note:
-        note = f"failed ({child.returncode})"
+    if child.returncode:
+        over = child.returncode in (-signal.SIGXCPU, -signal.SIGKILL)
+        note = f"cut off at {cutoff} CPU s" if over else f"failed ({child.returncode})"
     size = None if note or not result.exists() else result.stat().st_size
     wall = time.perf_counter() - start
     return Run(size, usage.ru_utime + usage.ru_stime, wall, peak, note)
@@ -92,10 +92,22 @@ def row(label: str, ply_bytes: int, run: Run, bundle: Path, prover: proof.Prover
     return f"{label:34} {run.size:11,} {ratio:6.1f}x {seen.mean:7.2f} {seen.worst:7.2f} {cost}"
 
 
-def compare(name: str, cameras: list[Camera], timeout: float, options: dict[str, object]) -> None:
+def of_peer(ply: Path, result: Path, cutoff: int) -> Run:
+    """What the peer took to make `result`; read back when an earlier call has told."""
+    told = result.with_suffix(".json")
+    if not told.exists():
+        run = measured([*peer_command(), "-g", "cpu", str(ply), str(result)], result, cutoff)
+        told.write_text(json.dumps(asdict(run)))
+    return Run(**json.loads(told.read_text()))
+
+
+def compare(name: str, arguments: argparse.Namespace) -> None:
     """Run both encoders on one model; print a row for each, and their ratios."""
+    cameras = read_cameras(arguments.cameras) if arguments.cameras else []
+    options, keep = dict(arguments.options), arguments.keep
     with tempfile.TemporaryDirectory() as folder:
-        ply, ours, peer = (Path(folder) / file for file in ("gaussian/model.ply", "compressed/model.sog", "peer.sog"))
+        ply, ours = (Path(folder) / file for file in ("gaussian/model.ply", "compressed/model.sog"))
+        peer = (keep or Path(folder)) / f"{name.rsplit('/', 1)[-1].replace(':', '_')}.peer.sog"
         ply.parent.mkdir()
         as_ply(name, ply, peer_command())
         model = read_ply(ply)
@@ -104,14 +116,14 @@ def compare(name: str, cameras: list[Camera], timeout: float, options: dict[str,
             write_cameras(ply.parent / "cameras.json", cameras)
         title, plain = f"{name.rsplit('/', 1)[-1]} ({len(model):,}, SH {model.sh_degree})", ply.stat().st_size
         theirs = None
-        if command := peer_command():
-            theirs = measured([*command, "-g", "cpu", str(ply), str(peer)], peer, timeout)
+        if peer_command():
+            theirs = of_peer(ply, peer, arguments.cutoff)
             print(row(f"{title} peer", plain, theirs, peer, prover), flush=True)
             if theirs.size is not None and "target_psnr" not in options:  # as alike as theirs
-                options = options | {"target_psnr": prover.compare(read_sog(peer, 1 << 34)).mean}
+                options |= {"target_psnr": prover.compare(read_sog(peer, 1 << 34)).mean}
         (Path(folder) / "options.json").write_text(json.dumps({"compress": options}))
         ways = ["--input", folder, "--output", folder, "--options", f"{folder}/options.json"]
-        mine = measured([sys.executable, "-m", "services.compress", *ways], ours, timeout)
+        mine = measured([arguments.python, "-m", "services.compress", *ways], ours, arguments.cutoff)
         print(row("  ours, whole stage", plain, mine, ours, prover), flush=True)
         if theirs is not None and mine.size is not None:
             smaller = "-" if theirs.size is None else f"{mine.size / theirs.size:.3f}"
@@ -127,18 +139,19 @@ def peer_command() -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="*", default=DEFAULT)
-    parser.add_argument("--cutoff", type=float, default=600, help="seconds of wall clock for each encoder")
+    parser.add_argument("--cutoff", type=int, default=600, help="CPU seconds for each encoder")
+    parser.add_argument("--keep", type=Path, help="folder for the peer's files, which are not made again")
+    parser.add_argument("--python", default=sys.executable, help="of an environment with only the extra `compress`")
     parser.add_argument("--cameras", type=Path, help="cameras.json of the models; without it a ring around each")
     parser.add_argument("--options", type=json.loads, default={}, help="CompressOptions of ours, as JSON")
     arguments = parser.parse_args()
-    cameras = read_cameras(arguments.cameras) if arguments.cameras else []
     if not peer_command():
         print("splat-transform is not installed in .venv/npm: only ours is measured")
     print(
         f"{'model':34} {'bytes':>11} {'ratio':>7} {'mean dB':>7} {'worst':>7} {'CPU s':>9} {'wall s':>8} {'peak MB':>8}"
     )
     for name in arguments.models:
-        compare(name, cameras, arguments.cutoff, arguments.options)
+        compare(name, arguments)
 
 
 if __name__ == "__main__":

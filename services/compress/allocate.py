@@ -49,6 +49,11 @@ def choose(tables: Sequence[Table], fixed: float, wish: Wish) -> tuple[int, ...]
     return tuple(int(level) for level in index)
 
 
+def total_size(tables: Sequence[Table], levels: Sequence[int]) -> float:
+    """Bytes that these levels are foreseen to take."""
+    return float(sum(table.sizes[level] for table, level in zip(tables, levels, strict=True)))
+
+
 def reaches(tables: Sequence[Table], levels: Sequence[int], wish: Wish) -> bool:
     """Whether these levels are foreseen to be as alike as is wished."""
     errors = sum(table.errors[level] for table, level in zip(tables, levels, strict=True))

@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 
 from services.compress.allocate import SMALLEST_ERROR
-from services.compress.proof import Prover
+from services.compress.windows import Windows
 from spaceport.splats.model import Gaussians
 
-VIEWS = 2
 ATTRIBUTES = {
     "means": ("means",),
     "scales": ("scales",),
@@ -22,17 +21,18 @@ ATTRIBUTES = {
 """Which arrays of the model each part of the file holds; palette and labels make up `shN` together."""
 
 
-def psnr_alone(prover: Prover, stored: Gaussians, decoded: Gaussians) -> dict[str, float]:
-    """PSNR in dB, mean of the first `VIEWS` views, of the model with nothing rounded but one attribute, for each.
+def psnr_alone(windows: Windows, shown: Gaussians) -> dict[str, float]:
+    """PSNR in dB, over the windows of the search, of the model with nothing rounded but one attribute, for each.
 
-    `stored` and `decoded` hold the same Gaussians in the same order, before and after the file.
+    `shown` is what of the decoded model the windows look at.
     """
-    missing = stored.shN.shape[1] - decoded.shN.shape[1]  # bands that were left out are decoded as zeros
-    after: dict[str, Any] = decoded.arrays() | {"shN": np.pad(decoded.shN, ((0, 0), (0, missing), (0, 0)))}
+    stored = windows.prepared.stored
+    missing = stored.shN.shape[1] - shown.shN.shape[1]  # bands that were left out are decoded as zeros
+    after: dict[str, Any] = shown.arrays() | {"shN": np.pad(shown.shN, ((0, 0), (0, missing), (0, 0)))}
     found = {}
     for part, names in ATTRIBUTES.items():
         if part == "shN" and not stored.shN.shape[1]:
             continue
-        errors = prover.squared_errors(replace(stored, **{name: after[name] for name in names}), VIEWS)
+        errors = windows.squared_errors(replace(stored, **{name: after[name] for name in names}))
         found[part] = float(np.mean(-10 * np.log10(np.maximum(errors, SMALLEST_ERROR))))
     return found

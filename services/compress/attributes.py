@@ -15,6 +15,7 @@ from services.compress.sanitise import alpha_bytes
 from spaceport.splats.model import Gaussians
 
 Pixels = NDArray[np.uint8]
+Bounds = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Prepared:
     stored: Gaussians
     weights: NDArray[np.float64]
     """How much each matters to the eye [N]."""
-    bounds: tuple[NDArray[np.float64], NDArray[np.float64]]
+    bounds: Bounds
     """Smallest and largest log position per axis."""
     dropped: dict[str, int]
     """How many Gaussians were left out, by reason."""

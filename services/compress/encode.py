@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.compress import images, palette, positions, rotations, weight
-from services.compress.attributes import ATTRIBUTES, Pixels, Prepared
+from services.compress.attributes import ATTRIBUTES, Bounds, Pixels, Prepared
 from services.compress.meta import GENERATOR
-from services.compress.order import SIDE_STEP, Order, arranged, grid_width
+from services.compress.order import SIDE_STEP, Order, arranged, grid_width, morton_order
 from services.compress.palette import Palette
 from services.compress.quality import STANDARD, Quality
 from services.compress.sanitise import SMALLEST_LOG_SCALE, sanitise
@@ -20,7 +20,7 @@ from spaceport.pipeline.progress import Progress, Silent
 from spaceport.splats.model import Gaussians
 
 ENTRIES_PER_ROW = 64
-ORDER_SAMPLE = 65536  # Gaussians that tell which order is the smaller file
+ORDER_SAMPLE = 16384  # Gaussians that tell which order is the smaller file
 
 
 class NothingLeft(ValueError):
@@ -78,19 +78,27 @@ def prepare(gaussians: Gaussians, order: Order = "auto", seed: int = 0, progress
     quats, scales = rotations.relabelled(kept.quats, np.maximum(kept.scales, SMALLEST_LOG_SCALE))
     used = palette.used_coefficients(kept.shN)
     whole = replace(kept, quats=quats, scales=scales, shN=kept.shN[:, :used])
-    q, told = positions.encode(kept.means, *bounds), progress or Silent()
-    tried: list[Order] = ["morton", "walk"] if order == "auto" else [order]
-    ways = [arranged(whole, q, each, seed, told) for each in tried]
-    found = [Prepared(stored, weight.visual_weight(stored), bounds, dropped) for stored in ways]
-    return min(found, key=_bytes_of_sample) if len(found) > 1 else found[0]
+    q = positions.encode(kept.means, *bounds)
+    if order == "auto":
+        order = _smaller_order(whole, q, bounds)
+    stored = arranged(whole, q, order, seed, progress or Silent())
+    return Prepared(stored, weight.visual_weight(stored), bounds, dropped)
 
 
-def _bytes_of_sample(prepared: Prepared) -> int:
-    """Bytes of a stretch from the middle of the file, all but higher SH."""
-    start = max(0, (len(prepared.stored) - ORDER_SAMPLE) // 2)
-    sample = prepared.subset(np.arange(start, min(start + ORDER_SAMPLE, len(prepared.stored))))
-    rows = [coded for quantise in ATTRIBUTES.values() for coded in quantise(sample, STANDARD).rows.items()]
-    return sum(map(len, images.encode_all({file: picture(values) for file, values in rows}).values()))
+def _smaller_order(whole: Gaussians, q: NDArray[np.uint16], bounds: Bounds) -> Order:
+    """The order that takes fewer bytes, all but higher SH, for a stretch from the middle of the curve."""
+    start = max(0, (len(q) - ORDER_SAMPLE) // 2)
+    stretch = morton_order(q)[start : start + ORDER_SAMPLE]
+    part, places = whole.subset(stretch), q[stretch]
+
+    def size(order: Order) -> int:
+        stored = arranged(part, places, order, 0, Silent())
+        prepared = Prepared(stored, weight.visual_weight(stored), bounds, {})
+        rows = [coded for quantise in ATTRIBUTES.values() for coded in quantise(prepared, STANDARD).rows.items()]
+        return sum(map(len, images.encode_all({file: picture(values) for file, values in rows}).values()))
+
+    ways: tuple[Order, Order] = ("morton", "walk")
+    return min(ways, key=size)
 
 
 def features_of(prepared: Prepared, bands: int) -> NDArray[np.float32]:

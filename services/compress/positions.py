@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from services.compress.blocks import by_blocks
 from services.compress.weight import multiples
 
 TOP = 65535
@@ -39,17 +40,25 @@ def encode(
     away: they are noise to the eye, and noise is what a lossless coder cannot shrink.
     """
     span = np.where(maxs > mins, maxs - mins, 1.0)
-    exact = (log_scale(means) - mins) / span * TOP
-    if slack is None:
-        return np.clip(np.floor(exact + 0.5), 0, TOP).astype(np.uint16)
-    multiple = multiples(slack[:, None], (1 + np.abs(means.astype(np.float64))) * span / TOP)
-    coarse = np.floor(exact / multiple + 0.5) * multiple
-    coarse = np.where(coarse > TOP, coarse - multiple, coarse)
-    return np.asarray(np.clip(coarse, 0, TOP), np.uint16)
+
+    def rounded(means: NDArray[np.float32], slack: NDArray[np.floating] | None = None) -> NDArray[np.uint16]:
+        exact = (log_scale(means) - mins) / span * TOP
+        if slack is None:
+            return np.clip(np.floor(exact + 0.5), 0, TOP).astype(np.uint16)
+        multiple = multiples(slack[:, None], (1 + np.abs(means.astype(np.float64))) * span / TOP)
+        coarse = np.floor(exact / multiple + 0.5) * multiple
+        coarse = np.where(coarse > TOP, coarse - multiple, coarse)
+        return np.asarray(np.clip(coarse, 0, TOP), np.uint16)
+
+    return by_blocks(rounded, means) if slack is None else by_blocks(rounded, means, slack)
 
 
 def decode(q: NDArray[np.uint16], mins: NDArray[np.float64], maxs: NDArray[np.float64]) -> NDArray[np.float32]:
     """Positions [N,3] from their 16-bit form."""
-    values = linear_scale(mins + (maxs - mins) * (q.astype(np.float64) / TOP))
     limit = float(np.finfo(np.float32).max)
-    return np.clip(values, -limit, limit).astype(np.float32)
+
+    def linear(q: NDArray[np.uint16]) -> NDArray[np.float32]:
+        values = linear_scale(mins + (maxs - mins) * (q.astype(np.float64) / TOP))
+        return np.clip(values, -limit, limit).astype(np.float32)
+
+    return by_blocks(linear, q)

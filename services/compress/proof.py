@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.compress import rotations
+from services.compress.blocks import by_blocks
 from spaceport.pipeline.progress import Progress
 from spaceport.splats.cameras import Camera
 from spaceport.splats.metrics import psnr
 from spaceport.splats.model import Gaussians
-from spaceport.splats.render import render
+from spaceport.splats.render import Rasteriser
 
 EQUAL_DB = 100.0  # reported for pictures that differ less than this, equal ones among them: JSON has no infinity
 COLOUR_OF_SH0 = 0.28209479177387814
@@ -58,26 +59,23 @@ class Prover:
     def __init__(self, original: Gaussians, cameras: list[Camera], progress: Progress) -> None:
         if not cameras:
             raise ValueError("no cameras to compare from")
-        self._cameras, self._progress = cameras, progress
-        self._originals = [self._picture(original, camera) for camera in cameras]
+        self.cameras, self._progress = cameras, progress
+        self._rasterisers = {way: Rasteriser(antialiased=way) for way in (False, True)}
+        self.originals = [self._picture(original, camera) for camera in cameras]
 
     def compare(self, decoded: Gaussians) -> Proof:
         """Render `decoded` from every camera and measure PSNR against the original, values clipped to 0..1."""
-        pictures = [self._picture(decoded, camera) for camera in self._cameras]
+        pictures = [self._picture(decoded, camera) for camera in self.cameras]
         views = [
             View(camera.name, camera.held_out, min(EQUAL_DB, psnr(before, after)))
-            for camera, before, after in zip(self._cameras, self._originals, pictures, strict=True)
+            for camera, before, after in zip(self.cameras, self.originals, pictures, strict=True)
         ]
-        return Proof(views, (self._originals[0], pictures[0]))
-
-    def squared_errors(self, changed: Gaussians, most: int) -> NDArray[np.float64]:
-        """Mean squared error of the picture from each of the first `most` cameras."""
-        pairs = zip(self._cameras[:most], self._originals, strict=False)
-        return np.array([np.mean(np.square(self._picture(changed, camera) - before)) for camera, before in pairs])
+        return Proof(views, (self.originals[0], pictures[0]))
 
     def _picture(self, gaussians: Gaussians, camera: Camera) -> Picture:
         self._progress.check()
-        return np.clip(render(gaussians, camera), 0, 1)
+        picture = self._rasterisers[gaussians.antialiased].render(gaussians.arrays(), camera)
+        return np.clip(picture, 0, 1, out=picture)
 
 
 def attribute_errors(stored: Gaussians, decoded: Gaussians) -> dict[str, float]:
@@ -85,8 +83,7 @@ def attribute_errors(stored: Gaussians, decoded: Gaussians) -> dict[str, float]:
 
     Positions in scene units, log-scales in ln, rotations in degrees, opacity and colours in units of full white.
     """
-    cosine = np.abs((rotations.normalised(stored.quats) * rotations.normalised(decoded.quats)).sum(axis=1))
-    angles = np.degrees(2 * np.arccos(np.clip(cosine, 0, 1)))
+    angles = by_blocks(_angles, stored.quats, decoded.quats)
     pairs: dict[str, tuple[Any, Any]] = {
         "position": (stored.means, decoded.means),
         "log_scale": (stored.scales, decoded.scales),
@@ -97,7 +94,19 @@ def attribute_errors(stored: Gaussians, decoded: Gaussians) -> dict[str, float]:
     if stored.shN.shape[1]:
         missing = stored.shN.shape[1] - decoded.shN.shape[1]  # bands that were left out are decoded as zeros
         pairs["sh_coefficient"] = (stored.shN, np.pad(decoded.shN, ((0, 0), (0, missing), (0, 0))))
-    return {name: float(np.sqrt(np.mean(np.square(a - b, dtype=np.float64)))) for name, (a, b) in pairs.items()}
+    return {name: float(np.sqrt(np.mean(by_blocks(_squares, a, b)))) for name, (a, b) in pairs.items()}
+
+
+def _squares(a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Mean squared difference of each row."""
+    squares: NDArray[np.float64] = np.square(a - b, dtype=np.float64).reshape(len(a), -1)
+    return np.asarray(squares.mean(axis=1))
+
+
+def _angles(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Degrees from one rotation to the other."""
+    cosine = np.abs(np.einsum("ij,ij->i", rotations.normalised(a), rotations.normalised(b)))
+    return np.asarray(np.degrees(2 * np.arccos(np.clip(cosine, 0, 1))))
 
 
 def _sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -7,6 +7,8 @@ import itertools
 import numpy as np
 from numpy.typing import NDArray
 
+from services.compress.blocks import by_blocks
+
 MIDDLE = 128
 STEP_DEGREES = 0.64  # by how much one step of a byte turns: 2 sqrt(2) / 255 radians
 MODE_BASE = 252  # alpha = 252 + index of the component left out
@@ -16,9 +18,9 @@ OTHERS = np.array([[1, 2, 3], [0, 2, 3], [0, 1, 3], [0, 1, 2]])
 def normalised(quats: NDArray[np.floating]) -> NDArray[np.float64]:
     """Unit quaternions [N,4]; a zero one becomes the identity."""
     quats = quats.astype(np.float64)
-    largest = np.abs(quats).max(axis=1, keepdims=True)
+    largest = np.maximum.reduce(np.abs(quats).T)[:, None]
     quats = np.where(largest > 0, quats / np.where(largest > 0, largest, 1), [1.0, 0, 0, 0])
-    return np.asarray(quats / np.linalg.norm(quats, axis=1, keepdims=True))
+    return np.asarray(quats / np.sqrt(np.einsum("ij,ij->i", quats, quats))[:, None])
 
 
 def encode(quats: NDArray[np.floating], multiple: NDArray[np.floating] | None = None) -> NDArray[np.uint8]:
@@ -26,6 +28,10 @@ def encode(quats: NDArray[np.floating], multiple: NDArray[np.floating] | None = 
 
     With `multiple` [N], RGB are rounded to 128 plus a multiple of it: fewer different bytes, less to store.
     """
+    return by_blocks(_encode, quats) if multiple is None else by_blocks(_encode, quats, multiple)
+
+
+def _encode(quats: NDArray[np.floating], multiple: NDArray[np.floating] | None = None) -> NDArray[np.uint8]:
     quats = normalised(quats)
     rows = np.arange(len(quats))
     mode = np.abs(quats).argmax(axis=1)
@@ -42,6 +48,10 @@ def decode(code: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Unit quaternions [N,4] wxyz from RGBA bytes [N,4]. Raises ValueError for an alpha below 252."""
     if len(code) and int(code[:, 3].min()) < MODE_BASE:
         raise ValueError("a rotation has an alpha byte under 252, which names no quaternion component")
+    return by_blocks(_decode, code)
+
+
+def _decode(code: NDArray[np.uint8]) -> NDArray[np.float32]:
     rest = (code[:, :3].astype(np.float64) / 255 - 0.5) * np.sqrt(2)
     mode = code[:, 3].astype(np.intp) - MODE_BASE
     quats = np.empty((len(code), 4))
@@ -83,15 +93,19 @@ def relabelled(
     `quats` [N,4], `scales` [N,3] in; the same shapes out, describing the same covariances. The component left out
     is then always w and the other three are small: over four bits less per Gaussian.
     """
-    quats = normalised(quats)
     group = _cube_group()
-    conjugates = group * [1, -1, -1, -1]
-    best = np.abs(quats @ conjugates.T).argmax(
-        axis=1
-    )  # the real part of q g is the dot product of q with g's conjugate
-    turned = _product(quats, group[best])
+    conjugates = (group * [1, -1, -1, -1]).T
+    times = np.swapaxes(_product(np.eye(4)[:, None], group[None]), 0, 1)  # q g is q @ times[g]
     axes = np.abs(matrices(group)).argmax(axis=1)  # row of the one entry in each column: new axis k was axis axes[k]
-    return turned.astype(np.float32), np.take_along_axis(scales, axes[best], axis=1)
+
+    def turned(quats: NDArray[np.floating], scales: NDArray[np.float32]) -> NDArray[np.float32]:
+        quats = normalised(quats)
+        best = np.abs(quats @ conjugates).argmax(axis=1)  # the real part of q g: q times g's conjugate, summed
+        fewer = np.einsum("ni,nij->nj", quats, times[best])
+        return np.concatenate([fewer.astype(np.float32), np.take_along_axis(scales, axes[best], axis=1)], axis=1)
+
+    found = by_blocks(turned, quats, scales)
+    return found[:, :4], found[:, 4:]
 
 
 def matrices(quats: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -9,21 +9,26 @@ from pathlib import Path
 import numpy as np
 
 from services.compress import palette, proof, writer
-from services.compress.allocate import Wish, choose, pick, reaches
+from services.compress.allocate import Wish, choose, pick, reaches, total_size
 from services.compress.attributes import ATTRIBUTES, Prepared
 from services.compress.encode import Encoded, assemble, features_of
 from services.compress.growth import Growth
 from services.compress.quality import FINEST, KNOBS, LEVELS, Quality, at_level
 from services.compress.reader import read_sog
 from services.compress.tables import Colours, ColourTable, attribute_tables
+from services.compress.windows import Windows
 from spaceport.pipeline.options import CompressOptions
 from spaceport.pipeline.progress import Progress
+from spaceport.splats.model import Gaussians
 
 CHECKING = "Comparing the compressed model with the original"
 OWN_BUDGET = 1 << 36  # what we wrote ourselves may need as much memory as the model did
 META_BYTES = 6500  # of meta.json in the bundle, and the zip around the images
 ATTEMPTS = 3
+SPARE_DB = 0.3  # asked of the tables above the target, because a second attempt costs more than it saves
 NEAR_DB = 0.15  # so little over the target, a smaller file is not sought
+FIRMLY = 2  # times what an attempt fell short of goes on top: a third attempt costs more than it saves
+WORTH = 0.03  # and neither when the tables foresee a gain of so small a share of the bytes
 PAST_BEST = 2  # palettes larger than the best so far that are tried before growth ends
 NEAR_BYTES = 0.97  # and so full, a better one is not
 
@@ -35,6 +40,10 @@ class Attempt:
     quality: Quality
     encoded: Encoded
     bundle_bytes: int
+    digest: str
+    """SHA-256 of the bundle."""
+    shown: Gaussians
+    """What of the decoded model the windows look at."""
     errors: dict[str, float]
     proof: proof.Proof
 
@@ -44,7 +53,8 @@ class Search:
 
     def __init__(self, prepared: Prepared, prover: proof.Prover, options: CompressOptions, progress: Progress) -> None:
         self._prepared, self._prover, self._options, self._progress = prepared, prover, options, progress
-        self._attributes = attribute_tables(prepared, prover)
+        self.windows = Windows(prepared, prover, progress)
+        self._attributes = attribute_tables(prepared, self.windows)
         self._palettes: dict[int, palette.Palette] = {}
 
     def run(self, wish: Wish, progress: Progress) -> list[Attempt]:
@@ -54,22 +64,22 @@ class Search:
         tables = [*self._attributes, colours.table]
         attempts: list[Attempt] = []
         tried: set[tuple[int, ...]] = set()
-        aim = wish
-        while len(attempts) < ATTEMPTS:
-            levels = choose(tables, META_BYTES, aim)
-            if levels in tried:
-                break
+        aim = wish if wish.psnr is None else replace(wish, psnr=wish.psnr + SPARE_DB)
+        levels = choose(tables, META_BYTES, aim)
+        while len(attempts) < ATTEMPTS and levels not in tried:
             progress.update(0.5 + 0.5 * len(attempts) / ATTEMPTS, CHECKING)
             tried.add(levels)
             attempts.append(self._attempt(levels, colours.options[levels[-1]]))
             done = attempts[-1]
-            if satisfied(done, wish):
-                break
             aim = corrected(aim, wish, done)
+            before, levels = levels, choose(tables, META_BYTES, aim)
+            gain = 1 - total_size(tables, levels) / total_size(tables, before)
+            if satisfied(done, wish) or (good_enough(done, wish) and gain < WORTH):
+                break
         return attempts
 
     def _colours(self, wish: Wish) -> ColourTable:
-        colours = ColourTable(self._prepared, self._prover, self._options.seed, self._progress)
+        colours = ColourTable(self._prepared, self.windows, self._options.seed, self._progress)
 
         def enough() -> bool:
             tables = [*self._attributes, colours.table]
@@ -94,9 +104,11 @@ class Search:
         with tempfile.TemporaryDirectory(prefix="sog-") as folder:
             path = Path(folder) / writer.BUNDLE
             size = writer.write_bundle(path, encoded.files)
+            digest = writer.digest(path)
             decoded = read_sog(path, OWN_BUDGET)
         errors = proof.attribute_errors(encoded.gaussians, decoded)
-        return Attempt(quality, encoded, size, errors, self._prover.compare(decoded))
+        shown = decoded.subset(self.windows.index)
+        return Attempt(quality, encoded, size, digest, shown, errors, self._prover.compare(decoded))
 
     def _palette(self, number: int, colour: Colours) -> palette.Palette | None:
         """The entries, settled by the last rounds of k-means; each choice is settled once."""
@@ -120,11 +132,18 @@ def satisfied(attempt: Attempt, wish: Wish) -> bool:
     return 0 <= attempt.proof.mean - wish.psnr <= NEAR_DB
 
 
+def good_enough(attempt: Attempt, wish: Wish) -> bool:
+    """Whether an attempt meets the target that was set, though maybe with more bytes than it needs."""
+    fits = wish.size is None or attempt.bundle_bytes <= wish.size
+    return fits and wish.psnr is not None and attempt.proof.mean >= wish.psnr
+
+
 def corrected(aim: Wish, wish: Wish, done: Attempt) -> Wish:
     """What to ask of the tables next, so that what comes of it answers the wish."""
     psnr, size = aim.psnr, aim.size
     if psnr is not None and wish.psnr is not None:
-        psnr += wish.psnr - done.proof.mean + NEAR_DB / 3
+        short = wish.psnr - done.proof.mean
+        psnr += (FIRMLY * short if short > 0 else short) + NEAR_DB / 3
     if size is not None and wish.size is not None and (wish.psnr is None or done.bundle_bytes > wish.size):
         size += int(0.995 * wish.size) - done.bundle_bytes
     return Wish(psnr, size)

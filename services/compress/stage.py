@@ -9,11 +9,10 @@ from typing import Any
 
 from services.compress import analytics, lod, preview, proof, report, views, writer
 from services.compress.allocate import Wish, presets_from, wish_of
+from services.compress.attributes import Prepared
 from services.compress.encode import NothingLeft, prepare
 from services.compress.errors import BrokenSog
 from services.compress.lod_reader import read_level
-from services.compress.reader import read_sog
-from services.compress.sanitise import sanitise
 from services.compress.search import CHECKING, OWN_BUDGET, Attempt, Search, best
 from services.compress.tables import BUSY
 from spaceport.files import replacing_folder, write_atomic
@@ -38,13 +37,15 @@ def run(source: Path, output: Path, options: CompressOptions, progress: Progress
     model = source / "gaussian" / "model.ply"
     progress.update(0.0, BUSY)
     original = _read_model(model)
-    cameras, origin = _cameras(source / "gaussian" / "cameras.json", original)
     progress.update(0.05, BUSY, gaussians=len(original))
+    prepared = _prepared(original, options, progress)
+    cameras, origin = _cameras(source / "gaussian" / "cameras.json", prepared.stored)
     size = model.stat().st_size
     try:
         progress.update(0.1, CHECKING)
         prover = proof.Prover(original, cameras, progress)
-        found, attempts, preset, wish = _search(original, prover, options, progress)
+        search = Search(prepared, prover, options, _Part(progress, 0.2, 0.2))
+        found, attempts, preset, wish = _search(search, options, progress)
     except BrokenSog as error:  # what we wrote cannot be read back: our fault, and no reason to lose the model
         return report.degraded(str(error), {"gaussians": len(original), "ply_bytes": size})
     published = report.why_not(found, options) is None
@@ -54,8 +55,9 @@ def run(source: Path, output: Path, options: CompressOptions, progress: Progress
         if published:
             writer.write_folder(folder, found.encoded.files)
             writer.write_bundle(folder / writer.BUNDLE, found.encoded.files)
-            decoded = read_sog(folder / writer.BUNDLE, OWN_BUDGET)
-            told["attribute_psnr"] = analytics.psnr_alone(prover, found.encoded.gaussians, decoded)
+            if writer.digest(folder / writer.BUNDLE) != found.digest:
+                raise OSError("the bundle on disk is not the one that was read back and rendered")
+            told["attribute_psnr"] = analytics.psnr_alone(search.windows, found.shown)
             if options.lod == "always" or (options.lod == "auto" and lod.is_large(original)):
                 part = _Part(progress, 0.95, 0.05)
                 told |= _levels(folder / lod.FOLDER, original, found, prover, options, part)
@@ -74,29 +76,28 @@ def _read_model(path: Path) -> Gaussians:
         raise Refused(Slug.BAD_MODEL, detail=error) from error
 
 
-def _cameras(path: Path, original: Gaussians) -> tuple[list[Camera], str]:
+def _cameras(path: Path, stored: Gaussians) -> tuple[list[Camera], str]:
     """The cameras to compare from, and in words where they come from."""
     try:
         if path.exists() and (found := views.chosen(read_cameras(path))):
             return found, "the job's cameras"
     except ValueError as error:
         raise Refused(Slug.BAD_MODEL, detail=error) from error
-    shown, _ = sanitise(original)
-    if not len(shown):
-        raise Refused(Slug.BAD_MODEL, detail="no Gaussian of it can be shown")
-    return views.ring(shown), "made cameras around the model, because it came without its own"
+    return views.ring(stored), "made cameras around the model, because it came without its own"
+
+
+def _prepared(original: Gaussians, options: CompressOptions, progress: Progress) -> Prepared:
+    try:
+        return prepare(original, options.order, options.seed, progress)
+    except NothingLeft as error:
+        raise Refused(Slug.BAD_MODEL, detail=error) from error
 
 
 def _search(
-    original: Gaussians, prover: proof.Prover, options: CompressOptions, progress: Progress
+    search: Search, options: CompressOptions, progress: Progress
 ) -> tuple[Attempt, list[Attempt], CompressPreset, Wish]:
     """The file to publish, all attempts, and the preset and wish that the last of them were made for."""
-    try:
-        prepared = prepare(original, options.order, options.seed, progress)
-    except NothingLeft as error:
-        raise Refused(Slug.BAD_MODEL, detail=error) from error
     presets = presets_from(options.preset)
-    search = Search(prepared, prover, options, _Part(progress, 0.2, 0.2))
     attempts: list[Attempt] = []
     for number, preset in enumerate(presets):
         target = options.target_psnr if number == 0 else None

@@ -18,18 +18,15 @@ from services.compress.allocate import Table
 from services.compress.attributes import ATTRIBUTES, Prepared
 from services.compress.encode import entries_picture, features_of, label_rows, picture
 from services.compress.growth import Floats, Growth, sizes_up_to
-from services.compress.proof import Prover
 from services.compress.quality import FINEST, LEVELS, at_level
+from services.compress.windows import Errors, Windows
 from spaceport.pipeline.progress import Progress
 
 BUSY = "Compressing with PlayCanvas SOGS algorithm"
-SAMPLE = 32768
+SAMPLE = 16384
 RUNS = 16  # places that the sample is taken from
-VIEWS = 3
 STEP_OF_ERROR = 1.0  # step of the palette's levels by its error a coefficient: rounding then adds a twelfth
 MOST_SHARE = 0.5  # entries by Gaussians: past it a palette saves nothing
-
-Errors = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -50,12 +47,13 @@ def sample_of(count: int) -> NDArray[np.intp]:
     return (starts[:, None] + np.arange(length)).reshape(-1)
 
 
-def attribute_tables(prepared: Prepared, prover: Prover) -> list[Table]:
+def attribute_tables(prepared: Prepared, windows: Windows) -> list[Table]:
     """One table for each of `ATTRIBUTES`, a row for each of `LEVELS`."""
     sample = prepared.subset(sample_of(len(prepared.stored)))
     scale = len(prepared.stored) / len(sample.stored)
-    finest = {name: value for coded in ATTRIBUTES.values() for name, value in coded(prepared, FINEST).decoded.items()}
-    fine = prover.squared_errors(replace(prepared.stored, **finest), VIEWS) / len(ATTRIBUTES)
+    shown = windows.prepared
+    finest = {name: value for coded in ATTRIBUTES.values() for name, value in coded(shown, FINEST).decoded.items()}
+    fine = windows.squared_errors(replace(shown.stored, **finest)) / len(ATTRIBUTES)
     tables = []
     for name, quantise in ATTRIBUTES.items():
         sizes = []
@@ -63,8 +61,8 @@ def attribute_tables(prepared: Prepared, prover: Prover) -> list[Table]:
             coded = quantise(sample, at_level(name, level))
             files = images.encode_all({file: picture(rows) for file, rows in coded.rows.items()})
             sizes.append(scale * sum(map(len, files.values())))
-        changed = quantise(prepared, at_level(name, LEVELS[0])).decoded
-        coarse = prover.squared_errors(replace(prepared.stored, **changed), VIEWS)
+        changed = quantise(shown, at_level(name, LEVELS[0])).decoded
+        coarse = windows.squared_errors(replace(shown.stored, **changed))
         share = np.square(np.array(LEVELS) / LEVELS[0])[:, None]
         tables.append(Table(np.array(sizes), fine + np.maximum(coarse - fine, 0) * share))
     return tables
@@ -73,16 +71,14 @@ def attribute_tables(prepared: Prepared, prover: Prover) -> list[Table]:
 class ColourTable:
     """The ways to store higher SH, found by growing one palette and cutting bands off it."""
 
-    def __init__(self, prepared: Prepared, prover: Prover, seed: int, progress: Progress) -> None:
+    def __init__(self, prepared: Prepared, windows: Windows, seed: int, progress: Progress) -> None:
         self.options = [Colours(0, None, 0.0)]
-        self._prepared, self._prover, self._progress = prepared, prover, progress
+        self._prepared, self._windows, self._progress = prepared, windows, progress
         self._features = features_of(prepared, 3)
         self.full_bands = prepared.stored.sh_degree
         self._dropped = [self._without(bands) for bands in range(self.full_bands)]
         self._sizes = [0.0]
-        self._errors: list[Errors] = [
-            self._dropped[0] if self._dropped else prover.squared_errors(prepared.stored, VIEWS)
-        ]
+        self._errors: list[Errors] = self._dropped[:1] or [windows.nothing]
         self._growth = Growth(self._features, prepared.weights, seed, progress)
         self._sample = sample_of(len(prepared.stored))
 
@@ -133,11 +129,12 @@ class ColourTable:
 
     def _without(self, bands: int) -> Errors:
         """Squared errors of the pictures when only the first `bands` bands are kept."""
-        stored = self._prepared.stored
-        return self._prover.squared_errors(replace(stored, shN=stored.shN[:, : (0, 3, 8, 15)[bands]]), VIEWS)
+        stored = self._windows.prepared.stored
+        return self._windows.squared_errors(replace(stored, shN=stored.shN[:, : (0, 3, 8, 15)[bands]]))
 
     def _rendered(self, entries: Floats, labels: NDArray[np.int64]) -> Errors:
         """Squared errors of the pictures with a palette. Measured at each size: errors that go with the place in a
         small palette cancel less than the noise that a large one leaves."""
-        shn = entries[labels].reshape(self._prepared.stored.shN.shape)
-        return self._prover.squared_errors(replace(self._prepared.stored, shN=shn), VIEWS)
+        stored = self._windows.prepared.stored
+        shn = entries[labels[self._windows.index]].reshape(stored.shN.shape)
+        return self._windows.squared_errors(replace(stored, shN=shn))

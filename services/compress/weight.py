@@ -31,7 +31,7 @@ def position_slack(gaussians: Gaussians, weights: Weights, share: float) -> Weig
     Heavy ones get less than the square root gives: moved a little, a large Gaussian may change places with another
     in the order of depth, and the picture jumps.
     """
-    smallest = np.exp(gaussians.scales.astype(np.float64).min(axis=1))
+    smallest = np.exp(np.minimum.reduce(gaussians.scales.T).astype(np.float64))
     return np.asarray(share * smallest / np.maximum(np.sqrt(weights), weights))
 
 
@@ -40,8 +40,8 @@ def rotation_slack(gaussians: Gaussians, weights: Weights, degrees: float) -> We
 
     A sphere may turn as it likes.
     """
-    scales = gaussians.scales.astype(np.float64)
-    ratio = np.exp(np.clip(scales.max(axis=1) - scales.min(axis=1), 0.01, 20))
+    largest, smallest = np.maximum.reduce(gaussians.scales.T), np.minimum.reduce(gaussians.scales.T)
+    ratio = np.exp(np.clip((largest - smallest).astype(np.float64), 0.01, 20))
     return np.asarray(degrees / np.sqrt(weights) / (ratio - 1 / ratio))
 
 

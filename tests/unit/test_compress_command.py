@@ -13,10 +13,13 @@ from rich.console import Console
 
 from services.compress.allocate import Wish
 from services.compress.analytics import psnr_alone
+from services.compress.attributes import Prepared
+from services.compress.positions import bounds
 from services.compress.proof import Prover
 from services.compress.quality import FINEST, STANDARD
 from services.compress.report import missed
 from services.compress.views import ring
+from services.compress.windows import Windows
 from spaceport.cli.analytics import bytes_table
 from spaceport.cli.compress import planned, size_of
 from spaceport.cli.many import Bars, Lines
@@ -150,7 +153,8 @@ def test_likeness_of_one_attribute_alone() -> None:
         shN=random.normal(0, 0.1, (200, 3, 3)),
     )
     worse = replace(model, means=model.means + np.float32(0.02), shN=np.zeros((200, 0, 3), np.float32))
-    alone = psnr_alone(Prover(model, ring(model), Silent()), model, worse)
+    prepared = Prepared(model, np.ones(200), bounds(model.means), {})
+    alone = psnr_alone(Windows(prepared, Prover(model, ring(model), Silent()), Silent()), worse)
     assert {name: round(value) for name, value in alone.items() if value > 99} == {
         "scales": 100, "quats": 100, "sh0_opacity": 100,
     }  # fmt: skip

@@ -1,0 +1,27 @@
+"""Arithmetic on many rows, a few thousand at a time: what lies between in- and output stays in the cache, and memory
+is bounded however large the model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+ROWS = 2048  # also few enough for BLAS to stay on one thread
+
+Array = NDArray[Any]
+
+
+def by_blocks(function: Callable[..., Array], *arrays: Array) -> Array:
+    """function(*arrays), where each row of the result depends on the same row of each of the `arrays` alone."""
+    count = len(arrays[0])
+    first = function(*(array[:ROWS] for array in arrays))
+    if count <= ROWS:
+        return first
+    result = np.empty((count, *first.shape[1:]), first.dtype)
+    result[:ROWS] = first
+    for start in range(ROWS, count, ROWS):
+        result[start : start + ROWS] = function(*(array[start : start + ROWS] for array in arrays))
+    return result
