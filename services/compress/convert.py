@@ -128,11 +128,13 @@ def _through_the_stage(
         write_ply(work / "gaussian" / "model.ply", model)
         if beside.is_file():
             shutil.copy(beside, work / "gaussian" / CAMERAS)
-        outcome = stage.run(work, work, options, progress)
-        if outcome.degraded:
-            raise BrokenFile(outcome.degraded.sentence)
         made = work / "compressed"
+        outcome = stage.run(work, work, options, progress)
+        if outcome.degraded and not made.is_dir():
+            raise BrokenFile(outcome.degraded.sentence)
         told: dict[str, Any] = json.loads((made / "report.json").read_bytes())
+        if told["why_not"]:
+            raise BrokenFile(f"Nothing is written, since no file was good enough: {told['why_not']}.")
         if form is STREAMED_SOG:
             return told | {"sog_psnr": _put_levels(target, made / lod.FOLDER, told)}
         files = {path: (made / path).read_bytes() for path in [*told["file_bytes"]]}

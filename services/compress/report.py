@@ -54,6 +54,7 @@ def report(
         "target_psnr": wish.psnr,
         "max_bytes": wish.size,
         "missed": missed(best, wish),
+        "why_not": why_not(best, options),
         "quality": asdict(best.quality),
         "rms_errors": best.errors,
         "sog_psnr": best.proof.mean,

@@ -101,8 +101,7 @@ SENTENCES: dict[Slug, str] = {
     ),
     Slug.BAD_MODEL: "The trained model cannot be compressed: {detail}. Train it again.",
     Slug.COMPRESSION_BROKEN: (
-        "The compressed file did not look like the model it was made from ({detail}), so it was not published. The trained"
-        " model is delivered as it is."
+        "No compressed file was good enough to publish ({detail}). The trained model is delivered as it is."
     ),
     Slug.DISK_FULL: "The machine ran out of disk space during {stage}. Use fewer or smaller photos, or a larger disk.",
     Slug.OUT_OF_MEMORY: "The machine ran out of memory during {stage}. Use fewer photos, preset `draft`, or a larger machine.",
