@@ -38,6 +38,17 @@ def mean_psnr(
     )
 
 
+def mean_corrected_psnr(
+    rasteriser: Rasteriser, parameters: Tensors, cameras: list[Camera], photos: Photos, sh_degree: int
+) -> float:
+    """The same after the fit of each photo's colours: what exposure does not explain."""
+    scores = []
+    for camera in cameras:
+        photo = _floats(photos.at(camera))
+        scores.append(_decibel(colour_corrected(rasteriser.render(parameters, camera, sh_degree), photo), photo))
+    return fmean(scores)
+
+
 def score_views(
     rasteriser: Rasteriser,
     parameters: Tensors,

@@ -7,14 +7,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from services.train.evaluate import ViewScore, score_views, spread, summary
+from services.train.evaluate import ViewScore, mean_corrected_psnr, score_views, spread, summary
 from services.train.log import TrainingLog
 from services.train.plan import Plan
 from services.train.plot import draw_curve
 from services.train.preview import ROWS, write_preview
 from services.train.rasterisers.protocol import NAMES, Rasteriser, Tensors
+from services.train.significance import Pruned, pruned, significance
 from services.train.stopping import StopReason
-from services.train.trainer import Trainer
+from services.train.trainer import WATCHED, Trainer
 from spaceport.files import write_atomic
 from spaceport.pipeline.contract import Outcome
 from spaceport.pipeline.progress import Progress
@@ -33,7 +34,8 @@ def publish(
     progress: Progress,
 ) -> Outcome:
     """Write model.ply, cameras.json, training.png, preview.jpg and report.json to `home`; return the headlines."""
-    parameters = {name: value.to(rasteriser.device) for name, value in trainer.best.items()}
+    best = {name: value.to(rasteriser.device) for name, value in trainer.best.items()}
+    parameters, cut = _lean(plan, best, rasteriser, progress)
     scores = score_views(
         rasteriser, parameters, plan.scene.measured, plan.scene.photos, plan.schedule.sh_degree, progress
     )
@@ -45,6 +47,7 @@ def publish(
         message=f"Trained {len(model):,} Gaussians in {trainer.iteration:,} iterations",
         counts={
             "gaussians": len(model),
+            "pruned": cut.gaussians if cut else 0,
             "iterations": trainer.iteration,
             "ply_bytes": (home / "model.ply").stat().st_size,
             "stopped_by": str(reason),
@@ -53,9 +56,25 @@ def publish(
         device=plan.device.name,
     )
     _plot(plan, trainer, log, reason, home / "training.png")
-    report = _report(plan, trainer, outcome, scores, log)
+    report = _report(plan, trainer, outcome, scores, log) | {"pruned": asdict(cut) if cut else None}
     write_atomic(home / "report.json", (json.dumps(report, indent=1, allow_nan=False) + "\n").encode())
     return outcome
+
+
+def _lean(plan: Plan, parameters: Tensors, rasteriser: Rasteriser, progress: Progress) -> tuple[Tensors, Pruned | None]:
+    """The model without what its photos hardly miss, held out or not."""
+    if not plan.options.prune:
+        return parameters, None
+    progress.update(0, "Leaving out what no photo would miss")
+    scene = plan.scene
+    judges = scene.watched + spread(scene.training, WATCHED)
+
+    def score(model: Tensors, sh_degree: int) -> float:
+        progress.check()
+        return mean_corrected_psnr(rasteriser, model, judges, scene.photos, sh_degree)
+
+    weights = significance(rasteriser, parameters, scene.training, progress)
+    return pruned(parameters, weights, plan.schedule.sh_degree, score)
 
 
 def as_gaussians(parameters: Tensors, *, antialiased: bool = False) -> Gaussians:

@@ -60,6 +60,8 @@ class TrainOptions(_Options):
     antialiased: bool = False
     """Gaussians thinner than a pixel keep their weight (Mip-Splatting): for models seen at many scales. The model must
     then be drawn so; its files say it."""
+    prune: bool = True
+    """Leave out, in the end, Gaussians and colour bands that the photos hardly miss: at most 0.05 dB in all."""
     progressive_resolution: bool = True
     """Train on quarter, half and three-quarter photos before the full level."""
     plateau_stop: bool = True

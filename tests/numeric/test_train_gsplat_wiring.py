@@ -70,6 +70,13 @@ def test_both_render_the_same_picture() -> None:
     np.testing.assert_allclose(CpuRasteriser(2).render(PARAMETERS, VIEW.camera, 3), theirs, atol=1e-4)
 
 
+@pytest.mark.parametrize("antialiased", [False, True])
+def test_both_weigh_the_same(antialiased: bool) -> None:
+    theirs = GsplatRasteriser(dense, CPU, antialiased=antialiased).weights(PARAMETERS, VIEW.camera)
+    ours = CpuRasteriser(2, antialiased=antialiased).weights(PARAMETERS, VIEW.camera)
+    assert torch.allclose(ours, theirs, rtol=1e-3, atol=1e-3 * float(theirs.max()))
+
+
 def test_the_step_leaves_the_parameters_alone() -> None:
     before = {name: value.clone() for name, value in PARAMETERS.items()}
     GsplatRasteriser(dense, CPU).step(PARAMETERS, VIEW, 1)

@@ -10,6 +10,7 @@ from services.train.rasterisers.protocol import NAMES, SSIM_WEIGHT, Step, Tensor
 from spaceport.splats.cameras import Camera
 from spaceport.splats.render import Params
 from spaceport.splats.render import Rasteriser as Numba
+from spaceport.splats.sh import C0
 
 
 class CpuRasteriser:
@@ -39,6 +40,13 @@ class CpuRasteriser:
             radii=_tensor(found.radii),
             screen_grads=_tensor(found.screen_grads),
         )
+
+    def weights(self, parameters: Tensors, camera: Camera) -> torch.Tensor:
+        """From the gradient of the mean colour: with all Gaussians grey, that of each sh0 is its weight times C0."""
+        grey = parameters | {"sh0": torch.zeros_like(parameters["sh0"])}
+        black = np.zeros((camera.height, camera.width, 3), np.uint8)
+        grads = self._numba.loss_and_grads(_arrays(grey), camera, black, 0, ssim_weight=0.0).grads
+        return _tensor(grads["sh0"]).sum((1, 2)) * (camera.height * camera.width / C0)
 
     def update(
         self,

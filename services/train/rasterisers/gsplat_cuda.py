@@ -12,6 +12,7 @@ import torch
 from services.train.rasterisers.photo_loss import photo_loss
 from services.train.rasterisers.protocol import NAMES, Step, Tensors, View
 from spaceport.splats.cameras import Camera
+from spaceport.splats.sh import C0
 
 NEAR = 0.01
 BLUR = 0.3
@@ -63,6 +64,13 @@ class GsplatRasteriser:
             radii=facts["radii"][0].amax(-1).float(),
             screen_grads=_grad(facts["means2d"])[0].norm(dim=-1),
         )
+
+    def weights(self, parameters: Tensors, camera: Camera) -> torch.Tensor:
+        """From the gradient of the sum of colours: with all Gaussians grey, that of each sh0 is its weight times C0."""
+        grey = torch.zeros_like(parameters["sh0"]).requires_grad_(True)
+        picture, _ = self._draw({name: parameters[name].detach() for name in NAMES} | {"sh0": grey}, camera, 0)
+        picture.sum().backward()
+        return _grad(grey).sum((1, 2)) / (3 * C0)
 
     def render(self, parameters: Tensors, camera: Camera, sh_degree: int) -> npt.NDArray[np.float32]:
         with torch.no_grad():

@@ -73,5 +73,8 @@ class Rasteriser(Protocol):
     def step(self, parameters: Tensors, view: View, sh_degree: int) -> Step:
         """Loss and gradients of one view; bands above `sh_degree` are neither used nor changed."""
 
+    def weights(self, parameters: Tensors, camera: Camera) -> torch.Tensor:
+        """[N] how much of the picture each Gaussian is: its blend weights, summed over pixels."""
+
     def render(self, parameters: Tensors, camera: Camera, sh_degree: int) -> npt.NDArray[np.float32]:
         """The picture [H,W,3], not clamped, on a black background."""
