@@ -19,7 +19,7 @@ from spaceport.cli.convert import BytesOption, PresetOption, TargetOption, compl
 from spaceport.cli.many import Bars, Lines
 
 MODULE = "services.compress.convert"
-META = "meta.json"
+METAS = ("meta.json", "lod-meta.json")  # of unbundled and of streamed SOGs, which are known by their folders
 
 
 @dataclass(frozen=True)
@@ -76,11 +76,11 @@ def planned(models: Sequence[Path], out: Path | None) -> list[Work]:
     works: list[Work] = []
     taken: dict[Path, Path] = {}
     for source in models:
-        place = source.resolve().parent if source.name == META else source.resolve()
+        place = source.resolve().parent if source.name in METAS else source.resolve()
         name = place.name
         for suffix in (place.suffix, ".compressed"):
             name = name.removesuffix(suffix) if place.is_file() else name
-        target = (out or (source.parent.parent if source.name == META else source.parent)) / f"{name}.sog"
+        target = (out or (source.parent.parent if source.name in METAS else source.parent)) / f"{name}.sog"
         if target.resolve() == place:
             raise ValueError(f"{source} would be written over itself. Say where else: --out FOLDER.")
         if (other := taken.setdefault(target.resolve(), source)) is not source:
@@ -90,9 +90,11 @@ def planned(models: Sequence[Path], out: Path | None) -> list[Work]:
 
 
 def size_of(source: Path) -> int:
-    """Bytes of a model, of all files of an unbundled one."""
-    folder = source if source.is_dir() else source.parent if source.name == META else None
-    return sum(each.stat().st_size for each in folder.iterdir()) if folder else source.stat().st_size
+    """Bytes of a model, of all files of an unbundled or streamed one."""
+    folder = source if source.is_dir() else source.parent if source.name in METAS else None
+    if folder is None:
+        return source.stat().st_size
+    return sum(each.stat().st_size for pattern in ("*", "*/*") for each in folder.glob(pattern) if each.is_file())
 
 
 def _run(works: list[Work], options: dict[str, Any], workers: int) -> list[dict[str, Any] | ChildFailed]:

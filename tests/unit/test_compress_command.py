@@ -76,6 +76,11 @@ def test_files_go_beside_the_models_or_together(tmp_path: Path) -> None:
     assert [work.target for work in planned(models, Path("o"))] == [Path("o") / name for name in names]
     assert planned([tmp_path / "set.v2"], None)[0].target == tmp_path / "set.v2.sog"
     assert size_of(tmp_path / "set.v2") == size_of(models[3]) == size_of(models[0]) == 5
+    (tmp_path / "big" / "0_0").mkdir(parents=True)
+    for name in ("big/lod-meta.json", "big/0_0/meta.json"):
+        (tmp_path / name).write_bytes(b"12345")
+    assert planned([tmp_path / "big/lod-meta.json"], None)[0].target == tmp_path / "big.sog"
+    assert size_of(tmp_path / "big") == size_of(tmp_path / "big/lod-meta.json") == 10
 
 
 def test_nothing_is_written_twice_or_over_a_model(tmp_path: Path) -> None:
