@@ -12,6 +12,7 @@ MIN_SPREAD_M: Final = 1.0  # closer together than this, all positions are one an
 EXHAUSTIVE_UP_TO: Final = 60  # 1,770 pairs: two minutes on two cores
 DOUBTFUL_SHARE: Final = 0.3  # of pairs verified; of a good survey's neighbours 90 % are
 ENOUGH: Final = 0.9  # of the photos placed; with fewer, more is tried, and people are told what to do
+FEW: Final = 0.25  # of the photos; where more are missing, they show something else, and looking closer is of no use
 SMALL: Final = 60  # photos, up to which the other mapper costs seconds and is worth them for one photo more
 
 
@@ -64,3 +65,8 @@ def needs_other_mapper(wanted: str, total: int, placed: int) -> bool:
     if wanted != "auto":
         return wanted == "global"
     return placed < total if total <= SMALL else placed < ENOUGH * total
+
+
+def look_closer(total: int, placed: int) -> bool:
+    """Whether the photos that are missing in a finished model are matched again, less strictly."""
+    return 0 < total - placed <= FEW * total

@@ -16,6 +16,9 @@ from services.sfm.retrieval import Vectors, describe
 from services.sfm.task import MASKS, Task, TaskPhoto
 
 MIN_MATCHES: Final = 15  # what the mappers ask of a pair before they use it
+PER_CORE: Final = 4  # photos of a portion: with 1, cores wait for each other, and features take 1.2 times as long
+USUAL_RATIO: Final = 0.8  # a feature's best match is that much nearer than its second best (Lowe 2004)
+LOOSE_RATIO: Final = 0.9  # more matches, and more wrong ones: for photos that have too few
 Count = Callable[[int, int], None]
 """Hears how many of how many are done."""
 
@@ -38,7 +41,7 @@ def create(task: Task, database: Path) -> None:
 def extract_features(task: Task, database: Path, count: Count) -> None:
     """SIFT (Lowe 2004) on every photo that has no features yet, as many at once as there are cores."""
     options = pycolmap.FeatureExtractionOptions()
-    options.num_threads = at_once = usable_cores()
+    options.num_threads = usable_cores()
     options.max_image_size = task.options.max_image_size
     options.sift.max_num_features = task.options.max_features
     options.sift.first_octave = task.options.first_octave
@@ -48,7 +51,7 @@ def extract_features(task: Task, database: Path, count: Count) -> None:
     found = feature_counts(database)
     missing = [photo for photo in task.photos if not found[photo.file]]
     done = len(task.photos) - len(missing)
-    for portion in _portions(missing, at_once):
+    for portion in _portions(missing, PER_CORE * usable_cores()):
         pycolmap.extract_features(
             database,
             task.photos_folder,
@@ -72,10 +75,11 @@ def _portions(photos: list[TaskPhoto], most: int) -> Iterator[list[str]]:
             yield files[begin : begin + most]
 
 
-def match(task: Task, database: Path, pairs: Pairs, count: Count) -> None:
+def match(task: Task, database: Path, pairs: Pairs, count: Count, ratio: float = USUAL_RATIO) -> None:
     """Match and verify the given pairs of photos [M,2]. COLMAP passes over those that the database has already."""
     options = pycolmap.FeatureMatchingOptions()
     options.num_threads = usable_cores()
+    options.sift.max_ratio = ratio
     pairing = pycolmap.ImportedPairingOptions()
     pairing.match_list_path = task.scratch / "pairs.txt"
     verification = pycolmap.TwoViewGeometryOptions()
@@ -87,6 +91,17 @@ def match(task: Task, database: Path, pairs: Pairs, count: Count) -> None:
         pycolmap.match_image_pairs(database, options, pairing, verification, device(task.options.device))
         done += len(portion)
         count(done, len(pairs))
+
+
+def match_loosely(task: Task, database: Path, pairs: Pairs, count: Count) -> None:
+    """Match and verify the pairs once more, with `LOOSE_RATIO`; what was known of them is forgotten."""
+    with pycolmap.Database.open(database) as opened:
+        numbers = {image.name: image.image_id for image in opened.read_all_images()}
+        for i, j in pairs:
+            both = numbers[task.photos[i].file], numbers[task.photos[j].file]
+            opened.delete_matches(*both)
+            opened.delete_two_view_geometry(*both)
+    match(task, database, pairs, count, LOOSE_RATIO)
 
 
 def look_alike(task: Task, database: Path) -> Vectors:

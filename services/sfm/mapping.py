@@ -14,6 +14,7 @@ from services.sfm.database import MIN_MATCHES, Count, all_focals_known
 from services.sfm.machine import usable_cores
 from services.sfm.task import Task
 
+INCREMENTAL: Final = "incremental"
 MIN_MODEL: Final = 3  # COLMAP's 10 throws small sets away
 MIN_POINTS: Final = 15  # of the model that a photo must see to count as placed: the global mapper forces photos in
 MAX_MODELS: Final = 10
@@ -81,8 +82,32 @@ def apart(models: list[Model]) -> list[list[str]]:
     return found
 
 
+def unplaced(model: Model, task: Task) -> list[int]:
+    """Numbers of the task's photos that the model did not place."""
+    placed = {image.name for image in model.reconstruction.images.values() if image.has_pose}
+    return [number for number, photo in enumerate(task.photos) if photo.file not in placed]
+
+
+def go_on(model: Model, task: Task, database: Path, count: Count) -> Model:
+    """The incremental model with what more the database's matches place by now; `model` itself stays as it is."""
+    folder = Path(tempfile.mkdtemp(prefix="so-far-", dir=task.scratch))
+    model.reconstruction.write_binary(folder)
+    manager = pycolmap.ReconstructionManager()
+    manager.read(folder)
+    options = _options(task)
+    options.multiple_models = False
+    _place(options, task, database, manager, count)
+    return Model(model.mapper, manager.get(0))
+
+
 def _incremental(task: Task, database: Path, count: Count) -> list[Model]:
     """Schönberger and Frahm, "Structure-from-Motion Revisited" (2016)."""
+    manager = pycolmap.ReconstructionManager()
+    _place(_options(task), task, database, manager, count)
+    return [Model(INCREMENTAL, manager.get(number)) for number in range(manager.size())]
+
+
+def _options(task: Task) -> Any:
     options = pycolmap.IncrementalPipelineOptions()
     options.min_model_size = MIN_MODEL
     options.min_num_matches = MIN_MATCHES
@@ -92,7 +117,10 @@ def _incremental(task: Task, database: Path, count: Count) -> list[Model]:
     options.num_threads = usable_cores()
     options.random_seed = task.options.seed
     options.extract_colors = False  # done once, on the photos that were made small
-    manager = pycolmap.ReconstructionManager()
+    return options
+
+
+def _place(options: Any, task: Task, database: Path, manager: Any, count: Count) -> None:
     names = pycolmap.IncrementalPipelineCallback
 
     def on_photo() -> None:
@@ -103,7 +131,6 @@ def _incremental(task: Task, database: Path, count: Count) -> list[Model]:
         pipeline.add_callback(names.INITIAL_IMAGE_PAIR_REG_CALLBACK.value, on_photo)
         pipeline.add_callback(names.NEXT_IMAGE_REG_CALLBACK.value, on_photo)
         pipeline.run()
-    return [Model("incremental", manager.get(number)) for number in range(manager.size())]
 
 
 def _global(task: Task, database: Path) -> list[Model]:

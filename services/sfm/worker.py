@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from services.sfm import database as colmap_database
 from services.sfm.checkpoint import Checkpoint
 from services.sfm.child import die_with_parent, private_output
-from services.sfm.choice import ENOUGH, Known, Method, alternative, choose, doubtful
+from services.sfm.choice import ENOUGH, Known, Method, alternative, choose, doubtful, look_closer
 from services.sfm.georeference import georeference
 from services.sfm.gps import centre, to_enu
 from services.sfm.keep import keep
-from services.sfm.mapping import Model, apart, in_order, map_photos, most_placed
+from services.sfm.mapping import INCREMENTAL, Model, apart, go_on, in_order, map_photos, most_placed, unplaced
 from services.sfm.matching import Pairs, beyond, pairs_for
 from services.sfm.placed import PLACED, save_placed
 from services.sfm.settle import settle
@@ -106,6 +106,7 @@ def _match_and_map(task: Task, database: Path, news: News) -> tuple[dict[str, An
         methods, pairs = [method, other], np.concatenate([pairs, more])
         if len(more) or not trusted:
             models = in_order(models + _map(task, database, news))
+    models = _look_closer(task, database, pairs, models, news)
     verified = colmap_database.verified_pairs(database)
     if verified == 0:
         raise Refused(Slug.NO_OVERLAP, total=total)
@@ -117,6 +118,21 @@ def _match_and_map(task: Task, database: Path, news: News) -> tuple[dict[str, An
 
 def _map(task: Task, database: Path, news: News) -> list[Model]:
     return map_photos(task, database, news.count("mapping")) if colmap_database.verified_pairs(database) else []
+
+
+def _look_closer(task: Task, database: Path, pairs: Pairs, models: list[Model], news: News) -> list[Model]:
+    """`models`, the best of which has more photos where the few that it lacks can be placed by looser matches."""
+    base = next((model for model in models if model.mapper == INCREMENTAL), None)
+    if base is None or not look_closer(len(task.photos), most_placed(models)):
+        return models
+    theirs = pairs[np.isin(pairs, unplaced(base, task)).any(axis=1)]
+    if base.merit[0] < most_placed(models) or not len(theirs):
+        return models
+    colmap_database.match_loosely(task, database, theirs, news.count("matching"))
+    more = go_on(base, task, database, news.count("mapping"))
+    return (
+        in_order([more, *(model for model in models if model is not base)]) if more.merit[0] > base.merit[0] else models
+    )
 
 
 def _pairs(method: Method, task: Task, database: Path, ground: Ground) -> Pairs:

@@ -130,10 +130,19 @@ def test_brighton_beach(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_banana(tmp_path: Path) -> None:
-    options = SfmOptions()
-    outcome = run(source_of("banana", tmp_path), tmp_path / "jobs/out", options, Silent())
+    """All of an orbit, one photo of which only looser matches place, and none of two photos of a beach among it."""
+    options, source = SfmOptions(), source_of("banana", tmp_path)
+    with zipfile.ZipFile(DATA / "brighton_beach.zip") as beach, zipfile.ZipFile(source / "upload.zip", "a") as both:
+        for name in sorted(name for name in beach.namelist() if name.lower().endswith(".jpg"))[:2]:
+            both.writestr(f"beach/{Path(name).name}", beach.read(name))
+    outcome = run(source, tmp_path / "jobs/out", options, Silent())
     report, _ = check_output(tmp_path / "jobs/out", outcome, options)
-    assert int(outcome.counts["registered"]) >= 14
+    assert outcome.counts["registered"] == 16
+    missing = [photo["name"] for photo in report["photos"] if not photo["registered"]]
+    assert len(missing) == 2
+    assert all(name.startswith("beach/") for name in missing)
+    turned = next(photo for photo in report["photos"] if photo["name"].endswith("DSC_0434.JPG"))
+    assert turned["points"] >= 30
     assert not report["georeference"]["aligned"]
     assert "position" in report["georeference"]["reason"]
     assert report["matching"]["method"] == "exhaustive"

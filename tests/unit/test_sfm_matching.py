@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from services.sfm.choice import Known, alternative, choose, doubtful, needs_other_mapper
+from services.sfm.choice import Known, alternative, choose, doubtful, look_closer, needs_other_mapper
 from services.sfm.matching import CHUNK, TILE, beyond, chunks, pairs_for
 from services.sfm.retrieval import CENTRES, Vectors, alike, describe
 
@@ -48,6 +48,14 @@ def test_choice(wanted: str, known: Known, expected: str) -> None:
 )
 def test_alternative(method: str, total: int, expected: str | None) -> None:
     assert alternative(method, total) == expected  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("total", "placed", "expected"),
+    [(16, 15, True), (16, 12, True), (16, 11, False), (16, 16, False), (20, 10, False), (3, 3, False), (8, 0, False)],
+)
+def test_a_few_missing_photos_are_looked_at_closer(total: int, placed: int, expected: bool) -> None:
+    assert look_closer(total, placed) is expected
 
 
 def test_neighbours_that_do_not_match_make_positions_doubtful() -> None:
