@@ -70,3 +70,9 @@ def test_refinement_and_optimiser_run_on_the_gpu() -> None:
     refine(optimiser, COUNT + 500, torch.Generator(device="cuda").manual_seed(0))
     assert len(optimiser) == COUNT + 500
     assert rasteriser.step(optimiser.parameters, VIEW, 3).loss < first
+
+
+def test_same_weights() -> None:
+    theirs = gsplat_rasteriser().weights(on_gpu(PARAMETERS), VIEW.camera).cpu()
+    ours = CpuRasteriser().weights(PARAMETERS, VIEW.camera)
+    assert float((ours - theirs).norm() / ours.norm()) < 1e-3
