@@ -111,7 +111,8 @@ def main() -> None:
     base: dict[str, Any] = {"image_size": given.size, "device": given.device}
     if given.iterations:
         base["max_iterations"] = given.iterations
-    lines, whole = [HEAD, "|---" * HEAD.count(" | ") + "|---|"], {}
+    whole: dict[str, float] = {}
+    lines = [HEAD, "|---" * (HEAD.count("|") - 1) + "|"]
     print("\n".join(lines), flush=True)
     for part in given.parts:
         line, mean = row(part, [figures(given.source, part, base, seed) for seed in given.seeds], whole)

@@ -1,97 +1,143 @@
-"""PSNR of a trained scene against the time it took.
+"""PSNR of trained scenes against the time it took, on the demo survey and on the real photo sets where they are.
 
-    python benchmarks/train_scene.py JOB_FOLDER [--size 400] [--iterations 500 1000 2000] [--svg curve.svg]
+    python benchmarks/train_scene.py [JOB_FOLDER ...] [--iterations 250 500 1000 2000] [--presets draft standard high]
+        [--size 400] [--out FOLDER]
 
-JOB_FOLDER holds `colmap/dense/`, as the sfm stage leaves it. Each row is one whole run of the training stage, so the
-seconds are those that a user waits; the plot shows the watched photos' PSNR along each run.
+Each row is one whole run of the training stage, start to report, so its seconds are those that a user waits. Every 8th
+photo is held out; PSNR is of the photos at `--size` pixels on the long side, whatever a preset trained on, raw and
+after an affine fit of each photo's colours. JOB_FOLDER holds `colmap/dense/`; without one, the demo survey and the zips
+of ../shared/data go through structure from motion first. The table and a plot are kept in FOLDER.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import subprocess
+import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import torch
+from matplotlib.figure import Figure
+
+from services.train.dataset import Photos, finest, open_dataset
+from services.train.evaluate import score_views, summary
+from services.train.rasterisers.cpu import CpuRasteriser
 from services.train.stage import run
-from spaceport.pipeline.options import TrainOptions
+from spaceport.demo import make_survey
+from spaceport.pipeline.options import PRESETS, Preset, TrainOptions
 from spaceport.pipeline.progress import Silent
+from spaceport.splats.ply import read_ply
 
-WIDTH, HEIGHT, EDGE = 640, 360, 48
-COLOURS = ("#c0392b", "#2980b9", "#27ae60", "#8e44ad", "#d35400", "#16a085")
+DATA = Path(__file__).parents[1] / "../shared/data"
+HEAD = "| scene | setting | iterations | Gaussians | wall s | cpu s | held-out raw / cc | trained raw / cc | ended by |"
+LINES = (("psnr_held_out_cc", "held-out", "-"), ("psnr_train_cc", "trained", "--"))
+COLOURS = ("#1b6ca8", "#d9700b", "#4a7a3a", "#8e44ad")
 
 
-def measure(source: Path, options: TrainOptions) -> dict[str, Any]:
-    """The report of one run, with the seconds of all of it."""
+def scenes(folder: Path) -> Iterator[Path]:
+    """The demo survey and the real sets, each through structure from motion unless that was done before."""
+    if not (folder / "demo/source/upload.zip").exists():
+        (folder / "demo/source").mkdir(parents=True, exist_ok=True)
+        make_survey(folder / "survey").zip_path.rename(folder / "demo/source/upload.zip")
+    for zipped in sorted(DATA.glob("*.zip")):
+        (folder / zipped.stem / "source").mkdir(parents=True, exist_ok=True)
+        link = folder / zipped.stem / "source/upload.zip"
+        if not link.exists():
+            link.symlink_to(zipped.resolve())
+    for source in sorted(folder.glob("*/source")):
+        job = source.parent
+        if not (job / "colmap/dense").exists():
+            command = [sys.executable, "-m", "services.sfm", "--input", str(source), "--output", str(job)]
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        yield job
+
+
+def settings(iterations: list[int], presets: list[str], size: int) -> dict[str, dict[str, Any]]:
+    """The options of each row: so many iterations on photos of the size that is measured, and the presets."""
+    fixed = {f"{count:,} at {size} px": {"max_iterations": count, "image_size": size} for count in iterations}
+    for one in fixed.values():
+        one |= {"plateau_stop": False, "max_looks": 10_000}
+    return fixed | {name: PRESETS[Preset(name)]["train"] for name in presets}
+
+
+def measure(source: Path, options: TrainOptions, size: int | None = None) -> dict[str, Any]:
+    """The report of one run, with the seconds of all of it; its quality at `size`, or as the stage measured it."""
     with tempfile.TemporaryDirectory() as folder:
         began, worked = time.monotonic(), time.process_time()
         run(source, Path(folder), options, Silent())
         wall, cpu = time.monotonic() - began, time.process_time() - worked
-        report: dict[str, Any] = json.loads((Path(folder) / "gaussian" / "report.json").read_text())
+        report: dict[str, Any] = json.loads((Path(folder) / "gaussian/report.json").read_text())
+        if size:
+            report["quality"] = quality(source / "colmap/dense", Path(folder) / "gaussian/model.ply", size)
     return report | {"wall": wall, "cpu": cpu}
 
 
-def row(report: dict[str, Any]) -> str:
+def quality(dense: Path, ply: Path, size: int) -> dict[str, float]:
+    """PSNR and SSIM of a model over all photos at one size."""
+    dataset = open_dataset(dense, 8)
+    parameters = {name: torch.from_numpy(array) for name, array in read_ply(ply).arrays().items()}
+    cameras = [finest(camera, size) for camera in dataset.cameras]
+    return summary(score_views(CpuRasteriser(), parameters, cameras, Photos(dataset.folder), 3, Silent()))
+
+
+def row(scene: str, setting: str, report: dict[str, Any]) -> str:
     """One line of the table."""
-    counts, quality = report["counts"], report["quality"]
+    counts, found = report["counts"], report["quality"]
     pairs = [
-        f"{quality.get(f'psnr_{part}', float('nan')):6.2f} {quality.get(f'psnr_{part}_cc', float('nan')):6.2f}"
+        f"{found.get(f'psnr_{part}', float('nan')):.2f} / {found.get(f'psnr_{part}_cc', float('nan')):.2f}"
         for part in ("held_out", "train")
     ]
-    return (
-        f"{counts['iterations']:>10} {counts['gaussians']:>9} {report['wall']:7.1f} {report['cpu']:7.1f}"
-        f"   {pairs[0]}    {pairs[1]}   {counts['stopped_by']}"
-    )
+    cells = [scene, setting, f"{counts['iterations']:,}", f"{counts['gaussians']:,}", f"{report['wall']:.0f}"]
+    return "| " + " | ".join([*cells, f"{report['cpu']:.0f}", *pairs, counts["stopped_by"]]) + " |"
 
 
-def plot(reports: list[dict[str, Any]]) -> str:
-    """PSNR over seconds of every run, as SVG."""
-    points = [(entry["seconds"], entry["psnr"]) for report in reports for entry in report["curve"]]
-    latest, low, high = max(x for x, _ in points), min(y for _, y in points), max(y for _, y in points)
-
-    def place(entry: dict[str, float]) -> str:
-        x = EDGE + (WIDTH - 2 * EDGE) * entry["seconds"] / latest
-        y = HEIGHT - EDGE - (HEIGHT - 2 * EDGE) * (entry["psnr"] - low) / max(high - low, 1e-9)
-        return f"{x:.1f},{y:.1f}"
-
-    lines = [
-        f'<polyline fill="none" stroke="{COLOURS[index % len(COLOURS)]}" stroke-width="2"'
-        f' points="{" ".join(place(entry) for entry in report["curve"])}"/>'
-        for index, report in enumerate(reports)
-    ]
-    labels = [
-        f'<text x="{EDGE}" y="{HEIGHT - EDGE + 20}">0 s</text>',
-        f'<text x="{WIDTH - EDGE}" y="{HEIGHT - EDGE + 20}" text-anchor="end">{latest:.0f} s</text>',
-        f'<text x="4" y="{EDGE}">{high:.1f} dB</text>',
-        f'<text x="4" y="{HEIGHT - EDGE}">{low:.1f} dB</text>',
-    ]
-    body = "\n".join(lines + labels)
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" font-family="sans-serif"'
-        f' font-size="12">\n<rect width="100%" height="100%" fill="white"/>\n{body}\n</svg>\n'
-    )
+def plot(found: dict[str, list[dict[str, Any]]], size: int, path: Path) -> None:
+    """Colour-corrected PSNR against wall seconds, a colour for each scene."""
+    figure = Figure(figsize=(8, 4.8), dpi=110, layout="constrained")
+    axes = figure.subplots()
+    for colour, (scene, reports) in zip(COLOURS, found.items(), strict=False):
+        ordered = sorted(reports, key=lambda report: report["wall"])
+        for name, label, style in LINES:
+            values = [report["quality"].get(name, float("nan")) for report in ordered]
+            walls = [report["wall"] for report in ordered]
+            axes.plot(walls, values, style, marker="o", color=colour, label=f"{scene}, {label}")
+    axes.set_xlabel("seconds of the whole training stage")
+    axes.set_ylabel(f"colour-corrected PSNR at {size} px, dB")
+    axes.grid(color="#dddddd")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, fontsize=8)
+    figure.savefig(path)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("source", type=Path)
+    parser.add_argument("jobs", type=Path, nargs="*")
     parser.add_argument("--size", type=int, default=400, help="longest side of the photos, pixels")
-    parser.add_argument("--iterations", type=int, nargs="+", default=[500, 1000, 2000])
+    parser.add_argument("--iterations", type=int, nargs="*", default=[250, 500, 1000, 2000])
+    parser.add_argument("--presets", nargs="*", choices=list(Preset), default=["draft", "standard"])
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    parser.add_argument("--svg", type=Path, help="write the curves here")
+    parser.add_argument("--out", type=Path, help="keep train_scene.md and train_scene.png here")
     given = parser.parse_args()
-    print("iterations gaussians  wall s   cpu s   held out, cc     train, cc       ended by")
-    reports = []
-    for iterations in given.iterations:
-        options = TrainOptions(
-            max_iterations=iterations, image_size=given.size, plateau_stop=False, device=given.device
-        )
-        reports.append(measure(given.source, options))
-        print(row(reports[-1]), flush=True)
-    if given.svg:
-        given.svg.write_text(plot(reports))
+    lines = [HEAD, "|---" * (HEAD.count("|") - 1) + "|"]
+    print("\n".join(lines), flush=True)
+    curves: dict[str, list[dict[str, Any]]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for job in given.jobs or scenes(Path(folder)):
+            for setting, options in settings(given.iterations, given.presets, given.size).items():
+                report = measure(job, TrainOptions(**options, device=given.device), given.size)
+                if setting not in given.presets:
+                    curves.setdefault(job.name, []).append(report)
+                lines.append(row(job.name, setting, report))
+                print(lines[-1], flush=True)
+    if given.out:
+        given.out.mkdir(parents=True, exist_ok=True)
+        (given.out / "train_scene.md").write_text("\n".join(lines) + "\n")
+        plot(curves, given.size, given.out / "train_scene.png")
 
 
 if __name__ == "__main__":
