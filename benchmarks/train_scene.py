@@ -101,10 +101,9 @@ def plot(found: dict[str, list[dict[str, Any]]], size: int, path: Path) -> None:
     figure = Figure(figsize=(8, 4.8), dpi=110, layout="constrained")
     axes = figure.subplots()
     for colour, (scene, reports) in zip(COLOURS, found.items(), strict=False):
-        ordered = sorted(reports, key=lambda report: report["wall"])
         for name, label, style in LINES:
-            values = [report["quality"].get(name, float("nan")) for report in ordered]
-            walls = [report["wall"] for report in ordered]
+            values = [report["quality"].get(name, float("nan")) for report in reports]
+            walls = [report["wall"] for report in reports]
             axes.plot(walls, values, style, marker="o", color=colour, label=f"{scene}, {label}")
     axes.set_xlabel("seconds of the whole training stage")
     axes.set_ylabel(f"colour-corrected PSNR at {size} px, dB")

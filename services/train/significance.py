@@ -12,14 +12,15 @@ from typing import Final
 
 import torch
 
+from services.train.dataset import finest
 from services.train.rasterisers.protocol import Rasteriser, Tensors
 from spaceport.pipeline.progress import Progress
 from spaceport.splats.cameras import Camera
 
 SMALLEST_LOSS_DB: Final = 0.05
 """What leaving out may cost in all: less than trainings with two seeds differ by."""
-LEVEL: Final = 0.5
-"""Weights are summed over photos of half size: a Gaussian's part of the picture is the same there."""
+LEVEL, LONGEST_SIDE = 0.5, 1600
+"""Weights are summed over pictures of half size, at most so many pixels long: a Gaussian's part of them is the same."""
 PARTS: Final = (0.3, 0.2, 0.15, 0.1, 0.05)
 """Of the Gaussians, tried in this order."""
 
@@ -41,7 +42,7 @@ def significance(
     total = torch.zeros(len(parameters["means"]), device=rasteriser.device)
     for camera in cameras:
         progress.check()
-        total += rasteriser.weights(parameters, camera.scaled(LEVEL))
+        total += rasteriser.weights(parameters, finest(camera.scaled(LEVEL), LONGEST_SIDE))
     return total
 
 
