@@ -11,7 +11,7 @@ from services.compress import analytics, lod, preview, proof, report, views, wri
 from services.compress.allocate import Wish, presets_from, wish_of
 from services.compress.attributes import Prepared
 from services.compress.encode import NothingLeft, prepare
-from services.compress.errors import BrokenSog
+from services.compress.errors import BrokenSog, TooMany
 from services.compress.lod_reader import read_level
 from services.compress.search import CHECKING, OWN_BUDGET, Attempt, Search, best
 from services.compress.tables import BUSY
@@ -32,7 +32,7 @@ def run(source: Path, output: Path, options: CompressOptions, progress: Progress
     when none is left the outcome is degraded.
 
     Raises:
-        Refused: the model is missing, unreadable, or holds nothing that can be shown.
+        Refused: the model is missing, unreadable, too large for a SOG, or holds nothing that can be shown.
     """
     model = source / "gaussian" / "model.ply"
     progress.update(0.0, BUSY)
@@ -89,7 +89,7 @@ def _cameras(path: Path, stored: Gaussians) -> tuple[list[Camera], str]:
 def _prepared(original: Gaussians, options: CompressOptions, progress: Progress) -> Prepared:
     try:
         return prepare(original, options.order, options.seed, progress)
-    except NothingLeft as error:
+    except (NothingLeft, TooMany) as error:
         raise Refused(Slug.BAD_MODEL, detail=error) from error
 
 

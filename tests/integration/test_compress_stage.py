@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from services.compress import stage
+from services.compress import order, stage
 from services.compress.allocate import Wish
 from services.compress.reader import read_sog
 from services.compress.search import Attempt, Search
@@ -203,6 +203,13 @@ def test_bad_input_is_refused_with_its_slug(model: Gaussians, tmp_path: Path):
     model.opacities[:] = -20
     with pytest.raises(Refused, match="3000 invisible"):
         run(job(tmp_path / "dark", model, CAMERAS), tmp_path / "out", CompressOptions(), Silent())
+
+
+def test_a_model_too_large_for_one_file_is_refused(model: Gaussians, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(order, "LARGEST_SIDE", 52)  # 3,000 Gaussians need 56
+    with pytest.raises(Refused, match="3,000 Gaussians do not fit") as refused:
+        run(job(tmp_path / "in", model, CAMERAS), tmp_path / "out", CompressOptions(), Silent())
+    assert refused.value.slug is Slug.BAD_MODEL and not (tmp_path / "out").exists()
 
 
 def test_a_stop_passes_and_leaves_nothing(model: Gaussians, tmp_path: Path):
