@@ -60,11 +60,11 @@ class Search:
     def run(self, wish: Wish, progress: Progress) -> list[Attempt]:
         """Attempts until one answers the wish or no more can be gained; which one to keep says `best`."""
         self._progress = progress
-        colours = self._colours(wish)
+        aim = wish if wish.psnr is None else replace(wish, psnr=wish.psnr + SPARE_DB)
+        colours = self._colours(aim)
         tables = [*self._attributes, colours.table]
         attempts: list[Attempt] = []
         tried: set[tuple[int, ...]] = set()
-        aim = wish if wish.psnr is None else replace(wish, psnr=wish.psnr + SPARE_DB)
         levels = choose(tables, META_BYTES, aim)
         while len(attempts) < ATTEMPTS and levels not in tried:
             progress.update(0.5 + 0.5 * len(attempts) / ATTEMPTS, CHECKING)

@@ -26,6 +26,8 @@ BUSY = "Compressing with PlayCanvas SOGS algorithm"
 SAMPLE = 16384
 RUNS = 16  # places that the sample is taken from
 STEP_OF_ERROR = 1.0  # step of the palette's levels by its error a coefficient: rounding then adds a twelfth
+GROWN_FROM = 131072  # Gaussians of a large model that its palette is grown from, besides those that are looked at
+ASIDE = 1e-3  # weight of the rest: it lies in a few places, and would pull the palette there
 MOST_SHARE = 0.5  # entries by Gaussians: past it a palette saves nothing
 
 
@@ -69,18 +71,25 @@ def attribute_tables(prepared: Prepared, windows: Windows) -> list[Table]:
 
 
 class ColourTable:
-    """The ways to store higher SH, found by growing one palette and cutting bands off it."""
+    """The ways to store higher SH, found by growing one palette and cutting bands off it.
+
+    In a large model it grows on a part of the Gaussians; the one that is chosen is settled on all of them.
+    """
 
     def __init__(self, prepared: Prepared, windows: Windows, seed: int, progress: Progress) -> None:
         self.options = [Colours(0, None, 0.0)]
         self._prepared, self._windows, self._progress = prepared, windows, progress
-        self._features = features_of(prepared, 3)
+        sample = sample_of(len(prepared.stored))
+        even = np.linspace(0, len(prepared.stored) - 1, min(GROWN_FROM, len(prepared.stored))).astype(np.intp)
+        self._rows = np.union1d(even, np.concatenate([sample, windows.index]))
+        self._features, self._weights = features_of(prepared, 3)[self._rows], prepared.weights[self._rows]
+        pull = np.where(np.isin(self._rows, even), self._weights, self._weights * ASIDE)
         self.full_bands = prepared.stored.sh_degree
         self._dropped = [self._without(bands) for bands in range(self.full_bands)]
         self._sizes = [0.0]
         self._errors: list[Errors] = self._dropped[:1] or [windows.nothing]
-        self._growth = Growth(self._features, prepared.weights, seed, progress)
-        self._sample = sample_of(len(prepared.stored))
+        self._growth = Growth(self._features, pull, seed, progress)
+        self._sample, self._seen = np.searchsorted(self._rows, sample), np.searchsorted(self._rows, windows.index)
 
     @property
     def table(self) -> Table:
@@ -91,12 +100,12 @@ class ColourTable:
         """Add palettes, each larger than the one before, until there are `enough`. With `size`, only that one."""
         if self.full_bands == 0:
             return
-        rows, which = palette.distinct(self._features)
+        rows, which = palette.distinct(features_of(self._prepared, 3))
         most = min(palette.LARGEST, int(len(self._features) * MOST_SHARE))
         sizes = [size] if size else sizes_up_to(most)
         for number, entries in enumerate(sizes):
             if entries >= len(rows):
-                self._add(rows, which)
+                self._add(rows, which[self._rows])
                 break
             self._growth.grow(entries)
             self._add(self._growth.entries.copy(), self._growth.labels)
@@ -109,7 +118,7 @@ class ColourTable:
     def _add(self, entries: Floats, labels: NDArray[np.int64]) -> None:
         """One palette with all its bands, and cut down to fewer."""
         gain = self._rendered(entries, labels)
-        mine, weights, labels = self._features[self._sample], self._prepared.weights[self._sample], labels[self._sample]
+        mine, weights, labels = self._features[self._sample], self._weights[self._sample], labels[self._sample]
         squares = weights @ np.square(mine - entries[labels], dtype=np.float64) / weights.sum()
         gain /= max(float(squares.sum()), 1e-30)
         for bands in range(1, self.full_bands + 1):
@@ -125,7 +134,7 @@ class ColourTable:
         levels = codebook.uniform_codebook(entries, step)
         codes, ranks = palette.by_use(codebook.nearest(levels, entries), labels)
         shown = images.encode_all({"c": entries_picture(codes, entries.shape[1] // 3), "l": picture(label_rows(ranks))})
-        return len(shown["c"]) + len(shown["l"]) * len(self._features) / len(self._sample)
+        return len(shown["c"]) + len(shown["l"]) * len(self._prepared.stored) / len(self._sample)
 
     def _without(self, bands: int) -> Errors:
         """Squared errors of the pictures when only the first `bands` bands are kept."""
@@ -136,5 +145,5 @@ class ColourTable:
         """Squared errors of the pictures with a palette. Measured at each size: errors that go with the place in a
         small palette cancel less than the noise that a large one leaves."""
         stored = self._windows.prepared.stored
-        shn = entries[labels[self._windows.index]].reshape(stored.shN.shape)
+        shn = entries[labels[self._seen]].reshape(stored.shN.shape)
         return self._windows.squared_errors(replace(stored, shN=shn))
