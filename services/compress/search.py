@@ -28,7 +28,7 @@ ATTEMPTS = 3
 SPARE_DB = 0.3  # asked of the tables above the target, because a second attempt costs more than it saves
 NEAR_DB = 0.15  # so little over the target, a smaller file is not sought
 FIRMLY = 2  # times what an attempt fell short of goes on top: a third attempt costs more than it saves
-WORTH = 0.03  # and neither when the tables foresee a gain of so small a share of the bytes
+WORTH = 0.04  # and neither when the tables foresee a gain of so small a share of the bytes
 PAST_BEST = 2  # palettes larger than the best so far that are tried before growth ends
 NEAR_BYTES = 0.97  # and so full, a better one is not
 
