@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from services.train.capacity import Cap, choose_cap, choose_sh_degree
+from services.train.capacity import Cap, choose_cap, choose_sh_degree, views_of_points
 from services.train.dataset import Dataset, Photos, finest, open_dataset
 from services.train.device import Device, choose_device
 from services.train.frame import Frame, choose_frame
@@ -69,7 +69,8 @@ def make_plan(dense: Path, options: TrainOptions) -> Plan:
     cameras = [finest(frame.camera_in(camera), side) for camera in dataset.cameras]
     scene = Scene(cameras, Photos(dataset.folder))
     pixels = sum(camera.width * camera.height for camera in scene.training)
-    cap = choose_cap(options.max_gaussians, pixels, len(dataset.xyz), device.cuda_bytes)
+    views = views_of_points(scene.training, frame.points_in(dataset.xyz))
+    cap = choose_cap(options.max_gaussians, pixels, views, len(dataset.xyz), device.cuda_bytes)
     schedule = Schedule(
         iterations=min(options.max_iterations, options.max_looks * len(scene.training)),
         longest_side=max(max(camera.width, camera.height) for camera in cameras),

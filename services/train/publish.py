@@ -48,6 +48,8 @@ def publish(
         counts={
             "gaussians": len(model),
             "pruned": cut.gaussians if cut else 0,
+            "cap": plan.cap.gaussians,
+            "cap_why": plan.cap.why,
             "iterations": trainer.iteration,
             "ply_bytes": (home / "model.ply").stat().st_size,
             "stopped_by": str(reason),

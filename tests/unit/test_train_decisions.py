@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.train.capacity import CPU_MOST, LEAST, choose_cap, choose_sh_degree
+from services.train.capacity import CPU_MOST, LEAST, choose_cap, choose_sh_degree, views_of_points
 from services.train.dataset import choose_held_out
 from services.train.device import choose_device
 from services.train.exposure import Exposures
@@ -20,17 +20,31 @@ from spaceport.splats.cameras import Camera
 
 
 def test_the_cap_names_what_binds_it() -> None:
-    assert choose_cap(None, 1_440_000, 3_000, None).gaussians == 9_600
-    assert "pixels" in choose_cap(None, 1_440_000, 3_000, None).why
-    assert "point" in choose_cap(None, 10**9, 500, None).why
-    assert choose_cap(None, 10**9, 10**6, None).gaussians == CPU_MOST
-    assert "GPU" in choose_cap(None, 10**12, 10**8, 16 << 30).why
-    assert choose_cap(None, 100, 5, None).gaussians == LEAST
+    assert choose_cap(None, 1_440_000, 1, 3_000, None).gaussians == 9_000
+    assert choose_cap(None, 1_440_000, 4, 3_000, None).gaussians == 18_000
+    assert "pixels" in choose_cap(None, 1_440_000, 4, 3_000, None).why
+    assert "point" in choose_cap(None, 10**9, 4, 500, None).why
+    assert choose_cap(None, 10**9, 4, 10**6, None).gaussians == CPU_MOST
+    assert "GPU" in choose_cap(None, 10**12, 4, 10**8, 16 << 30).why
+    assert choose_cap(None, 100, 4, 5, None).gaussians == LEAST
+
+
+def test_views_count_the_pictures_that_a_point_lies_in() -> None:
+    aside = np.eye(4)
+    aside[0, 3] = 100.0
+    cameras = [Camera(name, 40, 30, 50.0, 50.0, 20.0, 15.0, pose) for name, pose in (("a", np.eye(4)), ("b", aside))]
+    front, behind, left = [0.0, 0, 5], [0.0, 0, -5], [-100.0, 0, 5]
+    assert views_of_points(cameras[:1] * 3, np.array([front])) == 3
+    assert (
+        views_of_points(cameras, np.array([front, behind, left])) == 1
+    )  # each of two in one, who is in none is no one
+    assert views_of_points(cameras, np.array([behind])) == 1
+    assert views_of_points(cameras, np.array([[0.0, 0, 0]])) == 1
 
 
 def test_a_demanded_cap_is_kept_unless_the_gpu_cannot_hold_it() -> None:
-    assert choose_cap(500_000, 10, 10, None).gaussians == 500_000
-    held = choose_cap(10_000_000, 10, 10, 4 << 30)
+    assert choose_cap(500_000, 10, 4, 10, None).gaussians == 500_000
+    held = choose_cap(10_000_000, 10, 4, 10, 4 << 30)
     assert held.gaussians < 1_000_000
     assert "GPU" in held.why
 
