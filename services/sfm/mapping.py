@@ -18,7 +18,8 @@ INCREMENTAL: Final = "incremental"
 MIN_MODEL: Final = 3  # COLMAP's 10 throws small sets away
 MIN_POINTS: Final = 15  # of the model that a photo must see to count as placed: the global mapper forces photos in
 MAX_MODELS: Final = 10
-GROWTH: Final = 1.3  # all cameras are adjusted anew each time the model has grown by so much
+GROWTH: Final = 1.6  # all cameras are adjusted anew each time the model has grown by so much
+TOLERANCE: Final = 1e-4  # relative change of the cost that ends an adjustment: the last one, `settle`, is the exact one
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,8 @@ def _options(task: Task) -> Any:
     options.min_num_matches = MIN_MATCHES
     options.max_num_models = MAX_MODELS
     options.ba_global_frames_ratio = options.ba_global_points_ratio = GROWTH
+    options.ba_local_max_refinements = 1
+    options.ba_local_function_tolerance = options.ba_global_function_tolerance = TOLERANCE
     options.triangulation.ignore_two_view_tracks = False  # twice the points to begin training with
     options.num_threads = usable_cores()
     options.random_seed = task.options.seed
