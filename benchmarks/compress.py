@@ -27,8 +27,8 @@ from pathlib import Path
 
 from compress_models import as_ply
 
-from services.compress import proof, views
-from services.compress.reader import read_sog
+from services.compress.codec.reader import read_sog
+from services.compress.proving import proof, views
 from spaceport.pipeline.progress import Silent
 from spaceport.splats.cameras import read_cameras, write_cameras
 from spaceport.splats.ply import read_ply

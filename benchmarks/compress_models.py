@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from services.compress.reader import read_sog
+from services.compress.codec.reader import read_sog
 from spaceport.splats.model import Gaussians
 from spaceport.splats.ply import write_ply
 

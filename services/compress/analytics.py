@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from services.compress.allocate import SMALLEST_ERROR
-from services.compress.windows import Windows
+from services.compress.tuning.allocate import SMALLEST_ERROR
+from services.compress.tuning.windows import Windows
 from spaceport.splats.model import Gaussians
 
 ATTRIBUTES = {

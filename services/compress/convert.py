@@ -16,16 +16,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from services.compress import lod, stage, views
+from services.compress import stage
+from services.compress.codec.lines import Lines, report
+from services.compress.codec.palette import used_coefficients
+from services.compress.codec.sanitise import sanitise
+from services.compress.codec.writer import write_folder
 from services.compress.formats import BrokenFile, format_of, gltf, html, read_model
 from services.compress.formats.bounds import UNBUNDLED, bytes_of
 from services.compress.formats.table import GLB, GLTF, HTML, SOG, SOG_FOLDER, STREAMED_SOG, Format
-from services.compress.lines import Lines, report
-from services.compress.lod_reader import META as LOD_META
-from services.compress.palette import used_coefficients
-from services.compress.proof import Prover
-from services.compress.sanitise import sanitise
-from services.compress.writer import write_folder
+from services.compress.levels import lod
+from services.compress.levels.lod_reader import META as LOD_META
+from services.compress.proving import views
+from services.compress.proving.proof import Prover
 from spaceport.files import replacing_folder, write_atomic
 from spaceport.pipeline.options import CompressOptions
 from spaceport.pipeline.progress import Progress

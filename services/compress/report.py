@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from services.compress.allocate import Wish
-from services.compress.quality import FINEST, KNOBS
-from services.compress.search import Attempt
+from services.compress.codec.quality import FINEST, KNOBS
+from services.compress.tuning.allocate import Wish
+from services.compress.tuning.search import Attempt
 from spaceport.pipeline.contract import Failure, Outcome
 from spaceport.pipeline.errors import SENTENCES, Slug
 from spaceport.pipeline.options import CompressOptions, CompressPreset

@@ -7,14 +7,17 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from services.compress import analytics, lod, preview, proof, report, views, writer
-from services.compress.allocate import Wish, presets_from, wish_of
-from services.compress.attributes import Prepared
-from services.compress.encode import NothingLeft, prepare
-from services.compress.errors import BrokenSog, TooMany
-from services.compress.lod_reader import read_level
-from services.compress.search import CHECKING, OWN_BUDGET, Attempt, Search, best
-from services.compress.tables import BUSY
+from services.compress import analytics, report
+from services.compress.codec import writer
+from services.compress.codec.attributes import Prepared
+from services.compress.codec.encode import NothingLeft, prepare
+from services.compress.codec.errors import BrokenSog, TooMany
+from services.compress.levels import lod
+from services.compress.levels.lod_reader import read_level
+from services.compress.proving import preview, proof, views
+from services.compress.tuning.allocate import Wish, presets_from, wish_of
+from services.compress.tuning.search import CHECKING, OWN_BUDGET, Attempt, Search, best
+from services.compress.tuning.tables import BUSY
 from spaceport.files import replacing_folder, write_atomic
 from spaceport.pipeline.contract import Outcome
 from spaceport.pipeline.errors import Refused, Slug

@@ -14,13 +14,13 @@ from services.sfm.capture.findings import Verdict
 from services.sfm.capture.looks import Looks
 from services.sfm.capture.measure import measure
 from services.sfm.capture.survey import Capture, inspect
-from services.sfm.explain import explain
-from services.sfm.given import take_given
+from services.sfm.colmap.process import STAGE, News, run_colmap
+from services.sfm.explained.explain import explain
+from services.sfm.explained.report import shortfall
 from services.sfm.intake.facts import PhotoFacts
+from services.sfm.intake.given import take_given
 from services.sfm.intake.side_files import names_of
 from services.sfm.intake.take_in import Intake, take_in
-from services.sfm.process import STAGE, News, run_colmap
-from services.sfm.report import shortfall
 from services.sfm.task import Task, TaskPhoto, TaskPoint
 from spaceport.pipeline.contract import Outcome
 from spaceport.pipeline.errors import Refused, Slug

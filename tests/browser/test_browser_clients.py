@@ -10,12 +10,12 @@ import pytest
 from clients import NPM, likeness, made, opened, ours, served
 from playwright.sync_api import Page
 
-from services.compress import lod
-from services.compress.encode import Plan, encode
+from services.compress.codec.encode import Plan, encode
+from services.compress.codec.quality import FINEST
+from services.compress.codec.writer import write_bundle, write_folder
 from services.compress.formats import format_of, gltf, read_model
-from services.compress.lod_reader import read_level
-from services.compress.quality import FINEST
-from services.compress.writer import write_bundle, write_folder
+from services.compress.levels import lod
+from services.compress.levels.lod_reader import read_level
 from spaceport.pipeline.progress import Silent
 
 pytestmark = pytest.mark.skipif(

@@ -11,11 +11,11 @@ import pytest
 from clients import EYE, HEIGHT, TARGET, UP, WIDTH, likeness, made, ours, settled
 from playwright.sync_api import Browser, Page
 
-from services.compress.encode import Plan, encode
+from services.compress.codec.encode import Plan, encode
+from services.compress.codec.quality import FINEST
+from services.compress.codec.reader import read_sog
+from services.compress.codec.writer import write_folder
 from services.compress.formats import html
-from services.compress.quality import FINEST
-from services.compress.reader import read_sog
-from services.compress.writer import write_folder
 from spaceport.pipeline.progress import Silent
 
 TITLE = 'A <b>ball</b> & "floor"'

@@ -41,7 +41,7 @@ def fuzz_one(name: str, options: list[str]) -> None:
 _COMPILED = [
     "spaceport.splats.render",
     "services.compress.plas",
-    "services.compress.walk",
+    "services.compress.codec.walk",
 ]  # numba wants its bytecode as it was
 
 

@@ -17,11 +17,11 @@ from typing import Any
 
 from random_models import noise
 
-from services.compress.encode import Plan, encode
+from services.compress.codec.encode import Plan, encode
+from services.compress.codec.quality import STANDARD
+from services.compress.codec.writer import write_bundle
 from services.compress.formats import FORMATS, Format, spz
 from services.compress.formats.table import SOG_FOLDER, SPZ, STREAMED_SOG
-from services.compress.quality import STANDARD
-from services.compress.writer import write_bundle
 from spaceport.pipeline.progress import Silent
 
 CORPUS = Path(__file__).parent / "corpus"

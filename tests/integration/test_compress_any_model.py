@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from sog_cases import assert_within_steps, models
 
-from services.compress.encode import prepare
-from services.compress.proof import Prover
-from services.compress.quality import Quality
-from services.compress.reader import read_sog
-from services.compress.sanitise import sanitise
+from services.compress.codec.encode import prepare
+from services.compress.codec.quality import Quality
+from services.compress.codec.reader import read_sog
+from services.compress.codec.sanitise import sanitise
+from services.compress.proving.proof import Prover
+from services.compress.proving.views import ring
 from services.compress.stage import run
-from services.compress.views import ring
 from spaceport.pipeline.contract import Outcome
 from spaceport.pipeline.errors import Refused
 from spaceport.pipeline.options import CompressOptions

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from services.compress.lod_reader import read_level
-from services.compress.reader import read_sog
+from services.compress.codec.reader import read_sog
+from services.compress.levels.lod_reader import read_level
 from spaceport.splats.cameras import Camera, write_cameras
 from spaceport.splats.model import Gaussians
 from spaceport.splats.ply import write_ply

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from services.compress import order, stage
-from services.compress.allocate import Wish
-from services.compress.reader import read_sog
-from services.compress.search import Attempt, Search
+from services.compress import stage
+from services.compress.codec import order
+from services.compress.codec.reader import read_sog
 from services.compress.stage import run
+from services.compress.tuning.allocate import Wish
+from services.compress.tuning.search import Attempt, Search
 from spaceport.pipeline.errors import Refused, Slug, Stopped
 from spaceport.pipeline.options import CompressOptions, CompressPreset
 from spaceport.pipeline.progress import Progress, Silent

@@ -11,12 +11,12 @@ import pytest
 from format_cases import assert_same
 from test_sog_splat_transform import NODE, TOOL, made, transform
 
-from services.compress import lod
-from services.compress.encode import Plan, encode
+from services.compress.codec.encode import Plan, encode
+from services.compress.codec.quality import FINEST
+from services.compress.codec.writer import write_bundle, write_folder
 from services.compress.formats import FORMATS, format_of, gltf, read_model, spz
 from services.compress.formats.table import GLB, GLTF, HTML
-from services.compress.quality import FINEST
-from services.compress.writer import write_bundle, write_folder
+from services.compress.levels import lod
 from spaceport.pipeline.progress import Silent
 from spaceport.splats.ply import read_ply, write_ply
 

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from services.compress import lod, lod_merge
-from services.compress.errors import BrokenSog
+from services.compress.codec.errors import BrokenSog
+from services.compress.codec.quality import STANDARD
 from services.compress.formats import read_model
 from services.compress.formats.table import STREAMED_SOG
-from services.compress.lod_reader import check, read_level
-from services.compress.quality import STANDARD
+from services.compress.levels import lod, lod_merge
+from services.compress.levels.lod_reader import check, read_level
 from spaceport.pipeline.errors import Stopped
 from spaceport.pipeline.progress import Silent
 from spaceport.splats.cameras import Camera

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from format_cases import assert_same
 
-from services.compress.encode import Plan, encode
-from services.compress.quality import STANDARD
-from services.compress.reader import read_sog
-from services.compress.writer import write_bundle, write_folder
+from services.compress.codec.encode import Plan, encode
+from services.compress.codec.quality import STANDARD
+from services.compress.codec.reader import read_sog
+from services.compress.codec.writer import write_bundle, write_folder
 from spaceport.pipeline.progress import Silent
 from spaceport.splats.model import Gaussians
 from spaceport.splats.ply import read_ply, write_ply

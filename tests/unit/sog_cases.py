@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from services.compress import positions, rotations, weight
-from services.compress.quality import FINEST, Quality
+from services.compress.codec import positions, rotations, weight
+from services.compress.codec.quality import FINEST, Quality
 from spaceport.splats.model import Gaussians
 
 

@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from services.compress.allocate import TARGETS, Table, Wish, choose, pick, presets_from, wish_of
+from services.compress.tuning.allocate import TARGETS, Table, Wish, choose, pick, presets_from, wish_of
 from spaceport.pipeline.options import CompressPreset
 
 WEB, BALANCED, ARCHIVE = CompressPreset

@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from services.compress.allocate import Wish
 from services.compress.analytics import psnr_alone
-from services.compress.attributes import Prepared
-from services.compress.positions import bounds
-from services.compress.proof import Prover
-from services.compress.quality import FINEST, STANDARD
+from services.compress.codec.attributes import Prepared
+from services.compress.codec.positions import bounds
+from services.compress.codec.quality import FINEST, STANDARD
+from services.compress.proving.proof import Prover
+from services.compress.proving.views import ring
 from services.compress.report import missed
-from services.compress.views import ring
-from services.compress.windows import Windows
+from services.compress.tuning.allocate import Wish
+from services.compress.tuning.windows import Windows
 from spaceport.cli.analytics import bytes_table
 from spaceport.cli.compress import planned, size_of
 from spaceport.cli.many import Bars, Lines

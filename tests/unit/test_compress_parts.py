@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from services.compress import codebook, positions, rotations, views, weight
-from services.compress.codebook import uniform_codebook
-from services.compress.sanitise import sanitise
+from services.compress.codec import codebook, positions, rotations, weight
+from services.compress.codec.codebook import uniform_codebook
+from services.compress.codec.sanitise import sanitise
+from services.compress.proving import views
 from spaceport.splats.cameras import Camera
 from spaceport.splats.model import Gaussians
 

@@ -5,13 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from services.compress import windows
-from services.compress.attributes import Prepared
-from services.compress.blocks import ROWS, by_blocks
-from services.compress.positions import bounds
-from services.compress.proof import Prover
-from services.compress.views import ring
-from services.compress.windows import Windows, window
+from services.compress.codec.attributes import Prepared
+from services.compress.codec.blocks import ROWS, by_blocks
+from services.compress.codec.positions import bounds
+from services.compress.proving.proof import Prover
+from services.compress.proving.views import ring
+from services.compress.tuning import windows
+from services.compress.tuning.windows import Windows, window
 from spaceport.pipeline.progress import Silent
 from spaceport.splats.model import Gaussians
 

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from format_cases import angles, assert_same
 
-from services.compress.encode import Plan, encode
+from services.compress.codec.encode import Plan, encode
+from services.compress.codec.quality import FINEST
+from services.compress.codec.writer import write_bundle
 from services.compress.formats import compressed_ply, format_of, gltf, read_model, spz
 from services.compress.formats.spz_container import unpack
-from services.compress.quality import FINEST
-from services.compress.writer import write_bundle
 from spaceport.pipeline.progress import Silent
 from spaceport.splats.ply import read_ply
 

@@ -11,10 +11,10 @@ import pytest
 from format_cases import alphas, angles, made, models
 from hypothesis import given, settings
 
-from services.compress import positions
+from services.compress.codec import positions
+from services.compress.codec.order import morton_order
 from services.compress.formats import compressed_ply, spz, table
 from services.compress.formats.bounds import BrokenFile
-from services.compress.order import morton_order
 from spaceport.splats.model import Gaussians
 from spaceport.splats.sh import C0
 

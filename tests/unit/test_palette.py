@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from services.compress import growth
-from services.compress.palette import Goal, Palette, fit
+from services.compress.codec import growth
+from services.compress.codec.palette import Goal, Palette, fit
 from spaceport.pipeline.progress import Silent
 
 RANDOM = np.random.default_rng(0)

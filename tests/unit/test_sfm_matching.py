@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from services.sfm.choice import Known, alternative, choose, doubtful, look_closer, needs_other_mapper
-from services.sfm.matching import CHUNK, TILE, beyond, chunks, pairs_for
-from services.sfm.retrieval import CENTRES, Vectors, alike, describe
+from services.sfm.colmap.choice import Known, alternative, choose, doubtful, look_closer, needs_other_mapper
+from services.sfm.colmap.matching import CHUNK, TILE, beyond, chunks, pairs_for
+from services.sfm.colmap.retrieval import CENTRES, Vectors, alike, describe
 
 
 @pytest.mark.parametrize(

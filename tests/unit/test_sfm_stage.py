@@ -15,9 +15,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from services.sfm import process, report, stage
+from services.sfm import stage
 from services.sfm.capture.looks import Looks
 from services.sfm.capture.survey import inspect
+from services.sfm.colmap import process
+from services.sfm.explained import report
 from services.sfm.intake.facts import PhotoFacts, Unreadable
 from services.sfm.intake.take_in import Copy, Intake, take_in
 from services.sfm.task import Task

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from sog_cases import assert_within_steps, codebook_slack, made, models
 
-from services.compress import rotations
-from services.compress.encode import Encoded, NothingLeft, Plan, encode
-from services.compress.quality import FINEST, STANDARD
-from services.compress.reader import read_bundle, read_sog
-from services.compress.writer import write_bundle, write_folder
+from services.compress.codec import rotations
+from services.compress.codec.encode import Encoded, NothingLeft, Plan, encode
+from services.compress.codec.quality import FINEST, STANDARD
+from services.compress.codec.reader import read_bundle, read_sog
+from services.compress.codec.writer import write_bundle, write_folder
 from spaceport.pipeline.progress import Silent
 from spaceport.splats.model import Gaussians
 from spaceport.splats.ply import read_ply, write_ply

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from services.compress.reader import read_sog
+from services.compress.codec.reader import read_sog
 from spaceport.splats.ply import read_ply
 
 GOLDEN = Path(__file__).parents[1] / "data" / "splat_transform_3.7.0.sog"

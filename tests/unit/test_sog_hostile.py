@@ -13,13 +13,13 @@ import pytest
 from PIL import Image
 from random_models import noise
 
-from services.compress import images
-from services.compress.encode import Plan, encode
-from services.compress.errors import BrokenSog
-from services.compress.meta import MetaV2, parse_meta
-from services.compress.quality import STANDARD
-from services.compress.reader import read_bundle, read_sog
-from services.compress.writer import write_folder
+from services.compress.codec import images
+from services.compress.codec.encode import Plan, encode
+from services.compress.codec.errors import BrokenSog
+from services.compress.codec.meta import MetaV2, parse_meta
+from services.compress.codec.quality import STANDARD
+from services.compress.codec.reader import read_bundle, read_sog
+from services.compress.codec.writer import write_folder
 from spaceport.pipeline.progress import Silent
 
 Files = dict[str, bytes]

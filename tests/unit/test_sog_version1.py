@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from services.compress import images, rotations
-from services.compress.errors import BrokenSog
-from services.compress.reader import read_sog
+from services.compress.codec import images, rotations
+from services.compress.codec.errors import BrokenSog
+from services.compress.codec.reader import read_sog
 
 
 def linear(values: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:

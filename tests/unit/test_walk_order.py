@@ -6,13 +6,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from random_models import noise
 
-from services.compress.encode import Plan, encode, entries_picture, picture
-from services.compress.errors import TooMany
-from services.compress.order import LARGEST_SIDE, SIDE_STEP, Order, arranged, grid_width, morton_order, walk_features
-from services.compress.quality import STANDARD
-from services.compress.reader import read_bundle
-from services.compress.walk import walked
-from services.compress.writer import write_bundle
+from services.compress.codec.encode import Plan, encode, entries_picture, picture
+from services.compress.codec.errors import TooMany
+from services.compress.codec.order import (
+    LARGEST_SIDE,
+    SIDE_STEP,
+    Order,
+    arranged,
+    grid_width,
+    morton_order,
+    walk_features,
+)
+from services.compress.codec.quality import STANDARD
+from services.compress.codec.reader import read_bundle
+from services.compress.codec.walk import walked
+from services.compress.codec.writer import write_bundle
 from spaceport.pipeline.progress import Silent
 
 

@@ -11,11 +11,11 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from services.compress import positions, rotations
-from services.compress.decode import logits
+from services.compress.codec import positions, rotations
+from services.compress.codec.decode import logits
+from services.compress.codec.order import morton_order
+from services.compress.codec.sanitise import SMALLEST_LOG_SCALE, alpha_bytes
 from services.compress.formats.bounds import BrokenFile, as_gaussians, budget_of, check_count
-from services.compress.order import morton_order
-from services.compress.sanitise import SMALLEST_LOG_SCALE, alpha_bytes
 from spaceport.files import replacing
 from spaceport.splats.model import Gaussians
 from spaceport.splats.sh import C0

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from services.compress import rotations
-from services.compress.meta import GENERATOR
+from services.compress.codec import rotations
+from services.compress.codec.meta import GENERATOR
 from spaceport.files import write_atomic
 from spaceport.splats.model import Gaussians
 from spaceport.splats.sh import C0

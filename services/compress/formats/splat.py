@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from services.compress import rotations
-from services.compress.decode import logits
+from services.compress.codec import rotations
+from services.compress.codec.decode import logits
+from services.compress.codec.sanitise import SMALLEST_LOG_SCALE, alpha_bytes
 from services.compress.formats.bounds import BrokenFile, as_gaussians, budget_of, check_count
-from services.compress.sanitise import SMALLEST_LOG_SCALE, alpha_bytes
 from spaceport.files import replacing
 from spaceport.splats.model import Gaussians
 from spaceport.splats.sh import C0

@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from services.compress import rotations
-from services.compress.decode import logits
+from services.compress.codec import rotations
+from services.compress.codec.decode import logits
+from services.compress.codec.sanitise import alpha_bytes
 from services.compress.formats import spz_container
 from services.compress.formats.bounds import BrokenFile, as_gaussians, budget_of
 from services.compress.formats.spz_container import Header, Streams
-from services.compress.sanitise import alpha_bytes
 from spaceport.files import write_atomic
 from spaceport.splats.model import Gaussians
 

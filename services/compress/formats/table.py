@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from services.compress.codec.reader import read_sog
 from services.compress.formats import compressed_ply, splat, spz
 from services.compress.formats.bounds import BrokenFile, budget_of
 from services.compress.formats.spz_container import GZIP
 from services.compress.formats.spz_container import MAGIC as SPZ_MAGIC
-from services.compress.lod_reader import META as LOD_META
-from services.compress.lod_reader import read_level
-from services.compress.reader import read_sog
+from services.compress.levels.lod_reader import META as LOD_META
+from services.compress.levels.lod_reader import read_level
 from spaceport.splats.model import Gaussians
 from spaceport.splats.ply import read_ply, write_ply
 

@@ -15,8 +15,8 @@ from services.sfm.capture.findings import Figures, Finding, Verdict, findings, v
 from services.sfm.capture.footprints import Aim, Coverage, cover, footprint, ground_sampling_m, view
 from services.sfm.capture.looks import Looks, repeated
 from services.sfm.capture.subset import choose_subset
-from services.sfm.gps import centre, to_enu
 from services.sfm.intake.facts import PhotoFacts
+from services.sfm.placing.gps import centre, to_enu
 
 BLURRED: Final = 0.13  # a Gaussian blur of 1.5 to 5 pixels leaves 0.06-0.14 of sharpness, whatever is shown
 BLURRED_TO_MEDIAN: Final = 0.5

@@ -1,0 +1,1 @@
+"""Gaussians to the images of a SOG and back."""

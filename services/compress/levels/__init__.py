@@ -1,0 +1,1 @@
+"""Levels of detail, to be streamed."""

@@ -1,0 +1,1 @@
+"""The decoded file, rendered beside the original."""

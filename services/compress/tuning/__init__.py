@@ -1,0 +1,1 @@
+"""Which settings meet a target at the fewest bytes."""

@@ -1,0 +1,160 @@
+"""From a wish to a file: measure, decide, encode, prove, and correct what the measurements promised wrongly."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from services.compress.codec import palette, writer
+from services.compress.codec.attributes import ATTRIBUTES, Prepared
+from services.compress.codec.encode import Encoded, assemble, features_of
+from services.compress.codec.growth import Growth
+from services.compress.codec.quality import FINEST, KNOBS, LEVELS, Quality, at_level
+from services.compress.codec.reader import read_sog
+from services.compress.proving import proof
+from services.compress.tuning.allocate import Wish, choose, pick, reaches, total_size
+from services.compress.tuning.tables import Colours, ColourTable, attribute_tables
+from services.compress.tuning.windows import Windows
+from spaceport.pipeline.options import CompressOptions
+from spaceport.pipeline.progress import Progress
+from spaceport.splats.model import Gaussians
+
+CHECKING = "Comparing the compressed model with the original"
+OWN_BUDGET = 1 << 36  # what we wrote ourselves may need as much memory as the model did
+META_BYTES = 6500  # of meta.json in the bundle, and the zip around the images
+ATTEMPTS = 3
+SPARE_DB = 0.3  # asked of the tables above the target, because a second attempt costs more than it saves
+NEAR_DB = 0.15  # so little over the target, a smaller file is not sought
+FIRMLY = 2  # times what an attempt fell short of goes on top: a third attempt costs more than it saves
+WORTH = 0.04  # and neither when the tables foresee a gain of so small a share of the bytes
+PAST_BEST = 2  # palettes larger than the best so far that are tried before growth ends
+NEAR_BYTES = 0.97  # and so full, a better one is not
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One file, and how it looked when it was read back."""
+
+    quality: Quality
+    encoded: Encoded
+    bundle_bytes: int
+    digest: str
+    """SHA-256 of the bundle."""
+    shown: Gaussians
+    """What of the decoded model the windows look at."""
+    errors: dict[str, float]
+    proof: proof.Proof
+
+
+class Search:
+    """Everything about one model that several attempts share."""
+
+    def __init__(self, prepared: Prepared, prover: proof.Prover, options: CompressOptions, progress: Progress) -> None:
+        self._prepared, self._prover, self._options, self._progress = prepared, prover, options, progress
+        self.windows = Windows(prepared, prover, progress)
+        self._attributes = attribute_tables(prepared, self.windows)
+        self._palettes: dict[int, palette.Palette] = {}
+
+    def run(self, wish: Wish, progress: Progress) -> list[Attempt]:
+        """Attempts until one answers the wish or no more can be gained; which one to keep says `best`."""
+        self._progress = progress
+        aim = wish if wish.psnr is None else replace(wish, psnr=wish.psnr + SPARE_DB)
+        colours = self._colours(aim)
+        tables = [*self._attributes, colours.table]
+        attempts: list[Attempt] = []
+        tried: set[tuple[int, ...]] = set()
+        levels = choose(tables, META_BYTES, aim)
+        while len(attempts) < ATTEMPTS and levels not in tried:
+            progress.update(0.5 + 0.5 * len(attempts) / ATTEMPTS, CHECKING)
+            tried.add(levels)
+            attempts.append(self._attempt(levels, colours.options[levels[-1]]))
+            done = attempts[-1]
+            aim = corrected(aim, wish, done)
+            before, levels = levels, choose(tables, META_BYTES, aim)
+            gain = 1 - total_size(tables, levels) / total_size(tables, before)
+            if satisfied(done, wish) or (good_enough(done, wish) and gain < WORTH):
+                break
+        return attempts
+
+    def _colours(self, wish: Wish) -> ColourTable:
+        colours = ColourTable(self._prepared, self.windows, self._options.seed, self._progress)
+
+        def enough() -> bool:
+            tables = [*self._attributes, colours.table]
+            levels = choose(tables, META_BYTES, wish)
+            past = colours.full_bands * PAST_BEST
+            if wish.size is not None and colours.table.sizes[-1] > wish.size:
+                return True
+            return reaches(tables, levels, wish) and levels[-1] < len(colours.options) - past
+
+        colours.grow(enough, self._options.palette_size)
+        self._palettes.clear()
+        return colours
+
+    def _attempt(self, levels: tuple[int, ...], colour: Colours) -> Attempt:
+        quality = replace(FINEST, sh_bands=colour.bands, palette_size=_size(colour), sh_step=colour.step)
+        for name, level in zip(ATTRIBUTES, levels, strict=False):
+            knob = KNOBS[name]
+            quality = replace(quality, **{knob: getattr(at_level(name, LEVELS[level]), knob)})
+        self._progress.check()
+        encoded = assemble(self._prepared, quality, self._palette(levels[-1], colour))
+        self._progress.check()
+        with tempfile.TemporaryDirectory(prefix="sog-") as folder:
+            path = Path(folder) / writer.BUNDLE
+            size = writer.write_bundle(path, encoded.files)
+            digest = writer.digest(path)
+            decoded = read_sog(path, OWN_BUDGET)
+        errors = proof.attribute_errors(encoded.gaussians, decoded)
+        shown = decoded.subset(self.windows.index)
+        return Attempt(quality, encoded, size, digest, shown, errors, self._prover.compare(decoded))
+
+    def _palette(self, number: int, colour: Colours) -> palette.Palette | None:
+        """The entries, settled by the last rounds of k-means; each choice is settled once."""
+        if colour.entries is None:
+            return None
+        if number not in self._palettes:
+            features, weights = features_of(self._prepared, colour.bands), self._prepared.weights
+            growth = Growth(features, weights, self._options.seed, self._progress, colour.entries)
+            growth.rounds(self._options.kmeans_rounds)
+            settled = palette.finished(growth.entries, None, features, weights, colour.step, growth.coarse)
+            self._palettes[number] = settled
+        return self._palettes[number]
+
+
+def satisfied(attempt: Attempt, wish: Wish) -> bool:
+    """Whether an attempt meets the wish so closely that no other is needed."""
+    if wish.size is not None and attempt.bundle_bytes > wish.size:
+        return False
+    if wish.psnr is None:
+        return wish.size is None or attempt.bundle_bytes >= NEAR_BYTES * wish.size
+    return 0 <= attempt.proof.mean - wish.psnr <= NEAR_DB
+
+
+def good_enough(attempt: Attempt, wish: Wish) -> bool:
+    """Whether an attempt meets the target that was set, though maybe with more bytes than it needs."""
+    fits = wish.size is None or attempt.bundle_bytes <= wish.size
+    return fits and wish.psnr is not None and attempt.proof.mean >= wish.psnr
+
+
+def corrected(aim: Wish, wish: Wish, done: Attempt) -> Wish:
+    """What to ask of the tables next, so that what comes of it answers the wish."""
+    psnr, size = aim.psnr, aim.size
+    if psnr is not None and wish.psnr is not None:
+        short = wish.psnr - done.proof.mean
+        psnr += (FIRMLY * short if short > 0 else short) + NEAR_DB / 3
+    if size is not None and wish.size is not None and (wish.psnr is None or done.bundle_bytes > wish.size):
+        size += int(0.995 * wish.size) - done.bundle_bytes
+    return Wish(psnr, size)
+
+
+def best(attempts: list[Attempt], wish: Wish) -> Attempt:
+    """The attempt that answers the wish best."""
+    sizes = np.array([attempt.bundle_bytes for attempt in attempts], float)
+    return attempts[pick(sizes, np.array([attempt.proof.mean for attempt in attempts]), wish)]
+
+
+def _size(colour: Colours) -> int | None:
+    return None if colour.entries is None else len(colour.entries)

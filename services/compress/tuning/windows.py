@@ -1,0 +1,95 @@
+"""What the search measures on: some Gaussians, and windows in the middle of a few views that show them.
+
+A render costs in proportion to the Gaussians that it shows, and so does quantising them. The choice between levels
+needs only their proportions, so a part of a large model tells it as well as the whole: the work of the search is
+bounded, however large the model. What comes out is proven on whole pictures (`proof.py`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.compress.codec.attributes import Prepared
+from services.compress.proving.proof import Prover
+from spaceport.pipeline.progress import Progress
+from spaceport.splats.cameras import Camera
+from spaceport.splats.model import Floats, Gaussians
+from spaceport.splats.render import Rasteriser
+
+PLACES = ((0.3, 0.3), (0.7, 0.3), (0.3, 0.7), (0.7, 0.7))  # of the windows of the first views
+SHOWN = 32768  # Gaussians of a model above which windows are smaller than pictures
+REACH = 3.0  # standard deviations that a Gaussian is taken to reach
+NEAR = 0.01  # scene units, the renderer's
+LEAST_SIDE = 64  # pixels
+
+Errors = NDArray[np.float64]
+
+
+class Windows:
+    """Renders of the Gaussians that a few windows show, against renders of the same Gaussians changed."""
+
+    def __init__(self, prepared: Prepared, prover: Prover, progress: Progress) -> None:
+        self._progress = progress
+        share = min(1.0, float(np.sqrt(SHOWN / len(prepared.stored))))
+        self._cameras = [window(camera, share, *place) for camera, place in zip(prover.cameras, PLACES, strict=False)]
+        self.index = np.arange(len(prepared.stored))
+        """Rows of the whole model that are looked at."""
+        if share < 1:
+            seen = np.any([_shown(prepared.stored, camera) for camera in self._cameras], axis=0)
+            self.index = np.flatnonzero(seen) if seen.any() else self.index
+        self.prepared = prepared if share == 1 else prepared.subset(self.index)
+        """These rows."""
+        self._rasteriser = Rasteriser(antialiased=prepared.stored.antialiased)
+        self._originals = [self._picture(self.prepared.stored, camera) for camera in self._cameras]
+        whole, parts = prover.originals[: len(self._originals)], self._originals
+        self._ratio = sum(map(detail, whole)) / max(sum(map(detail, parts)), 1e-9)
+
+    @property
+    def nothing(self) -> Errors:
+        """The errors of what is left as it is."""
+        return np.zeros(1)
+
+    def squared_errors(self, changed: Gaussians) -> Errors:
+        """Mean squared error of each window's picture. `changed` holds the Gaussians of `prepared`, in its order."""
+        pairs = zip(self._cameras, self._originals, strict=True)
+        found = [_mean_square(self._picture(changed, camera), before) for camera, before in pairs]
+        return np.array([np.mean(found) * self._ratio])
+
+    def _picture(self, gaussians: Gaussians, camera: Camera) -> Floats:
+        self._progress.check()
+        picture = self._rasteriser.render(gaussians.arrays(), camera)
+        return np.clip(picture, 0, 1, out=picture)
+
+
+def _mean_square(picture: Floats, before: Floats) -> float:
+    """Of the difference; `picture` is not needed any more."""
+    picture -= before
+    return float(np.square(picture, out=picture).mean(dtype=np.float64))
+
+
+def detail(picture: Floats) -> float:
+    """Mean squared difference of neighbours: errors show where there is something to see."""
+    return float(np.mean(np.square(np.diff(picture, axis=1)))) if picture.shape[1] > 1 else 0.0
+
+
+def window(camera: Camera, share: float, across: float, down: float) -> Camera:
+    """A part of a view, `share` of it on each side, but at least 64 pixels or all there are; its middle lies `across`
+    and `down` the view, 0 to 1, or as near to it as fits."""
+    width, height = (min(side, max(LEAST_SIDE, round(side * share))) for side in (camera.width, camera.height))
+    left = min(camera.width - width, max(0, round(camera.width * across - width / 2)))
+    top = min(camera.height - height, max(0, round(camera.height * down - height / 2)))
+    return replace(camera, width=width, height=height, cx=camera.cx - left, cy=camera.cy - top)
+
+
+def _shown(gaussians: Gaussians, camera: Camera) -> NDArray[np.bool_]:
+    """Which Gaussians reach into a picture [N]; nearly, for their spread is taken as that of a sphere."""
+    turn, shift = camera.world_to_camera[:3, :3], camera.world_to_camera[:3, 3]
+    with np.errstate(all="ignore"):  # far ones overflow, and are not shown
+        x, y, z = turn.astype(np.float32) @ gaussians.means.T + shift.astype(np.float32)[:, None]
+        reach = REACH * np.exp(np.maximum.reduce(gaussians.scales.T)) / z
+        across = np.abs(camera.fx * x / z + (camera.cx - camera.width / 2)) < camera.width / 2 + camera.fx * reach
+        down = np.abs(camera.fy * y / z + (camera.cy - camera.height / 2)) < camera.height / 2 + camera.fy * reach
+    return np.asarray((z > NEAR) & across & down)

@@ -1,0 +1,110 @@
+"""The parent's side of the COLMAP child: start it, hear its news, end it at once when the work must end."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import queue
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any, Final
+
+from services.sfm.task import NOT_FOR_COLMAP, Task
+from spaceport.pipeline.errors import LostResource, Refused, Slug
+
+STAGE: Final = "structure from motion"
+_POLL_SECONDS: Final = 0.5
+_EXIT_SECONDS: Final = 10
+_LOG_TAIL: Final = 4000
+_LITTLE_DISK: Final = 64 << 20
+_CRASHES: Final = (signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL)
+_NO_DISK: Final = re.compile(r"No space left|disk is full|disk I/O error|Disk quota", re.IGNORECASE)
+_NO_MEMORY: Final = re.compile(r"MemoryError|bad_alloc|Cannot allocate memory", re.IGNORECASE)
+
+News = dict[str, Any]
+
+log = logging.getLogger(__name__)
+
+
+def run_colmap(task: Task, on_news: Callable[[News], None], check: Callable[[], None]) -> dict[str, Any]:
+    """Run the child to its end and return its result.
+
+    `on_news` hears each line of progress, `check` is called at least every half second; whatever either raises
+    kills the child and passes.
+
+    Raises:
+        Refused: the photos cannot be reconstructed, or the given model is of no use.
+        LostResource: the child ran out of disk or memory.
+        RuntimeError: it ended for another reason; the message holds the end of its log.
+    """
+    task_file, log_file = task.scratch / "task.json", task.scratch / "colmap.log"
+    task_file.write_text(task.to_json())
+    command = [sys.executable, "-m", "services.sfm.colmap.worker", str(task_file), str(os.getpid())]
+    with log_file.open("wb") as out, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=out) as child:  # noqa: S603 - our own module
+        try:
+            last = _listen(child, on_news, check)
+            with suppress(subprocess.TimeoutExpired):
+                child.wait(_EXIT_SECONDS)
+        finally:
+            child.kill()  # nothing happens to one that has ended
+        code = child.wait()
+    if "result" in last:
+        result: dict[str, Any] = last["result"]
+        return result
+    if "refused" in last:
+        raise Refused(Slug(last["refused"]), **last["facts"])
+    check()  # whoever ended the child may have told us to end, too
+    failure = _failure(code, _tail(log_file), shutil.disk_usage(task.scratch).free)
+    if task.given and -code in _CRASHES and not isinstance(failure, LostResource):
+        log.warning("%s", failure)
+        raise Refused(Slug.BAD_GIVEN_MODEL, detail=NOT_FOR_COLMAP)
+    raise failure
+
+
+def _listen(child: subprocess.Popen[bytes], on_news: Callable[[News], None], check: Callable[[], None]) -> News:
+    """Pass on the child's lines until it has closed its end; returns the last one."""
+    assert child.stdout is not None  # noqa: S101 - Popen was told PIPE
+    lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+    threading.Thread(target=_read, args=(child.stdout, lines), daemon=True).start()
+    last: News = {}
+    while True:
+        check()
+        try:
+            line = lines.get(timeout=_POLL_SECONDS)
+        except queue.Empty:
+            continue
+        if line is None:
+            return last
+        last = json.loads(line)
+        if "phase" in last:
+            on_news(last)
+        elif "log" in last:
+            log.info("%s", last["log"])
+
+
+def _read(pipe: IO[bytes], lines: queue.SimpleQueue[bytes | None]) -> None:
+    for line in pipe:
+        lines.put(line)
+    lines.put(None)
+
+
+def _failure(code: int, log: str, free_bytes: int) -> Exception:
+    if _NO_DISK.search(log) or free_bytes < _LITTLE_DISK:
+        return LostResource(Slug.DISK_FULL, stage=STAGE)
+    if _NO_MEMORY.search(log) or code == -signal.SIGKILL:  # the kernel's way to say that memory is out
+        return LostResource(Slug.OUT_OF_MEMORY, stage=STAGE)
+    return RuntimeError(f"COLMAP ended with code {code}: {log[-_LOG_TAIL:]}")
+
+
+def _tail(path: Path) -> str:
+    with path.open("rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - 4 * _LOG_TAIL))
+        return file.read().decode("utf-8", "replace")

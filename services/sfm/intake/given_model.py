@@ -1,0 +1,143 @@
+"""Judges a COLMAP model that somebody sent, before COLMAP sees it: what it claims must be possible. Pure reading."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+import numpy as np
+
+from services.sfm.intake.given_records import CAMERA_MODELS, CameraRecord, ImageRecord, cameras_of, images_of, points_of
+from services.sfm.placing.gps import Array
+
+FEWEST_POINTS: Final = 4  # what training asks for
+MOST_POINTS: Final = 10_000_000
+MAX_SIDE: Final = 1 << 16
+MAX_FOCAL: Final = 1000.0  # of the longer side: a telescope
+MAX_OFFSET: Final = 2.0  # of a side, that the principal point may lie outside of the photo
+FAR: Final = 1000.0  # from the origin to the middle, in extents of the points; splats are kept in single precision
+MAX_PLACE: Final = 1e12
+_EXTENT: Final = (5, 95)  # percent of the points, on each axis: stray ones do not count
+_CHECK_EVERY: Final = 10_000
+
+
+@dataclass(frozen=True)
+class GivenImage:
+    """A photo of the model: its number in there, the name it has there, and its camera's width and height."""
+
+    number: int
+    name: str
+    size: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class GivenModel:
+    """What a model holds, in the order of its files."""
+
+    images: list[GivenImage]
+    points: int
+
+
+def read_given(parts: dict[str, Path], check: Callable[[], None]) -> GivenModel:
+    """Read and judge the three files of a model, `cameras`, `images` and `points3D`, `.bin` or `.txt`.
+
+    `check` is called every few thousand records; what it raises passes.
+
+    Raises:
+        ValueError: what is impossible in it, in words that end a sentence.
+    """
+    cameras: dict[int, tuple[int, int]] = {}
+    for camera in cameras_of(parts["cameras"]):
+        if camera.number in cameras:
+            raise ValueError(f"camera {camera.number} is listed twice")
+        _judge_camera(camera)
+        cameras[camera.number] = (camera.width, camera.height)
+    images = _images(images_of(parts["images"]), cameras, check)
+    return GivenModel(images, _count_points(parts["points3D"], check))
+
+
+def _judge_camera(camera: CameraRecord) -> None:
+    _, focals, _ = CAMERA_MODELS[camera.model]
+    sides = camera.width, camera.height
+    if not all(0 < side < MAX_SIDE for side in sides):
+        raise ValueError(f"camera {camera.number} is {camera.width} x {camera.height} pixels large")
+    if not all(map(math.isfinite, camera.params)):
+        raise ValueError(f"camera {camera.number} has parameters that are no numbers")
+    if not all(1 <= focal <= MAX_FOCAL * max(sides) for focal in camera.params[:focals]):
+        raise ValueError(f"camera {camera.number} has an impossible focal length")
+    middle = camera.params[focals : focals + 2]
+    if any(abs(place - side / 2) > (MAX_OFFSET + 0.5) * side for place, side in zip(middle, sides, strict=True)):
+        raise ValueError(f"camera {camera.number} has a principal point far outside of its photos")
+
+
+def _images(
+    records: Iterable[ImageRecord], cameras: dict[int, tuple[int, int]], check: Callable[[], None]
+) -> list[GivenImage]:
+    found: dict[int, GivenImage] = {}
+    names: set[str] = set()
+    for count, image in enumerate(records):
+        if count % _CHECK_EVERY == 0:
+            check()
+        name = safe_name(image.name)
+        if image.number in found or name in names:
+            raise ValueError(f"photo {name} is listed twice")
+        if image.camera not in cameras:
+            raise ValueError(f"photo {name} has a camera that is missing")
+        norm = math.sqrt(sum(value * value for value in image.pose[:4]))
+        if not 0.5 < norm < 2 or not all(abs(value) <= MAX_PLACE for value in image.pose):
+            raise ValueError(f"the pose of photo {name} is no rigid motion")
+        names.add(name)
+        found[image.number] = GivenImage(image.number, name, cameras[image.camera])
+    if not found:
+        raise ValueError("it holds no photo")
+    return list(found.values())
+
+
+def safe_name(name: str) -> str:
+    """The name as a path with `/` that stays below its folder.
+
+    Raises:
+        ValueError: it climbs out of it, or is no name.
+    """
+    path = PurePosixPath(name.replace("\\", "/"))
+    plain = "/".join(part for part in path.parts if part != "/")
+    if not plain or not plain.isprintable() or ".." in path.parts:
+        shown = "".join(letter if letter.isprintable() else "?" for letter in name)[:80]
+        raise ValueError(f"it names a photo in a way that is not safe ({shown})")
+    return plain
+
+
+def _count_points(path: Path, check: Callable[[], None]) -> int:
+    numbers, places = array("Q"), array("d")
+    for count, point in enumerate(points_of(path)):
+        if count % _CHECK_EVERY == 0:
+            check()
+        if count == MOST_POINTS:
+            raise ValueError(f"it holds more than {MOST_POINTS:,} points")
+        numbers.append(point.number)
+        places.extend(point.xyz)
+    if len(numbers) < FEWEST_POINTS:
+        raise ValueError(f"it holds {len(numbers)} points, and training needs at least {FEWEST_POINTS} to begin with")
+    if len(np.unique(numbers)) < len(numbers):
+        raise ValueError(f"{path.name} lists a point twice")
+    _judge_place(np.frombuffer(places).reshape(-1, 3))
+    return len(numbers)
+
+
+def _judge_place(points: Array) -> None:
+    """Raise `ValueError` for points [P,3] that lie nowhere, in one place, or too far out for single precision."""
+    if not (np.abs(points) <= MAX_PLACE).all():  # NaN too
+        raise ValueError("it holds points that lie nowhere")
+    low, high = np.percentile(points, _EXTENT, axis=0)
+    extent, far = float(np.linalg.norm(high - low)), float(np.linalg.norm(np.median(points, axis=0)))
+    if extent == 0:
+        raise ValueError("its points lie all in one place")
+    if far > FAR * extent:
+        raise ValueError(
+            f"it lies {far:,.0f} units from its origin and is {extent:,.0f} large; splats are kept in single precision,"
+            " which is too coarse out there, so move the origin into its middle"
+        )

@@ -1,0 +1,1 @@
+"""Where the model lies: metres, up, and the earth."""
