@@ -54,7 +54,7 @@ def iteration(rasteriser: Rasteriser, count: int, width: int) -> Callable[[], No
     """One step of training as a function."""
     optimiser = Optimiser(scene(count, rasteriser.device), rasteriser.update)
     generator = torch.Generator(device=rasteriser.device).manual_seed(0)
-    rates, seen = Schedule(1_000, width, count, count).rates(500), view(width)
+    rates, seen = Schedule(1_000, width, count, start=count).rates(500), view(width)
 
     def step() -> None:
         found = rasteriser.step(optimiser.parameters, seen, 3)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from services.train.evaluate import ViewScore, mean_corrected_psnr, score_views, spread, summary
 from services.train.log import TrainingLog
@@ -18,10 +18,13 @@ from services.train.stopping import StopReason
 from services.train.trainer import WATCHED, Trainer
 from spaceport.files import write_atomic
 from spaceport.pipeline.contract import Outcome
-from spaceport.pipeline.progress import Progress
+from spaceport.pipeline.progress import Progress, Share
 from spaceport.splats.cameras import Camera, write_cameras
 from spaceport.splats.model import Gaussians
 from spaceport.splats.ply import write_ply
+
+LEANING: Final = 0.3
+"""The share of publishing that goes into finding what can be left out."""
 
 
 def publish(
@@ -35,9 +38,14 @@ def publish(
 ) -> Outcome:
     """Write model.ply, cameras.json, training.png, preview.jpg and report.json to `home`; return the headlines."""
     best = {name: value.to(rasteriser.device) for name, value in trainer.best.items()}
-    parameters, cut = _lean(plan, best, rasteriser, progress)
+    parameters, cut = _lean(plan, best, rasteriser, Share(progress, 0, LEANING))
     scores = score_views(
-        rasteriser, parameters, plan.scene.measured, plan.scene.photos, plan.schedule.sh_degree, progress
+        rasteriser,
+        parameters,
+        plan.scene.measured,
+        plan.scene.photos,
+        plan.schedule.sh_degree,
+        Share(progress, LEANING, 1),
     )
     model = plan.frame.gaussians_out(as_gaussians(parameters, antialiased=plan.options.antialiased))
     write_ply(home / "model.ply", model, sh_degree=3)
@@ -67,7 +75,6 @@ def _lean(plan: Plan, parameters: Tensors, rasteriser: Rasteriser, progress: Pro
     """The model without what its photos hardly miss, held out or not."""
     if not plan.options.prune:
         return parameters, None
-    progress.update(0, "Leaving out what no photo would miss")
     scene = plan.scene
     judges = scene.watched + spread(scene.training, WATCHED)
 

@@ -40,7 +40,8 @@ def significance(
 ) -> torch.Tensor:
     """[N] how much of these views each Gaussian is: its blend weights, summed over pixels and views."""
     total = torch.zeros(len(parameters["means"]), device=rasteriser.device)
-    for camera in cameras:
+    for done, camera in enumerate(cameras):
+        progress.update(done / len(cameras), "Leaving out what no photo would miss")
         progress.check()
         total += rasteriser.weights(parameters, finest(camera.scaled(LEVEL), LONGEST_SIDE))
     return total
