@@ -9,15 +9,16 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from spaceport.cursor import Cursor
+
 Floats = npt.NDArray[np.float64]
 
 MAX_FILE_BYTES: Final = 2 << 30
-MAX_NAME_BYTES: Final = 1024
 MAX_SIDE: Final = 1 << 16
 
 _COUNT: Final = struct.Struct("<Q")
@@ -59,51 +60,6 @@ class SparseModel:
     rgb: npt.NDArray[np.uint8]
 
 
-class _Reader:
-    """A cursor over one file that cannot run past its end."""
-
-    def __init__(self, path: Path) -> None:
-        self.name = path.name
-        try:
-            size = path.stat().st_size
-            if size > MAX_FILE_BYTES:
-                raise ValueError(f"{self.name} is larger than {MAX_FILE_BYTES >> 30} GiB")
-            self.data = path.read_bytes()
-        except OSError as error:
-            raise ValueError(f"{self.name} cannot be read ({error.strerror})") from None
-        self.at = 0
-
-    def skip(self, count: int) -> None:
-        if count > len(self.data) - self.at:
-            raise ValueError(f"{self.name} ends too early")
-        self.at += count
-
-    def take(self, record: struct.Struct) -> tuple[Any, ...]:
-        start = self.at
-        self.skip(record.size)
-        return record.unpack_from(self.data, start)
-
-    def count(self, smallest_record: int) -> int:
-        found = int(self.take(_COUNT)[0])
-        if found * smallest_record > len(self.data) - self.at:
-            raise ValueError(f"{self.name} claims {found} records and is too short for them")
-        return found
-
-    def text(self) -> str:
-        end = self.data.find(b"\0", self.at, self.at + MAX_NAME_BYTES)
-        if end < 0:
-            raise ValueError(f"{self.name} holds a name without an end")
-        raw, self.at = self.data[self.at : end], end + 1
-        try:
-            return raw.decode()
-        except UnicodeDecodeError:
-            raise ValueError(f"{self.name} holds a name that is not UTF-8") from None
-
-    def finish(self) -> None:
-        if self.at != len(self.data):
-            raise ValueError(f"{self.name} is longer than its records")
-
-
 def read_sparse_model(folder: Path) -> SparseModel:
     """Read `cameras.bin`, `images.bin` and `points3D.bin` of a folder.
 
@@ -117,7 +73,7 @@ def read_sparse_model(folder: Path) -> SparseModel:
 
 
 def _read_cameras(path: Path) -> dict[int, PinholeCamera]:
-    reader = _Reader(path)
+    reader = Cursor(path, MAX_FILE_BYTES)
     cameras: dict[int, PinholeCamera] = {}
     for _ in range(reader.count(_CAMERA.size + 3 * 8)):
         identity, model, width, height = reader.take(_CAMERA)
@@ -133,7 +89,7 @@ def _read_cameras(path: Path) -> dict[int, PinholeCamera]:
 
 
 def _read_images(path: Path, cameras: dict[int, PinholeCamera]) -> list[PosedImage]:
-    reader = _Reader(path)
+    reader = Cursor(path, MAX_FILE_BYTES)
     images: dict[str, PosedImage] = {}
     for _ in range(reader.count(_IMAGE.size + 1 + _COUNT.size)):
         _, *pose, camera_id = reader.take(_IMAGE)
@@ -173,7 +129,7 @@ def _pose(values: Floats, name: str) -> Floats:
 
 
 def _read_points(path: Path) -> tuple[Floats, npt.NDArray[np.uint8]]:
-    reader = _Reader(path)
+    reader = Cursor(path, MAX_FILE_BYTES)
     count = reader.count(_POINT.size)
     xyz, rgb = np.empty((count, 3)), np.empty((count, 3), np.uint8)
     for index in range(count):

@@ -6,14 +6,14 @@ read for it. What the records say is judged in `given_model.py`.
 
 from __future__ import annotations
 
-import mmap
 import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
+
+from spaceport.cursor import Cursor
 
 MAX_FILE_BYTES: Final = 1 << 30  # ten million points seen by eight photos each
-MAX_NAME_BYTES: Final = 1024
 MAX_LINE: Final = 64 << 20  # a million features of one photo
 
 CAMERA_MODELS: Final = {
@@ -76,61 +76,20 @@ def cameras_of(path: Path) -> Iterator[CameraRecord]:
     Raises:
         ValueError: the file is too large, too short, too long or no such file; the message says which and how.
     """
-    return _binary_cameras(_Bytes(path)) if _is_binary(path) else _text_cameras(path)
+    return _binary_cameras(Cursor(path, MAX_FILE_BYTES)) if _is_binary(path) else _text_cameras(path)
 
 
 def images_of(path: Path) -> Iterator[ImageRecord]:
     """The records of `images.bin` or `images.txt`; raises as `cameras_of` does."""
-    return _binary_images(_Bytes(path)) if _is_binary(path) else _text_images(path)
+    return _binary_images(Cursor(path, MAX_FILE_BYTES)) if _is_binary(path) else _text_images(path)
 
 
 def points_of(path: Path) -> Iterator[PointRecord]:
     """The records of `points3D.bin` or `points3D.txt`; raises as `cameras_of` does."""
-    return _binary_points(_Bytes(path)) if _is_binary(path) else _text_points(path)
+    return _binary_points(Cursor(path, MAX_FILE_BYTES)) if _is_binary(path) else _text_points(path)
 
 
-class _Bytes:
-    """A cursor over one binary file that cannot run past its end."""
-
-    def __init__(self, path: Path) -> None:
-        self.name = path.name
-        self.length = _length(path)
-        with path.open("rb") as file:
-            self.data: Any = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if self.length else b""
-        self.at = 0
-
-    def skip(self, count: int) -> None:
-        if count > self.length - self.at:
-            raise ValueError(f"{self.name} ends too early")
-        self.at += count
-
-    def take(self, record: struct.Struct) -> tuple[Any, ...]:
-        start = self.at
-        self.skip(record.size)
-        return record.unpack_from(self.data, start)
-
-    def count(self, smallest_record: int) -> int:
-        found = int(self.take(_COUNT)[0])
-        if found * smallest_record > self.length - self.at:
-            raise ValueError(f"{self.name} claims {found} records and is too short for them")
-        return found
-
-    def text(self) -> str:
-        end = self.data.find(b"\0", self.at, self.at + MAX_NAME_BYTES)
-        if end < 0:
-            raise ValueError(f"{self.name} holds a name without an end")
-        raw, self.at = self.data[self.at : end], end + 1
-        try:
-            return str(raw, "utf-8")
-        except UnicodeDecodeError:
-            raise ValueError(f"{self.name} holds a name that is not UTF-8") from None
-
-    def finish(self) -> None:
-        if self.at != self.length:
-            raise ValueError(f"{self.name} is longer than its records")
-
-
-def _binary_cameras(file: _Bytes) -> Iterator[CameraRecord]:
+def _binary_cameras(file: Cursor) -> Iterator[CameraRecord]:
     for _ in range(file.count(_CAMERA.size + 8 * _FEWEST_PARAMS)):
         number, model, width, height = file.take(_CAMERA)
         if model not in _BY_NUMBER:
@@ -140,7 +99,7 @@ def _binary_cameras(file: _Bytes) -> Iterator[CameraRecord]:
     file.finish()
 
 
-def _binary_images(file: _Bytes) -> Iterator[ImageRecord]:
+def _binary_images(file: Cursor) -> Iterator[ImageRecord]:
     for _ in range(file.count(_IMAGE.size + 1 + _COUNT.size)):
         number, *pose, camera = file.take(_IMAGE)
         name = file.text()
@@ -149,7 +108,7 @@ def _binary_images(file: _Bytes) -> Iterator[ImageRecord]:
     file.finish()
 
 
-def _binary_points(file: _Bytes) -> Iterator[PointRecord]:
+def _binary_points(file: Cursor) -> Iterator[PointRecord]:
     for _ in range(file.count(_POINT.size)):
         number, x, y, z, *_, track = file.take(_POINT)
         file.skip(track * _TRACK_BYTES)
