@@ -133,7 +133,7 @@ PRESETS: dict[Preset, dict[str, dict[str, Any]]] = {
     Preset.STANDARD: {"sfm": {}, "train": {"max_iterations": 2500}, "compress": {"preset": CompressPreset.BALANCED}},
     Preset.HIGH: {
         "sfm": {"max_photos": 2000, "first_octave": -1, "max_image_size": 2400},
-        "train": {"max_iterations": 10_000, "max_looks": 300},
+        "train": {"max_iterations": 10_000, "max_looks": 150},
         "compress": {"preset": CompressPreset.ARCHIVE, "min_psnr": 35.0},
     },
 }
