@@ -94,6 +94,7 @@ def row(label: str, ply_bytes: int, run: Run, bundle: Path, prover: proof.Prover
 
 def of_peer(ply: Path, result: Path, cutoff: int) -> Run:
     """What the peer took to make `result`; read back when an earlier call has told."""
+    result.parent.mkdir(parents=True, exist_ok=True)
     told = result.with_suffix(".json")
     if not told.exists():
         run = measured([*peer_command(), "-g", "cpu", str(ply), str(result)], result, cutoff)
