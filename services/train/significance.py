@@ -17,7 +17,7 @@ from services.train.rasterisers.protocol import Rasteriser, Tensors
 from spaceport.pipeline.progress import Progress
 from spaceport.splats.cameras import Camera
 
-SMALLEST_LOSS_DB: Final = 0.05
+MOST_LOSS_DB: Final = 0.05
 """What leaving out may cost in all: less than trainings with two seeds differ by."""
 LEVEL, LONGEST_SIDE = 0.5, 1600
 """Weights are summed over pictures of half size, at most so many pixels long: a Gaussian's part of them is the same."""
@@ -62,7 +62,7 @@ def pruned(
         The lean parameters; bands that were left out are zero.
     """
     before = score(parameters, sh_degree)
-    least = before - SMALLEST_LOSS_DB
+    least = before - MOST_LOSS_DB
     bands = sh_degree
     while bands > 0 and score(parameters, bands - 1) >= least:
         bands -= 1

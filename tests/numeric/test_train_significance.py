@@ -8,7 +8,7 @@ import torch
 
 from services.train.rasterisers.cpu import CpuRasteriser
 from services.train.rasterisers.protocol import Tensors
-from services.train.significance import LEVEL, SMALLEST_LOSS_DB, pruned, significance
+from services.train.significance import LEVEL, MOST_LOSS_DB, pruned, significance
 from spaceport.pipeline.progress import Silent
 from spaceport.splats.sh import C0
 
@@ -40,7 +40,7 @@ def test_as_many_of_the_least_go_as_the_loss_allows(free: int, left: int) -> Non
     weights = torch.tensor([5.0, 1, 9, 2, 8, 3, 7, 4, 6, 0])
 
     def score(tried: Tensors, sh_degree: int) -> float:
-        return 30.0 - (0 if len(tried["means"]) >= free else 2 * SMALLEST_LOSS_DB)
+        return 30.0 - (0 if len(tried["means"]) >= free else 2 * MOST_LOSS_DB)
 
     lean, cut = pruned(model, weights, 0, score)
     kept = torch.sort(torch.argsort(weights)[10 - left :]).values
