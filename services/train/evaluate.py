@@ -30,22 +30,23 @@ class ViewScore:
 
 
 def mean_psnr(
-    rasteriser: Rasteriser, parameters: Tensors, cameras: list[Camera], photos: Photos, sh_degree: int
+    rasteriser: Rasteriser,
+    parameters: Tensors,
+    cameras: list[Camera],
+    photos: Photos,
+    sh_degree: int,
+    *,
+    corrected: bool = False,
 ) -> float:
-    """PSNR in dB, the mean over views (not of squared errors): what training watches."""
-    return fmean(
-        _decibel(rasteriser.render(parameters, camera, sh_degree), _floats(photos.at(camera))) for camera in cameras
-    )
+    """PSNR in dB, the mean over views (not of squared errors).
 
-
-def mean_corrected_psnr(
-    rasteriser: Rasteriser, parameters: Tensors, cameras: list[Camera], photos: Photos, sh_degree: int
-) -> float:
-    """The same after the fit of each photo's colours: what exposure does not explain."""
+    `corrected` fits the render's colours to each photo first: what exposure does not explain.
+    """
     scores = []
     for camera in cameras:
         photo = _floats(photos.at(camera))
-        scores.append(_decibel(colour_corrected(rasteriser.render(parameters, camera, sh_degree), photo), photo))
+        render = rasteriser.render(parameters, camera, sh_degree)
+        scores.append(_decibel(colour_corrected(render, photo) if corrected else render, photo))
     return fmean(scores)
 
 

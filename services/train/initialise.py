@@ -9,6 +9,7 @@ import numpy.typing as npt
 import torch
 
 from services.train.rasterisers.protocol import Tensors
+from spaceport.splats.sh import coefficients, from_rgb
 
 OPACITY = 0.5
 NEIGHBOURS = 3
@@ -18,8 +19,6 @@ LEAF = 512
 """Neighbours are sought among this many points that lie together."""
 EXTREMES = (0.05, 8.0)
 """Distances are kept within these multiples of their median: doubled points and strays would make absurd sizes."""
-REST_COEFFICIENTS = {0: 0, 1: 3, 2: 8, 3: 15}
-SH_C0 = 0.5 / math.sqrt(math.pi)
 
 
 def gaussians_from_points(
@@ -33,8 +32,8 @@ def gaussians_from_points(
         "quats": np.tile([1.0, 0, 0, 0], (count, 1)),
         "scales": np.log(radii)[:, None].repeat(3, axis=1),
         "opacities": np.full(count, math.log(OPACITY / (1 - OPACITY))),
-        "sh0": ((rgb / 255.0 - 0.5) / SH_C0)[:, None, :],
-        "shN": np.zeros((count, REST_COEFFICIENTS[sh_degree], 3)),
+        "sh0": from_rgb(rgb / 255.0)[:, None, :],
+        "shN": np.zeros((count, coefficients(sh_degree) - 1, 3)),
     }
     return {name: torch.tensor(value, dtype=torch.float32, device=device) for name, value in arrays.items()}
 

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-from services.train.evaluate import ViewScore, mean_corrected_psnr, score_views, spread, summary
+from services.train.evaluate import ViewScore, mean_psnr, score_views, spread, summary
 from services.train.log import TrainingLog
 from services.train.plan import Plan
 from services.train.plot import draw_curve
@@ -80,7 +80,7 @@ def _lean(plan: Plan, parameters: Tensors, rasteriser: Rasteriser, progress: Pro
 
     def score(model: Tensors, sh_degree: int) -> float:
         progress.check()
-        return mean_corrected_psnr(rasteriser, model, judges, scene.photos, sh_degree)
+        return mean_psnr(rasteriser, model, judges, scene.photos, sh_degree, corrected=True)
 
     weights = significance(rasteriser, parameters, scene.training, progress)
     return pruned(parameters, weights, plan.schedule.sh_degree, score)
