@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 MAX_NAME_BYTES: Final = 1024
-_COUNT: Final = struct.Struct("<Q")
+COUNT: Final = struct.Struct("<Q")
 
 
 class Cursor:
@@ -47,7 +47,7 @@ class Cursor:
 
     def count(self, smallest_record: int) -> int:
         """A number of records of at least so many bytes, for which the rest of the file is long enough."""
-        found = int(self.take(_COUNT)[0])
+        found = int(self.take(COUNT)[0])
         if found * smallest_record > self.length - self.at:
             raise ValueError(f"{self.name} claims {found} records and is too short for them")
         return found

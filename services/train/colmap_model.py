@@ -1,12 +1,8 @@
-"""Reads COLMAP's sparse model: cameras.bin, images.bin and points3D.bin, as `image_undistorter` writes them.
-
-Format: https://colmap.github.io/format.html#binary-file-format (little endian, no padding). Every count in the files
-is checked against the bytes that are left before anything is read or allocated for it.
-"""
+"""Reads COLMAP's sparse model as `image_undistorter` writes it, and judges what it says."""
 
 from __future__ import annotations
 
-import struct
+from array import array
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -14,20 +10,14 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from spaceport.colmap import read_cameras, read_images, read_points
 from spaceport.cursor import Cursor
 
 Floats = npt.NDArray[np.float64]
 
 MAX_FILE_BYTES: Final = 2 << 30
 MAX_SIDE: Final = 1 << 16
-
-_COUNT: Final = struct.Struct("<Q")
-_CAMERA: Final = struct.Struct("<iiQQ")
-_IMAGE: Final = struct.Struct("<i4d3di")
-_POINT: Final = struct.Struct("<Q3d3BdQ")
-_POINT2D_BYTES: Final = 24
-_TRACK_BYTES: Final = 8
-_PARAMETERS: Final = {0: 3, 1: 4}  # SIMPLE_PINHOLE: f, cx, cy. PINHOLE: fx, fy, cx, cy
+_PINHOLES: Final = ("SIMPLE_PINHOLE", "PINHOLE")
 
 
 @dataclass(frozen=True)
@@ -73,34 +63,26 @@ def read_sparse_model(folder: Path) -> SparseModel:
 
 
 def _read_cameras(path: Path) -> dict[int, PinholeCamera]:
-    reader = Cursor(path, MAX_FILE_BYTES)
     cameras: dict[int, PinholeCamera] = {}
-    for _ in range(reader.count(_CAMERA.size + 3 * 8)):
-        identity, model, width, height = reader.take(_CAMERA)
-        if (parameters := _PARAMETERS.get(model)) is None:
-            raise ValueError(f"camera {identity} has model {model}; only undistorted pinhole cameras are trained on")
-        values = reader.take(struct.Struct(f"<{parameters}d"))
-        fx, fy, cx, cy = values if parameters == 4 else (values[0], *values)
+    for number, model, width, height, values in read_cameras(Cursor(path, MAX_FILE_BYTES)):
+        if model not in _PINHOLES:
+            raise ValueError(f"camera {number} has model {model}; only undistorted pinhole cameras are trained on")
+        fx, fy, cx, cy = values if model == "PINHOLE" else (values[0], *values)
         if not (np.isfinite(values).all() and fx > 0 and fy > 0 and 0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE):
-            raise ValueError(f"camera {identity} has impossible values")
-        cameras[identity] = PinholeCamera(width, height, fx, fy, cx, cy)
-    reader.finish()
+            raise ValueError(f"camera {number} has impossible values")
+        cameras[number] = PinholeCamera(width, height, fx, fy, cx, cy)
     return cameras
 
 
 def _read_images(path: Path, cameras: dict[int, PinholeCamera]) -> list[PosedImage]:
-    reader = Cursor(path, MAX_FILE_BYTES)
     images: dict[str, PosedImage] = {}
-    for _ in range(reader.count(_IMAGE.size + 1 + _COUNT.size)):
-        _, *pose, camera_id = reader.take(_IMAGE)
-        name = _safe_name(reader.text())
-        reader.skip(reader.count(_POINT2D_BYTES) * _POINT2D_BYTES)
-        if camera_id not in cameras:
+    for image in read_images(Cursor(path, MAX_FILE_BYTES)):
+        name = _safe_name(image.name)
+        if image.camera not in cameras:
             raise ValueError(f"photo {name} has an unknown camera")
         if name in images:
             raise ValueError(f"photo {name} is listed twice")
-        images[name] = PosedImage(name, cameras[camera_id], _pose(np.array(pose), name))
-    reader.finish()
+        images[name] = PosedImage(name, cameras[image.camera], _pose(np.array(image.pose), name))
     return list(images.values())
 
 
@@ -129,14 +111,11 @@ def _pose(values: Floats, name: str) -> Floats:
 
 
 def _read_points(path: Path) -> tuple[Floats, npt.NDArray[np.uint8]]:
-    reader = Cursor(path, MAX_FILE_BYTES)
-    count = reader.count(_POINT.size)
-    xyz, rgb = np.empty((count, 3)), np.empty((count, 3), np.uint8)
-    for index in range(count):
-        _, x, y, z, r, g, b, _, track = reader.take(_POINT)
-        reader.skip(track * _TRACK_BYTES)
-        xyz[index], rgb[index] = (x, y, z), (r, g, b)
-    reader.finish()
+    places, colours = array("d"), array("B")
+    for point in read_points(Cursor(path, MAX_FILE_BYTES)):
+        places.extend(point.xyz)
+        colours.extend(point.rgb)
+    xyz = np.frombuffer(places).reshape(-1, 3)
     if not np.isfinite(xyz).all():
         raise ValueError("points3D.bin holds points that are not finite")
-    return xyz, rgb
+    return xyz, np.frombuffer(colours, np.uint8).reshape(-1, 3)

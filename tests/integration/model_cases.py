@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from services.sfm.intake.given_records import CAMERA_MODELS
+from spaceport.colmap import CAMERA_MODELS
 from spaceport.splats.cameras import Camera
 
 Array = NDArray[np.float64]

@@ -17,8 +17,8 @@ from services.sfm.intake import given_model
 from services.sfm.intake.facts import PhotoFacts, Unreadable
 from services.sfm.intake.given import NOT_IN_MODEL, Given, match_photos, take_given
 from services.sfm.intake.given_model import GivenImage, read_given
-from services.sfm.intake.given_records import CAMERA_MODELS
 from services.sfm.intake.take_in import Intake
+from spaceport.colmap import CAMERA_MODELS
 from spaceport.pipeline.errors import Refused, Slug, Stopped
 
 GOOD = ColmapModel(

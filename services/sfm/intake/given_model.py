@@ -11,8 +11,9 @@ from typing import Final
 
 import numpy as np
 
-from services.sfm.intake.given_records import CAMERA_MODELS, CameraRecord, ImageRecord, cameras_of, images_of, points_of
+from services.sfm.intake.given_records import cameras_of, images_of, points_of
 from services.sfm.placing.gps import Array
+from spaceport.colmap import CAMERA_MODELS, CameraRecord, ImageRecord
 
 FEWEST_POINTS: Final = 4  # what training asks for
 MOST_POINTS: Final = 10_000_000
@@ -113,13 +114,13 @@ def safe_name(name: str) -> str:
 
 def _count_points(path: Path, check: Callable[[], None]) -> int:
     numbers, places = array("Q"), array("d")
-    for count, point in enumerate(points_of(path)):
+    for count, (number, place) in enumerate(points_of(path)):
         if count % _CHECK_EVERY == 0:
             check()
         if count == MOST_POINTS:
             raise ValueError(f"it holds more than {MOST_POINTS:,} points")
-        numbers.append(point.number)
-        places.extend(point.xyz)
+        numbers.append(number)
+        places.extend(place)
     if len(numbers) < FEWEST_POINTS:
         raise ValueError(f"it holds {len(numbers)} points, and training needs at least {FEWEST_POINTS} to begin with")
     if len(np.unique(numbers)) < len(numbers):
