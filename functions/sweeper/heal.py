@@ -13,8 +13,9 @@ from spaceport.pipeline.errors import LostResource, Slug
 from spaceport.pipeline.job_table import JobTable
 from spaceport.pipeline.jobs import StageRecord, Work
 from spaceport.pipeline.recovery import manifests, waiting_for
+from spaceport.pipeline.service import TITLES
 from spaceport.pipeline.storage import Bucket
-from spaceport.pipeline.track import TITLES, on_manifest
+from spaceport.pipeline.track import on_manifest
 
 if TYPE_CHECKING:
     from mypy_boto3_batch import BatchClient

@@ -4,8 +4,8 @@ import sys
 
 from services.compress.stage import run
 from spaceport.pipeline.contract import StageName
+from spaceport.pipeline.service import Stage
 from spaceport.pipeline.stage import main
-from spaceport.pipeline.worker import Stage
 
 if __name__ == "__main__":
     sys.exit(main(Stage(StageName.COMPRESS, run)))

@@ -11,8 +11,8 @@ from spaceport.pipeline import layout
 from spaceport.pipeline.contract import JobState, StageManifest, StageName
 from spaceport.pipeline.jobs import JobRecord
 from spaceport.pipeline.recovery import manifests
+from spaceport.pipeline.service import TITLES
 from spaceport.pipeline.storage import Bucket
-from spaceport.pipeline.track import TITLES
 
 # What people want on their own disk: the models, the pictures and the reports; not the photos again.
 TAKEN = ("compressed/", "gaussian/", "colmap/report.", "colmap/georeference.json", "colmap/sparse/")

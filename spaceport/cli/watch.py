@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextC
 from spaceport.pipeline.contract import Figure, StageName
 from spaceport.pipeline.job_table import JobTable
 from spaceport.pipeline.jobs import ENDS, SPAN, JobRecord
-from spaceport.pipeline.track import TITLES
+from spaceport.pipeline.service import TITLES
 
 POLL_SECONDS = 0.4
 LINE_EVERY_PERCENT = 5.0

@@ -9,21 +9,15 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import os
 import signal
 import sys
-import tempfile
 from pathlib import Path
 
 from spaceport.pipeline.contract import Figure
 from spaceport.pipeline.errors import Interrupted, LostResource, SpaceportError
-from spaceport.pipeline.heartbeat import Holding
-from spaceport.pipeline.job_table import JobTable
 from spaceport.pipeline.limits import machine_limits
 from spaceport.pipeline.options import resolve
-from spaceport.pipeline.storage import Bucket
-from spaceport.pipeline.track import TITLES, stage_woken_by
-from spaceport.pipeline.worker import DONE, REFUSED, RETRY, Stage, work
+from spaceport.pipeline.service import DONE, REFUSED, RETRY, TITLES, Stage
 
 
 def main(stage: Stage, argv: list[str] | None = None) -> int:
@@ -31,7 +25,9 @@ def main(stage: Stage, argv: list[str] | None = None) -> int:
     arguments = _arguments(stage, argv)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
     if arguments.key:
-        return _in_the_cloud(stage, arguments.bucket, arguments.key)
+        from spaceport.pipeline.worker import work_woken_by  # noqa: PLC0415 - boto3 loads slowly, and a desk needs none
+
+        return work_woken_by(stage, arguments.bucket, arguments.key)
     return _on_a_desk(stage, arguments.input, arguments.output, arguments.options)
 
 
@@ -51,22 +47,6 @@ def _arguments(stage: Stage, argv: list[str] | None) -> argparse.Namespace:
     if all(cloud) == all(desk) or (any(cloud) and any(desk)):
         parser.error("give either --input and --output, or --bucket and --key")
     return found
-
-
-def _in_the_cloud(stage: Stage, bucket: str, key: str) -> int:
-    job_id, woken = stage_woken_by(key)
-    if woken is not stage.name:
-        raise ValueError(f"{key} wakes {woken}, not {stage.name}")
-    holding = Holding(
-        bucket=Bucket(bucket),
-        table=JobTable(os.environ["SPACEPORT_TABLE"]),
-        job_id=job_id,
-        stage=stage.name,
-        holder=os.environ["AWS_BATCH_JOB_ID"],
-    )
-    attempt = int(os.environ.get("AWS_BATCH_JOB_ATTEMPT", "1"))
-    scratch = Path(os.environ.get("SPACEPORT_WORK") or tempfile.gettempdir())
-    return work(stage, holding, key, attempt, scratch)
 
 
 def _on_a_desk(stage: Stage, source: Path, output: Path, options_file: Path | None) -> int:

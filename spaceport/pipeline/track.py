@@ -8,14 +8,8 @@ from spaceport.pipeline.ending import DEGRADED, UNCOMPRESSED, end_job, fail_job,
 from spaceport.pipeline.errors import LostResource, Slug
 from spaceport.pipeline.job_table import JobTable
 from spaceport.pipeline.jobs import Work
+from spaceport.pipeline.service import TITLES
 from spaceport.pipeline.storage import Bucket
-
-TITLES: dict[StageName, str] = {
-    StageName.SFM: "Structure from motion",
-    StageName.TRAIN: "Training",
-    StageName.COMPRESS: "Compression",
-}
-
 
 # What Batch writes when it gives up a job that waited: the queue's JobStateTimeLimitActions name these causes.
 NEVER_STARTED = ("RUNNABLE", "CAPACITY", "MISCONFIGURATION")

@@ -9,9 +9,8 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -42,34 +41,32 @@ from spaceport.pipeline.errors import (
     Stopped,
 )
 from spaceport.pipeline.heartbeat import Heartbeat, Holding
-from spaceport.pipeline.job_table import Claim
+from spaceport.pipeline.job_table import Claim, JobTable
 from spaceport.pipeline.limits import machine_limits
-from spaceport.pipeline.options import JobOptions
 from spaceport.pipeline.pricing import cost_usd, instance_type
 from spaceport.pipeline.progress import Progress
-from spaceport.pipeline.storage import CHUNK, Stored
-from spaceport.pipeline.track import TITLES
-
-DONE, FAILED, REFUSED, RETRY = 0, 1, 65, 75  # 65 and 75 are EX_DATAERR and EX_TEMPFAIL of sysexits.h
+from spaceport.pipeline.service import DONE, FAILED, REFUSED, RETRY, TITLES, Stage
+from spaceport.pipeline.storage import CHUNK, Bucket, Stored
+from spaceport.pipeline.track import stage_woken_by
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Stage:
-    """A service: its name, and its core from folders and options to an outcome.
-
-    A core that can go on where it was cut off writes `checkpoint` (a path below its output), whole each time, and
-    looks for it when it begins.
-    """
-
-    name: StageName
-    run: Callable[[Path, Path, Any, Progress], Outcome]
-    checkpoint: str | None = None
-
-    def options(self, options: JobOptions) -> Any:
-        """The part of a job's options that is this stage's."""
-        return getattr(options, self.name.value)
+def work_woken_by(stage: Stage, bucket: str, key: str) -> int:
+    """Work on the job whose manifest `key` woke this process of AWS Batch; returns its exit code."""
+    job_id, woken = stage_woken_by(key)
+    if woken is not stage.name:
+        raise ValueError(f"{key} wakes {woken}, not {stage.name}")
+    holding = Holding(
+        bucket=Bucket(bucket),
+        table=JobTable(os.environ["SPACEPORT_TABLE"]),
+        job_id=job_id,
+        stage=stage.name,
+        holder=os.environ["AWS_BATCH_JOB_ID"],
+    )
+    attempt = int(os.environ.get("AWS_BATCH_JOB_ATTEMPT", "1"))
+    scratch = Path(os.environ.get("SPACEPORT_WORK") or tempfile.gettempdir())
+    return work(stage, holding, key, attempt, scratch)
 
 
 def work(stage: Stage, holding: Holding, key: str, attempt: int, scratch: Path) -> int:

@@ -29,8 +29,9 @@ from spaceport.pipeline.heartbeat import Holding
 from spaceport.pipeline.job_table import JobTable
 from spaceport.pipeline.jobs import Work
 from spaceport.pipeline.progress import Progress
+from spaceport.pipeline.service import DONE, FAILED, REFUSED, RETRY, Stage
 from spaceport.pipeline.storage import Bucket
-from spaceport.pipeline.worker import DONE, FAILED, REFUSED, RETRY, Stage, work
+from spaceport.pipeline.worker import work
 
 Core = Callable[[Path, Path, Any, Progress], Outcome]
 

@@ -1,0 +1,37 @@
+"""What a service is: a name, a core that works on folders, and how its process ends. Needs no cloud."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from spaceport.pipeline.contract import Outcome, StageName
+from spaceport.pipeline.options import JobOptions
+from spaceport.pipeline.progress import Progress
+
+DONE, FAILED, REFUSED, RETRY = 0, 1, 65, 75  # 65 and 75 are EX_DATAERR and EX_TEMPFAIL of sysexits.h
+
+TITLES: dict[StageName, str] = {
+    StageName.SFM: "Structure from motion",
+    StageName.TRAIN: "Training",
+    StageName.COMPRESS: "Compression",
+}
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A service: its name, and its core from folders and options to an outcome.
+
+    A core that can go on where it was cut off writes `checkpoint` (a path below its output), whole each time, and
+    looks for it when it begins.
+    """
+
+    name: StageName
+    run: Callable[[Path, Path, Any, Progress], Outcome]
+    checkpoint: str | None = None
+
+    def options(self, options: JobOptions) -> Any:
+        """The part of a job's options that is this stage's."""
+        return getattr(options, self.name.value)
