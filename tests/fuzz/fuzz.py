@@ -1,4 +1,4 @@
-"""Fuzz the readers of all formats with atheris, FUZZ_SECONDS in all (300 without it): `make fuzz`.
+"""Fuzz the readers of all formats, and that of COLMAP models, with atheris, FUZZ_SECONDS in all (300 without): `make fuzz`.
 
     python tests/fuzz/fuzz.py [TARGET ...]
 
@@ -26,7 +26,7 @@ def fuzz_one(name: str, options: list[str]) -> None:
     """Fuzz one target in this process until its time is up; ends the process."""
     import atheris  # noqa: PLC0415 - only where something is fuzzed, not where this module lists what there is
 
-    with atheris.instrument_imports(include=["services.compress", "spaceport.splats"], exclude=_COMPILED):
+    with atheris.instrument_imports(include=_INSTRUMENTED, exclude=_COMPILED):
         from fuzz_targets import targets  # noqa: PLC0415 - instrumented as it is imported
     target = targets()[name]
     with tempfile.TemporaryDirectory() as folder:
@@ -38,6 +38,7 @@ def fuzz_one(name: str, options: list[str]) -> None:
         atheris.Fuzz()
 
 
+_INSTRUMENTED = ["services.compress", "services.sfm.intake", "spaceport.colmap", "spaceport.cursor", "spaceport.splats"]
 _COMPILED = [
     "spaceport.splats.render",
     "services.compress.plas",

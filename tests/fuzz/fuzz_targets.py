@@ -1,4 +1,4 @@
-"""What is fuzzed: each reader of a model format, given bytes that may be anything.
+"""What is fuzzed: each reader of a model format, and that of COLMAP models in a zip, given bytes that may be anything.
 
 A reader may return a model or raise a ValueError with one sentence for people. Whatever else happens is a finding. The
 table of formats is the registry: a format that is added there is fuzzed from then on.
@@ -12,9 +12,11 @@ import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from model_cases import ColmapModel, ModelCamera, ModelImage, ModelPoint
 from random_models import noise
 
 from services.compress.codec.encode import Plan, encode
@@ -22,6 +24,7 @@ from services.compress.codec.quality import STANDARD
 from services.compress.codec.writer import write_bundle
 from services.compress.formats import FORMATS, Format, spz
 from services.compress.formats.table import SOG_FOLDER, SPZ, STREAMED_SOG
+from services.sfm.intake.given_model import FEWEST_POINTS, read_given
 from spaceport.pipeline.progress import Silent
 
 CORPUS = Path(__file__).parent / "corpus"
@@ -44,17 +47,28 @@ LEVELS: dict[str, Any] = {
 }
 """A small streamed SOG over two copies of the corpus' set of 9 Gaussians."""
 
+COLMAP = ColmapModel(
+    [ModelCamera(7), ModelCamera(8, "SIMPLE_RADIAL", 320, 240, [300.0, 160.0, 120.0, 0.1])],
+    [ModelImage(3, "a b.jpg", camera=7, features=[(1.5, 2.5, 1)]), ModelImage(1, "f/é.jpg", camera=8)],
+    [ModelPoint(number, (float(number), number % 3, 5.0), track=[(3, 0), (1, 2)]) for number in range(1, 6)],
+)
+
 Write = Callable[[bytes, Path], Path]
 """Lays bytes of the fuzzer out below a folder, and names what a reader shall open."""
+Read = Callable[[Path], None]
+"""Reads that; raises AssertionError where it calls a model good that is not whole."""
+Seeds = Callable[[], dict[str, bytes]]
+"""Makes whole inputs to begin with, by name."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """One reader, and how it gets to its bytes."""
+    """One reader, how it gets to its bytes, and which it begins with."""
 
     name: str
-    form: Format
+    read: Read
     write: Write
+    seeds: Seeds
 
     def check(self, data: bytes, folder: Path) -> str:
         """Read `data`. Returns what came of it: "a model", or the sentence of the error.
@@ -64,16 +78,31 @@ class Target:
             Exception: whatever the reader raised that is no ValueError.
         """
         path = self.write(data, folder)
-        assert self.form.read is not None
         try:
-            model = self.form.read(path)
+            self.read(path)
         except ValueError as error:
             sentence = str(error)
             assert 10 < len(sentence) <= LONGEST_SENTENCE and "\n" not in sentence and " " in sentence, repr(sentence)
             assert not isinstance(error, UnicodeError), repr(error)
             return sentence
-        assert len({len(array) for array in model.arrays().values()}) == 1
         return "a model"
+
+
+def gaussians(form: Format) -> Read:
+    """The reader of a format."""
+    assert form.read is not None
+    read_model = form.read
+
+    def read(path: Path) -> None:
+        assert len({len(array) for array in read_model(path).arrays().values()}) == 1
+
+    return read
+
+
+def colmap_model(path: Path) -> None:
+    """Read the COLMAP model in a folder, binary or text."""
+    found = read_given({part.stem: part for part in path.iterdir()}, lambda: None)
+    assert found.images and found.points >= FEWEST_POINTS
 
 
 def sog_files(coefficients: int) -> dict[str, bytes]:
@@ -82,21 +111,26 @@ def sog_files(coefficients: int) -> dict[str, bytes]:
 
 
 def targets() -> dict[str, Target]:
-    """Every reader of `FORMATS`; where bytes hide behind a checksum, once more behind that."""
-    plain = [Target(_name(form), form, _plain(form)) for form in FORMATS if form.read and form.suffix.startswith(".")]
-    sets = [Target("sog-files", SOG_FOLDER, _one_file_of_a_set), Target("sog-levels", STREAMED_SOG, _levels)]
-    return {target.name: target for target in [*plain, *sets, Target("spz-inside", SPZ, _gzipped)]}
+    """Every reader of `FORMATS`; where bytes hide behind a checksum, once more behind that. And COLMAP's models."""
+    formats = [form for form in FORMATS if form.read and form.suffix.startswith(".")]
+    found = [Target(_name(form), gaussians(form), _plain(form), partial(_written, form)) for form in formats]
+    found += [
+        Target("sog-files", gaussians(SOG_FOLDER), _set_of("sog-files"), lambda: _numbered(sog_files(3))),
+        Target("sog-levels", gaussians(STREAMED_SOG), _levels, lambda: {"lod-meta.json": json.dumps(LEVELS).encode()}),
+        Target("spz-inside", gaussians(SPZ), _gzipped, _inside_spz),
+        Target("colmap-binary", colmap_model, _set_of("colmap-binary"), lambda: _numbered(COLMAP.parts(".bin"))),
+        Target("colmap-text", colmap_model, _set_of("colmap-text"), lambda: _numbered(COLMAP.parts(".txt"))),
+    ]
+    return {target.name: target for target in found}
 
 
-def seeds(target: Target) -> dict[str, bytes]:
-    """Whole files to begin with, by name."""
-    if target.name == "sog-files":
-        return {name: bytes([number]) + data for number, (name, data) in enumerate(sorted(sog_files(3).items()))}
-    if target.name == "sog-levels":
-        return {"lod-meta.json": json.dumps(LEVELS).encode()}
-    if target.name == "spz-inside":
-        return {name: gzip.decompress(data) for name, data in _written(SPZ).items() if data[:2] == b"\x1f\x8b"}
-    return _written(target.form)
+def _numbered(files: dict[str, bytes]) -> dict[str, bytes]:
+    """The files of a set, each behind its number in it, as `_set_of` wants them."""
+    return {name: bytes([number]) + data for number, (name, data) in enumerate(sorted(files.items()))}
+
+
+def _inside_spz() -> dict[str, bytes]:
+    return {name: gzip.decompress(data) for name, data in _written(SPZ).items() if data[:2] == b"\x1f\x8b"}
 
 
 def _written(form: Format) -> dict[str, bytes]:
@@ -130,13 +164,17 @@ def _plain(form: Format) -> Write:
     return write
 
 
-def _one_file_of_a_set(data: bytes, folder: Path) -> Path:
+def _set_of(target: str) -> Write:
     """The first byte says which file of the corpus' set the rest takes the place of."""
-    whole = {path.name: path.read_bytes() for path in sorted((CORPUS / "sog-files").iterdir()) if "-" not in path.name}
-    changed = sorted(whole)[data[0] % len(whole)] if data else "meta.json"
-    for name, content in whole.items():
-        (folder / name).write_bytes(data[1:] if name == changed else content[1:])
-    return folder
+
+    def write(data: bytes, folder: Path) -> Path:
+        whole = {path.name: path.read_bytes() for path in sorted((CORPUS / target).iterdir()) if "-" not in path.name}
+        changed = sorted(whole)[data[0] % len(whole)] if data else min(whole)
+        for name, content in whole.items():
+            (folder / name).write_bytes(data[1:] if name == changed else content[1:])
+        return folder
+
+    return write
 
 
 def _levels(data: bytes, folder: Path) -> Path:
@@ -163,7 +201,7 @@ def write_seeds() -> None:
     for target in targets().values():
         home = CORPUS / target.name
         home.mkdir(parents=True, exist_ok=True)
-        for name, data in seeds(target).items():
+        for name, data in target.seeds().items():
             (home / name).write_bytes(data)
         print(target.name, sum(path.stat().st_size for path in home.iterdir()), file=sys.stderr)
 

@@ -159,6 +159,27 @@ def test_files_that_lie_are_refused_before_anything_is_read_for_them(tmp_path: P
     assert len(str(caught.value)) < 300
 
 
+@FORMATS
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [({"camera": 99}, "camera that is missing"), ({"pose": [0.0] * 7}, "no rigid motion"), ({}, "is listed twice")],
+)
+def test_a_long_name_makes_no_long_sentence(tmp_path: Path, suffix: str, wrong: dict[str, Any], words: str) -> None:
+    model = deepcopy(GOOD)
+    model.images += [ModelImage(number, "x" * 1000, **{"camera": 7} | wrong) for number in (20, 21)]
+    with pytest.raises(ValueError, match=words) as caught:
+        read_given(model.write(tmp_path, suffix), nothing)
+    assert len(str(caught.value)) < 300
+
+
+@FORMATS
+def test_a_name_has_an_end(tmp_path: Path, suffix: str) -> None:
+    model = deepcopy(GOOD)
+    model.images[0].name = "x" * 1100
+    with pytest.raises(ValueError, match="name"):
+        read_given(model.write(tmp_path, suffix), nothing)
+
+
 def test_files_too_large_are_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for suffix in (".bin", ".txt"):
         parts = GOOD.write(tmp_path, suffix)

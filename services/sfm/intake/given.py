@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from services.sfm.intake.facts import PhotoFacts, Unreadable
-from services.sfm.intake.given_model import GivenImage, GivenModel, read_given
+from services.sfm.intake.given_model import MAX_SHOWN, GivenImage, GivenModel, read_given
 from services.sfm.intake.take_in import Intake
 from services.sfm.task import GivenTask, TaskPhoto
 from spaceport.pipeline.errors import Refused, Slug
@@ -112,7 +112,7 @@ def _given(folder: str, parts: dict[str, Path], model: GivenModel, photos: Seque
     if len(numbers) < MIN_PHOTOS:
         raise ValueError(
             f"of its {_photos(len(model.images))} the zip holds {len(numbers)}, and at least {MIN_PHOTOS} are needed;"
-            f" the first is called {model.images[0].name[:80]}"
+            f" the first is called {model.images[0].name[:MAX_SHOWN]}"
         )
     lost = sorted(image.name for image in model.images if image.name not in matched)
     return Given(folder, parts, numbers, lost, len(photos) - len(numbers))
@@ -162,7 +162,7 @@ def _check_single(found: dict[str, str]) -> None:
     seen: dict[str, str] = {}
     for image, photo in found.items():
         if photo in seen:
-            raise ValueError(f"{seen[photo]} and {image} of it are the same photo, {photo}")
+            raise ValueError(f"{seen[photo][:MAX_SHOWN]} and {image[:MAX_SHOWN]} of it are the same photo, {photo}")
         seen[photo] = image
 
 

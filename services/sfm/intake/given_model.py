@@ -22,6 +22,7 @@ MAX_FOCAL: Final = 1000.0  # of the longer side: a telescope
 MAX_OFFSET: Final = 2.0  # of a side, that the principal point may lie outside of the photo
 FAR: Final = 1000.0  # from the origin to the middle, in extents of the points; splats are kept in single precision
 MAX_PLACE: Final = 1e12
+MAX_SHOWN: Final = 80  # letters of a name in a sentence
 _EXTENT: Final = (5, 95)  # percent of the points, on each axis: stray ones do not count
 _CHECK_EVERY: Final = 10_000
 
@@ -84,13 +85,14 @@ def _images(
         if count % _CHECK_EVERY == 0:
             check()
         name = safe_name(image.name)
+        shown = name[:MAX_SHOWN]
         if image.number in found or name in names:
-            raise ValueError(f"photo {name} is listed twice")
+            raise ValueError(f"photo {shown} is listed twice")
         if image.camera not in cameras:
-            raise ValueError(f"photo {name} has a camera that is missing")
+            raise ValueError(f"photo {shown} has a camera that is missing")
         norm = math.sqrt(sum(value * value for value in image.pose[:4]))
         if not 0.5 < norm < 2 or not all(abs(value) <= MAX_PLACE for value in image.pose):
-            raise ValueError(f"the pose of photo {name} is no rigid motion")
+            raise ValueError(f"the pose of photo {shown} is no rigid motion")
         names.add(name)
         found[image.number] = GivenImage(image.number, name, cameras[image.camera])
     if not found:
@@ -107,7 +109,7 @@ def safe_name(name: str) -> str:
     path = PurePosixPath(name.replace("\\", "/"))
     plain = "/".join(part for part in path.parts if part != "/")
     if not plain or not plain.isprintable() or ".." in path.parts:
-        shown = "".join(letter if letter.isprintable() else "?" for letter in name)[:80]
+        shown = "".join(letter if letter.isprintable() else "?" for letter in name)[:MAX_SHOWN]
         raise ValueError(f"it names a photo in a way that is not safe ({shown})")
     return plain
 

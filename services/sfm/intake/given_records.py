@@ -18,7 +18,7 @@ from spaceport.colmap import (
     read_images,
     read_points,
 )
-from spaceport.cursor import Cursor
+from spaceport.cursor import MAX_NAME_BYTES, Cursor
 
 Place = tuple[float, float, float]
 
@@ -69,6 +69,8 @@ def _text_images(path: Path) -> Iterator[ImageRecord]:
         fields = line.split(maxsplit=9)
         if len(fields) < 10:
             raise ValueError(f"{path.name}, line {at}: number, pose, camera and name are expected")
+        if len(fields[9].encode()) >= MAX_NAME_BYTES:
+            raise ValueError(f"{path.name}, line {at}: the name is longer than {MAX_NAME_BYTES - 1} bytes")
         number, camera = _whole([fields[0], fields[8]], path, at)
         if len(next(rows, (0, ""))[1].split()) % 3:
             raise ValueError(f"{path.name}, line {at + 1}: column, row and point of each feature are expected")
