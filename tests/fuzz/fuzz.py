@@ -1,4 +1,4 @@
-"""Fuzz the readers of all formats, and that of COLMAP models, with atheris, FUZZ_SECONDS in all (300 without): `make fuzz`.
+"""Fuzz all readers of what strangers send with atheris, FUZZ_SECONDS in all (300 without it): `make fuzz`.
 
     python tests/fuzz/fuzz.py [TARGET ...]
 
