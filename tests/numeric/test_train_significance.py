@@ -39,13 +39,24 @@ def test_as_many_of_the_least_go_as_the_loss_allows(free: int, left: int) -> Non
     model = {name: value[:10] for name, value in SCENE.items()}
     weights = torch.tensor([5.0, 1, 9, 2, 8, 3, 7, 4, 6, 0])
 
+    renders = 0
+
     def score(tried: Tensors, sh_degree: int) -> float:
+        nonlocal renders
+        renders += 1
         return 30.0 - (0 if len(tried["means"]) >= free else 2 * MOST_LOSS_DB)
 
     lean, cut = pruned(model, weights, 0, score)
+    assert renders <= 4  # the model as it is, and three of the parts
     kept = torch.sort(torch.argsort(weights)[10 - left :]).values
     assert torch.equal(lean["means"], model["means"][kept])
     assert (cut.gaussians, cut.psnr_before, cut.psnr_after) == (10 - left, 30.0, 30.0)
+
+
+def test_what_is_left_out_was_measured_even_where_less_costs_more() -> None:
+    scores = {200: 30.0, 190: 29.0, 180: 29.0, 170: 30.0 - MOST_LOSS_DB, 160: 29.0, 140: 30.0}
+    lean, cut = pruned(SCENE, torch.ones(200), 0, lambda tried, _: scores[len(tried["means"])])
+    assert scores[len(lean["means"])] == cut.psnr_after >= cut.psnr_before - MOST_LOSS_DB
 
 
 @pytest.mark.parametrize(("needed", "cut_bands"), [(0, 3), (1, 2), (3, 0)])
