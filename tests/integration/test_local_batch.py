@@ -163,25 +163,48 @@ def test_a_job_that_cannot_start_fails_and_the_next_one_runs(desk: Desk) -> None
     assert desk.run(python("print(1)")).status is Status.SUCCEEDED
 
 
-def test_boto3_speaks_with_it(desk: Desk) -> None:
+@pytest.fixture
+def batch(desk: Desk) -> Iterator[Any]:
+    """boto3's client for the desk's runner."""
     server = BatchServer()
     server.serve(desk.runner)
-    try:
-        desk.definitions["job"] = python("print(1)")
-        keys = {"aws_access_key_id": "x", "aws_secret_access_key": "x", "region_name": "us-east-1"}
-        batch = boto3.client("batch", endpoint_url=server.endpoint, **keys)
-        made = batch.submit_job(jobName="test", jobQueue="cpu", jobDefinition="job", parameters={"key": "k"})
-        deadline = time.monotonic() + 10
-        while not batch.list_jobs(jobQueue="cpu", jobStatus="SUCCEEDED")["jobSummaryList"]:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        (job,) = batch.describe_jobs(jobs=[made["jobId"], "unknown"])["jobs"]
-        assert (job["status"], job["parameters"], job["container"]["exitCode"]) == ("SUCCEEDED", {"key": "k"}, 0)
-        batch.terminate_job(jobId=made["jobId"], reason="too late")
+    keys = {"aws_access_key_id": "x", "aws_secret_access_key": "x", "region_name": "us-east-1"}
+    yield boto3.client("batch", endpoint_url=server.endpoint, **keys)
+    server.close()
+
+
+def test_boto3_speaks_with_it(desk: Desk, batch: Any) -> None:
+    desk.definitions["job"] = python("print(1)")
+    made = batch.submit_job(jobName="test", jobQueue="cpu", jobDefinition="job", parameters={"key": "k"})
+    deadline = time.monotonic() + 10
+    while not batch.list_jobs(jobQueue="cpu", jobStatus="SUCCEEDED")["jobSummaryList"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    (job,) = batch.describe_jobs(jobs=[made["jobId"], "unknown"])["jobs"]
+    assert (job["status"], job["parameters"], job["container"]["exitCode"]) == ("SUCCEEDED", {"key": "k"}, 0)
+    batch.terminate_job(jobId=made["jobId"], reason="too late")
+    with pytest.raises(batch.exceptions.ClientException):
+        batch.submit_job(jobName="test", jobQueue="nowhere", jobDefinition="job")
+
+
+def test_jobs_are_listed_in_pages(desk: Desk, batch: Any) -> None:
+    until(desk.start(python("import time; time.sleep(60)")), lambda job: job.status is Status.RUNNING)
+    waiting = [desk.start(python("print(1)")).id for _ in range(105)]
+    listing = {"jobQueue": "cpu", "jobStatus": "RUNNABLE"}
+
+    first = batch.list_jobs(**listing)
+    assert [job["jobId"] for job in first["jobSummaryList"]] == waiting[:100]
+    desk.runner.terminate(waiting[99], "the last of a page may end before the next is asked for")
+    rest = batch.list_jobs(**listing, nextToken=first["nextToken"])
+    assert [job["jobId"] for job in rest["jobSummaryList"]] == waiting[100:]
+    assert "nextToken" not in rest
+
+    pages = list(batch.get_paginator("list_jobs").paginate(**listing, PaginationConfig={"PageSize": 26}))
+    assert [len(page["jobSummaryList"]) for page in pages] == [26] * 4, "104 are left, and no empty page follows"
+    assert [job["jobId"] for page in pages for job in page["jobSummaryList"]] == waiting[:99] + waiting[100:]
+    for wrong in ({"nextToken": "unknown"}, {"maxResults": 101}):
         with pytest.raises(batch.exceptions.ClientException):
-            batch.submit_job(jobName="test", jobQueue="nowhere", jobDefinition="job")
-    finally:
-        server.close()
+            batch.list_jobs(**listing, **wrong)
 
 
 def test_a_page_from_elsewhere_reaches_neither_cloud_nor_batch(tmp_path: Path) -> None:

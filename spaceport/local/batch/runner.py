@@ -87,11 +87,18 @@ class Runner:
         with self._lock:
             return [self._jobs[each].described() for each in ids if each in self._jobs]
 
-    def listed(self, job_queue: str, status: str) -> list[dict[str, Any]]:
+    def listed(
+        self, job_queue: str, status: str, most: int, after: str | None
+    ) -> tuple[list[dict[str, Any]], str | None]:
+        """A page of at most `most` jobs, the oldest first, and the id after which the next one begins, if there is one.
+
+        Raises `ValueError` when there is no job `after`.
+        """
         with self._lock:
-            return [
-                job.described() for job in self._jobs.values() if job.queue == job_queue and job.status.value == status
-            ]
+            ids = list(self._jobs)
+            jobs = [self._jobs[each] for each in ids[ids.index(after) + 1 if after else 0 :]]
+            found = [job for job in jobs if job.queue == job_queue and job.status.value == status]
+            return [job.described() for job in found[:most]], found[most - 1].id if len(found) > most else None
 
     def terminate(self, job_id: str, reason: str) -> None:
         """Ask a job to end: SIGTERM, and SIGKILL after five seconds. A job that waits never starts."""

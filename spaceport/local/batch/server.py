@@ -12,6 +12,7 @@ from spaceport.local.batch.runner import Runner
 from spaceport.local.door import REFUSAL, turned_away
 
 MAX_BODY = 1 << 20
+MOST_LISTED = 100  # on a page, as in AWS
 HOST = "127.0.0.1"
 
 Call = Callable[[Runner, dict[str, Any]], dict[str, Any]]
@@ -31,7 +32,11 @@ def _describe(runner: Runner, body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _list(runner: Runner, body: dict[str, Any]) -> dict[str, Any]:
-    return {"jobSummaryList": runner.listed(body["jobQueue"], body.get("jobStatus", "RUNNING"))}
+    most = int(body.get("maxResults") or MOST_LISTED)
+    if not 1 <= most <= MOST_LISTED:
+        raise ValueError(f"maxResults must be 1 to {MOST_LISTED}, not {most}")
+    jobs, following = runner.listed(body["jobQueue"], body.get("jobStatus", "RUNNING"), most, body.get("nextToken"))
+    return {"jobSummaryList": jobs} | ({"nextToken": following} if following else {})
 
 
 def _terminate(runner: Runner, body: dict[str, Any]) -> dict[str, Any]:
