@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -22,7 +23,7 @@ from spaceport.cli.deployment import Deployment, NotDeployed
 from spaceport.cli.options import options_table
 from spaceport.cli.results import jobs_table, summary, take_home, tell_end
 from spaceport.cli.watch import NeverBegan, watch
-from spaceport.local.errors import StateInUse
+from spaceport.local.errors import CloudDied, StateInUse
 from spaceport.pipeline.accept import continue_job, new_job_id
 from spaceport.pipeline.contract import JobState, StageName
 from spaceport.pipeline.errors import Refused
@@ -101,7 +102,7 @@ def up(state: State = HOME) -> None:
     """
     with where.embedded(state.expanduser()) as cloud:
         console.print(where.greeting(cloud), soft_wrap=True)
-        _until_interrupted()
+        _until_interrupted(cloud.check)
     console.print("The embedded cloud is down. Its buckets and its table are kept.")
 
 
@@ -197,7 +198,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))  # a kill stops the job as Ctrl-C does
     try:
         app()
-    except (NotDeployed, NeverBegan, Refused, StateInUse, json.JSONDecodeError) as error:
+    except (CloudDied, NotDeployed, NeverBegan, Refused, StateInUse, json.JSONDecodeError) as error:
         complaints.print(str(error), style="red")
         sys.exit(1)
 
@@ -249,8 +250,10 @@ def _complain(sentence: str) -> NoReturn:
     raise typer.Exit(1)
 
 
-def _until_interrupted() -> None:
+def _until_interrupted(check: Callable[[], None]) -> None:
+    """Wait for Ctrl-C or a kill; what `check` raises once a second passes."""
     done = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: done.set())
-    done.wait()
+    while not done.wait(1.0):
+        check()

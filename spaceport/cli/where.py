@@ -7,7 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from botocore.exceptions import ConnectionClosedError, EndpointConnectionError
+
 from spaceport.cli.deployment import Deployment, NotDeployed, connect
+from spaceport.local.errors import CloudDied
 
 if TYPE_CHECKING:
     from spaceport.local.access import Access
@@ -20,6 +23,7 @@ def find(stack: str | None, state: Path, *, start: bool) -> Iterator[Deployment]
 
     Raises:
         NotDeployed: `start` is off and no embedded cloud runs on `state`, or the stack cannot be reached.
+        CloudDied: the embedded cloud has ended while the command spoke to it.
     """
     import boto3  # noqa: PLC0415  # a quarter of a second that `--help` need not pay
 
@@ -28,7 +32,10 @@ def find(stack: str | None, state: Path, *, start: bool) -> Iterator[Deployment]
     if stack:
         yield connect(stack, boto3.Session())
     elif access := running(state):
-        yield speak(access)
+        try:
+            yield speak(access)
+        except (EndpointConnectionError, ConnectionClosedError) as error:
+            raise CloudDied(f"The embedded cloud on {state} has ended. See where `spaceport up` ran.") from error
     elif start:
         with embedded(state) as cloud:
             yield speak(cloud.access)

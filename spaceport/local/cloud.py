@@ -71,7 +71,14 @@ class EmbeddedCloud:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self._stack.close()
+        """Raises `CloudDied` in the place of an error that came of its death."""
+        with self._stack:
+            if isinstance(error, BotoCoreError):
+                self.check()
+
+    def check(self) -> None:
+        """Raises `CloudDied` when it does not run any more."""
+        self._ministack.check()
 
     def _start(self, stack: ExitStack) -> None:
         stack.enter_context(_locked(self.state))
@@ -83,9 +90,9 @@ class EmbeddedCloud:
         translation = translate(self._template, CODE)
         server = BatchServer()
         stack.callback(server.close)
-        ministack = Ministack(self.state, {"AWS_ENDPOINT_URL_BATCH": server.endpoint} | _credentials())
-        stack.callback(ministack.stop)
-        self.access = Access(ministack.endpoint, server.endpoint)
+        self._ministack = Ministack(self.state, {"AWS_ENDPOINT_URL_BATCH": server.endpoint} | _credentials())
+        stack.callback(self._ministack.stop)
+        self.access = Access(self._ministack.endpoint, server.endpoint)
         outputs = deploy(self.access, STACK, translation, package(ROOT), {"MailFrom": MAIL_FROM})
         runner = self._batch(stack, translation, outputs, server)
         self._recover(outputs)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from spaceport.local.access import REGION
 from spaceport.local.children import MARK, Child
+from spaceport.local.errors import CloudDied
 
 HOST = "127.0.0.1"
 READY_SECONDS = 30.0
@@ -62,6 +63,14 @@ class Ministack:
                 return
             time.sleep(0.02)
         raise RuntimeError(f"the embedded cloud did not answer within {READY_SECONDS:.0f} s; see {self._log}")
+
+    def check(self) -> None:
+        """Raises `CloudDied` when it does not run any more."""
+        if (code := self._child.wait(0)) is not None:
+            raise CloudDied(
+                f"The embedded cloud has died (exit code {code}; its last words may be in {self._log}). Start it again:"
+                " jobs go on from their last finished stage."
+            )
 
     def stop(self) -> None:
         """End it in order: requests in flight are answered, then it goes, with its Lambda workers."""

@@ -21,6 +21,7 @@ _MAX_HEADER = 65_536
 _ANTIALIASED = "SplatRenderMode: mip"
 _POSTSHOT = "antialiased 1"  # how Postshot says it
 _MAX_PROPERTIES = 1_000
+_ROWS = 2_048  # read at once: they fit into the cache
 _TYPES = {
     "char": "i1", "int8": "i1", "uchar": "u1", "uint8": "u1", "short": "<i2", "int16": "<i2", "ushort": "<u2",
     "uint16": "<u2", "int": "<i4", "int32": "<i4", "uint": "<u4", "uint32": "<u4", "float": "<f4", "float32": "<f4",
@@ -85,8 +86,7 @@ def read_ply(path: Path) -> Gaussians:
             raise ValueError(f"the PLY is cut short: its header promises {need} bytes of Gaussians, {left} are there")
         if left > need and not more:
             raise ValueError(f"the PLY holds {left - need} bytes more than its header says")
-        table = np.frombuffer(file.read(need), dtype=layout)
-    return replace(_gaussians(table), antialiased=antialiased)
+        return replace(_gaussians(file, count, layout), antialiased=antialiased)
 
 
 def _read_header(file: BinaryIO) -> tuple[int, np.dtype[np.void], bool, bool]:
@@ -132,27 +132,31 @@ def _layout(lines: list[list[str]]) -> np.dtype[np.void]:
     return np.dtype(list(fields.items()))
 
 
-def _gaussians(table: npt.NDArray[np.void]) -> Gaussians:
-    fields = table.dtype.names or ()
+def _gaussians(file: BinaryIO, count: int, layout: np.dtype[np.void]) -> Gaussians:
+    """Read the rows a few at a time: what lies between file and arrays stays in the cache."""
+    fields = layout.names or ()
     rest = sum(name.startswith("f_rest_") for name in fields)
     if rest not in {3 * k for k in _REST_OF_DEGREE}:
         raise ValueError(f"the PLY has {rest} f_rest properties; a splat model has 0, 9, 24 or 45")
-    wanted = [name for name in _names(rest // 3) if name not in ("nx", "ny", "nz")]
-    if missing := [name for name in wanted if name not in fields]:
+    shapes = ((count, 3), (count, 4), (count, 3), (count,), (count, 1, 3), (count, rest // 3, 3))
+    means, quats, scales, opacities, sh0, shN = (np.empty(shape, np.float32) for shape in shapes)
+    made = Gaussians(means, quats, scales, opacities, sh0, shN)
+    columns = _columns(made)
+    if missing := [name for name in columns if name not in fields]:
         raise ValueError(f"the PLY lacks properties of a splat model: {', '.join(missing[:5])}")
-    with np.errstate(over="ignore"):
-        columns = {name: table[name].astype(np.float32) for name in wanted}
+    for start in range(0, count, _ROWS):
+        rows = min(_ROWS, count - start)
+        table = np.frombuffer(file.read(rows * layout.itemsize), dtype=layout, count=rows)
+        with np.errstate(over="ignore"):
+            for name, column in columns.items():
+                column[start : start + rows] = table[name]
+    return made
 
-    def pick(*names: str) -> npt.NDArray[np.float32]:
-        return np.stack([columns[name] for name in names], axis=1)
 
-    n, per_channel = len(table), rest // 3
-    sh = pick(*(f"f_rest_{i}" for i in range(rest))) if rest else np.zeros((n, 0), np.float32)
-    return Gaussians(
-        means=pick("x", "y", "z"),
-        quats=pick("rot_0", "rot_1", "rot_2", "rot_3"),
-        scales=pick("scale_0", "scale_1", "scale_2"),
-        opacities=columns["opacity"],
-        sh0=pick("f_dc_0", "f_dc_1", "f_dc_2")[:, None, :],
-        shN=sh.reshape(n, 3, per_channel).transpose(0, 2, 1),
+def _columns(of: Gaussians) -> dict[str, npt.NDArray[np.float32]]:
+    """Every column [N] of the model's arrays by the name of its property; to write into one is to write into them."""
+    names = (name for name in _names(of.shN.shape[1]) if name not in ("nx", "ny", "nz"))
+    further = [of.shN[:, k, channel] for channel in range(3) for k in range(of.shN.shape[1])]
+    return dict(
+        zip(names, [*of.means.T, *of.sh0[:, 0].T, *further, of.opacities, *of.scales.T, *of.quats.T], strict=True)
     )

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.compress.codec import images, palette, positions, rotations, weight
-from services.compress.codec.attributes import ATTRIBUTES, Bounds, Pixels, Prepared
+from services.compress.codec.attributes import ATTRIBUTES, Bounds, Coded, Pixels, Prepared
 from services.compress.codec.meta import GENERATOR
 from services.compress.codec.order import SIDE_STEP, Order, arranged, grid_width, morton_order
 from services.compress.codec.palette import Palette
-from services.compress.codec.quality import STANDARD, Quality
+from services.compress.codec.quality import KNOBS, STANDARD, Quality
 from services.compress.codec.sanitise import SMALLEST_LOG_SCALE, sanitise
 from spaceport.pipeline.progress import Progress, Silent
 from spaceport.splats.model import Gaussians
@@ -38,6 +38,15 @@ class Encoded:
     """How many Gaussians were left out, by reason."""
     facts: dict[str, Any] = field(default_factory=dict)
     """What was chosen: palette entries, its colour error, SH bands."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One attribute in a file: the knob of the quality that made it, its part of meta.json, and its images."""
+
+    knob: float
+    meta: dict[str, Any]
+    files: dict[str, bytes]
 
 
 @dataclass(frozen=True)
@@ -116,28 +125,42 @@ def fitted(prepared: Prepared, plan: Plan, progress: Progress) -> Palette:
     return palette.fit(features_of(prepared, quality.sh_bands), prepared.weights, goal, progress)
 
 
-def assemble(prepared: Prepared, quality: Quality, found: Palette | None) -> Encoded:
-    """Quantise and code all attributes, and lay the palette beside them."""
-    meta: dict[str, Any] = {"version": 2, "asset": {"generator": GENERATOR}, "count": len(prepared.stored)}
-    if prepared.stored.antialiased:
-        meta["antialias"] = True
+def assemble(
+    prepared: Prepared, quality: Quality, found: Palette | None, known: dict[str, Part] | None = None
+) -> Encoded:
+    """Quantise and code all attributes, and lay the palette beside them.
+
+    `known` holds the parts of the file that an earlier call made, by attribute: those that this quality leaves alone
+    are taken from there, the others replaced.
+    """
+    known = {} if known is None else known
     pictures: dict[str, Pixels] = {}
+    changed: dict[str, tuple[float, Coded]] = {}
     for name, quantise in ATTRIBUTES.items():
-        coded = quantise(prepared, quality)
-        pictures |= {file: picture(rows) for file, rows in coded.rows.items()}
-        meta[name] = coded.meta | {"files": list(coded.rows)}
+        knob = getattr(quality, KNOBS[name])
+        if name not in known or known[name].knob != knob:
+            changed[name] = knob, (coded := quantise(prepared, quality))
+            pictures |= {file: picture(rows) for file, rows in coded.rows.items()}
     facts: dict[str, Any] = {"sh_bands": 0}
+    shn: dict[str, Any] = {}
     if found is not None:
         coefficients = found.codes.shape[1] // 3
         bands = {3: 1, 8: 2, 15: 3}[coefficients]
         pictures["shN_centroids.webp"] = entries_picture(found.codes, coefficients)
         pictures["shN_labels.webp"] = picture(label_rows(found.labels))
-        size, files = len(found.codes), ["shN_centroids.webp", "shN_labels.webp"]
-        meta["shN"] = {"count": size, "bands": bands, "codebook": found.levels.tolist(), "files": files}
+        size, names = len(found.codes), ["shN_centroids.webp", "shN_labels.webp"]
+        shn["shN"] = {"count": size, "bands": bands, "codebook": found.levels.tolist(), "files": names}
         facts = {"sh_bands": bands, "palette_entries": size, "palette_colour_error": found.error}
-    files_of = images.encode_all(pictures)
-    files_of["meta.json"] = json.dumps(meta, separators=(",", ":"), allow_nan=False).encode()
-    return Encoded(files_of, prepared.stored, prepared.dropped, facts)
+    coded_files = images.encode_all(pictures)
+    for name, (knob, coded) in changed.items():
+        known[name] = Part(knob, coded.meta, {file: coded_files.pop(file) for file in coded.rows})
+    files = {file: data for name in ATTRIBUTES for file, data in known[name].files.items()} | coded_files
+    meta: dict[str, Any] = {"version": 2, "asset": {"generator": GENERATOR}, "count": len(prepared.stored)}
+    if prepared.stored.antialiased:
+        meta["antialias"] = True
+    meta |= {name: known[name].meta | {"files": list(known[name].files)} for name in ATTRIBUTES} | shn
+    files["meta.json"] = json.dumps(meta, separators=(",", ":"), allow_nan=False).encode()
+    return Encoded(files, prepared.stored, prepared.dropped, facts)
 
 
 def label_rows(labels: NDArray[np.int64]) -> Pixels:

@@ -12,7 +12,9 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from services.compress.codec.blocks import by_blocks
 from services.compress.codec.vectors import faiss
+from services.compress.plas.jit import kernel
 from spaceport.pipeline.progress import Progress
 
 START = 256
@@ -33,9 +35,14 @@ def sizes_up_to(limit: int) -> list[int]:
     return [size for size in sizes if size < limit] + [limit] if limit > START else [START]
 
 
-def colour_error(features: Floats, entries: Floats, weights: NDArray[np.float64]) -> float:
-    """Weighted root mean square error of colour over all directions and channels, in units of full white."""
-    squares = np.square(features - entries).sum(axis=1, dtype=np.float64)
+def colour_error(features: Floats, entries: Floats, labels: Labels, weights: NDArray[np.float64]) -> float:
+    """Weighted root mean square error of colour over all directions and channels, in units of full white, of features
+    [N,D] stored as those of the entries [K,D] that their labels [N] name."""
+
+    def squared(features: Floats, labels: Labels) -> NDArray[np.float64]:
+        return np.asarray(np.square(features - entries[labels]).sum(axis=1, dtype=np.float64))
+
+    squares = by_blocks(squared, features, labels)
     return float(np.sqrt((squares * weights).sum() / weights.sum() / FULL_SPHERE / 3))
 
 
@@ -144,11 +151,27 @@ def _means(
     entries: Floats, labels: Labels, squares: NDArray[np.float64], features: Floats, weights: NDArray[np.float64]
 ) -> Floats:
     """Weighted means of the features of each entry; an entry that nobody chose moves to a badly served feature."""
-    mass = np.bincount(labels, weights, len(entries))
-    sums = np.stack([np.bincount(labels, weights * column, len(entries)) for column in features.T], axis=1)
+    mass, sums = np.zeros(len(entries)), np.zeros(entries.shape)
+    _sum_up(labels, weights, features, mass, sums)
     empty = np.flatnonzero(mass == 0)
     moved = (sums / np.where(mass > 0, mass, 1)[:, None]).astype(np.float32)
     if len(empty):
         worst = np.argsort(-(weights * squares), kind="stable")[: len(empty)]
         moved[empty[: len(worst)]] = features[worst]
     return moved
+
+
+@kernel
+def _sum_up(
+    labels: Labels,
+    weights: NDArray[np.float64],
+    features: Floats,
+    mass: NDArray[np.float64],
+    sums: NDArray[np.float64],
+) -> None:
+    """Add each feature, times its weight, to the row of `sums` that its label names, and its weight to `mass`."""
+    for i in range(len(labels)):
+        label, weight = labels[i], weights[i]
+        mass[label] += weight
+        for k in range(features.shape[1]):
+            sums[label, k] += weight * features[i, k]

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.compress.codec import codebook
+from services.compress.codec.blocks import by_blocks
 from services.compress.codec.growth import Floats, Growth, Labels, colour_error, sizes_up_to
 from services.compress.codec.vectors import faiss
 from spaceport.pipeline.progress import Progress
@@ -56,12 +57,16 @@ def used_coefficients(shn: NDArray[np.float32]) -> int:
 def distinct(features: Floats) -> tuple[Floats, Labels]:
     """The different rows of `features` [N,D], and which of them each row is [N]. By a 64-bit hash of each row."""
     factors = np.random.default_rng(0).integers(0, 2**63, features.shape[1], np.uint64) * 2 + 1
-    hashes = np.zeros(len(features), np.uint64)
-    for column, factor in zip(features.T, factors, strict=True):
-        bits = (column + np.float32(0)).view(np.uint32)  # -0 becomes 0
-        hashes = (hashes ^ bits) * factor
-        hashes ^= hashes >> np.uint64(29)
-    _, first, which = np.unique(hashes, return_index=True, return_inverse=True)
+
+    def hashed(features: Floats) -> NDArray[np.uint64]:
+        hashes = np.zeros(len(features), np.uint64)
+        for column, factor in zip(features.T, factors, strict=True):
+            bits = (column + np.float32(0)).view(np.uint32)  # -0 becomes 0
+            hashes = (hashes ^ bits) * factor
+            hashes ^= hashes >> np.uint64(29)
+        return hashes
+
+    _, first, which = np.unique(by_blocks(hashed, features), return_index=True, return_inverse=True)
     return features[first], which.reshape(-1)
 
 
@@ -98,7 +103,7 @@ def finished(
         labels = nearest(levels[codes].astype(np.float32), features, coarse)
     used, labels = np.unique(labels, return_inverse=True)
     codes, labels = by_use(codes[used], labels.reshape(-1))
-    error = colour_error(features, levels[codes[labels]].astype(np.float32), weights)
+    error = colour_error(features, levels[codes].astype(np.float32), labels, weights)
     return Palette(levels, codes, labels, error)
 
 

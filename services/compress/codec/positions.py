@@ -24,8 +24,8 @@ def linear_scale(logs: NDArray[np.floating]) -> NDArray[np.float64]:
 
 def bounds(means: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Smallest and largest log position per axis, [3] and [3]."""
-    logs = log_scale(means)
-    return logs.min(axis=0), logs.max(axis=0)
+    columns = means.T  # the logarithm keeps their order
+    return log_scale(np.array([c.min() for c in columns])), log_scale(np.array([c.max() for c in columns]))
 
 
 def encode(

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from services.compress.codec import rotations
 from services.compress.codec.blocks import by_blocks
 from spaceport.pipeline.progress import Progress
 from spaceport.splats.cameras import Camera
@@ -93,7 +92,8 @@ def attribute_errors(stored: Gaussians, decoded: Gaussians) -> dict[str, float]:
     }
     if stored.shN.shape[1]:
         missing = stored.shN.shape[1] - decoded.shN.shape[1]  # bands that were left out are decoded as zeros
-        pairs["sh_coefficient"] = (stored.shN, np.pad(decoded.shN, ((0, 0), (0, missing), (0, 0))))
+        shn = np.pad(decoded.shN, ((0, 0), (0, missing), (0, 0))) if missing else decoded.shN
+        pairs["sh_coefficient"] = (stored.shN, shn)
     return {name: float(np.sqrt(np.mean(by_blocks(_squares, a, b)))) for name, (a, b) in pairs.items()}
 
 
@@ -103,10 +103,12 @@ def _squares(a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[np.flo
     return np.asarray(squares.mean(axis=1))
 
 
-def _angles(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Degrees from one rotation to the other."""
-    cosine = np.abs(np.einsum("ij,ij->i", rotations.normalised(a), rotations.normalised(b)))
-    return np.asarray(np.degrees(2 * np.arccos(np.clip(cosine, 0, 1))))
+def _angles(a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Degrees from one rotation to the other; quaternions of any length but zero."""
+    a, b = a.astype(np.float64), b.astype(np.float64)
+    squares = np.einsum("ij,ij->i", a, a) * np.einsum("ij,ij->i", b, b)
+    cosine = np.abs(np.einsum("ij,ij->i", a, b)) / np.sqrt(squares)
+    return np.asarray(np.degrees(2 * np.arccos(np.minimum(cosine, 1))))
 
 
 def _sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,12 +11,12 @@ import numpy as np
 
 from services.compress.codec import palette, writer
 from services.compress.codec.attributes import ATTRIBUTES, Prepared
-from services.compress.codec.encode import Encoded, assemble, features_of
+from services.compress.codec.encode import Encoded, Part, assemble, features_of
 from services.compress.codec.growth import Growth
 from services.compress.codec.quality import FINEST, KNOBS, LEVELS, Quality, at_level
 from services.compress.codec.reader import read_sog
 from services.compress.proving import proof
-from services.compress.tuning.allocate import Wish, choose, pick, reaches, total_size
+from services.compress.tuning.allocate import Table, Wish, choose, pick, reaches, total_size
 from services.compress.tuning.tables import Colours, ColourTable, attribute_tables
 from services.compress.tuning.windows import Windows
 from spaceport.pipeline.options import CompressOptions
@@ -57,6 +58,7 @@ class Search:
         self.windows = Windows(prepared, prover, progress)
         self._attributes = attribute_tables(prepared, self.windows)
         self._palettes: dict[int, palette.Palette] = {}
+        self._parts: dict[str, Part] = {}
 
     def run(self, wish: Wish, progress: Progress) -> list[Attempt]:
         """Attempts until one answers the wish or no more can be gained; which one to keep says `best`."""
@@ -73,7 +75,7 @@ class Search:
             attempts.append(self._attempt(levels, colours.options[levels[-1]]))
             done = attempts[-1]
             aim = corrected(aim, wish, done)
-            before, levels = levels, choose(tables, META_BYTES, aim)
+            before, levels = levels, again(tables, levels, aim)
             gain = 1 - total_size(tables, levels) / total_size(tables, before)
             if satisfied(done, wish) or (good_enough(done, wish) and gain < WORTH):
                 break
@@ -100,7 +102,7 @@ class Search:
             knob = KNOBS[name]
             quality = replace(quality, **{knob: getattr(at_level(name, LEVELS[level]), knob)})
         self._progress.check()
-        encoded = assemble(self._prepared, quality, self._palette(levels[-1], colour))
+        encoded = assemble(self._prepared, quality, self._palette(levels[-1], colour), self._parts)
         self._progress.check()
         with tempfile.TemporaryDirectory(prefix="sog-") as folder:
             path = Path(folder) / writer.BUNDLE
@@ -148,6 +150,17 @@ def corrected(aim: Wish, wish: Wish, done: Attempt) -> Wish:
     if size is not None and wish.size is not None and (wish.psnr is None or done.bundle_bytes > wish.size):
         size += int(0.995 * wish.size) - done.bundle_bytes
     return Wish(psnr, size)
+
+
+def again(tables: Sequence[Table], before: tuple[int, ...], aim: Wish) -> tuple[int, ...]:
+    """The levels of the next attempt. The palette stays where that promises as much and costs little, because to
+    settle another one takes longer than all the rest."""
+    free = choose(tables, META_BYTES, aim)
+    same = before[-1]
+    palette_only = Table(tables[-1].sizes[same : same + 1], tables[-1].errors[same : same + 1])
+    kept = (*choose([*tables[:-1], palette_only], META_BYTES, aim)[:-1], same)
+    cheap = total_size(tables, kept) <= (1 + WORTH) * total_size(tables, free)
+    return kept if cheap and reaches(tables, kept, aim) else free
 
 
 def best(attempts: list[Attempt], wish: Wish) -> Attempt:
