@@ -212,7 +212,7 @@ def _run(deployment: Deployment, photos: Path, out: Path, options: dict[str, Any
     job_id = _upload(deployment, photos, options, email)
     console.print(f"Job [bold]{job_id}[/]", soft_wrap=True)
     try:
-        row = watch(deployment.table, job_id, console)
+        row = watch(deployment.table, job_id, console, deployment.check)
     except KeyboardInterrupt:
         end = deployment.stop(job_id)
         raise typer.Exit(130 if end.state is JobState.STOPPED else 1) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,8 @@ class Deployment:
     table: JobTable
     batch: BatchClient
     queues: tuple[str, ...]
+    check: Callable[[], None] = lambda: None
+    """Raises when it has died, sooner than the calls to it give up."""
 
     def stop(self, job_id: str) -> EndManifest:
         """Stop a job and end its Batch jobs. Returns how the job ended. Raises `KeyError` when there is none."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 
 from rich.console import Console
@@ -31,8 +31,8 @@ class NeverBegan(Exception):
     """An upload that no job came of."""
 
 
-def watch(table: JobTable, job_id: str, console: Console) -> JobRecord:
-    """Show a job until it ends. Returns its last row.
+def watch(table: JobTable, job_id: str, console: Console, check: Callable[[], None] = lambda: None) -> JobRecord:
+    """Show a job until it ends. Returns its last row. What `check` raises, once for each look at the table, passes.
 
     Raises:
         NeverBegan: no job appeared within a minute.
@@ -40,17 +40,18 @@ def watch(table: JobTable, job_id: str, console: Console) -> JobRecord:
     shown: AbstractContextManager[Bars | Lines] = Bars(console) if console.is_terminal else nullcontext(Lines(console))
     with shown as display:
         row = None
-        for row in _rows(table, job_id):
+        for row in _rows(table, job_id, check):
             display.show(row)
     if row is None:
         raise NeverBegan(f"No job came of the upload {job_id} within {PATIENCE_SECONDS:.0f} seconds.")
     return row
 
 
-def _rows(table: JobTable, job_id: str) -> Iterator[JobRecord]:
+def _rows(table: JobTable, job_id: str, check: Callable[[], None]) -> Iterator[JobRecord]:
     deadline = time.monotonic() + PATIENCE_SECONDS
     row = None
     while row is None or row.state not in ENDS:
+        check()
         if (row := table.get(job_id)) is not None:
             yield row
         elif time.monotonic() > deadline:

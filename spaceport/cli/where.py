@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,7 +39,7 @@ def find(stack: str | None, state: Path, *, start: bool) -> Iterator[Deployment]
             raise CloudDied(f"The embedded cloud on {state} has ended. See where `spaceport up` ran.") from error
     elif start:
         with embedded(state) as cloud:
-            yield speak(cloud.access)
+            yield replace(speak(cloud.access), check=cloud.check)
     else:
         raise NotDeployed(f"No embedded cloud runs on {state}. Start one with `spaceport up`, or name a `--stack`.")
 

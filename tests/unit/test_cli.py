@@ -140,7 +140,7 @@ def test_run_uploads_waits_and_takes_home(
 
 
 def test_ctrl_c_stops_the_job(deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(table: JobTable, job_id: str, console: Console) -> None:
+    def interrupted(table: JobTable, job_id: str, *_: object) -> None:
         tell(deployment, requested(job_id))
         raise KeyboardInterrupt
 

@@ -1,0 +1,61 @@
+"""The embedded AWS is killed under a command: it ends with a sentence, and leaves nothing running."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from cloud_cases import LONG, workers
+
+from spaceport.demo import Survey
+from spaceport.local.children import survivors
+from spaceport.local.cloud import running
+
+
+@pytest.mark.parametrize("command", ["up", "run"])
+def test_the_command_ends_and_says_so(survey: Survey, tmp_path: Path, command: str) -> None:
+    state = (tmp_path / "state").resolve()
+    (tmp_path / "options.json").write_text(json.dumps(LONG))
+    words = [str(survey.zip_path), "--options", str(tmp_path / "options.json")] if command == "run" else []
+    with (tmp_path / "shown").open("wb") as shown:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "spaceport", command, *words, "--state", str(state)], stdout=shown, stderr=shown
+        )
+    try:
+        _until(lambda: running(state) is not None)
+        if command == "run":
+            _until(lambda: bool(workers(state)))
+        os.kill(_embedded_aws(state), signal.SIGKILL)
+        assert process.wait(60) == 1
+    finally:
+        process.kill()
+    said = (tmp_path / "shown").read_text()
+    assert "The embedded cloud has died (exit code 137" in said
+    assert "Start it again" in said
+    assert "Traceback" not in said
+    assert survivors(state) == []
+    assert running(state) is None
+
+
+def _until(holds: Callable[[], bool], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def _embedded_aws(state: Path) -> int:
+    """The process itself, not its guard."""
+    (found,) = [
+        pid
+        for pid in survivors(state)
+        if b"spaceport.local.serve" in (line := Path(f"/proc/{pid}/cmdline").read_bytes()) and b"guard.py" not in line
+    ]
+    return found
