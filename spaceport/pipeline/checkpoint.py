@@ -123,8 +123,7 @@ class CheckpointKeeper:
 
     def _ours(self) -> bool:
         work = self._holding
-        held = work.table.renew(work.job_id, work.stage, work.holder)
-        return held and read_end(work.bucket, work.job_id) is None
+        return work.renew() and read_end(work.bucket, work.job_id) is None
 
     def _discard(self) -> None:
         """Delete it, and the one before it that a killed try may have left: a version removed uncovers the next."""

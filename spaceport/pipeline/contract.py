@@ -136,7 +136,9 @@ class StageManifest(_Model):
     code_version: str
     instance_type: str
     seconds: Annotated[float, Field(ge=0)]
+    """Of all tries; of one that was killed, what it had told until then (it tells every 30 seconds at least)."""
     usd: Annotated[float, Field(ge=0)]
+    """What so many seconds cost on the machine of the last try."""
 
 
 class EndManifest(_Model):

@@ -9,7 +9,7 @@ import logging
 import signal
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -29,13 +29,23 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Holding:
-    """A claim that was granted: which work, and in whose name."""
+    """A claim that was granted: which work, in whose name, since when (monotonic), after how many seconds of others."""
 
     bucket: Bucket
     table: JobTable
     job_id: str
     stage: StageName
     holder: str
+    began: float = field(default_factory=time.monotonic)
+    earlier: float = 0.0
+
+    def spent(self) -> float:
+        """Seconds that this try and those before it have worked."""
+        return self.earlier + time.monotonic() - self.began
+
+    def renew(self) -> bool:
+        """Keep the claim for another lease. False when it is another's now."""
+        return self.table.renew(self.job_id, self.stage, self.holder, self.spent())
 
 
 class Heartbeat:
@@ -90,7 +100,7 @@ class Heartbeat:
 
     def _renew(self) -> None:
         work = self._holding
-        if not work.table.renew(work.job_id, work.stage, work.holder):
+        if not work.renew():
             self._end = LostClaim
         elif read_end(work.bucket, work.job_id):
             self._end = Stopped

@@ -129,9 +129,10 @@ class JobTable:
             return Claim.DONE if row and row.work is Work.DONE and row.input_etag == etag else Claim.BUSY
         return Claim.GRANTED
 
-    def renew(self, job_id: str, stage: StageName, holder: str) -> bool:
-        """Keep a claim for another lease. False when it is another's now."""
-        return self._if_held(job_id, stage, holder, "SET lease_until = :lease", {":lease": self._lease()})
+    def renew(self, job_id: str, stage: StageName, holder: str, spent: float) -> bool:
+        """Keep a claim for another lease, after `spent` seconds of all tries. False when it is another's now."""
+        values = {":lease": self._lease(), ":spent": _decimal(spent)}
+        return self._if_held(job_id, stage, holder, "SET lease_until = :lease, spent = :spent", values)
 
     def finish(self, job_id: str, stage: StageName, holder: str) -> bool:
         """Note that the stage's manifest is written."""
@@ -139,10 +140,10 @@ class JobTable:
             job_id, stage, holder, "SET #work = :done, lease_until = :zero", {":done": "DONE", ":zero": 0}
         )
 
-    def release(self, job_id: str, stage: StageName, holder: str, failure: Failure | None = None) -> bool:
+    def release(self, job_id: str, stage: StageName, holder: str, spent: float, failure: Failure | None = None) -> bool:
         """Give a claim back, so that the next try need not wait for the lease; `failure` says why."""
-        values: dict[str, Any] = {":released": Work.RELEASED.value, ":zero": 0}
-        expression = "SET #work = :released, lease_until = :zero"
+        values: dict[str, Any] = {":released": Work.RELEASED.value, ":zero": 0, ":spent": _decimal(spent)}
+        expression = "SET #work = :released, lease_until = :zero, spent = :spent"
         if failure:
             expression += ", failure = :failure"
             values[":failure"] = failure.model_dump(mode="json")

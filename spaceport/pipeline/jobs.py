@@ -118,6 +118,8 @@ class StageRecord(BaseModel):
     """Seconds since the epoch."""
     claims: int = 1
     """How often the work was begun."""
+    spent: float = 0.0
+    """Seconds that all tries have worked, as far as they have told; one that was killed has not told its last ones."""
     failure: Failure | None = None
     """Why the last try failed, for the one who ends the job."""
 

@@ -10,7 +10,7 @@ import logging
 import os
 import shutil
 import tempfile
-import time
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -79,6 +79,7 @@ def work(stage: Stage, holding: Holding, key: str, attempt: int, scratch: Path) 
     if claim is not Claim.GRANTED:
         log.info("%s of %s is %s: leaving it", stage.name, holding.job_id, claim.value)
         return DONE
+    holding = replace(holding, earlier=holding.table.stages(holding.job_id)[stage.name].spent)
     folder = scratch / f"{holding.job_id}-{stage.name}"
     shutil.rmtree(folder, ignore_errors=True)
     try:
@@ -125,11 +126,11 @@ def _guarded(stage: Stage, holding: Holding, stored: Stored, folder: Path) -> in
 
 def _release(holding: Holding, error: SpaceportError | None) -> None:
     failure = failure_of(error) if error else None
-    holding.table.release(holding.job_id, holding.stage, holding.holder, failure)
+    holding.table.release(holding.job_id, holding.stage, holding.holder, holding.spent(), failure)
 
 
 def _run(stage: Stage, holding: Holding, stored: Stored, folder: Path) -> None:
-    began, manifest = time.monotonic(), stored.manifest
+    manifest = stored.manifest
     source, output = folder / "input", folder / "output"
     output.mkdir(parents=True)
     keeper = CheckpointKeeper(holding, stored.etag, output / stage.checkpoint if stage.checkpoint else None, folder)
@@ -140,14 +141,14 @@ def _run(stage: Stage, holding: Holding, stored: Stored, folder: Path) -> None:
         outcome = stage.run(source, output, stage.options(manifest.request.options), progress)
         prefix = layout.job_prefix(holding.job_id)
         artefacts = holding.bucket.publish_folder(output, prefix, progress.check, leave_out=keeper.path)
-        _commit(holding, stored, outcome, artefacts, time.monotonic() - began)
+        _commit(holding, stored, outcome, artefacts)
 
 
-def _commit(holding: Holding, stored: Stored, outcome: Outcome, artefacts: list[Artefact], seconds: float) -> None:
+def _commit(holding: Holding, stored: Stored, outcome: Outcome, artefacts: list[Artefact]) -> None:
     """Write the manifest, unless the job was ended meanwhile. From here on the stage is done, whatever happens."""
     if read_end(holding.bucket, holding.job_id):
         raise Stopped
-    instance = instance_type()
+    instance, seconds = instance_type(), holding.spent()
     holding.bucket.put_manifest(
         layout.stage_manifest_key(holding.job_id, holding.stage),
         StageManifest(

@@ -44,8 +44,10 @@ def test_a_training_whose_process_is_ended_goes_on_in_its_next_try(
     batch_job = until_batch(cloud, "RUNNING")
     assert time.monotonic() - began < 60
     assert batch_job["attempts"][0]["container"]["exitCode"] == code
+    told = cloud.deployment.table.stages(job)[StageName.TRAIN].spent
+    assert told > 0
     assert cloud.ended(job, seconds=180).state is JobState.COMPLETED, cloud.logs()
-    assert_went_on(cloud, job, iterations)
+    assert_went_on(cloud, job, iterations, told)
     after = until_batch(cloud, "SUCCEEDED")
     assert after["jobId"] == batch_job["jobId"]
     assert [each["container"]["exitCode"] for each in after["attempts"]] == [code, 0]
@@ -94,8 +96,11 @@ def until_batch(cloud: Cloud, status: str) -> dict[str, Any]:
     raise AssertionError(cloud.logs())
 
 
-def assert_went_on(cloud: Cloud, job: str, most: int) -> None:
-    """The last try did not begin anew, the curve is that of one run to iteration `most`, no checkpoint is left."""
+def assert_went_on(cloud: Cloud, job: str, most: int, told: float = 0.0) -> None:
+    """The last try did not begin anew, the curve is that of one run to iteration `most`, no checkpoint is left.
+
+    And the manifest counts the seconds that the first try had `told`, beside those of the last.
+    """
     logs = "".join(file.read_text() for file in (cloud.embedded.state / "logs").glob("train-*.log"))
     begun = [int(found) for found in re.findall(r"going on after iteration (\d+)", logs)]
     assert len(begun) == 1, cloud.logs()
@@ -110,6 +115,8 @@ def assert_went_on(cloud: Cloud, job: str, most: int) -> None:
     stored = bucket.read_manifest(layout.stage_manifest_key(job, StageName.TRAIN))
     assert stored
     assert isinstance(stored.manifest, StageManifest)
+    last_try = curve[-1]["seconds"] - max(entry["seconds"] for entry in curve if entry["iteration"] <= begun[0])
+    assert stored.manifest.seconds > told + last_try
     key = layout.checkpoint_key(job, StageName.TRAIN)
     assert key not in {artefact.key for artefact in stored.manifest.artefacts}
     deadline = time.monotonic() + 10  # it goes right after the manifest, which is what ended the job

@@ -128,7 +128,7 @@ def test_what_a_dead_batch_job_is_called(
 def test_the_stage_knows_better_why_it_failed(bucket: Bucket, table: JobTable) -> None:
     put(bucket, requested())
     table.claim(JOB, StageName.SFM, "e", "batch-1", 1)
-    table.release(JOB, StageName.SFM, "batch-1", FULL)
+    table.release(JOB, StageName.SFM, "batch-1", 1.0, FULL)
     on_batch_failed(bucket, table, layout.request_key(JOB), "batch-1", "exited", 75)
     end = read_end(bucket, JOB)
     assert end is not None

@@ -72,8 +72,8 @@ def test_claim_is_for_one(table: JobTable) -> None:
     assert table.claim(JOB, SFM, "etag", "batch-1", 2) is Claim.GRANTED, "a Batch retry keeps its id"
     clock.now += LEASE_SECONDS + 1
     assert table.claim(JOB, SFM, "etag", "batch-2", 1) is Claim.GRANTED, "the lease ran out"
-    assert not table.renew(JOB, SFM, "batch-1")
-    assert table.renew(JOB, SFM, "batch-2")
+    assert not table.renew(JOB, SFM, "batch-1", 1.0)
+    assert table.renew(JOB, SFM, "batch-2", 1.0)
     assert table.finish(JOB, SFM, "batch-2")
     clock.now += LEASE_SECONDS + 1
     assert table.claim(JOB, SFM, "etag", "batch-3", 1) is Claim.DONE
@@ -84,7 +84,7 @@ def test_claim_is_for_one(table: JobTable) -> None:
 def test_a_released_claim_is_free_and_keeps_its_reason(table: JobTable) -> None:
     table.claim(JOB, SFM, "etag", "batch-1", 1)
     failure = Failure(slug=Slug.DISK_FULL, sentence="full")
-    assert table.release(JOB, SFM, "batch-1", failure)
+    assert table.release(JOB, SFM, "batch-1", 1.0, failure)
     row = table.stages(JOB)[SFM]
     assert (row.work, row.failure) == (Work.RELEASED, failure)
     assert table.claim(JOB, SFM, "etag", "batch-2", 1) is Claim.GRANTED
@@ -113,13 +113,13 @@ def test_at_most_one_holder_and_done_once(table: JobTable, steps: list[tuple[str
             assert (table.claim(JOB, SFM, "e", who, 1) is Claim.GRANTED) == granted
             holder, until = (who, clock.now + LEASE_SECONDS) if granted else (holder, until)
         elif what == "renew":
-            assert table.renew(JOB, SFM, who) == mine
+            assert table.renew(JOB, SFM, who, 1.0) == mine
             until = clock.now + LEASE_SECONDS if mine else until
         elif what == "finish":
             assert table.finish(JOB, SFM, who) == mine
             done = done or mine
         else:
-            assert table.release(JOB, SFM, who) == mine
+            assert table.release(JOB, SFM, who, 1.0) == mine
             holder = None if mine else holder
 
 

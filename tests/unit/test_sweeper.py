@@ -104,7 +104,8 @@ def test_a_lease_that_ran_out_is_nudged_and_at_last_a_lost_machine(
 def test_the_last_worker_knows_best_why(batch: Batch, bucket: Bucket, table: JobTable) -> None:
     begun(bucket, table, requested())
     table.claim(JOB, StageName.SFM, "etag", "batch-1", 1)
-    table.release(JOB, StageName.SFM, "batch-1", Failure(slug=Slug.DISK_FULL, sentence="The disk was full."))
+    full = Failure(slug=Slug.DISK_FULL, sentence="The disk was full.")
+    table.release(JOB, StageName.SFM, "batch-1", 1.0, full)
     for _ in range(NUDGES + 1):
         sweep()
     assert slug(bucket) is Slug.DISK_FULL

@@ -51,8 +51,11 @@ class Bench:
         bucket.put_manifest(self.key, manifest)
         table.record(manifest)
 
-    def work(self, core: Core, stage: StageName = StageName.SFM, holder: str = "batch-1", key: str = "") -> int:
-        holding = Holding(self.bucket, self.table, JOB, stage, holder)
+    def work(
+        self, core: Core, stage: StageName = StageName.SFM, holder: str = "batch-1", key: str = "", ago: float = 0.0
+    ) -> int:
+        """`ago`: as if the try had begun so many seconds earlier."""
+        holding = Holding(self.bucket, self.table, JOB, stage, holder, began=time.monotonic() - ago)
         return work(Stage(stage, core), holding, key or self.key, 1, self.scratch)
 
     def manifest(self, stage: StageName = StageName.SFM) -> StageManifest | None:
@@ -173,6 +176,25 @@ def test_sigterm_means_try_again(bench: Bench) -> None:
     assert bench.work(core) == RETRY
     assert bench.manifest() is None
     assert bench.table.stages(JOB)[StageName.SFM].work is Work.RELEASED
+
+
+def test_seconds_and_dollars_are_those_of_all_tries(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(source: Path, output: Path, options: Any, progress: Progress) -> Outcome:
+        deadline = time.monotonic() + 5
+        while bench.table.stages(JOB)[StageName.SFM].spent < 3000:
+            assert time.monotonic() < deadline, "no heartbeat told it"
+        raise KeyboardInterrupt  # as a kill: nobody gives the claim back
+
+    monkeypatch.setenv("SPACEPORT_INSTANCE_TYPE", "c6i.2xlarge")
+    assert bench.work(raising(LostResource(Slug.MACHINE_LOST, stage="Training")), ago=1000) == RETRY
+    with pytest.raises(KeyboardInterrupt):
+        bench.work(killed, ago=2000)
+    assert bench.table.stages(JOB)[StageName.SFM].work is Work.WORKING
+    assert bench.work(good, ago=4000) == DONE
+    manifest = bench.manifest()
+    assert manifest is not None
+    assert 7000 <= manifest.seconds < 7100
+    assert manifest.usd == pytest.approx(manifest.seconds * 0.34 / 3600, abs=1e-6)
 
 
 def test_a_stop_ends_the_work_without_a_manifest(bench: Bench) -> None:
