@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 from numpy.typing import NDArray
 
-from services.compress.codec.blocks import by_blocks
+from services.compress.codec.blocks import by_blocks, row_max
 
 MIDDLE = 128
 STEP_DEGREES = 0.64  # by how much one step of a byte turns: 2 sqrt(2) / 255 radians
@@ -18,7 +18,7 @@ OTHERS = np.array([[1, 2, 3], [0, 2, 3], [0, 1, 3], [0, 1, 2]])
 def normalised(quats: NDArray[np.floating]) -> NDArray[np.float64]:
     """Unit quaternions [N,4]; a zero one becomes the identity."""
     quats = quats.astype(np.float64)
-    largest = np.maximum.reduce(np.abs(quats).T)[:, None]
+    largest = row_max(np.abs(quats))[:, None]
     quats = np.where(largest > 0, quats / np.where(largest > 0, largest, 1), [1.0, 0, 0, 0])
     return np.asarray(quats / np.sqrt(np.einsum("ij,ij->i", quats, quats))[:, None])
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
+from services.compress.codec.blocks import by_blocks, row_max
 from spaceport.splats.model import Gaussians
 
 FARTHEST = 1e8  # scene units; beyond it float32 positions and any viewer's depth fall apart
@@ -43,12 +46,18 @@ def sanitise(gaussians: Gaussians) -> tuple[Gaussians, dict[str, int]]:
 
 
 def _beyond(values: NDArray[np.floating], limit: float) -> NDArray[np.bool_]:
-    return np.asarray((np.abs(values) > limit).any(axis=tuple(range(1, values.ndim))))
+    return _any(values, lambda part: np.abs(part) > limit)
 
 
 def _finite(gaussians: Gaussians) -> NDArray[np.bool_]:
     ok = np.ones(len(gaussians.means), bool)
     for name in ("means", "quats", "scales", "sh0", "shN"):
-        values = getattr(gaussians, name)
-        ok &= np.isfinite(values).all(axis=tuple(range(1, values.ndim)))
+        ok &= ~_any(getattr(gaussians, name), lambda part: ~np.isfinite(part))
     return np.asarray(ok & ~np.isnan(gaussians.opacities))  # an infinite logit is simply opaque or invisible
+
+
+def _any(values: NDArray[np.floating], holds: Callable[[NDArray[np.floating]], NDArray[np.bool_]]) -> NDArray[np.bool_]:
+    """Whether something holds for any value of each row [N]."""
+    if values.size == 0:
+        return np.zeros(len(values), bool)
+    return by_blocks(lambda part: row_max(holds(part)), values.reshape(len(values), -1))

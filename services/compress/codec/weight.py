@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from services.compress.codec.blocks import row_max, row_min
 from spaceport.splats.model import Gaussians
 
 LARGEST_MULTIPLE = 32
@@ -31,7 +32,7 @@ def position_slack(gaussians: Gaussians, weights: Weights, share: float) -> Weig
     Heavy ones get less than the square root gives: moved a little, a large Gaussian may change places with another
     in the order of depth, and the picture jumps.
     """
-    smallest = np.exp(np.minimum.reduce(gaussians.scales.T).astype(np.float64))
+    smallest = np.exp(row_min(gaussians.scales).astype(np.float64))
     return np.asarray(share * smallest / np.maximum(np.sqrt(weights), weights))
 
 
@@ -40,7 +41,7 @@ def rotation_slack(gaussians: Gaussians, weights: Weights, degrees: float) -> We
 
     A sphere may turn as it likes.
     """
-    largest, smallest = np.maximum.reduce(gaussians.scales.T), np.minimum.reduce(gaussians.scales.T)
+    largest, smallest = row_max(gaussians.scales), row_min(gaussians.scales)
     ratio = np.exp(np.clip((largest - smallest).astype(np.float64), 0.01, 20))
     return np.asarray(degrees / np.sqrt(weights) / (ratio - 1 / ratio))
 

@@ -7,12 +7,15 @@ bounded, however large the model. What comes out is proven on whole pictures (`p
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.compress.codec.attributes import Prepared
+from services.compress.codec.blocks import by_blocks, row_max
 from services.compress.proving.proof import Prover
 from spaceport.pipeline.progress import Progress
 from spaceport.splats.cameras import Camera
@@ -20,7 +23,8 @@ from spaceport.splats.model import Floats, Gaussians
 from spaceport.splats.render import Rasteriser
 
 PLACES = ((0.3, 0.3), (0.7, 0.3), (0.3, 0.7), (0.7, 0.7))  # of the windows of the first views
-SHOWN = 32768  # Gaussians of a model above which windows are smaller than pictures
+LARGEST = 0.5  # share of a picture's sides that a window has at most
+SHOWN = 32768  # Gaussians behind a window of a large model, nearly: its area goes with one over all there are
 REACH = 3.0  # standard deviations that a Gaussian is taken to reach
 NEAR = 0.01  # scene units, the renderer's
 LEAST_SIDE = 64  # pixels
@@ -33,14 +37,12 @@ class Windows:
 
     def __init__(self, prepared: Prepared, prover: Prover, progress: Progress) -> None:
         self._progress = progress
-        share = min(1.0, float(np.sqrt(SHOWN / len(prepared.stored))))
+        share = min(LARGEST, float(np.sqrt(SHOWN / len(prepared.stored))))
         self._cameras = [window(camera, share, *place) for camera, place in zip(prover.cameras, PLACES, strict=False)]
-        self.index = np.arange(len(prepared.stored))
+        seen = by_blocks(partial(_shown, self._cameras), prepared.stored.means, prepared.stored.scales)
+        self.index = np.flatnonzero(seen if seen.any() else ~seen)
         """Rows of the whole model that are looked at."""
-        if share < 1:
-            seen = np.any([_shown(prepared.stored, camera) for camera in self._cameras], axis=0)
-            self.index = np.flatnonzero(seen) if seen.any() else self.index
-        self.prepared = prepared if share == 1 else prepared.subset(self.index)
+        self.prepared = prepared.subset(self.index)
         """These rows."""
         self._rasteriser = Rasteriser(antialiased=prepared.stored.antialiased)
         self._originals = [self._picture(self.prepared.stored, camera) for camera in self._cameras]
@@ -84,12 +86,16 @@ def window(camera: Camera, share: float, across: float, down: float) -> Camera:
     return replace(camera, width=width, height=height, cx=camera.cx - left, cy=camera.cy - top)
 
 
-def _shown(gaussians: Gaussians, camera: Camera) -> NDArray[np.bool_]:
-    """Which Gaussians reach into a picture [N]; nearly, for their spread is taken as that of a sphere."""
-    turn, shift = camera.world_to_camera[:3, :3], camera.world_to_camera[:3, 3]
+def _shown(cameras: Sequence[Camera], means: Floats, scales: Floats) -> NDArray[np.bool_]:
+    """Which Gaussians reach into one of the pictures [N]; nearly, for their spread is taken as that of a sphere."""
+    found = np.zeros(len(means), bool)
     with np.errstate(all="ignore"):  # far ones overflow, and are not shown
-        x, y, z = turn.astype(np.float32) @ gaussians.means.T + shift.astype(np.float32)[:, None]
-        reach = REACH * np.exp(np.maximum.reduce(gaussians.scales.T)) / z
-        across = np.abs(camera.fx * x / z + (camera.cx - camera.width / 2)) < camera.width / 2 + camera.fx * reach
-        down = np.abs(camera.fy * y / z + (camera.cy - camera.height / 2)) < camera.height / 2 + camera.fy * reach
-    return np.asarray((z > NEAR) & across & down)
+        radius = REACH * np.exp(row_max(scales))
+        for camera in cameras:
+            pose = camera.world_to_camera.astype(np.float32)
+            x, y, z = pose[:3, :3] @ means.T + pose[:3, 3:]
+            reach = radius / z
+            across = np.abs(camera.fx * x / z + (camera.cx - camera.width / 2)) < camera.width / 2 + camera.fx * reach
+            down = np.abs(camera.fy * y / z + (camera.cy - camera.height / 2)) < camera.height / 2 + camera.fy * reach
+            found |= (z > NEAR) & across & down
+    return found

@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 
+from services.sfm.capture.flights import flights
 from services.sfm.capture.survey import Capture
 from services.sfm.plan_drawing import PlanDrawing
 
@@ -30,7 +31,8 @@ def draw_map(capture: Capture, lost: Collection[str] = ()) -> str | None:
     fill = min(0.1, 2 / max(1, len(capture.footprints)))
     for outline in capture.footprints.values():
         drawing.polygon(outline, GOOD, fill)
-    drawing.path(capture.ground[located], FLIGHT)
+    for flight in flights(capture.photos):
+        drawing.path(capture.ground[np.intersect1d(flight, located)], FLIGHT)
     used = set(capture.used)
     colours = {int(number): _colour(capture, int(number), used, lost) for number in located}
     for number, colour in colours.items():

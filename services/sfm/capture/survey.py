@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.sfm.capture.findings import Figures, Finding, Verdict, findings, verdict
+from services.sfm.capture.flights import longest_gap_s
 from services.sfm.capture.footprints import Aim, Coverage, cover, footprint, ground_sampling_m, view
 from services.sfm.capture.looks import Looks, repeated
 from services.sfm.capture.subset import choose_subset
@@ -20,8 +20,6 @@ from services.sfm.placing.gps import centre, to_enu
 
 BLURRED: Final = 0.13  # a Gaussian blur of 1.5 to 5 pixels leaves 0.06-0.14 of sharpness, whatever is shown
 BLURRED_TO_MEDIAN: Final = 0.5
-LONG_GAP_S: Final = 120.0
-LONG_TO_MEDIAN: Final = 10.0
 MOST_MEASURED: Final = 2000  # footprints are compared up to so many photos; beyond, every n-th is
 
 RTK_FIXED: Final = 50
@@ -168,7 +166,7 @@ def _figures(
         overlap=float(np.median(coverage.overlap)) if coverage else None,
         views=coverage.views if coverage else None,
         thin=coverage.thin if coverage else None,
-        longest_gap_s=_longest_gap(photos),
+        longest_gap_s=longest_gap_s(photos),
         rtk=sum(photo.rtk_flag is not None for photo in photos),
         rtk_fixed=sum(photo.rtk_flag == RTK_FIXED for photo in photos),
         position_std_m=_position_std(photos),
@@ -197,14 +195,6 @@ def _exposure_stops(photos: list[PhotoFacts], looks: list[Looks]) -> float | Non
         return None
     low, high = np.percentile(np.log2(shown), (5, 95))
     return float(2.2 * (high - low))  # grey levels grow with about the 1/2.2th power of light
-
-
-def _longest_gap(photos: list[PhotoFacts]) -> float | None:
-    times = sorted(photo.taken_at for photo in photos if photo.taken_at is not None)
-    gaps = np.array([(later - earlier).total_seconds() for earlier, later in pairwise(times)])
-    if len(gaps) == 0 or gaps.max() < max(LONG_GAP_S, LONG_TO_MEDIAN * float(np.median(gaps))):
-        return None
-    return float(gaps.max())
 
 
 def _facts(photos: list[PhotoFacts], coverage: Coverage | None, sampling: list[float]) -> dict[str, Any]:
