@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
 from services.sfm.capture.findings import Figures, Verdict, findings, verdict
+from services.sfm.capture.flights import flights
 from services.sfm.capture.footprints import FARTHEST, Aim, cover, footprint, ground_sampling_m, view
 from services.sfm.capture.looks import Looks, look_at, repeated
 from services.sfm.capture.map import draw_map
@@ -31,6 +32,8 @@ from spaceport.demo.survey import plan_flight
 NADIR = Aim(0.0, 0.0, 40.0, -90.0, 0.0, 800.0, 1600, 900)
 DOWN = view(NADIR)
 METRES_PER_DEGREE = 111_132.0
+START = datetime(2026, 5, 1, 12)
+EVERY_5_S = [(number, timedelta(seconds=5 * number)) for number in range(20, 24)]
 
 
 def a_photo_of_the_hamlet(number: int) -> Image.Image:
@@ -59,7 +62,7 @@ def shot(number: int, east: float = 0.0, north: float = 0.0, **facts: Any) -> Ph
             "relative_altitude_m": 40.0,
             "gimbal_pitch": -90.0,
             "gimbal_yaw": 0.0,
-            "taken_at": datetime(2026, 5, 1, 12) + timedelta(seconds=5 * number),
+            "taken_at": START + timedelta(seconds=5 * number),
         }
         | facts,
     )
@@ -255,6 +258,31 @@ def test_blurred_empty_and_repeating_photos_are_named_and_not_drawn_as_good() ->
     assert ElementTree.fromstring(svg).tag.endswith("svg")  # noqa: S314 - our own drawing
     for tip in ("p003.jpg, blurred", "p004.jpg, shows nothing", "p009.jpg, repeats another"):
         assert f"<title>{tip}</title>" in svg
+
+
+def test_the_line_on_the_map_ends_with_each_flight() -> None:
+    later = timedelta(minutes=10)
+    second = [shot(number, 9.0 * number, 200.0, taken_at=START + later * 2 + each) for number, each in EVERY_5_S]
+    photos = [shot(number, 9.0 * number) for number in range(6)]
+    assert lines_on_map(judge(photos)) == [6]
+    assert lines_on_map(judge(photos + second)) == [6, 4]
+    assert lines_on_map(judge([*photos, shot(50, 90.0, taken_at=START + later)])) == [6], "one photo makes no line"
+    slow = [shot(number, 9.0 * number, taken_at=START + number * later) for number in range(6)]
+    assert lines_on_map(judge(slow)) == [6], "a photo each ten minutes is no pause"
+
+
+def test_photos_that_tell_no_time_are_in_no_line() -> None:
+    photos = [shot(number, 9.0 * number, taken_at=None) if number == 3 else shot(number) for number in range(6)]
+    assert flights(photos) == [[0, 1, 2], [3], [4, 5]]
+    assert flights([replace(photo, video="a.mp4") for photo in photos]) == [[0, 1, 2, 3, 4, 5]]
+    assert flights([shot(5), shot(4)]) == [[0], [1]], "ordered by name, time may run backwards"
+    assert flights([]) == []
+
+
+def lines_on_map(capture: Capture) -> list[int]:
+    """How many places each line goes through."""
+    drawing = ElementTree.fromstring(draw_map(capture) or "")  # noqa: S314 - our own drawing
+    return [len(line.attrib["points"].split()) for line in drawing.iter() if line.tag.endswith("polyline")]
 
 
 def test_too_many_photos_are_thinned_and_it_is_said() -> None:

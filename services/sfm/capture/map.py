@@ -32,7 +32,8 @@ def draw_map(capture: Capture, lost: Collection[str] = ()) -> str | None:
     for outline in capture.footprints.values():
         drawing.polygon(outline, GOOD, fill)
     for flight in flights(capture.photos):
-        drawing.path(capture.ground[np.intersect1d(flight, located)], FLIGHT)
+        if len(places := np.intersect1d(flight, located)) > 1:
+            drawing.path(capture.ground[places], FLIGHT)
     used = set(capture.used)
     colours = {int(number): _colour(capture, int(number), used, lost) for number in located}
     for number, colour in colours.items():
