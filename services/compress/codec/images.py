@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +19,10 @@ EFFORT, LARGE_EFFORT = 50, 25  # a large image takes half the time with the latt
 LARGE = 1 << 19  # pixels
 
 Pixels = NDArray[np.uint8]
+Name = TypeVar("Name", bound=Hashable)
 
 
-def encode_all(images: Mapping[str, Pixels], threads: int | None = None) -> dict[str, bytes]:
+def encode_all(images: Mapping[Name, Pixels], threads: int | None = None) -> dict[Name, bytes]:
     """Encode [H,W,3] and [H,W,4] images side by side (libwebp releases the interpreter lock); same names and order."""
     with ThreadPoolExecutor(threads) as pool:
         return dict(zip(images, pool.map(encode, images.values()), strict=True))

@@ -24,6 +24,7 @@ from spaceport.pipeline.progress import Progress
 
 BUSY = "Compressing with PlayCanvas SOGS algorithm"
 SAMPLE = 16384
+CODED = [0, 2, 4, 6, 7, 8]  # levels that are coded to know their bytes
 RUNS = 16  # places that the sample is taken from
 STEP_OF_ERROR = 1.0  # step of the palette's levels by its error a coefficient: rounding then adds a twelfth
 GROWN_FROM = 131072  # Gaussians of a large model that its palette is grown from, besides those that are looked at
@@ -51,23 +52,34 @@ def sample_of(count: int) -> NDArray[np.intp]:
 
 def attribute_tables(prepared: Prepared, windows: Windows) -> list[Table]:
     """One table for each of `ATTRIBUTES`, a row for each of `LEVELS`."""
-    sample = prepared.subset(sample_of(len(prepared.stored)))
-    scale = len(prepared.stored) / len(sample.stored)
+    sizes = attribute_sizes(prepared)
     shown = windows.prepared
     finest = {name: value for coded in ATTRIBUTES.values() for name, value in coded(shown, FINEST).decoded.items()}
     fine = windows.squared_errors(replace(shown.stored, **finest)) / len(ATTRIBUTES)
     tables = []
     for name, quantise in ATTRIBUTES.items():
-        sizes = []
-        for level in LEVELS:
-            coded = quantise(sample, at_level(name, level))
-            files = images.encode_all({file: picture(rows) for file, rows in coded.rows.items()})
-            sizes.append(scale * sum(map(len, files.values())))
         changed = quantise(shown, at_level(name, LEVELS[0])).decoded
         coarse = windows.squared_errors(replace(shown.stored, **changed))
         share = np.square(np.array(LEVELS) / LEVELS[0])[:, None]
-        tables.append(Table(np.array(sizes), fine + np.maximum(coarse - fine, 0) * share))
+        tables.append(Table(sizes[name], fine + np.maximum(coarse - fine, 0) * share))
     return tables
+
+
+def attribute_sizes(prepared: Prepared) -> dict[str, NDArray[np.float64]]:
+    """Bytes of each of `ATTRIBUTES` at each of `LEVELS` [L], by a sample; only the `CODED` are measured."""
+    sample = prepared.subset(sample_of(len(prepared.stored)))
+    scale = len(prepared.stored) / len(sample.stored)
+    pictures = {
+        (name, level, file): picture(rows)
+        for name, quantise in ATTRIBUTES.items()
+        for level in CODED
+        for file, rows in quantise(sample, at_level(name, LEVELS[level])).rows.items()
+    }
+    coded = images.encode_all(pictures)
+    sizes = {name: np.zeros(len(LEVELS)) for name in ATTRIBUTES}
+    for (name, level, _), data in coded.items():
+        sizes[name][level] += scale * len(data)
+    return {name: np.interp(np.arange(len(LEVELS)), CODED, found[CODED]) for name, found in sizes.items()}
 
 
 class ColourTable:
