@@ -7,7 +7,8 @@ import itertools
 import numpy as np
 from numpy.typing import NDArray
 
-from services.compress.codec.blocks import by_blocks, row_max
+from services.compress.codec.blocks import row_max
+from services.compress.plas.jit import inlined, kernel
 
 MIDDLE = 128
 STEP_DEGREES = 0.64  # by how much one step of a byte turns: 2 sqrt(2) / 255 radians
@@ -28,37 +29,63 @@ def encode(quats: NDArray[np.floating], multiple: NDArray[np.floating] | None = 
 
     With `multiple` [N], RGB are rounded to 128 plus a multiple of it: fewer different bytes, less to store.
     """
-    return by_blocks(_encode, quats) if multiple is None else by_blocks(_encode, quats, multiple)
+    code = np.empty((len(quats), 4), np.uint8)
+    steps = np.ones(len(quats)) if multiple is None else multiple.astype(np.float64)
+    _encode(np.ascontiguousarray(quats, np.float32), steps, code)
+    return code
 
 
-def _encode(quats: NDArray[np.floating], multiple: NDArray[np.floating] | None = None) -> NDArray[np.uint8]:
-    quats = normalised(quats)
-    rows = np.arange(len(quats))
-    mode = np.abs(quats).argmax(axis=1)
-    quats = quats * np.where(quats[rows, mode] < 0, -1.0, 1.0)[:, None]
-    rest = quats[rows[:, None], OTHERS[mode]]
-    code = np.floor(255 * (rest * np.sqrt(0.5) + 0.5) + 0.5)
-    if multiple is not None:
-        code = MIDDLE + np.floor((code - MIDDLE) / multiple[:, None] + 0.5) * multiple[:, None]
-    code = np.clip(code, 0, 255)
-    return np.concatenate([code, MODE_BASE + mode[:, None]], axis=1).astype(np.uint8)
+@kernel
+def _encode(quats: NDArray[np.float32], multiple: NDArray[np.float64], code: NDArray[np.uint8]) -> None:
+    unit = np.empty(4)
+    for i in range(len(quats)):
+        _normalise(quats[i], unit)
+        mode = 0
+        for k in range(1, 4):
+            if abs(unit[k]) > abs(unit[mode]):
+                mode = k
+        sign = -1.0 if unit[mode] < 0 else 1.0
+        for j in range(3):
+            part = sign * unit[j + (j >= mode)]
+            value = np.floor(255 * (part * np.sqrt(0.5) + 0.5) + 0.5)
+            if multiple[i] != 1:
+                value = MIDDLE + np.floor((value - MIDDLE) / multiple[i] + 0.5) * multiple[i]
+            code[i, j] = min(max(value, 0), 255)
+        code[i, 3] = MODE_BASE + mode
 
 
 def decode(code: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Unit quaternions [N,4] wxyz from RGBA bytes [N,4]. Raises ValueError for an alpha below 252."""
     if len(code) and int(code[:, 3].min()) < MODE_BASE:
         raise ValueError("a rotation has an alpha byte under 252, which names no quaternion component")
-    return by_blocks(_decode, code)
+    quats = np.empty((len(code), 4), np.float32)
+    _decode(np.ascontiguousarray(code), quats)
+    return quats
 
 
-def _decode(code: NDArray[np.uint8]) -> NDArray[np.float32]:
-    rest = (code[:, :3].astype(np.float64) / 255 - 0.5) * np.sqrt(2)
-    mode = code[:, 3].astype(np.intp) - MODE_BASE
-    quats = np.empty((len(code), 4))
-    rows = np.arange(len(code))
-    quats[rows[:, None], OTHERS[mode]] = rest
-    quats[rows, mode] = np.sqrt(np.maximum(0, 1 - np.square(rest).sum(axis=1)))
-    return quats.astype(np.float32)
+@kernel
+def _decode(code: NDArray[np.uint8], quats: NDArray[np.float32]) -> None:
+    for i in range(len(code)):
+        mode, squares = code[i, 3] - MODE_BASE, 0.0
+        for j in range(3):
+            part = (code[i, j] / 255 - 0.5) * np.sqrt(2.0)
+            squares += part * part
+            quats[i, j + (j >= mode)] = part
+        quats[i, mode] = np.sqrt(max(0.0, 1 - squares))
+
+
+@inlined
+def _normalise(quat: NDArray[np.float32], unit: NDArray[np.float64]) -> None:
+    """A unit quaternion; a zero one becomes the identity."""
+    largest = 0.0
+    for k in range(4):
+        largest = max(largest, abs(quat[k]))
+    squares = 0.0
+    for k in range(4):
+        unit[k] = quat[k] / largest if largest > 0 else (1.0 if k == 0 else 0.0)
+        squares += unit[k] * unit[k]
+    for k in range(4):
+        unit[k] /= np.sqrt(squares)
 
 
 def _cube_group() -> NDArray[np.float64]:
@@ -94,18 +121,37 @@ def relabelled(
     is then always w and the other three are small: over four bits less per Gaussian.
     """
     group = _cube_group()
-    conjugates = (group * [1, -1, -1, -1]).T
-    times = np.swapaxes(_product(np.eye(4)[:, None], group[None]), 0, 1)  # q g is q @ times[g]
     axes = np.abs(matrices(group)).argmax(axis=1)  # row of the one entry in each column: new axis k was axis axes[k]
+    fewer, sizes = np.empty((len(quats), 4), np.float32), np.empty((len(quats), 3), np.float32)
+    _relabel(np.ascontiguousarray(quats, np.float32), scales, group, axes, fewer, sizes)
+    return fewer, sizes
 
-    def turned(quats: NDArray[np.floating], scales: NDArray[np.float32]) -> NDArray[np.float32]:
-        quats = normalised(quats)
-        best = np.abs(quats @ conjugates).argmax(axis=1)  # the real part of q g: q times g's conjugate, summed
-        fewer = np.einsum("ni,nij->nj", quats, times[best])
-        return np.concatenate([fewer.astype(np.float32), np.take_along_axis(scales, axes[best], axis=1)], axis=1)
 
-    found = by_blocks(turned, quats, scales)
-    return found[:, :4], found[:, 4:]
+@kernel
+def _relabel(
+    quats: NDArray[np.float32],
+    scales: NDArray[np.float32],
+    group: NDArray[np.float64],
+    axes: NDArray[np.intp],
+    fewer: NDArray[np.float32],
+    sizes: NDArray[np.float32],
+) -> None:
+    unit = np.empty(4)
+    for i in range(len(quats)):
+        _normalise(quats[i], unit)
+        best, most = 0, -1.0
+        for g in range(len(group)):
+            h = group[g]
+            real = abs(unit[0] * h[0] - unit[1] * h[1] - unit[2] * h[2] - unit[3] * h[3])  # of q h
+            if real > most:
+                best, most = g, real
+        (aw, ax, ay, az), h = unit, group[best]
+        fewer[i, 0] = aw * h[0] - ax * h[1] - ay * h[2] - az * h[3]
+        fewer[i, 1] = aw * h[1] + ax * h[0] + ay * h[3] - az * h[2]
+        fewer[i, 2] = aw * h[2] - ax * h[3] + ay * h[0] + az * h[1]
+        fewer[i, 3] = aw * h[3] + ax * h[2] - ay * h[1] + az * h[0]
+        for k in range(3):
+            sizes[i, k] = scales[i, axes[best, k]]
 
 
 def matrices(quats: NDArray[np.float64]) -> NDArray[np.float64]:

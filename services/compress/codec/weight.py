@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from services.compress.codec.blocks import row_max, row_min
 from spaceport.splats.model import Gaussians
 
-LARGEST_MULTIPLE = 32
+MULTIPLES = 2.0 ** np.arange(6)
 
 Weights = NDArray[np.float64]
 
@@ -48,5 +48,8 @@ def rotation_slack(gaussians: Gaussians, weights: Weights, degrees: float) -> We
 
 def multiples(slack: NDArray[np.floating], step: float | Weights) -> Weights:
     """The power of two, 1 to 32, nearest to how many steps of the format fit into `slack`."""
-    allowed = np.log2(np.maximum(slack / step, 1.0))
-    return np.asarray(np.exp2(np.clip(np.floor(allowed + 0.5), 0, np.log2(LARGEST_MULTIPLE))))
+    allowed = slack / step
+    powers = np.zeros(allowed.shape, np.intp)
+    for border in MULTIPLES[1:] / np.sqrt(2):
+        powers += allowed >= border
+    return np.asarray(MULTIPLES[powers])

@@ -19,6 +19,7 @@ from services.compress.codec.order import morton_order
 from services.compress.codec.rotations import matrices, normalised
 from services.compress.plas.jit import kernel
 from spaceport.splats.model import Gaussians
+from spaceport.splats.sh import C0
 
 NEIGHBOURS = 16  # along the Z-order, that a Gaussian may pair with
 COLOUR = 4.0  # what a difference of full white costs, in squares of the Gaussian's own size
@@ -52,7 +53,7 @@ def _pairs(along: Gaussians, most: int) -> NDArray[np.int64]:
     """The cheapest pairs [P,2] of Gaussians near each other on the curve, each Gaussian in one at most."""
     area, alpha = _area(along.scales), _alpha(along.opacities)
     size = np.exp(2 * along.scales.astype(np.float64)).mean(axis=1)
-    colour = along.sh0[:, 0].astype(np.float64) * 0.2820948
+    colour = along.sh0[:, 0].astype(np.float64) * C0
     costs, partners = _costs(along.means.astype(np.float64), size, colour, area * alpha)
     cheapest = np.argsort(costs, axis=None, kind="stable")
     return _matched(cheapest, partners, len(along), most)

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from services.compress.codec.blocks import by_blocks
+from services.compress.codec.blocks import ROWS
 from spaceport.pipeline.progress import Progress
 from spaceport.splats.cameras import Camera
 from spaceport.splats.metrics import psnr
 from spaceport.splats.model import Gaussians
 from spaceport.splats.render import Rasteriser
+from spaceport.splats.sh import C0
 
 EQUAL_DB = 100.0  # reported for pictures that differ less than this, equal ones among them: JSON has no infinity
-COLOUR_OF_SH0 = 0.28209479177387814
 
 Picture = NDArray[np.float32]
 
@@ -82,25 +83,32 @@ def attribute_errors(stored: Gaussians, decoded: Gaussians) -> dict[str, float]:
 
     Positions in scene units, log-scales in ln, rotations in degrees, opacity and colours in units of full white.
     """
-    angles = by_blocks(_angles, stored.quats, decoded.quats)
-    pairs: dict[str, tuple[Any, Any]] = {
-        "position": (stored.means, decoded.means),
-        "log_scale": (stored.scales, decoded.scales),
-        "rotation_degrees": (angles, np.zeros_like(angles)),
-        "opacity": (_sigmoid(stored.opacities), _sigmoid(decoded.opacities)),
-        "colour": (stored.sh0 * COLOUR_OF_SH0, decoded.sh0 * COLOUR_OF_SH0),
+    found = {
+        "position": _rms(np.subtract, stored.means, decoded.means),
+        "log_scale": _rms(np.subtract, stored.scales, decoded.scales),
+        "rotation_degrees": _rms(_angles, stored.quats, decoded.quats),
+        "opacity": _rms(lambda a, b: _sigmoid(a) - _sigmoid(b), stored.opacities, decoded.opacities),
+        "colour": C0 * _rms(np.subtract, stored.sh0, decoded.sh0),
     }
     if stored.shN.shape[1]:
-        missing = stored.shN.shape[1] - decoded.shN.shape[1]  # bands that were left out are decoded as zeros
-        shn = np.pad(decoded.shN, ((0, 0), (0, missing), (0, 0))) if missing else decoded.shN
-        pairs["sh_coefficient"] = (stored.shN, shn)
-    return {name: float(np.sqrt(np.mean(by_blocks(_squares, a, b)))) for name, (a, b) in pairs.items()}
+        found["sh_coefficient"] = _rms(_sh_difference, stored.shN, decoded.shN)
+    return found
 
 
-def _squares(a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Mean squared difference of each row."""
-    squares: NDArray[np.float64] = np.square(a - b, dtype=np.float64).reshape(len(a), -1)
-    return np.asarray(squares.mean(axis=1))
+def _rms(distance: Callable[[Any, Any], NDArray[Any]], a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
+    """Root of the mean square of the distances of rows."""
+    total, count = 0.0, 0
+    for start in range(0, len(a), ROWS):
+        apart = distance(a[start : start + ROWS], b[start : start + ROWS])
+        total += float(np.square(apart, dtype=np.float64).sum())
+        count += apart.size
+    return float(np.sqrt(total / count))
+
+
+def _sh_difference(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
+    """[N,K,3]; bands that were left out of `b` are zeros."""
+    kept = b.shape[1]
+    return np.concatenate([a[:, :kept] - b, a[:, kept:]], axis=1)
 
 
 def _angles(a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[np.float64]:
