@@ -40,17 +40,19 @@ def run(source: Path, output: Path, options: CompressOptions, progress: Progress
     model = source / "gaussian" / "model.ply"
     progress.update(0.0, BUSY)
     original = _read_model(model)
-    progress.update(0.05, BUSY, gaussians=len(original))
+    count = len(original)
+    progress.update(0.05, BUSY, gaussians=count)
     prepared = _prepared(original, options, progress)
     cameras, origin = _cameras(source / "gaussian" / "cameras.json", prepared.stored)
     size = model.stat().st_size
     try:
         progress.update(0.1, CHECKING)
         prover = proof.Prover(original, cameras, progress)
+        del original  # from here on it is its pictures that count
         search = Search(prepared, prover, options, _Part(progress, 0.2, 0.2))
         found, attempts, preset, wish = _search(search, options, progress)
     except BrokenSog as error:  # what we wrote cannot be read back: our fault, and no reason to lose the model
-        return report.degraded(str(error), {"gaussians": len(original), "ply_bytes": size})
+        return report.degraded(str(error), {"gaussians": count, "ply_bytes": size})
     published = report.why_not(found, options) is None
     told = report.report(found, attempts, size, preset, wish, options) | {"views_from": origin, "published": published}
     picture = preview.side_by_side(*found.proof.pictures, note=f"{found.proof.views[0].psnr:.1f} dB")
@@ -61,9 +63,9 @@ def run(source: Path, output: Path, options: CompressOptions, progress: Progress
             if writer.digest(folder / writer.BUNDLE) != found.digest:
                 raise OSError("the bundle on disk is not the one that was read back and rendered")
             told["attribute_psnr"] = analytics.psnr_alone(search.windows, found.shown)
-            if options.lod == "always" or (options.lod == "auto" and lod.is_large(original)):
+            if options.lod == "always" or (options.lod == "auto" and lod.is_large(prepared.stored)):
                 part = _Part(progress, 0.95, 0.05)
-                told |= _levels(folder / lod.FOLDER, original, found, prover, options, part)
+                told |= _levels(folder / lod.FOLDER, prepared.stored, found, prover, options, part)
         write_atomic(folder / "preview.jpg", picture)
         write_atomic(folder / "report.json", (json.dumps(told, indent=2, allow_nan=False) + "\n").encode())
     progress.update(1.0, BUSY, sog_bytes=found.bundle_bytes, sog_psnr=round(found.proof.mean, 2))
@@ -114,14 +116,14 @@ def _search(
 
 def _levels(
     folder: Path,
-    original: Gaussians,
+    stored: Gaussians,
     found: Attempt,
     prover: proof.Prover,
     options: CompressOptions,
     progress: Progress,
 ) -> dict[str, Any]:
     """Write the levels of detail, and prove the finest like the rest; without them if it is not good enough."""
-    told = lod.write(folder, original, found.quality, progress, options.seed)
+    told = lod.write(folder, stored, found.quality, progress, options.seed)
     told["lod_psnr"] = prover.compare(read_level(folder, 0, OWN_BUDGET)).mean
     if told["lod_psnr"] >= options.min_psnr:
         return told

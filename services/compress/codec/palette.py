@@ -54,8 +54,9 @@ def used_coefficients(shn: NDArray[np.float32]) -> int:
     return next(size for size in (0, 3, 8, 15) if size >= last)
 
 
-def distinct(features: Floats) -> tuple[Floats, Labels]:
-    """The different rows of `features` [N,D], and which of them each row is [N]. By a 64-bit hash of each row."""
+def distinct(features: Floats) -> tuple[Labels, Labels]:
+    """Where in `features` [N,D] each different row stands first [K], and which of those each row is [N]. By a 64-bit
+    hash of each row."""
     factors = np.random.default_rng(0).integers(0, 2**63, features.shape[1], np.uint64) * 2 + 1
 
     def hashed(features: Floats) -> NDArray[np.uint64]:
@@ -67,19 +68,19 @@ def distinct(features: Floats) -> tuple[Floats, Labels]:
         return hashes
 
     _, first, which = np.unique(by_blocks(hashed, features), return_index=True, return_inverse=True)
-    return features[first], which.reshape(-1)
+    return first, which.reshape(-1)
 
 
 def fit(features: Floats, weights: NDArray[np.float64], goal: Goal, progress: Progress) -> Palette:
     """Make the palette of `features` [N,D] with `weights` [N]. The same arguments give the same palette."""
-    rows, which = distinct(features)
-    if len(rows) <= (goal.size or EXACT):
-        return finished(rows, which, features, weights, goal.step)
+    first, which = distinct(features)
+    if len(first) <= (goal.size or EXACT):
+        return finished(features[first], which, features, weights, goal.step)
     limit = min(goal.size or max(goal.most, sizes_up_to(LARGEST)[0]), LARGEST)
     growth = Growth(features, weights, goal.seed, progress)
     for size in [goal.size] if goal.size else sizes_up_to(limit):
-        if size >= len(rows):
-            return finished(rows, which, features, weights, goal.step)
+        if size >= len(first):
+            return finished(features[first], which, features, weights, goal.step)
         growth.grow(size)
         if goal.size is None and growth.error <= goal.error:
             break

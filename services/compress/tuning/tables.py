@@ -112,12 +112,13 @@ class ColourTable:
         """Add palettes, each larger than the one before, until there are `enough`. With `size`, only that one."""
         if self.full_bands == 0:
             return
-        rows, which = palette.distinct(features_of(self._prepared, 3))
+        features = features_of(self._prepared, 3)
+        first, which = palette.distinct(features)
         most = min(palette.LARGEST, int(len(self._features) * MOST_SHARE))
         sizes = [size] if size else sizes_up_to(most)
         for number, entries in enumerate(sizes):
-            if entries >= len(rows):
-                self._add(rows, which[self._rows])
+            if entries >= len(first):
+                self._add(features[first], which[self._rows])
                 break
             self._growth.grow(entries)
             self._add(self._growth.entries.copy(), self._growth.labels)
