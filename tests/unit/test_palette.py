@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from services.compress.codec import growth
+from services.compress.codec import growth, palette
 from services.compress.codec.palette import Goal, Palette, fit
 from spaceport.pipeline.progress import Silent
 
@@ -77,3 +77,16 @@ def test_coarse_groups_come_close_to_one_flat_search(monkeypatch):
 def test_most_used_entries_come_first():
     uses = np.bincount(made(size=300).labels)
     assert (np.diff(uses) <= 0).all()
+
+
+def test_the_order_of_entries() -> None:
+    codes, labels = np.arange(4, dtype=np.uint8)[:, None], np.array([3, 1, 1, 3, 2, 1, 0])
+    few, by_use = palette.in_order(codes, labels, 0.01)
+    assert by_use.tolist() == [1, 0, 0, 1, 3, 0, 2] and few[by_use].tolist() == codes[labels].tolist()
+    many, by_first = palette.in_order(codes, labels, 0.5)
+    assert by_first.tolist() == [0, 1, 1, 0, 2, 1, 3] and many[by_first].tolist() == codes[labels].tolist()
+
+
+def test_entries_that_a_sample_does_not_use_come_last() -> None:
+    codes, ranks = palette.in_order(np.arange(3, dtype=np.uint8)[:, None], np.array([2, 2, 0]), 0.5)
+    assert codes[:, 0].tolist() == [2, 0, 1] and ranks.tolist() == [0, 0, 1]
