@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from spaceport.cores import usable_cores
 from spaceport.splats.cameras import Camera
 from spaceport.splats.render import Rasteriser, record
 from spaceport.splats.render.buffers import GradBuffers
@@ -26,7 +27,6 @@ from spaceport.splats.render.vector import LANES
 from spaceport.splats.render.vector_math import fma, spread
 from spaceport.splats.render.vector_memory import store
 from spaceport.splats.render.view import pack
-from spaceport.splats.render.workers import usable_cores
 
 FLOP_FORWARD, FLOP_BACKWARD = 26, 53
 """Floating point operations per pair of pixel and Gaussian."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 from dataclasses import dataclass
 
 import torch
 
 from services.train.rasterisers.protocol import Rasteriser
+from spaceport.cores import usable_cores
 from spaceport.pipeline.errors import Refused, Slug
 from spaceport.pipeline.options import TrainOptions
 
@@ -38,7 +38,7 @@ def choose_device(options: TrainOptions) -> Device:
     Raises:
         Refused: `bad_options` when a GPU is demanded and none can be used.
     """
-    threads = options.threads or len(os.sched_getaffinity(0))
+    threads = options.threads or usable_cores()
     missing = _why_no_cuda()
     if options.device == "cpu" or (missing and options.device == "auto"):
         why = "asked for" if options.device == "cpu" else str(missing)

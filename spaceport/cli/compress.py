@@ -17,6 +17,7 @@ from spaceport.cli.analytics import bytes_table
 from spaceport.cli.child import ChildFailed, Children
 from spaceport.cli.convert import BytesOption, PresetOption, TargetOption, complaints, console, sentence
 from spaceport.cli.many import Bars, Lines
+from spaceport.cores import usable_cores
 
 MODULE = "services.compress.convert"
 METAS = ("meta.json", "lod-meta.json")  # of unbundled and of streamed SOGs, which are known by their folders
@@ -58,7 +59,7 @@ def compress(
     asked = {"preset": preset, "target_psnr": target_psnr, "max_bytes": max_bytes}
     options = {name: value for name, value in asked.items() if value is not None}
     needs = [room.memory_of(work.source.name, size_of(work.source)) for work in works]
-    workers = room.at_once(needs, room.free_memory(), room.usable_cores())
+    workers = room.at_once(needs, room.free_memory(), usable_cores())
     try:
         told = _run(works, options, workers)
     except KeyboardInterrupt:

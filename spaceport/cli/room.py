@@ -9,11 +9,6 @@ from pathlib import Path
 MEMINFO = Path("/proc/meminfo")
 
 
-def usable_cores() -> int:
-    """Cores that this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def free_memory(meminfo: Path = MEMINFO) -> int:
     """Bytes that can be taken without swapping, where the system tells; else half of what the machine has."""
     try:
@@ -24,11 +19,12 @@ def free_memory(meminfo: Path = MEMINFO) -> int:
 
 
 BASE = 300 << 20
-EACH = 10
+EACH = 8
 """Memory of one compression: that of its libraries, and for each byte that the model has as a PLY.
 
-Measured with balanced: brighton (19 k Gaussians, SH 3, 4.7 MB) 278 MB, biker (153 k, SH 0, 10.4 MB) 344 MB, playbot
-(500 k, SH 2, 82 MB) 948 MB. These figures are a little more than that.
+Measured with balanced: brighton (19 k Gaussians, SH 3, 4.7 MB) 259 MiB, biker (153 k, SH 0, 10.4 MB) 344 MiB, playbot
+(500 k, SH 2, 82 MB) 749 MiB, a made million with SH 0 (68 MB) 793 MiB and with SH 3 (248 MB) 1,356 MiB. These figures
+are a little more than that.
 """
 AS_PLY = {".compressed.ply": 5, ".ply": 1, ".splat": 2.5, ".spz": 12}
 PACKED = 30

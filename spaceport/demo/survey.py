@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from spaceport.cores import usable_cores
 from spaceport.demo.flight import HAMLET, Shot, Spot, plan_flight
 from spaceport.demo.geodesy import Place, from_enu
 from spaceport.demo.gimbal import gimbal_tags
@@ -84,18 +84,11 @@ def _photos(scene: Scene, shots: list[Shot], lens: Lens) -> Iterator[tuple[Shot,
         place, noted = from_enu(position, ORIGIN), gimbal_tags(shot.world_to_camera)
         return shot, encode_photo(pixels, lens, shot.time, place, noted)
 
-    pool = ThreadPoolExecutor(_threads())
+    pool = ThreadPoolExecutor(usable_cores())
     try:
         yield from pool.map(take, shots)
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def _threads() -> int:
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # macOS and Windows have no affinity
-        return os.cpu_count() or 1
 
 
 def _write_zip(path: Path, photos: Iterator[tuple[Shot, bytes]], total: int, on_photo: OnPhoto | None) -> None:

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.compress.plas.jit import kernel
-from spaceport.splats.render.workers import Workers, usable_cores
+from spaceport.cores import usable_cores
+from spaceport.splats.render.workers import Workers
 
 RUN = 512
 """Gaussians of a run. The work grows with it, the gain hardly any more: 2,048 save another 0.3 % of the bytes."""

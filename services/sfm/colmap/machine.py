@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import pycolmap
 
 from spaceport.pipeline.errors import Refused, Slug
-
-
-def usable_cores() -> int:
-    """Cores that this process may run on; COLMAP by itself would count those of the whole machine."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def device(wanted: str) -> Any:

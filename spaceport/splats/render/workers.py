@@ -6,7 +6,6 @@ half of what concurrent.futures takes; an iteration of training has five.
 
 from __future__ import annotations
 
-import os
 import threading
 import weakref
 from collections.abc import Callable
@@ -15,11 +14,6 @@ from queue import SimpleQueue
 
 _Inbox = SimpleQueue[Callable[[], None] | None]
 _Ended = SimpleQueue[BaseException | None]
-
-
-def usable_cores() -> int:
-    """Cores that this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Workers:
