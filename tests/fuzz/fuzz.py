@@ -42,7 +42,11 @@ _INSTRUMENTED = ["services.compress", "services.sfm.intake", "spaceport.colmap",
 _COMPILED = [
     "spaceport.splats.render",
     "services.compress.plas",
+    "services.compress.codec.codebook",
+    "services.compress.codec.growth",
+    "services.compress.codec.rotations",
     "services.compress.codec.walk",
+    "services.compress.levels.lod_merge",
 ]  # numba wants its bytecode as it was
 
 
