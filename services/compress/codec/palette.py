@@ -18,7 +18,7 @@ from spaceport.pipeline.progress import Progress
 
 LARGEST = 65536
 EXACT = 1024  # so few different features are kept as they are
-FIRST_USE = 0.1  # entries by Gaussians above which the order of first use takes fewer bytes; seen at 0.06 to 0.5
+FIRST_USE = 0.13  # entries by Gaussians above which the order of first use takes fewer bytes, seen from 0.03 to 0.5
 NEIGHBOURS = 4  # coarse groups searched for the final label
 
 

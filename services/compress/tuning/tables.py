@@ -145,7 +145,8 @@ class ColourTable:
 
     def _bytes(self, entries: Floats, labels: NDArray[np.int64], step: float) -> float:
         levels = codebook.uniform_codebook(entries, step)
-        share = len(entries) / len(self._prepared.stored)
+        whole = len(labels) == len(self._prepared.stored)  # of a sample, the order of first use tells nothing
+        share = len(entries) / len(labels) if whole else 0.0
         codes, ranks = palette.in_order(codebook.nearest(levels, entries), labels, share)
         shown = images.encode_all({"c": entries_picture(codes, entries.shape[1] // 3), "l": picture(label_rows(ranks))})
         return len(shown["c"]) + len(shown["l"]) * len(self._prepared.stored) / len(self._sample)
