@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from services.compress.plas.jit import kernel
+from services.compress.jit import kernel
 
 LEVELS = 256
 CORE = 192  # levels of the core when the tails must be stretched; each tail has half of the rest
@@ -44,7 +44,13 @@ def uniform_codebook(values: Floats, step: float = 0.0) -> NDArray[np.float64]:
 
 
 def nearest(codebook: Floats, values: Floats) -> NDArray[np.uint8]:
-    """Return the index of the nearest level for each of `values`; same shape."""
+    """Return the index of the nearest of 256 levels for each of `values`; same shape.
+
+    Raises:
+        ValueError: for another number of levels.
+    """
+    if len(codebook) != LEVELS:
+        raise ValueError(f"a codebook has {LEVELS} levels, not {len(codebook)}")
     borders = (codebook[1:] + codebook[:-1]) / 2
     found = np.empty(values.shape, np.uint8)
     _find(borders.astype(np.float64), np.ascontiguousarray(values).reshape(-1), found.reshape(-1))

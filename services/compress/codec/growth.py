@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from services.compress.codec.blocks import by_blocks
 from services.compress.codec.vectors import faiss
-from services.compress.plas.jit import kernel
+from services.compress.jit import kernel
 from spaceport.pipeline.progress import Progress
 
 START = 256

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from services.compress.plas.jit import kernel
+from services.compress.jit import kernel
 from spaceport.cores import usable_cores
 from spaceport.splats.render.workers import Workers
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from services.compress.codec import positions
 from services.compress.codec.order import morton_order
 from services.compress.codec.rotations import matrices, normalised
-from services.compress.plas.jit import kernel
+from services.compress.jit import kernel
 from spaceport.splats.model import Gaussians
 from spaceport.splats.sh import C0
 
