@@ -98,6 +98,9 @@ def missed(best: Attempt, wish: Wish) -> str | None:
     elif all(getattr(best.quality, knob) == getattr(FINEST, knob) for knob in KNOBS.values()):
         besides = " but SH" * (best.encoded.gaussians.sh_degree > 0)
         reason = f"every attribute{besides} is stored as finely as the format can"
+    elif wish.psnr > best.limit:
+        besides = ", but for SH" * (best.encoded.gaussians.sh_degree > 0)
+        reason = f"stored as finely as the format can{besides}, this model is foreseen at about {best.limit:.1f} dB"
     else:
         reason = "the search ended before it found a better file; asking for a little more may come nearer"
     return f"Reached {best.proof.mean:.2f} dB where {wish.psnr:.2f} dB were asked for: {reason}."

@@ -176,10 +176,16 @@ def test_likeness_of_one_attribute_alone() -> None:
         (Wish(46.0), FINEST, 0, "every attribute is stored as finely"),
         (Wish(46.0), FINEST, 2, "every attribute but SH is stored as finely"),
         (Wish(46.0, 9000), FINEST, 2, "at most 9,000 bytes"),
+        (
+            Wish(50.0),
+            STANDARD,
+            2,
+            "stored as finely as the format can, but for SH, this model is foreseen at about 47.1 dB",
+        ),
     ],
 )
 def test_a_missed_target_is_told_with_its_reason(wish: Wish, quality: object, degree: int, words: str | None) -> None:
     encoded = SimpleNamespace(gaussians=SimpleNamespace(sh_degree=degree))
-    attempt = SimpleNamespace(proof=SimpleNamespace(mean=45.0), quality=quality, encoded=encoded)
+    attempt = SimpleNamespace(proof=SimpleNamespace(mean=45.0), quality=quality, encoded=encoded, limit=47.1)
     told = missed(attempt, wish)  # type: ignore[arg-type]  # what it reads of an attempt
     assert told is None if words is None else words in (told or "")

@@ -45,7 +45,7 @@ def choose(tables: Sequence[Table], fixed: float, wish: Wish) -> tuple[int, ...]
     for table in tables:
         sizes = (sizes[:, None] + table.sizes).reshape(-1)
         errors = (errors[:, None] + table.errors).reshape(len(sizes), -1)
-    index = np.unravel_index(pick(sizes, _likeness(errors), wish), [len(table.sizes) for table in tables])
+    index = np.unravel_index(pick(sizes, mean_psnr(errors), wish), [len(table.sizes) for table in tables])
     return tuple(int(level) for level in index)
 
 
@@ -57,10 +57,10 @@ def total_size(tables: Sequence[Table], levels: Sequence[int]) -> float:
 def reaches(tables: Sequence[Table], levels: Sequence[int], wish: Wish) -> bool:
     """Whether these levels are foreseen to be as alike as is wished."""
     errors = sum(table.errors[level] for table, level in zip(tables, levels, strict=True))
-    return wish.psnr is not None and bool(_likeness(np.asarray(errors)) >= wish.psnr)
+    return wish.psnr is not None and bool(mean_psnr(np.asarray(errors)) >= wish.psnr)
 
 
-def _likeness(errors: NDArray[np.float64]) -> NDArray[np.float64]:
+def mean_psnr(errors: NDArray[np.float64]) -> NDArray[np.float64]:
     """Mean PSNR over the views, dB, of squared errors [...,V]."""
     return np.asarray(np.mean(-10 * np.log10(np.maximum(errors, SMALLEST_ERROR)), axis=-1))
 

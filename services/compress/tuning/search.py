@@ -16,7 +16,7 @@ from services.compress.codec.growth import Growth
 from services.compress.codec.quality import FINEST, KNOBS, LEVELS, Quality, at_level
 from services.compress.codec.reader import read_sog
 from services.compress.proving import proof
-from services.compress.tuning.allocate import Table, Wish, choose, pick, reaches, total_size
+from services.compress.tuning.allocate import Table, Wish, choose, mean_psnr, pick, reaches, total_size
 from services.compress.tuning.tables import Colours, ColourTable, attribute_tables
 from services.compress.tuning.windows import Windows
 from spaceport.pipeline.options import CompressOptions
@@ -48,6 +48,8 @@ class Attempt:
     """What of the decoded model the windows look at."""
     errors: dict[str, float]
     proof: proof.Proof
+    limit: float
+    """PSNR that the windows foresee with all but SH as finely as the format can, dB."""
 
 
 class Search:
@@ -57,6 +59,7 @@ class Search:
         self._prepared, self._prover, self._options, self._progress = prepared, prover, options, progress
         self.windows = Windows(prepared, prover, progress)
         self._attributes = attribute_tables(prepared, self.windows)
+        self._limit = float(mean_psnr(sum(table.errors[-1] for table in self._attributes)))
         self._palettes: dict[int, palette.Palette] = {}
         self._parts: dict[str, Part] = {}
 
@@ -111,7 +114,8 @@ class Search:
             decoded = read_sog(path, OWN_BUDGET)
         errors = proof.attribute_errors(encoded.gaussians, decoded)
         shown = decoded.subset(self.windows.index)
-        return Attempt(quality, encoded, size, digest, shown, errors, self._prover.compare(decoded))
+        seen = self._prover.compare(decoded)
+        return Attempt(quality, encoded, size, digest, shown, errors, seen, self._limit)
 
     def _palette(self, number: int, colour: Colours) -> palette.Palette | None:
         """The entries, settled by the last rounds of k-means; each choice is settled once."""
