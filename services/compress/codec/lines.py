@@ -32,6 +32,7 @@ class Lines:
             KeyboardInterrupt: always.
         """
         self._ended = True
+        sys.unraisablehook = lambda _: None  # such a callback must not complain of it either
         raise KeyboardInterrupt
 
     def update(self, fraction: float, message: str, **counts: Count) -> None:
