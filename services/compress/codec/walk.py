@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from services.compress.jit import kernel
 from spaceport.cores import usable_cores
+from spaceport.splats.render.jit import kernel
 from spaceport.splats.render.workers import Workers
 
 RUN = 512

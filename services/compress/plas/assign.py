@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from services.compress.jit import inlined, kernel
 from services.compress.plas.blur import LANES, Cells
+from spaceport.splats.render.jit import inlined, kernel
 from spaceport.splats.render.vector_memory import load, load_columns, prefetch, store
 
 NEVER = np.float32(-1e30)

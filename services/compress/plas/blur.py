@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from services.compress.jit import inlined, kernel
+from spaceport.splats.render.jit import inlined, kernel
 from spaceport.splats.render.workers import Workers
 
 LANES = 16

@@ -1,4 +1,4 @@
-"""The one place that knows how kernels are compiled."""
+"""The one place that knows how kernels are compiled, those of services too."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def kernel(function: Callable[_P, _R]) -> Callable[_P, _R]:
     """
     try:
         made: Any = njit(cache=True, **_OPTIONS)(function)
-        made._cache._cache_file._source_stamp = _STAMP
+        made._cache._cache_file._source_stamp = (*_STAMP, made._cache._cache_file._source_stamp)
     except RuntimeError:  # numba: "no locator available"
         made = njit(**_OPTIONS)(function)
     compiled: Callable[_P, _R] = made
