@@ -16,7 +16,7 @@ from spaceport.pipeline.service import TITLES
 
 POLL_SECONDS = 0.4
 LINE_EVERY_PERCENT = 5.0
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 180.0
 SHOWN = {
     "photos": "{} photos",
     "registered": "{} placed",

@@ -16,7 +16,7 @@ CODE_KEY = "functions.zip"
 CODE = {"Bucket": CODE_BUCKET, "Key": CODE_KEY}
 TEMPLATE_KEY = "template.json"
 CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
-WAIT_SECONDS = 60.0
+WAIT_SECONDS = 300.0
 
 
 class DeployFailed(RuntimeError):

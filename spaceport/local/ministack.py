@@ -15,7 +15,7 @@ from spaceport.local.children import MARK, Child
 from spaceport.local.errors import CloudDied
 
 HOST = "127.0.0.1"
-READY_SECONDS = 30.0
+READY_SECONDS = 120.0
 STOP_SECONDS = 5.0
 
 # What ministack and the Lambda workers that it starts may see of the user's environment.
@@ -59,7 +59,7 @@ class Ministack:
         while time.monotonic() < deadline:
             if (code := self._child.wait(0)) is not None:
                 raise RuntimeError(f"the embedded cloud ended at once with code {code}; see {self._log}")
-            with contextlib.suppress(OSError), urllib.request.urlopen(f"{self.endpoint}/_ministack/health", timeout=5):  # noqa: S310  http, loopback
+            with contextlib.suppress(OSError), urllib.request.urlopen(f"{self.endpoint}/_ministack/health", timeout=30):  # noqa: S310  http, loopback
                 return
             time.sleep(0.02)
         raise RuntimeError(f"the embedded cloud did not answer within {READY_SECONDS:.0f} s; see {self._log}")

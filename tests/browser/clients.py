@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 from playwright.sync_api import Page
+from waiting import until
 
 from spaceport.splats.cameras import Camera
 from spaceport.splats.metrics import psnr
@@ -111,16 +112,20 @@ class _Files(SimpleHTTPRequestHandler):
 
 
 def settled(page: Page) -> Picture:
-    """The page's picture once two captures in a row are the same, and show something: the depth sort takes its time."""
-    before = b""
-    for _ in range(60):
+    """The page's picture once three captures in a row are the same, and show something: the depth sort takes time."""
+    captures: list[bytes] = []
+
+    def at_rest() -> bool:
         page.wait_for_timeout(250)
-        after = page.screenshot()
-        picture = np.asarray(Image.open(io.BytesIO(after)).convert("RGB"), np.float64) / 255
-        if after == before and picture.max() > 0.3:
-            return picture
-        before = after
-    raise AssertionError("the picture never came to rest")
+        captures.append(page.screenshot())
+        return len(captures) > 2 and len(set(captures[-3:])) == 1 and _picture(captures[-1]).max() > 0.3
+
+    until(at_rest, lambda: "the picture never came to rest")
+    return _picture(captures[-1])
+
+
+def _picture(png: bytes) -> Picture:
+    return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"), np.float64) / 255
 
 
 def opened(page: Page, server: str, client: str, model: str, level: int = 0) -> Picture:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from clients import EYE, HEIGHT, TARGET, UP, WIDTH, likeness, made, ours, settled
 from playwright.sync_api import Browser, Page
+from waiting import PATIENCE
 
 from services.compress.codec.encode import Plan, encode
 from services.compress.codec.quality import FINEST
@@ -87,6 +88,7 @@ def test_it_obeys_mouse_wheel_keys_and_buttons(page: Page, url: str) -> None:
 @pytest.mark.parametrize("files", [0], indirect=True)
 def test_fingers_turn_and_pinch(browser: Browser, url: str) -> None:
     context = browser.new_context(viewport={"width": WIDTH, "height": HEIGHT}, has_touch=True)
+    context.set_default_timeout(PATIENCE * 1000)
     page = context.new_page()
     show(page, url)
     first = settled(page)

@@ -7,11 +7,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+
+from waiting import PATIENCE, until
 
 from spaceport.cli.deployment import Deployment
 from spaceport.cli.where import speak
@@ -52,29 +53,29 @@ class Cloud:
     def row(self, job_id: str) -> JobRecord | None:
         return self.deployment.table.get(job_id)
 
-    def ended(self, job_id: str, seconds: float = 120) -> JobRecord:
+    def ended(self, job_id: str, seconds: float = 300) -> JobRecord:
         return self.until(job_id, lambda row: row.state in ENDS, seconds)
 
-    def until(self, job_id: str, holds: Callable[[JobRecord], bool], seconds: float = 60) -> JobRecord:
+    def until(self, job_id: str, holds: Callable[[JobRecord], bool], seconds: float = PATIENCE) -> JobRecord:
         """Wait for something to hold of a job's row."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            row = self.row(job_id)
-            if row and holds(row):
-                return row
-            time.sleep(0.1)
-        raise AssertionError(f"not within {seconds} s: {self.row(job_id)}\n{self.logs()}")
+        found: list[JobRecord] = []
 
-    def working_on(self, job_id: str, stage: StageName, seconds: float = 60) -> JobRecord:
+        def held() -> bool:
+            row = self.row(job_id)
+            found[:] = [row] if row else []
+            return row is not None and holds(row)
+
+        until(held, lambda: f"{found}\n{self.logs()}", seconds)
+        return found[0]
+
+    def working_on(self, job_id: str, stage: StageName, seconds: float = PATIENCE) -> JobRecord:
         """Wait until a stage is at its real work: it has told something of its own."""
         return self.until(job_id, lambda row: row.stage is stage and bool(row.live), seconds)
 
-    def mails(self, count: int, seconds: float = 10) -> list[dict[str, Any]]:
-        """Wait for so many mails."""
-        deadline = time.monotonic() + seconds
-        while len(found := mails(self.embedded.access)) < count and time.monotonic() < deadline:
-            time.sleep(0.1)
-        return found
+    def mails(self, count: int) -> list[dict[str, Any]]:
+        """All mails, as soon as there are so many."""
+        until(lambda: len(mails(self.embedded.access)) >= count, self.logs)
+        return mails(self.embedded.access)
 
     def manifest_keys(self, job_id: str) -> set[str]:
         keys = (item.key for item in self.deployment.bucket.objects(layout.job_prefix(job_id)))
@@ -104,11 +105,9 @@ class Crashing:
     def __init__(self, state: Path) -> None:
         command = [sys.executable, "-m", "spaceport", "up", "--state", str(state)]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 30
-        while (access := running(state)) is None:
-            assert self.process.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        until(lambda: running(state) or self.process.poll() is not None)
+        access = running(state)
+        assert access, "it ended before it was up"
         self.access, self.state = access, state
 
     def kill(self) -> None:

@@ -7,12 +7,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from cloud_cases import LONG, workers
+from waiting import until
 
 from spaceport.demo import Survey
 from spaceport.local.children import survivors
@@ -29,9 +28,9 @@ def test_the_command_ends_and_says_so(survey: Survey, tmp_path: Path, command: s
             [sys.executable, "-m", "spaceport", command, *words, "--state", str(state)], stdout=shown, stderr=shown
         )
     try:
-        _until(lambda: running(state) is not None)
+        until(lambda: running(state) is not None)
         if command == "run":
-            _until(lambda: bool(workers(state)))
+            until(lambda: bool(workers(state)))
         os.kill(_embedded_aws(state), signal.SIGKILL)
         assert process.wait(60) == 1
     finally:
@@ -42,13 +41,6 @@ def test_the_command_ends_and_says_so(survey: Survey, tmp_path: Path, command: s
     assert "Traceback" not in said
     assert survivors(state) == []
     assert running(state) is None
-
-
-def _until(holds: Callable[[], bool], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 def _embedded_aws(state: Path) -> int:

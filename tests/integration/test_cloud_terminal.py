@@ -10,10 +10,12 @@ import select
 import signal
 import subprocess
 import sys
-import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from cloud_cases import LONG
+from waiting import until
 
 from spaceport.demo import Survey
 from spaceport.local.children import survivors
@@ -30,14 +32,12 @@ def test_bars_move_and_ctrl_c_stops_the_job(survey: Survey, tmp_path: Path) -> N
     )
     os.close(theirs)
     try:
-        shown = _read_until(ours, lambda text: bool(re.search(r"Training.*iteration", text)), seconds=90)
+        shown = _read_until(ours, lambda text: bool(re.search(r"Training.*iteration", text)))
         assert "Structure from motion" in shown
         assert re.search(r"\d+%", shown)
-        began = time.monotonic()
         process.send_signal(signal.SIGINT)
-        _read_until(ours, lambda _: process.poll() is not None, seconds=20)
-        assert process.wait(5) == 130
-        assert time.monotonic() - began < 15
+        _read_until(ours, lambda _: process.poll() is not None)
+        assert process.wait() == 130
     finally:
         process.kill()
         os.close(ours)
@@ -47,14 +47,16 @@ def test_bars_move_and_ctrl_c_stops_the_job(survey: Survey, tmp_path: Path) -> N
     assert not list((tmp_path / "state" / "s3").rglob("*gaussian/manifest.json"))
 
 
-def _read_until(terminal: int, holds: object, seconds: float) -> str:
+def _read_until(terminal: int, holds: Callable[[str], bool]) -> str:
     """What the terminal shows until something holds of it."""
-    text, deadline = "", time.monotonic() + seconds
-    while not holds(text):  # type: ignore[operator]  # a predicate
-        assert time.monotonic() < deadline, text[-2000:]
-        if select.select([terminal], [], [], 0.2)[0]:
-            try:
+    text = ""
+
+    def read() -> bool:
+        nonlocal text
+        with suppress(OSError):  # the other side is closed
+            if select.select([terminal], [], [], 0.2)[0]:
                 text += os.read(terminal, 65536).decode(errors="replace")
-            except OSError:  # the other side is closed
-                time.sleep(0.1)
+        return holds(text)
+
+    until(read, lambda: text[-2000:])
     return text

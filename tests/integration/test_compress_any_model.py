@@ -24,7 +24,7 @@ from spaceport.pipeline.progress import Silent
 from spaceport.splats.model import Gaussians
 from spaceport.splats.ply import read_ply, write_ply
 
-few = settings(max_examples=10, deadline=None)
+few = settings(max_examples=10)
 
 
 def compressed(model: Gaussians, folder: Path) -> Outcome | None:

@@ -136,7 +136,7 @@ def test_the_command_says_why_not(sources: Path, tmp_path: Path, source: str, ta
 
 def test_a_child_tells_json_lines(sources: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "services.compress.convert", str(sources / "m.ply"), str(tmp_path / "m.sog")]
-    told = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ, timeout=120)
+    told = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ, timeout=300)
     lines = [json.loads(line) for line in told.stdout.splitlines()]
     assert "result" in lines[-1] and all(0 <= line["fraction"] <= 1 for line in lines[:-1])
     assert len(lines) > 2

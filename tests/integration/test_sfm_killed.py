@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +18,7 @@ import numpy as np
 import pytest
 from cloud_cases import TINY, Cloud, workers
 from sfm_cases import read_model
+from waiting import until
 
 from spaceport.demo import Survey, make_survey
 from spaceport.pipeline import layout
@@ -60,10 +60,7 @@ class Place:
                     break
             rest = child.stderr.read()
         assert moment in said, said + rest
-        deadline = time.monotonic() + 5
-        while group_of(child.pid):
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        until(lambda: not group_of(child.pid))
         return child.returncode
 
     def finish(self, output: Path) -> str:
@@ -191,14 +188,11 @@ def test_features_that_were_found_in_time_are_kept(tmp_path: Path) -> None:
 def test_batch_tries_again_and_goes_on(cloud: Cloud, survey: Survey) -> None:
     options = TINY | {"sfm": {"max_image_size": 512, "first_octave": -1}, "compress_enabled": False}
     job = cloud.upload(survey.zip_path, "to-resume", options)
-    deadline = time.monotonic() + 60
-    while not list((cloud.embedded.state / "work").glob("**/colmap/checkpoint")):
-        assert time.monotonic() < deadline, cloud.logs()
-        time.sleep(0.05)
+    until(lambda: list((cloud.embedded.state / "work").glob("**/colmap/checkpoint")), cloud.logs)
     commands = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in workers(cloud.embedded.state)}
     (stage,) = [pid for pid, command in commands.items() if b"services.sfm\0" in command and b"guard" not in command]
     os.kill(stage, signal.SIGTERM)
-    assert cloud.ended(job, seconds=180).state is JobState.COMPLETED, cloud.logs()
+    assert cloud.ended(job).state is JobState.COMPLETED, cloud.logs()
     (log,) = (cloud.embedded.state / "logs").glob("sfm-*.log")
     said = log.read_text()
     assert said.index("uploaded a checkpoint") < said.index("fetched a checkpoint")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pipeline_cases import JOB, ended, forget, key_of, requested, staged, whole_job
 
@@ -80,7 +80,7 @@ def test_a_manifest_that_is_gone_is_no_news(bucket: Bucket, table: JobTable) -> 
     assert table.get(JOB) is None
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.data())
 def test_events_in_any_order_and_number_end_in_the_same_row(
     bucket: Bucket, table: JobTable, data: st.DataObject

@@ -38,7 +38,7 @@ def off(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.abs(a.astype(np.float64) - b).max(initial=0))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(models())
 def test_splat(model: Gaussians) -> None:
     visible = np.exp(model.scales.sum(axis=1, dtype=np.float64)) * np.floor(255 * alphas(model) + 0.5)
@@ -51,7 +51,7 @@ def test_splat(model: Gaussians) -> None:
     assert angles(back, kept).max() < np.degrees(2 * np.sqrt(3) / 128)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(models())
 @pytest.mark.parametrize("version", [2, 3, 4])
 def test_spz(version: int, model: Gaussians) -> None:
@@ -72,7 +72,7 @@ def test_spz(version: int, model: Gaussians) -> None:
         assert np.array_equal(getattr(back, name), getattr(twice, name)), name
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(models())
 def test_compressed_ply(model: Gaussians) -> None:
     kept = model.subset(morton_order(positions.encode(model.means, *positions.bounds(model.means))))
@@ -89,7 +89,7 @@ def test_compressed_ply(model: Gaussians) -> None:
     assert angles(back, kept).max() < 0.3
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(models())
 def test_ply_keeps_every_bit(model: Gaussians) -> None:
     back = again(table.PLY, model)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pipeline_cases import JOB, forget, requested, staged, whole_job
 
@@ -91,7 +91,7 @@ def test_a_released_claim_is_free_and_keeps_its_reason(table: JobTable) -> None:
     assert table.stages(JOB)[SFM].failure is None
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     steps=st.lists(
         st.tuples(

@@ -9,7 +9,7 @@ import zlib
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from zip_cases import CENTRAL, THREE, Counting, as_zip64, claiming, patched, slug_of, unpacked, with_entry, zipped
 
@@ -204,7 +204,7 @@ SEEDS = [
 Mutation = tuple[int, int, bytes]
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300)
 @given(
     seed=st.sampled_from(SEEDS),
     mutations=st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 8), st.binary(max_size=8)), max_size=6),
@@ -219,7 +219,7 @@ def test_mutated_zips_are_refused_or_stay_in_their_folder(
     check_harmless(io.BytesIO(bytes(data)), tmp_path)
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200)
 @given(names=st.lists(st.text(max_size=20).map(lambda name: name + ".jpg"), min_size=3, max_size=6))
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_any_names_are_refused_or_stay_in_their_folder(tmp_path: Path, names: list[str]) -> None:

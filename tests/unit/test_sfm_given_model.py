@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from model_cases import ColmapModel, ModelCamera, ModelImage, ModelPoint
 
@@ -192,7 +192,7 @@ def test_files_too_large_are_not_opened(tmp_path: Path, monkeypatch: pytest.Monk
         read_given(GOOD.write(tmp_path, ".bin"), nothing)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150)
 @given(
     name=st.sampled_from([name for suffix in (".bin", ".txt") for name in GOOD.parts(suffix)]),
     at=st.floats(0, 1),

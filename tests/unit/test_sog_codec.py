@@ -23,7 +23,7 @@ from spaceport.splats.ply import read_ply, write_ply
 EXACT = Plan(FINEST)
 
 
-quick = settings(max_examples=25, deadline=None)
+quick = settings(max_examples=25)
 
 
 def bundled(encoded: Encoded, folder: Path) -> bytes:

@@ -109,7 +109,7 @@ def test_every_truncation_is_noticed(tmp_path: Path, name: str) -> None:
             read_sparse_model(tmp_path)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(flips=st.lists(st.tuples(st.integers(0, 10_000), st.integers(1, 255)), min_size=1, max_size=8))
 def test_damaged_bytes_never_do_worse_than_a_sentence(
     tmp_path_factory: pytest.TempPathFactory, flips: list[tuple[int, int]]

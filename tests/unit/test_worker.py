@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from pipeline_cases import JOB, forget, photo_zip, request, requested, staged
+from waiting import until
 
 from spaceport.pipeline import heartbeat, layout
 from spaceport.pipeline.contract import (
@@ -90,15 +91,9 @@ def raising(error: BaseException) -> Core:
     return core
 
 
-def waiting(until_ended: float = 10) -> Core:
-    def core(source: Path, output: Path, options: Any, progress: Progress) -> Outcome:
-        deadline = time.monotonic() + until_ended
-        while time.monotonic() < deadline:
-            progress.check()
-            time.sleep(0.005)
-        raise AssertionError("nobody ended the work")
-
-    return core
+def waiting(source: Path, output: Path, options: Any, progress: Progress) -> Outcome:
+    until(progress.check)  # which raises when somebody ends the work
+    raise AssertionError("it returned something")
 
 
 def test_a_stage_publishes_and_then_writes_its_manifest(bench: Bench) -> None:
@@ -171,7 +166,7 @@ def test_a_bug_is_neither_retried_nor_hidden(bench: Bench, error: Exception) -> 
 def test_sigterm_means_try_again(bench: Bench) -> None:
     def core(source: Path, output: Path, options: Any, progress: Progress) -> Outcome:
         os.kill(os.getpid(), signal.SIGTERM)
-        return waiting()(source, output, options, progress)
+        return waiting(source, output, options, progress)
 
     assert bench.work(core) == RETRY
     assert bench.manifest() is None
@@ -180,9 +175,7 @@ def test_sigterm_means_try_again(bench: Bench) -> None:
 
 def test_seconds_and_dollars_are_those_of_all_tries(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     def killed(source: Path, output: Path, options: Any, progress: Progress) -> Outcome:
-        deadline = time.monotonic() + 5
-        while bench.table.stages(JOB)[StageName.SFM].spent < 3000:
-            assert time.monotonic() < deadline, "no heartbeat told it"
+        until(lambda: bench.table.stages(JOB)[StageName.SFM].spent >= 3000)  # a heartbeat tells it
         raise KeyboardInterrupt  # as a kill: nobody gives the claim back
 
     monkeypatch.setenv("SPACEPORT_INSTANCE_TYPE", "c6i.2xlarge")
@@ -200,7 +193,7 @@ def test_seconds_and_dollars_are_those_of_all_tries(bench: Bench, monkeypatch: p
 def test_a_stop_ends_the_work_without_a_manifest(bench: Bench) -> None:
     def core(source: Path, output: Path, options: Any, progress: Progress) -> Outcome:
         stop_job(bench.bucket, bench.table, JOB)
-        return waiting()(source, output, options, progress)
+        return waiting(source, output, options, progress)
 
     assert bench.work(core) == DONE
     assert bench.manifest() is None
@@ -224,7 +217,7 @@ def test_losing_the_claim_ends_the_work(bench: Bench) -> None:
     def core(source: Path, output: Path, options: Any, progress: Progress) -> Outcome:
         bench.table.clock = lambda: time.time() + 1000
         bench.table.claim(JOB, StageName.SFM, "x", "batch-2", 1)
-        return waiting()(source, output, options, progress)
+        return waiting(source, output, options, progress)
 
     assert bench.work(core) == DONE
     assert bench.manifest() is None
@@ -234,14 +227,11 @@ def test_losing_the_claim_ends_the_work(bench: Bench) -> None:
 def test_heartbeats_reach_the_table(bench: Bench) -> None:
     def core(source: Path, output: Path, options: Any, progress: Progress) -> Outcome:
         progress.update(0.5, "Matching photos", photos=3)
-        deadline = time.monotonic() + 5
-        while time.monotonic() < deadline:
-            row = bench.table.get(JOB)
-            if row and row.message == "Matching photos":
-                assert (row.state, row.percent, row.live) == (JobState.SFM, 12.5, {"photos": 3})
-                return Outcome(message="done")
-            time.sleep(0.01)
-        raise AssertionError("no heartbeat came")
+        until(lambda: (row := bench.table.get(JOB)) and row.message == "Matching photos")  # a heartbeat tells it
+        row = bench.table.get(JOB)
+        assert row
+        assert (row.state, row.percent, row.live) == (JobState.SFM, 12.5, {"photos": 3})
+        return Outcome(message="done")
 
     assert bench.work(core) == DONE
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from pipeline_cases import JOB, staged
+from waiting import until
 
 from spaceport.pipeline import checkpoint, heartbeat, layout
 from spaceport.pipeline.contract import Outcome, StageManifest, StageName
@@ -67,13 +68,6 @@ class Bench:
         until(lambda: self.kept() == body)
 
 
-def until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 @pytest.fixture
 def bench(bucket: Bucket, table: JobTable, tmp_path: Path) -> Bench:
     return Bench(bucket, table, tmp_path / "scratch")
@@ -95,11 +89,8 @@ def save(output: Path, body: bytes) -> None:
 
 
 def wait(progress: Progress) -> Outcome:
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        progress.check()
-        time.sleep(0.005)
-    raise AssertionError("nobody ended the work")
+    until(progress.check)  # which raises when somebody ends the work
+    raise AssertionError("it returned something")
 
 
 def cut_off(*_: Any) -> Outcome:
