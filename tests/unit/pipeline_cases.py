@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 import zipfile
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,7 +20,7 @@ from spaceport.pipeline.contract import (
     StageManifest,
     StageName,
 )
-from spaceport.pipeline.job_table import JobTable
+from spaceport.pipeline.job_table import Claim, JobTable
 from spaceport.pipeline.layout import end_key, request_key, stage_manifest_key
 
 JOB = "beach-0123456789"
@@ -55,6 +56,12 @@ def staged(stage: StageName, job_id: str = JOB, **changes: Any) -> StageManifest
         seconds=10.0 * place,
         usd=0.01 * place,
     )
+
+
+def take_over(table: JobTable, stage: StageName) -> None:
+    """Another worker claims a stage whose lease ran out, by its own clock: the first one's heart still beats."""
+    later = JobTable(table.table.name, clock=lambda: time.time() + 1000)
+    assert later.claim(JOB, stage, "x", "batch-2", 1) is Claim.GRANTED
 
 
 def ended(state: JobState = JobState.COMPLETED, job_id: str = JOB) -> EndManifest:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pipeline_cases import JOB, forget, photo_zip, request, requested, staged
+from pipeline_cases import JOB, forget, photo_zip, request, requested, staged, take_over
 from waiting import until
 
 from spaceport.pipeline import heartbeat, layout
@@ -215,8 +215,7 @@ def test_a_stop_during_the_last_moment_is_seen(bench: Bench) -> None:
 
 def test_losing_the_claim_ends_the_work(bench: Bench) -> None:
     def core(source: Path, output: Path, options: Any, progress: Progress) -> Outcome:
-        bench.table.clock = lambda: time.time() + 1000
-        bench.table.claim(JOB, StageName.SFM, "x", "batch-2", 1)
+        take_over(bench.table, StageName.SFM)
         return waiting(source, output, options, progress)
 
     assert bench.work(core) == DONE

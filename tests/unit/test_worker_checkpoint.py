@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from pipeline_cases import JOB, staged
+from pipeline_cases import JOB, staged, take_over
 from waiting import until
 
 from spaceport.pipeline import checkpoint, heartbeat, layout
@@ -205,8 +205,7 @@ def test_a_lost_claim_leaves_the_checkpoint_to_the_one_who_has_it(bench: Bench) 
     bench.put(b"the other's")
 
     def core(source: Path, output: Path, options: Any, progress: Progress) -> Outcome:
-        bench.table.clock = lambda: time.time() + 1000
-        bench.table.claim(JOB, StageName.TRAIN, "x", "batch-2", 1)
+        take_over(bench.table, StageName.TRAIN)
         save(output, b"mine")
         time.sleep(0.1)
         return wait(progress)
