@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from services.compress.codec import codebook, positions, rotations, weight
+from services.compress.codec import codebook, opacity, positions, rotations, weight
 from services.compress.codec.quality import Quality
-from services.compress.codec.sanitise import alpha_bytes
 from spaceport.splats.model import Gaussians
 
 Pixels = NDArray[np.uint8]
@@ -79,8 +78,10 @@ def sh0(prepared: Prepared, quality: Quality) -> Coded:
     values = prepared.stored.sh0[:, 0]
     book = codebook.uniform_codebook(values, quality.colour_step)
     code = codebook.nearest(book, values)
-    rows = np.concatenate([code, alpha_bytes(prepared.stored.opacities)[:, None]], axis=1)
-    return Coded({"sh0.webp": rows}, {"codebook": book.tolist()}, {"sh0": book.astype(np.float32)[code][:, None]})
+    alpha = opacity.encode(prepared.stored.opacities)
+    rows = np.concatenate([code, alpha[:, None]], axis=1)
+    decoded = {"sh0": book.astype(np.float32)[code][:, None], "opacities": opacity.decode(alpha)}
+    return Coded({"sh0.webp": rows}, {"codebook": book.tolist()}, decoded)
 
 
 ATTRIBUTES: Mapping[str, Callable[[Prepared, Quality], Coded]] = {

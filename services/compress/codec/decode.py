@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from services.compress.codec import images, positions, rotations
+from services.compress.codec import images, opacity, positions, rotations
 from services.compress.codec.encode import ENTRIES_PER_ROW
 from services.compress.codec.errors import BrokenSog
 from services.compress.codec.meta import MetaV1, MetaV2
@@ -20,7 +20,6 @@ Fetch = Callable[[str], bytes]
 
 COEFFICIENTS_OF_WIDTH = {ENTRIES_PER_ROW * size: size for size in (3, 8, 15)}
 BYTES_PER_PIXEL = 32  # the decoder, Pillow and numpy each hold a copy
-OPAQUE_LOGIT = 40.0
 LARGEST_PALETTE = 65536
 
 
@@ -76,7 +75,7 @@ def decode_v2(meta: MetaV2, fetch: Fetch, budget: int) -> Gaussians:
             raise BrokenSog(f"{meta.shN.files[0]} does not have the width of {meta.shN.bands} bands.")
         labels = _labels(sheets, meta.shN.files[1], len(entries))
         shn = np.array(meta.shN.codebook, np.float32)[entries][labels]
-    return Gaussians(means, quats, scales, logits(colour[:, 3]), sh0[:, None], shn, meta.antialias)
+    return Gaussians(means, quats, scales, opacity.decode(colour[:, 3]), sh0[:, None], shn, meta.antialias)
 
 
 def decode_v1(meta: MetaV1, fetch: Fetch, budget: int) -> Gaussians:
@@ -92,13 +91,6 @@ def decode_v1(meta: MetaV1, fetch: Fetch, budget: int) -> Gaussians:
         labels = _labels(sheets, meta.shN.files[1], len(entries))
         shn = _linear(entries, meta.shN.mins, meta.shN.maxs)[labels]
     return Gaussians(means, quats, scales, colour[:, 3], colour[:, None, :3], shn)
-
-
-def logits(alpha: Bytes) -> Floats:
-    """Opacity logits of alpha bytes; the ends, which have no finite logit, become -40 and 40."""
-    share = alpha.astype(np.float64) / 255
-    with np.errstate(divide="ignore"):
-        return np.asarray(np.clip(np.log(share) - np.log1p(-share), -OPAQUE_LOGIT, OPAQUE_LOGIT), np.float32)
 
 
 def _means(sheets: Sheets, files: list[str], mins: list[float], maxs: list[float]) -> Floats:

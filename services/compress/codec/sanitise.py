@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from services.compress.codec import opacity
 from services.compress.codec.blocks import by_blocks, row_max
 from spaceport.splats.model import Gaussians
 
@@ -14,12 +15,6 @@ FARTHEST = 1e8  # scene units; beyond it float32 positions and any viewer's dept
 LARGEST_LOG_SCALE = 20.0  # a standard deviation of 5e8
 LARGEST_SH = 1e4  # five hundred times the brightest colour that training makes
 SMALLEST_LOG_SCALE = -20.0  # 2e-9: a point to every renderer, so raised to this rather than dropped
-
-
-def alpha_bytes(opacities: NDArray[np.floating]) -> NDArray[np.uint8]:
-    """Opacity logits [N] as bytes, rounded."""
-    alpha = 1 / (1 + np.exp(-np.clip(opacities.astype(np.float64), -50, 50)))
-    return np.floor(255 * alpha + 0.5).astype(np.uint8)
 
 
 def sanitise(gaussians: Gaussians) -> tuple[Gaussians, dict[str, int]]:
@@ -34,7 +29,7 @@ def sanitise(gaussians: Gaussians) -> tuple[Gaussians, dict[str, int]]:
         ("too far away", _beyond(gaussians.means, FARTHEST)),
         ("absurd size", np.any(gaussians.scales > LARGEST_LOG_SCALE, axis=1)),
         ("absurd colour", _beyond(gaussians.sh0, LARGEST_SH) | _beyond(gaussians.shN, LARGEST_SH)),
-        ("invisible", alpha_bytes(np.nan_to_num(gaussians.opacities)) == 0),
+        ("invisible", opacity.encode(np.nan_to_num(gaussians.opacities)) == 0),
     ]
     keep = np.ones(count, bool)
     dropped: dict[str, int] = {}

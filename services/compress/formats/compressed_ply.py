@@ -11,10 +11,9 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from services.compress.codec import positions, rotations
-from services.compress.codec.decode import logits
+from services.compress.codec import opacity, positions, rotations
 from services.compress.codec.order import morton_order
-from services.compress.codec.sanitise import SMALLEST_LOG_SCALE, alpha_bytes
+from services.compress.codec.sanitise import SMALLEST_LOG_SCALE
 from services.compress.formats.bounds import BrokenFile, as_gaussians, budget_of, check_count
 from spaceport.files import replacing
 from spaceport.splats.model import Gaussians
@@ -79,7 +78,7 @@ def write(path: Path, gaussians: Gaussians) -> None:
     words[:, 1] = _pack_rotations(stored.quats)
     words[:, 2] = _pack_111011(shares[:, 1])
     rgb = np.floor(shares[:, 2] * 255 + 0.5).astype(np.uint32)
-    alpha = alpha_bytes(stored.opacities).astype(np.uint32)
+    alpha = opacity.encode(stored.opacities).astype(np.uint32)
     words[:, 3] = rgb[:, 0] << 24 | rgb[:, 1] << 16 | rgb[:, 2] << 8 | alpha
     edges = np.stack([lows, highs], axis=2)
     codes = np.clip(np.trunc((stored.shN / SH_SPAN + 0.5) * 256), 0, 255).astype(np.uint8)
@@ -151,7 +150,7 @@ def _decoded(words: Words, edges: Floats, codes: NDArray[np.uint8]) -> Gaussians
         means=means,
         quats=_unpack_rotations(words[:, 1]),
         scales=scales,
-        opacities=logits((words[:, 3] & 255).astype(np.uint8)),
+        opacities=opacity.decode((words[:, 3] & 255).astype(np.uint8)),
         sh0=((colours - 0.5) / C0)[:, None],
         shN=((share - 0.5) * SH_SPAN).transpose(0, 2, 1),
     )

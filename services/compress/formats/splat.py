@@ -10,9 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from services.compress.codec import rotations
-from services.compress.codec.decode import logits
-from services.compress.codec.sanitise import SMALLEST_LOG_SCALE, alpha_bytes
+from services.compress.codec import opacity, rotations
+from services.compress.codec.sanitise import SMALLEST_LOG_SCALE
 from services.compress.formats.bounds import BrokenFile, as_gaussians, budget_of, check_count
 from spaceport.files import replacing
 from spaceport.splats.model import Gaussians
@@ -41,7 +40,7 @@ def read(path: Path) -> Gaussians:
         means=table["mean"],
         quats=rotations.normalised(table["quat"].astype(np.float32) - MIDDLE),
         scales=scales,
-        opacities=logits(table["rgba"][:, 3]),
+        opacities=opacity.decode(table["rgba"][:, 3]),
         sh0=((table["rgba"][:, None, :3] / np.float32(255)) - 0.5) / C0,
         shN=np.zeros((len(table), 0, 3), np.float32),
     )
@@ -54,7 +53,7 @@ def write(path: Path, gaussians: Gaussians) -> None:
     table["scale"] = np.exp(gaussians.scales)
     colours = np.clip(0.5 + C0 * gaussians.sh0[:, 0], 0, 1)
     table["rgba"][:, :3] = np.floor(colours * 255 + 0.5)
-    table["rgba"][:, 3] = alpha_bytes(gaussians.opacities)
+    table["rgba"][:, 3] = opacity.encode(gaussians.opacities)
     units = rotations.normalised(gaussians.quats)
     table["quat"] = np.clip(np.floor(units * MIDDLE + MIDDLE + 0.5), 0, 255)
     volume = gaussians.scales.sum(axis=1, dtype=np.float64)

@@ -12,9 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from services.compress.codec import rotations
-from services.compress.codec.decode import logits
-from services.compress.codec.sanitise import alpha_bytes
+from services.compress.codec import opacity, rotations
 from services.compress.formats import spz_container
 from services.compress.formats.bounds import BrokenFile, as_gaussians, budget_of
 from services.compress.formats.spz_container import Header, Streams
@@ -46,7 +44,7 @@ def read(path: Path) -> Gaussians:
         means=_positions(streams.positions, header.fraction_bits),
         quats=_first_three(streams.rotations) if header.version == 2 else _smallest_three(streams.rotations),
         scales=streams.scales.reshape(count, 3).astype(np.float32) / SCALE_STEPS - SCALE_OFFSET,
-        opacities=logits(streams.alphas),
+        opacities=opacity.decode(streams.alphas),
         sh0=((streams.colours.reshape(count, 1, 3) / np.float32(255)) - 0.5) / COLOUR_SCALE,
         shN=(streams.sh.reshape(count, coefficients, 3).astype(np.float32) - 128) / 128,
     )
@@ -67,7 +65,7 @@ def write(path: Path, gaussians: Gaussians, version: int = 3) -> None:
     quats = rotations.normalised(gaussians.quats)[:, XYZW]
     streams = Streams(
         positions=_packed_positions(gaussians.means, header.fraction_bits),
-        alphas=alpha_bytes(gaussians.opacities),
+        alphas=opacity.encode(gaussians.opacities),
         colours=_byte(bytes_of_colour),
         scales=_byte(bytes_of_scale),
         rotations=_packed_first_three(quats) if version == 2 else _packed_smallest_three(quats),

@@ -1,0 +1,22 @@
+"""Opacity as the format has it: a byte of alpha, where a model has a logit."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+OPAQUE_LOGIT = 40.0
+
+
+def encode(opacities: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """Opacity logits [N] as bytes, rounded."""
+    alpha = 1 / (1 + np.exp(-np.clip(opacities.astype(np.float64), -50, 50)))
+    return np.floor(255 * alpha + 0.5).astype(np.uint8)
+
+
+def decode(alpha: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Opacity logits of alpha bytes; the ends, which have no finite logit, become -40 and 40."""
+    share = np.arange(256) / 255
+    with np.errstate(divide="ignore"):
+        logits = np.clip(np.log(share) - np.log1p(-share), -OPAQUE_LOGIT, OPAQUE_LOGIT)
+    return np.asarray(logits.astype(np.float32)[alpha])
