@@ -8,7 +8,7 @@ from typing import Any
 
 from services.compress.codec.quality import FINEST, KNOBS
 from services.compress.tuning.allocate import Wish
-from services.compress.tuning.search import Attempt
+from services.compress.tuning.search import Attempt, Found
 from spaceport.pipeline.contract import Failure, Outcome
 from spaceport.pipeline.errors import SENTENCES, Slug
 from spaceport.pipeline.options import CompressOptions, CompressPreset
@@ -37,55 +37,54 @@ def bytes_by_attribute(files: Mapping[str, bytes], bundle_bytes: int) -> dict[st
 
 
 def report(
-    best: Attempt, attempts: list[Attempt], ply_bytes: int, preset: CompressPreset, wish: Wish, options: CompressOptions
+    found: Found, ply_bytes: int, preset: CompressPreset, wish: Wish, options: CompressOptions
 ) -> dict[str, Any]:
     """Everything that was measured, for report.json."""
-    files = best.encoded.files
+    best, encoded, size = found.best, found.best.file.encoded, found.best.file.bytes
     return {
-        "gaussians": len(best.encoded.gaussians),
-        "dropped": best.encoded.dropped,
-        **best.encoded.facts,
+        "gaussians": len(encoded.gaussians),
+        "dropped": encoded.dropped,
+        **encoded.facts,
         "ply_bytes": ply_bytes,
-        "sog_bytes": best.bundle_bytes,
-        "ratio": round(ply_bytes / best.bundle_bytes, 3),
-        "file_bytes": {name: len(data) for name, data in files.items()},
-        "attribute_bytes": bytes_by_attribute(files, best.bundle_bytes),
+        "sog_bytes": size,
+        "ratio": round(ply_bytes / size, 3),
+        "file_bytes": {name: len(data) for name, data in encoded.files.items()},
+        "attribute_bytes": bytes_by_attribute(encoded.files, size),
         "preset": preset,
         "target_psnr": wish.psnr,
         "max_bytes": wish.size,
         "missed": missed(best, wish),
         "why_not": why_not(best, options),
         "quality": asdict(best.quality),
-        "rms_errors": best.errors,
+        "rms_errors": best.file.errors,
         "sog_psnr": best.proof.mean,
         "sog_psnr_worst": best.proof.worst,
         "min_psnr": options.min_psnr,
         "views": [asdict(view) for view in best.proof.views],
-        "attempts": [{"sog_bytes": attempt.bundle_bytes, "sog_psnr": attempt.proof.mean} for attempt in attempts],
+        "attempts": [{"foreseen_bytes": round(foreseen), "sog_psnr": psnr} for foreseen, psnr in found.tried],
         "seed": options.seed,
     }
 
 
 def outcome(best: Attempt, ply_bytes: int, options: CompressOptions, wish: Wish) -> Outcome:
     """The end of the stage: published, or degraded with the reason said."""
-    dropped = sum(best.encoded.dropped.values())
-    kept = len(best.encoded.gaussians)
+    encoded, size = best.file.encoded, best.file.bytes
+    dropped, kept = sum(encoded.dropped.values()), len(encoded.gaussians)
     counts: Counts = {"gaussians": kept, "dropped": dropped, "ply_bytes": ply_bytes}
     quality = {"sog_psnr": best.proof.mean, "sog_psnr_worst": best.proof.worst}
     if why := why_not(best, options):
         return degraded(why, counts, quality)
-    counts["sog_bytes"] = best.bundle_bytes
-    parts = bytes_by_attribute(best.encoded.files, best.bundle_bytes)
-    counts |= {f"bytes_{part}": number for part, number in parts.items()}
+    counts["sog_bytes"] = size
+    counts |= {f"bytes_{part}": number for part, number in bytes_by_attribute(encoded.files, size).items()}
     message = (
-        f"{_gaussians(kept)} in {_size(best.bundle_bytes)}, {ply_bytes / best.bundle_bytes:.1f} times smaller"
+        f"{_gaussians(kept)} in {_size(size)}, {ply_bytes / size:.1f} times smaller"
         f" than the model, at {best.proof.mean:.1f} dB."
     )
     if sentence := missed(best, wish):
         message += f" {sentence}"
     if dropped:
         were = "was" if dropped == 1 else "were"
-        message += f" {_gaussians(dropped)} could not be shown and {were} left out{_by_reason(best.encoded.dropped)}."
+        message += f" {_gaussians(dropped)} could not be shown and {were} left out{_by_reason(encoded.dropped)}."
     return Outcome(message=message, counts=counts, quality=quality)
 
 
@@ -96,10 +95,10 @@ def missed(best: Attempt, wish: Wish) -> str | None:
     if wish.size is not None:
         reason = f"no better file of at most {wish.size:,} bytes was found"
     elif all(getattr(best.quality, knob) == getattr(FINEST, knob) for knob in KNOBS.values()):
-        besides = " but SH" * (best.encoded.gaussians.sh_degree > 0)
+        besides = " but SH" * (best.draft.prepared.stored.sh_degree > 0)
         reason = f"every attribute{besides} is stored as finely as the format can"
     elif wish.psnr > best.limit:
-        besides = ", but for SH" * (best.encoded.gaussians.sh_degree > 0)
+        besides = ", but for SH" * (best.draft.prepared.stored.sh_degree > 0)
         reason = f"stored as finely as the format can{besides}, this model is foreseen at about {best.limit:.1f} dB"
     else:
         reason = "the search ended before it found a better file; asking for a little more may come nearer"
@@ -108,8 +107,8 @@ def missed(best: Attempt, wish: Wish) -> str | None:
 
 def why_not(best: Attempt, options: CompressOptions) -> str | None:
     """Why the best that could be made is not to be published, or None when it is."""
-    if options.max_bytes is not None and best.bundle_bytes > options.max_bytes:
-        return f"the smallest one has {best.bundle_bytes:,} bytes, where at most {options.max_bytes:,} were asked for"
+    if options.max_bytes is not None and best.file.bytes > options.max_bytes:
+        return f"the smallest one has {best.file.bytes:,} bytes, where at most {options.max_bytes:,} were asked for"
     if best.proof.mean < options.min_psnr:
         limit = "" if options.max_bytes is None else f" within {options.max_bytes:,} bytes"
         return f"{best.proof.mean:.1f} dB{limit}, where {options.min_psnr:.1f} dB were asked for"

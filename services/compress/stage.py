@@ -16,7 +16,7 @@ from services.compress.levels import lod
 from services.compress.levels.lod_reader import read_level
 from services.compress.proving import preview, proof, views
 from services.compress.tuning.allocate import Wish, presets_from, wish_of
-from services.compress.tuning.search import CHECKING, OWN_BUDGET, Attempt, Search, best
+from services.compress.tuning.search import CHECKING, OWN_BUDGET, Attempt, Found, Search
 from services.compress.tuning.tables import BUSY
 from spaceport.files import replacing_folder, write_atomic
 from spaceport.pipeline.contract import Outcome
@@ -50,26 +50,28 @@ def run(source: Path, output: Path, options: CompressOptions, progress: Progress
         prover = proof.Prover(original, cameras, progress)
         del original  # from here on it is its pictures that count
         search = Search(prepared, prover, options, _Part(progress, 0.2, 0.2))
-        found, attempts, preset, wish = _search(search, options, progress)
+        found, preset, wish = _search(search, options, progress)
+        best = found.best
+        made = best.file
     except BrokenSog as error:  # what we wrote cannot be read back: our fault, and no reason to lose the model
         return report.degraded(str(error), {"gaussians": count, "ply_bytes": size})
-    published = report.why_not(found, options) is None
-    told = report.report(found, attempts, size, preset, wish, options) | {"views_from": origin, "published": published}
-    picture = preview.side_by_side(*found.proof.pictures, note=f"{found.proof.views[0].psnr:.1f} dB")
+    published = report.why_not(best, options) is None
+    told = report.report(found, size, preset, wish, options) | {"views_from": origin, "published": published}
+    picture = preview.side_by_side(*best.proof.pictures, note=f"{best.proof.views[0].psnr:.1f} dB")
     with replacing_folder(output / "compressed") as folder:
         if published:
-            writer.write_folder(folder, found.encoded.files)
-            writer.write_bundle(folder / writer.BUNDLE, found.encoded.files)
-            if writer.digest(folder / writer.BUNDLE) != found.digest:
+            writer.write_folder(folder, made.encoded.files)
+            writer.write_bundle(folder / writer.BUNDLE, made.encoded.files)
+            if writer.digest(folder / writer.BUNDLE) != made.digest:
                 raise OSError("the bundle on disk is not the one that was read back and rendered")
-            told["attribute_psnr"] = analytics.psnr_alone(search.windows, found.shown)
+            told["attribute_psnr"] = analytics.psnr_alone(search.windows, best.draft.gaussians(search.windows.index))
             if options.lod == "always" or (options.lod == "auto" and lod.is_large(prepared.stored)):
                 part = _Part(progress, 0.95, 0.05)
-                told |= _levels(folder / lod.FOLDER, prepared.stored, found, prover, options, part)
+                told |= _levels(folder / lod.FOLDER, prepared.stored, best, prover, options, part)
         write_atomic(folder / "preview.jpg", picture)
         write_atomic(folder / "report.json", (json.dumps(told, indent=2, allow_nan=False) + "\n").encode())
-    progress.update(1.0, BUSY, sog_bytes=found.bundle_bytes, sog_psnr=round(found.proof.mean, 2))
-    return report.outcome(found, size, options, wish)
+    progress.update(1.0, BUSY, sog_bytes=made.bytes, sog_psnr=round(best.proof.mean, 2))
+    return report.outcome(best, size, options, wish)
 
 
 def _read_model(path: Path) -> Gaussians:
@@ -98,20 +100,18 @@ def _prepared(original: Gaussians, options: CompressOptions, progress: Progress)
         raise Refused(Slug.BAD_MODEL, detail=error) from error
 
 
-def _search(
-    search: Search, options: CompressOptions, progress: Progress
-) -> tuple[Attempt, list[Attempt], CompressPreset, Wish]:
-    """The file to publish, all attempts, and the preset and wish that the last of them were made for."""
-    presets = presets_from(options.preset)
-    attempts: list[Attempt] = []
-    for number, preset in enumerate(presets):
-        target = options.target_psnr if number == 0 else None
-        wish = wish_of(preset, target, options.max_bytes, options.min_psnr)
-        attempts += search.run(wish, _Part(progress, 0.4 + 0.55 * number / len(presets), 0.55 / len(presets)))
-        found = best(attempts, wish)
-        if report.why_not(found, options) is None or wish.psnr is None:
+def _search(search: Search, options: CompressOptions, progress: Progress) -> tuple[Found, CompressPreset, Wish]:
+    """What was found in all attempts, and the preset and wish that the last of them were made for."""
+    preset, *higher = presets_from(options.preset)
+    share = 0.55 / (1 + len(higher))
+    wish = wish_of(preset, options.target_psnr, options.max_bytes, options.min_psnr)
+    found = search.run(wish, _Part(progress, 0.4, share))
+    for number, above in enumerate(higher, start=1):
+        if report.why_not(found.best, options) is None or wish.psnr is None:
             break
-    return found, attempts, preset, wish
+        preset, wish = above, wish_of(above, None, options.max_bytes, options.min_psnr)
+        found = search.run(wish, _Part(progress, 0.4 + number * share, share), found)
+    return found, preset, wish
 
 
 def _levels(

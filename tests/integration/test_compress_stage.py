@@ -15,8 +15,9 @@ from services.compress import stage
 from services.compress.codec import order
 from services.compress.codec.reader import read_sog
 from services.compress.stage import run
+from services.compress.tuning import search
 from services.compress.tuning.allocate import Wish
-from services.compress.tuning.search import Attempt, Search
+from services.compress.tuning.search import Found, Search
 from spaceport.pipeline.errors import Refused, Slug, Stopped
 from spaceport.pipeline.options import CompressOptions, CompressPreset
 from spaceport.pipeline.progress import Progress, Silent
@@ -123,9 +124,9 @@ def test_a_result_that_is_not_good_enough_is_not_published(model: Gaussians, tmp
 class PromisesTooMuch(Search):
     """Whose tables are 15 dB off where less than 45 dB are asked for."""
 
-    def run(self, wish: Wish, progress: Progress) -> list[Attempt]:
+    def run(self, wish: Wish, progress: Progress, before: Found | None = None) -> Found:
         assert wish.psnr is not None
-        return super().run(replace(wish, psnr=wish.psnr - 15 if wish.psnr < 45 else wish.psnr), progress)
+        return super().run(replace(wish, psnr=wish.psnr - 15 if wish.psnr < 45 else wish.psnr), progress, before)
 
 
 def test_the_next_preset_up_rescues_a_file(model: Gaussians, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -137,6 +138,20 @@ def test_the_next_preset_up_rescues_a_file(model: Gaussians, tmp_path: Path, mon
     tried = [attempt["sog_psnr"] for attempt in report["attempts"]]
     assert tried[0] < 40 and outcome.quality["sog_psnr"] == max(tried) >= 40
     assert (tmp_path / "out/compressed/model.sog").stat().st_size == outcome.counts["sog_bytes"]
+
+
+def test_a_file_that_holds_another_model_than_was_rendered_is_not_published(
+    model: Gaussians, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def damaged(path: Path, budget: int) -> Gaussians:
+        read = read_sog(path, budget)
+        read.opacities[7] += 0.5
+        return read
+
+    monkeypatch.setattr(search, "read_sog", damaged)
+    outcome = run(job(tmp_path / "in", model, CAMERAS), tmp_path / "out", CompressOptions(), Silent())
+    assert outcome.degraded is not None and "does not hold the model that was rendered" in outcome.degraded.sentence
+    assert not (tmp_path / "out").exists()
 
 
 def test_when_no_preset_rescues_it_no_sog_is_published(model: Gaussians, tmp_path: Path):

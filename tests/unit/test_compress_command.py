@@ -185,7 +185,7 @@ def test_likeness_of_one_attribute_alone() -> None:
     ],
 )
 def test_a_missed_target_is_told_with_its_reason(wish: Wish, quality: object, degree: int, words: str | None) -> None:
-    encoded = SimpleNamespace(gaussians=SimpleNamespace(sh_degree=degree))
-    attempt = SimpleNamespace(proof=SimpleNamespace(mean=45.0), quality=quality, encoded=encoded, limit=47.1)
+    draft = SimpleNamespace(prepared=SimpleNamespace(stored=SimpleNamespace(sh_degree=degree)))
+    attempt = SimpleNamespace(proof=SimpleNamespace(mean=45.0), quality=quality, draft=draft, limit=47.1)
     told = missed(attempt, wish)  # type: ignore[arg-type]  # what it reads of an attempt
     assert told is None if words is None else words in (told or "")

@@ -5,15 +5,17 @@ import json
 import zipfile
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from sog_cases import assert_within_steps, codebook_slack, made, models
 
 from services.compress.codec import rotations
-from services.compress.codec.encode import Encoded, NothingLeft, Plan, encode
-from services.compress.codec.quality import FINEST, STANDARD
+from services.compress.codec.encode import Encoded, NothingLeft, Plan, code, draft, encode, features_of, fitted, prepare
+from services.compress.codec.quality import FINEST, STANDARD, Quality
 from services.compress.codec.reader import read_bundle, read_sog
 from services.compress.codec.writer import write_bundle, write_folder
 from spaceport.pipeline.progress import Silent
@@ -23,6 +25,7 @@ from spaceport.splats.ply import read_ply, write_ply
 EXACT = Plan(FINEST)
 
 
+ARRAYS = ("means", "quats", "scales", "opacities", "sh0", "shN")
 quick = settings(max_examples=25)
 
 
@@ -53,6 +56,27 @@ def test_attributes_come_back_within_the_formats_steps(model: Gaussians, tmp_pat
         if distinct <= 1024:
             assert (np.abs(stored.shN - decoded.shN) <= codebook_slack(meta["shN"]["codebook"], stored.shN)).all()
         assert encoded.facts["palette_entries"] == meta["shN"]["count"] <= distinct
+
+
+@given(model=models, quality=st.sampled_from([STANDARD, FINEST]), row=st.integers(0), name=st.sampled_from(ARRAYS))
+@quick
+def test_a_draft_is_what_a_reader_gets(model: Gaussians, quality: Quality, row: int, name: str):
+    try:
+        prepared = prepare(model)
+    except NothingLeft:
+        return
+    higher = features_of(prepared, quality.sh_bands).shape[1]
+    drafted = draft(prepared, quality, fitted(prepared, Plan(quality), Silent()) if higher else None)
+    with TemporaryDirectory() as folder:
+        read = read_bundle(bundled(code(drafted), Path(folder)))
+    assert drafted.is_in(read)
+    some = np.array([row % len(read)])
+    theirs = read.subset(some).arrays()
+    assert all(np.array_equal(ours, theirs[each]) for each, ours in drafted.gaussians(some).arrays().items())
+    other = getattr(read, name).copy()
+    if other.size:
+        other[row % len(read)] = np.nextafter(other[row % len(read)], np.inf)
+        assert not drafted.is_in(replace(read, **{name: other}))
 
 
 @given(model=models)

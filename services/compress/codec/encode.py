@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from services.compress.codec import images, palette, positions, rotations, weight
 from services.compress.codec.attributes import ATTRIBUTES, Bounds, Coded, Pixels, Prepared
+from services.compress.codec.blocks import ROWS
 from services.compress.codec.meta import GENERATOR
 from services.compress.codec.order import SIDE_STEP, Order, arranged, grid_width, morton_order
 from services.compress.codec.palette import Palette
@@ -42,11 +44,39 @@ class Encoded:
 
 @dataclass(frozen=True)
 class Part:
-    """One attribute in a file: the knob of the quality that made it, its part of meta.json, and its images."""
+    """One attribute in a file: the knob of the quality that made it, what came of it, and its images once coded."""
 
     knob: float
-    meta: dict[str, Any]
-    files: dict[str, bytes]
+    coded: Coded
+    files: dict[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A model in the form of the file, before its images are coded: that takes the longest, and loses nothing."""
+
+    prepared: Prepared
+    parts: dict[str, Part]
+    """By the names of `ATTRIBUTES`."""
+    palette: Palette | None
+
+    def gaussians(self, rows: slice | NDArray[np.integer] = slice(None)) -> Gaussians:
+        """What a reader will get, or some rows of it."""
+        decoded = {name: values[rows] for part in self.parts.values() for name, values in part.coded.decoded.items()}
+        shn = np.zeros((len(decoded["means"]), 0, 3), np.float32)
+        if self.palette is not None:
+            shn = self.palette.entries.reshape(len(self.palette.codes), -1, 3)[self.palette.labels[rows]]
+        return Gaussians(**decoded, shN=shn, antialiased=self.prepared.stored.antialiased)
+
+    def is_in(self, read: Gaussians) -> bool:
+        """Whether a model that was read holds just this, to the bit."""
+        if len(read) != len(self.prepared.stored) or read.antialiased != self.prepared.stored.antialiased:
+            return False
+        return all(
+            np.array_equal(values, getattr(read, name)[start : start + ROWS])
+            for start in range(0, len(read), ROWS)
+            for name, values in self.gaussians(slice(start, start + ROWS)).arrays().items()
+        )
 
 
 @dataclass(frozen=True)
@@ -70,7 +100,7 @@ def encode(gaussians: Gaussians, plan: Plan, progress: Progress) -> Encoded:
     if features_of(prepared, plan.quality.sh_bands).shape[1]:
         found = fitted(prepared, plan, progress)
     progress.check()
-    return assemble(prepared, plan.quality, found)
+    return code(draft(prepared, plan.quality, found))
 
 
 def prepare(gaussians: Gaussians, order: Order = "auto", seed: int = 0, progress: Progress | None = None) -> Prepared:
@@ -125,42 +155,52 @@ def fitted(prepared: Prepared, plan: Plan, progress: Progress) -> Palette:
     return palette.fit(features_of(prepared, quality.sh_bands), prepared.weights, goal, progress)
 
 
-def assemble(
-    prepared: Prepared, quality: Quality, found: Palette | None, known: dict[str, Part] | None = None
-) -> Encoded:
-    """Quantise and code all attributes, and lay the palette beside them.
+def draft(
+    prepared: Prepared, quality: Quality, found: Palette | None, known: Mapping[str, Part] | None = None
+) -> Draft:
+    """Quantise all attributes, and lay the palette beside them.
 
-    `known` holds the parts of the file that an earlier call made, by attribute: those that this quality leaves alone
-    are taken from there, the others replaced.
+    `known` holds the parts of an earlier draft of the same model: those that this quality leaves alone are taken over.
     """
-    known = {} if known is None else known
-    pictures: dict[str, Pixels] = {}
-    changed: dict[str, tuple[float, Coded]] = {}
+    parts = {}
     for name, quantise in ATTRIBUTES.items():
         knob = getattr(quality, KNOBS[name])
-        if name not in known or known[name].knob != knob:
-            changed[name] = knob, (coded := quantise(prepared, quality))
-            pictures |= {file: picture(rows) for file, rows in coded.rows.items()}
-    facts: dict[str, Any] = {"sh_bands": 0}
-    shn: dict[str, Any] = {}
-    if found is not None:
-        coefficients = found.codes.shape[1] // 3
-        bands = {3: 1, 8: 2, 15: 3}[coefficients]
-        pictures["shN_centroids.webp"] = entries_picture(found.codes, coefficients)
-        pictures["shN_labels.webp"] = picture(label_rows(found.labels))
-        size, names = len(found.codes), ["shN_centroids.webp", "shN_labels.webp"]
-        shn["shN"] = {"count": size, "bands": bands, "codebook": found.levels.tolist(), "files": names}
-        facts = {"sh_bands": bands, "palette_entries": size, "palette_colour_error": found.error}
-    coded_files = images.encode_all(pictures)
-    for name, (knob, coded) in changed.items():
-        known[name] = Part(knob, coded.meta, {file: coded_files.pop(file) for file in coded.rows})
-    files = {file: data for name in ATTRIBUTES for file, data in known[name].files.items()} | coded_files
+        part = (known or {}).get(name)
+        parts[name] = part if part and part.knob == knob else Part(knob, quantise(prepared, quality))
+    return Draft(prepared, parts, found)
+
+
+def code(drafted: Draft) -> Encoded:
+    """Code the images of a draft, but for those that are coded already."""
+    palette_pictures, shn, facts = _higher_bands(drafted.palette)
+    fresh = {name: part for name, part in drafted.parts.items() if not part.files}
+    pictures = {file: picture(rows) for part in fresh.values() for file, rows in part.coded.rows.items()}
+    coded = images.encode_all(pictures | palette_pictures)
+    for part in fresh.values():
+        part.files.update({file: coded[file] for file in part.coded.rows})
+    files = {file: data for part in drafted.parts.values() for file, data in part.files.items()}
+    files |= {file: coded[file] for file in palette_pictures}
+    prepared = drafted.prepared
     meta: dict[str, Any] = {"version": 2, "asset": {"generator": GENERATOR}, "count": len(prepared.stored)}
     if prepared.stored.antialiased:
         meta["antialias"] = True
-    meta |= {name: known[name].meta | {"files": list(known[name].files)} for name in ATTRIBUTES} | shn
+    meta |= {name: part.coded.meta | {"files": list(part.files)} for name, part in drafted.parts.items()} | shn
     files["meta.json"] = json.dumps(meta, separators=(",", ":"), allow_nan=False).encode()
     return Encoded(files, prepared.stored, prepared.dropped, facts)
+
+
+def _higher_bands(found: Palette | None) -> tuple[dict[str, Pixels], dict[str, Any], dict[str, Any]]:
+    """Images of a palette, its part of meta.json, and what there is to tell of it."""
+    if found is None:
+        return {}, {}, {"sh_bands": 0}
+    size, coefficients = len(found.codes), found.codes.shape[1] // 3
+    bands = {3: 1, 8: 2, 15: 3}[coefficients]
+    pictures = {
+        "shN_centroids.webp": entries_picture(found.codes, coefficients),
+        "shN_labels.webp": picture(label_rows(found.labels)),
+    }
+    shn = {"count": size, "bands": bands, "codebook": found.levels.tolist(), "files": list(pictures)}
+    return pictures, {"shN": shn}, {"sh_bands": bands, "palette_entries": size, "palette_colour_error": found.error}
 
 
 def label_rows(labels: NDArray[np.int64]) -> Pixels:

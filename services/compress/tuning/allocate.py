@@ -74,10 +74,17 @@ def pick(sizes: NDArray[np.floating], likeness: NDArray[np.floating], wish: Wish
     allowed = np.ones(len(sizes), bool) if wish.size is None else sizes <= wish.size
     if not allowed.any():
         return int(np.argmin(sizes))
-    reached = allowed & (likeness >= (np.inf if wish.psnr is None else wish.psnr))
-    if not reached.any():
-        reached = allowed & (likeness >= likeness[allowed].max() - EQUAL_DB)
-    return int(np.argmin(np.where(reached, sizes, np.inf)))
+    return int(np.argmin(np.where(reached(likeness, wish, allowed), sizes, np.inf)))
+
+
+def reached(
+    likeness: NDArray[np.floating], wish: Wish, allowed: NDArray[np.bool_] | np.bool_ = np.True_
+) -> NDArray[np.bool_]:
+    """Which of the `allowed` results are as alike as wished, or, where none is, as alike as the best [M]."""
+    found = allowed & (likeness >= (np.inf if wish.psnr is None else wish.psnr))
+    if not found.any():
+        found = allowed & (likeness >= np.max(likeness, where=allowed, initial=-np.inf) - EQUAL_DB)
+    return found
 
 
 def wish_of(preset: CompressPreset, target: float | None, most: int | None, least: float) -> Wish:

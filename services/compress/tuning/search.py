@@ -5,23 +5,24 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from services.compress.codec import palette, writer
 from services.compress.codec.attributes import ATTRIBUTES, Prepared
-from services.compress.codec.encode import Encoded, Part, assemble, features_of
+from services.compress.codec.encode import Draft, Encoded, Part, code, draft, features_of
+from services.compress.codec.errors import BrokenSog
 from services.compress.codec.growth import Growth
 from services.compress.codec.quality import FINEST, KNOBS, LEVELS, Quality, at_level
 from services.compress.codec.reader import read_sog
 from services.compress.proving import proof
-from services.compress.tuning.allocate import Table, Wish, choose, mean_psnr, pick, reaches, total_size
+from services.compress.tuning.allocate import Table, Wish, choose, mean_psnr, pick, reached, reaches, total_size
 from services.compress.tuning.tables import Colours, ColourTable, attribute_tables
 from services.compress.tuning.windows import Windows
 from spaceport.pipeline.options import CompressOptions
 from spaceport.pipeline.progress import Progress
-from spaceport.splats.model import Gaussians
 
 CHECKING = "Comparing the compressed model with the original"
 OWN_BUDGET = 1 << 36  # what we wrote ourselves may need as much memory as the model did
@@ -36,20 +37,47 @@ NEAR_BYTES = 0.97  # and so full, a better one is not
 
 
 @dataclass(frozen=True)
-class Attempt:
-    """One file, and how it looked when it was read back."""
+class File:
+    """A bundle that was written and read back, and holds just what was rendered."""
 
-    quality: Quality
     encoded: Encoded
-    bundle_bytes: int
+    bytes: int
     digest: str
     """SHA-256 of the bundle."""
-    shown: Gaussians
-    """What of the decoded model the windows look at."""
     errors: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One way to store the model, and how it looks. Its file is made when it is first asked for: not all are."""
+
+    quality: Quality
+    draft: Draft
     proof: proof.Proof
     limit: float
     """PSNR that the windows foresee with all but SH as finely as the format can, dB."""
+
+    @cached_property
+    def file(self) -> File:
+        """Raises BrokenSog: what can be read back is not what was rendered."""
+        encoded = code(self.draft)
+        with tempfile.TemporaryDirectory(prefix="sog-") as folder:
+            path = Path(folder) / writer.BUNDLE
+            size = writer.write_bundle(path, encoded.files)
+            digest = writer.digest(path)
+            decoded = read_sog(path, OWN_BUDGET)
+        if not self.draft.is_in(decoded):
+            raise BrokenSog("The file, read back, does not hold the model that was rendered.")
+        return File(encoded, size, digest, proof.attribute_errors(encoded.gaussians, decoded))
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search ended with: the attempt that answers the wish best, and of all of them the bytes that were
+    foreseen and the mean PSNR that was seen."""
+
+    best: Attempt
+    tried: list[tuple[float, float]]
 
 
 class Search:
@@ -63,26 +91,28 @@ class Search:
         self._palettes: dict[int, palette.Palette] = {}
         self._parts: dict[str, Part] = {}
 
-    def run(self, wish: Wish, progress: Progress) -> list[Attempt]:
-        """Attempts until one answers the wish or no more can be gained; which one to keep says `best`."""
+    def run(self, wish: Wish, progress: Progress, before: Found | None = None) -> Found:
+        """Attempts until one answers the wish or no more can be gained; `before` was found for another."""
         self._progress = progress
         aim = wish if wish.psnr is None else replace(wish, psnr=wish.psnr + SPARE_DB)
         colours = self._colours(aim)
         tables = [*self._attributes, colours.table]
-        attempts: list[Attempt] = []
+        kept, seen = ([before.best], before.tried) if before else ([], [])
         tried: set[tuple[int, ...]] = set()
         levels = choose(tables, META_BYTES, aim)
-        while len(attempts) < ATTEMPTS and levels not in tried:
-            progress.update(0.5 + 0.5 * len(attempts) / ATTEMPTS, CHECKING)
+        while len(tried) < ATTEMPTS and levels not in tried:
+            progress.update(0.5 + 0.5 * len(tried) / ATTEMPTS, CHECKING)
             tried.add(levels)
-            attempts.append(self._attempt(levels, colours.options[levels[-1]]))
-            done = attempts[-1]
+            done = self._attempt(levels, colours.options[levels[-1]])
+            kept = [best([*kept, done], wish)]  # the memory of the other one is let go
+            size = META_BYTES + total_size(tables, levels)
+            seen = [*seen, (size, done.proof.mean)]
             aim = corrected(aim, wish, done)
-            before, levels = levels, again(tables, levels, aim)
-            gain = 1 - total_size(tables, levels) / total_size(tables, before)
+            levels = again(tables, levels, aim)
+            gain = 1 - (META_BYTES + total_size(tables, levels)) / size
             if satisfied(done, wish) or (good_enough(done, wish) and gain < WORTH):
                 break
-        return attempts
+        return Found(kept[0], seen)
 
     def _colours(self, wish: Wish) -> ColourTable:
         colours = ColourTable(self._prepared, self.windows, self._options.seed, self._progress)
@@ -105,17 +135,9 @@ class Search:
             knob = KNOBS[name]
             quality = replace(quality, **{knob: getattr(at_level(name, LEVELS[level]), knob)})
         self._progress.check()
-        encoded = assemble(self._prepared, quality, self._palette(levels[-1], colour), self._parts)
-        self._progress.check()
-        with tempfile.TemporaryDirectory(prefix="sog-") as folder:
-            path = Path(folder) / writer.BUNDLE
-            size = writer.write_bundle(path, encoded.files)
-            digest = writer.digest(path)
-            decoded = read_sog(path, OWN_BUDGET)
-        errors = proof.attribute_errors(encoded.gaussians, decoded)
-        shown = decoded.subset(self.windows.index)
-        seen = self._prover.compare(decoded)
-        return Attempt(quality, encoded, size, digest, shown, errors, seen, self._limit)
+        drafted = draft(self._prepared, quality, self._palette(levels[-1], colour), self._parts)
+        self._parts = drafted.parts
+        return Attempt(quality, drafted, self._prover.compare(drafted.gaussians()), self._limit)
 
     def _palette(self, number: int, colour: Colours) -> palette.Palette | None:
         """The entries, settled by the last rounds of k-means; each choice is settled once."""
@@ -132,16 +154,16 @@ class Search:
 
 def satisfied(attempt: Attempt, wish: Wish) -> bool:
     """Whether an attempt meets the wish so closely that no other is needed."""
-    if wish.size is not None and attempt.bundle_bytes > wish.size:
+    if wish.size is not None and attempt.file.bytes > wish.size:
         return False
     if wish.psnr is None:
-        return wish.size is None or attempt.bundle_bytes >= NEAR_BYTES * wish.size
+        return wish.size is None or attempt.file.bytes >= NEAR_BYTES * wish.size
     return 0 <= attempt.proof.mean - wish.psnr <= NEAR_DB
 
 
 def good_enough(attempt: Attempt, wish: Wish) -> bool:
     """Whether an attempt meets the target that was set, though maybe with more bytes than it needs."""
-    fits = wish.size is None or attempt.bundle_bytes <= wish.size
+    fits = wish.size is None or attempt.file.bytes <= wish.size
     return fits and wish.psnr is not None and attempt.proof.mean >= wish.psnr
 
 
@@ -151,8 +173,8 @@ def corrected(aim: Wish, wish: Wish, done: Attempt) -> Wish:
     if psnr is not None and wish.psnr is not None:
         short = wish.psnr - done.proof.mean
         psnr += (FIRMLY * short if short > 0 else short) + NEAR_DB / 3
-    if size is not None and wish.size is not None and (wish.psnr is None or done.bundle_bytes > wish.size):
-        size += int(0.995 * wish.size) - done.bundle_bytes
+    if size is not None and wish.size is not None and (wish.psnr is None or done.file.bytes > wish.size):
+        size += int(0.995 * wish.size) - done.file.bytes
     return Wish(psnr, size)
 
 
@@ -167,10 +189,13 @@ def again(tables: Sequence[Table], before: tuple[int, ...], aim: Wish) -> tuple[
     return kept if cheap and reaches(tables, kept, aim) else free
 
 
-def best(attempts: list[Attempt], wish: Wish) -> Attempt:
-    """The attempt that answers the wish best."""
-    sizes = np.array([attempt.bundle_bytes for attempt in attempts], float)
-    return attempts[pick(sizes, np.array([attempt.proof.mean for attempt in attempts]), wish)]
+def best(attempts: Sequence[Attempt], wish: Wish) -> Attempt:
+    """The attempt that answers the wish best. Files are made only where their bytes decide."""
+    likeness = np.array([attempt.proof.mean for attempt in attempts])
+    if wish.size is None and np.count_nonzero(good := reached(likeness, wish)) == 1:
+        return attempts[int(np.argmax(good))]
+    sizes = np.array([attempt.file.bytes for attempt in attempts], float)
+    return attempts[pick(sizes, likeness, wish)]
 
 
 def _size(colour: Colours) -> int | None:
