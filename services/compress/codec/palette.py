@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +32,7 @@ class Palette:
     labels: Labels
     error: float
 
-    @property
+    @cached_property
     def entries(self) -> Floats:
         return self.levels[self.codes].astype(np.float32)
 

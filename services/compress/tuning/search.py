@@ -1,4 +1,4 @@
-"""From a wish to a file: measure, decide, encode, prove, and correct what the measurements promised wrongly."""
+"""From a wish to a file: measure, decide, draft, prove, and correct what the measurements promised wrongly."""
 
 from __future__ import annotations
 
