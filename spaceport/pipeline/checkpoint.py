@@ -27,6 +27,7 @@ INPUT = "input-etag"
 MOST_VERSIONS = 10
 """Each try that was killed leaves at most one."""
 TROUBLE = (ClientError, BotoCoreError, Boto3Error, OSError, LostResource, TimeoutError)
+"""What may happen; anything else is a bug, and logged as one."""
 
 Look = tuple[int, int, int]
 
@@ -58,8 +59,8 @@ class CheckpointKeeper:
             return
         try:
             self._fetch(self.path)
-        except TROUBLE as error:
-            log.warning("the checkpoint cannot be fetched, beginning afresh: %s", error)
+        except Exception as error:
+            _complain("cannot be fetched, beginning afresh", error)
 
     def __enter__(self) -> CheckpointKeeper:
         if self.path:
@@ -101,8 +102,8 @@ class CheckpointKeeper:
         try:
             if self.path and self.path.exists() and _look(self.path) != self._known and self._ours():
                 self._upload(self.path)
-        except TROUBLE as error:
-            log.warning("the checkpoint cannot be uploaded, will try again: %s", error)
+        except Exception as error:
+            _complain("cannot be uploaded, will try again", error)
 
     def _upload(self, path: Path) -> None:
         """A second name holds on to this very file: parts of an upload are read one by one, and `path` may change."""
@@ -132,8 +133,12 @@ class CheckpointKeeper:
                 if (found := self._holding.bucket.head(self._key)) is None:
                     return
                 self._holding.bucket.remove(self._key, found.version)
-        except TROUBLE as error:
-            log.warning("the checkpoint stays in the bucket: %s", error)
+        except Exception as error:
+            _complain("stays in the bucket", error)
+
+
+def _complain(what: str, error: Exception) -> None:
+    log.warning("the checkpoint %s: %s", what, error, exc_info=not isinstance(error, TROUBLE))
 
 
 def _look(path: Path) -> Look:

@@ -24,6 +24,9 @@ from spaceport.pipeline.storage import Bucket
 BEAT_SECONDS = 2.0
 RENEW_SECONDS = LEASE_SECONDS / 3
 
+TROUBLE = (ClientError, BotoCoreError, TimeoutError)
+"""What a network or a busy table may answer; anything else is a bug, and logged as one."""
+
 log = logging.getLogger(__name__)
 
 
@@ -93,8 +96,8 @@ class Heartbeat:
                 if (news := self._news) is not told:
                     self._tell(news)
                     told = news
-            except (ClientError, BotoCoreError, TimeoutError) as error:
-                log.warning("heartbeat failed, will try again: %s", error)
+            except Exception as error:  # whatever it is: with a dead heart the lease runs out under living work
+                log.warning("heartbeat failed, will try again: %s", error, exc_info=not isinstance(error, TROUBLE))
             if time.monotonic() - renewed > LEASE_SECONDS:
                 self._end = LostClaim  # silent for a whole lease: another may have begun
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 from pipeline_cases import JOB, forget, photo_zip, request, requested, staged, take_over
 from waiting import until
 
@@ -28,7 +29,7 @@ from spaceport.pipeline.ending import read_end, stop_job
 from spaceport.pipeline.errors import LostResource, Refused, Slug, SpaceportError
 from spaceport.pipeline.heartbeat import Holding
 from spaceport.pipeline.job_table import JobTable
-from spaceport.pipeline.jobs import Work
+from spaceport.pipeline.jobs import Beat, Work
 from spaceport.pipeline.progress import Progress
 from spaceport.pipeline.service import DONE, FAILED, REFUSED, RETRY, Stage
 from spaceport.pipeline.storage import Bucket
@@ -233,6 +234,34 @@ def test_heartbeats_reach_the_table(bench: Bench) -> None:
         return Outcome(message="done")
 
     assert bench.work(core) == DONE
+
+
+def test_a_heart_goes_on_whatever_befalls_it(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    troubles = iter([RuntimeError("a bug"), TimeoutError("a full table"), ValueError("a row from elsewhere")])
+    record = bench.table.record
+
+    def troubled(news: Any, job_id: str | None = None) -> Any:
+        if isinstance(news, Beat) and (trouble := next(troubles, None)):
+            raise trouble
+        return record(news, job_id)
+
+    def core(source: Path, output: Path, options: Any, progress: Progress) -> Outcome:
+        progress.update(0.5, "Matching photos")
+        until(lambda: (row := bench.table.get(JOB)) and row.message == "Matching photos")
+        return good(source, output, options, progress)
+
+    monkeypatch.setattr(bench.table, "record", troubled)
+    assert bench.work(core) == DONE
+
+
+def test_a_heart_that_stood_still_for_a_lease_ends_the_work(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def cut_off(*_: Any) -> bool:
+        raise EndpointConnectionError(endpoint_url="https://dynamodb")
+
+    monkeypatch.setattr(heartbeat, "LEASE_SECONDS", 0.1)
+    monkeypatch.setattr(bench.table, "renew", cut_off)
+    assert bench.work(waiting) == DONE
+    assert bench.manifest() is None
 
 
 def test_a_replaced_upload_is_refused(bench: Bench) -> None:

@@ -249,9 +249,15 @@ def test_a_file_replaced_while_it_is_read_is_uploaded_as_it_was(bench: Bench, mo
     assert bodies[:3] == [b"whole-0", b"", b"newer"]
 
 
-def test_trouble_with_it_never_fails_the_stage(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+DENIED = ClientError({"Error": {"Code": "AccessDenied"}, "ResponseMetadata": {"HTTPStatusCode": 403}}, "PutObject")  # type: ignore[typeddict-item]  # the rest of the answer does not matter
+
+
+@pytest.mark.parametrize("trouble", [DENIED, RuntimeError("a bug")], ids=["denied", "a bug"])
+def test_trouble_with_it_never_fails_the_stage(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, trouble: Exception
+) -> None:
     def denied(*_: object, **__: object) -> None:
-        raise ClientError({"Error": {"Code": "AccessDenied"}, "ResponseMetadata": {"HTTPStatusCode": 403}}, "PutObject")  # type: ignore[typeddict-item]  # the rest of the answer does not matter
+        raise trouble
 
     bench.put(b"from before")
     for name in ("put_file", "fetch", "remove"):
