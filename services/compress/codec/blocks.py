@@ -4,7 +4,7 @@ is bounded however large the model."""
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,12 @@ ROWS = 2048  # also few enough for BLAS to stay on one thread
 Array = NDArray[Any]
 
 
+def slices(count: int, start: int = 0) -> Iterator[slice]:
+    """The blocks of `count` rows, from row `start` on."""
+    for first in range(start, count, ROWS):
+        yield slice(first, first + ROWS)
+
+
 def by_blocks(function: Callable[..., Array], *arrays: Array) -> Array:
     """function(*arrays), where each row of the result depends on the same row of each of the `arrays` alone."""
     count = len(arrays[0])
@@ -23,8 +29,8 @@ def by_blocks(function: Callable[..., Array], *arrays: Array) -> Array:
         return first
     result = np.empty((count, *first.shape[1:]), first.dtype)
     result[:ROWS] = first
-    for start in range(ROWS, count, ROWS):
-        result[start : start + ROWS] = function(*(array[start : start + ROWS] for array in arrays))
+    for rows in slices(count, ROWS):
+        result[rows] = function(*(array[rows] for array in arrays))
     return result
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from services.compress.codec import images, palette, positions, rotations, weight
 from services.compress.codec.attributes import ATTRIBUTES, Bounds, Coded, Pixels, Prepared
-from services.compress.codec.blocks import ROWS
+from services.compress.codec.blocks import slices
 from services.compress.codec.meta import GENERATOR
 from services.compress.codec.order import SIDE_STEP, Order, arranged, grid_width, morton_order
 from services.compress.codec.palette import Palette
@@ -73,9 +73,9 @@ class Draft:
         if len(read) != len(self.prepared.stored) or read.antialiased != self.prepared.stored.antialiased:
             return False
         return all(
-            np.array_equal(values, getattr(read, name)[start : start + ROWS])
-            for start in range(0, len(read), ROWS)
-            for name, values in self.gaussians(slice(start, start + ROWS)).arrays().items()
+            np.array_equal(values, getattr(read, name)[rows])
+            for rows in slices(len(read))
+            for name, values in self.gaussians(rows).arrays().items()
         )
 
 

@@ -8,15 +8,19 @@ from numpy.typing import NDArray
 OPAQUE_LOGIT = 40.0
 
 
+def alpha(opacities: NDArray[np.floating]) -> NDArray[np.float64]:
+    """What opacity logits [N] stand for, 0 to 1."""
+    return np.asarray(1 / (1 + np.exp(-np.clip(opacities.astype(np.float64), -50, 50))))
+
+
 def encode(opacities: NDArray[np.floating]) -> NDArray[np.uint8]:
     """Opacity logits [N] as bytes, rounded."""
-    alpha = 1 / (1 + np.exp(-np.clip(opacities.astype(np.float64), -50, 50)))
-    return np.floor(255 * alpha + 0.5).astype(np.uint8)
+    return np.floor(255 * alpha(opacities) + 0.5).astype(np.uint8)
 
 
-def decode(alpha: NDArray[np.uint8]) -> NDArray[np.float32]:
+def decode(code: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Opacity logits of alpha bytes; the ends, which have no finite logit, become -40 and 40."""
     share = np.arange(256) / 255
     with np.errstate(divide="ignore"):
         logits = np.clip(np.log(share) - np.log1p(-share), -OPAQUE_LOGIT, OPAQUE_LOGIT)
-    return np.asarray(logits.astype(np.float32)[alpha])
+    return np.asarray(logits.astype(np.float32)[code])

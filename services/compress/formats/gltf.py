@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from services.compress.codec import rotations
+from services.compress.codec import opacity, rotations
 from services.compress.codec.meta import GENERATOR
 from spaceport.files import write_atomic
 from spaceport.splats.model import Gaussians
@@ -98,7 +98,7 @@ def _accessor(name: str, values: Array, view: int) -> dict[str, Any]:
 
 def _attributes(gaussians: Gaussians) -> dict[str, Array]:
     """By semantic; each a multiple of four bytes long, as alignment wants."""
-    alpha = 1 / (1 + np.exp(-np.clip(gaussians.opacities.astype(np.float64), -50, 50)))
+    alpha = opacity.alpha(gaussians.opacities)
     shown = np.clip(0.5 + C0 * gaussians.sh0[:, 0].astype(np.float64), 0, 1)
     fallback = np.concatenate([_linear(shown), alpha[:, None]], axis=1)
     found: dict[str, Array] = {

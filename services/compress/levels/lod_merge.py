@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from services.compress.codec import positions
+from services.compress.codec import opacity, positions
 from services.compress.codec.order import morton_order
 from services.compress.codec.rotations import matrices, normalised
 from spaceport.splats.model import Gaussians
@@ -51,7 +51,7 @@ def covariances(gaussians: Gaussians) -> Floats:
 
 def _pairs(along: Gaussians, most: int) -> NDArray[np.int64]:
     """The cheapest pairs [P,2] of Gaussians near each other on the curve, each Gaussian in one at most."""
-    area, alpha = _area(along.scales), _alpha(along.opacities)
+    area, alpha = _area(along.scales), opacity.alpha(along.opacities)
     size = np.exp(2 * along.scales.astype(np.float64)).mean(axis=1)
     colour = along.sh0[:, 0].astype(np.float64) * C0
     costs, partners = _costs(along.means.astype(np.float64), size, colour, area * alpha)
@@ -97,7 +97,7 @@ def _matched(cheapest: NDArray[np.int64], partners: NDArray[np.int64], count: in
 
 def _merged(along: Gaussians, pairs: NDArray[np.int64]) -> Gaussians:
     first, second = pairs.T
-    weight = _area(along.scales) * _alpha(along.opacities)
+    weight = _area(along.scales) * opacity.alpha(along.opacities)
     share = weight[first] / np.maximum(weight[first] + weight[second], 1e-300)
 
     def mixed(values: NDArray[np.floating]) -> Floats:
@@ -147,10 +147,6 @@ def _quaternions(rotation: Floats) -> Floats:
 def _area(scales: NDArray[np.floating]) -> Floats:
     a, b, c = np.exp(scales.astype(np.float64)).T
     return np.asarray((a * b + b * c + a * c) / 3)
-
-
-def _alpha(opacities: NDArray[np.floating]) -> Floats:
-    return np.asarray(1 / (1 + np.exp(-np.clip(opacities.astype(np.float64), -50, 50))))
 
 
 def _outer(vectors: Floats) -> Floats:

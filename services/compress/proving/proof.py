@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from services.compress.codec.blocks import ROWS
+from services.compress.codec import opacity
+from services.compress.codec.blocks import slices
 from spaceport.pipeline.progress import Progress
 from spaceport.splats.cameras import Camera
 from spaceport.splats.metrics import psnr
@@ -87,7 +88,7 @@ def attribute_errors(stored: Gaussians, decoded: Gaussians) -> dict[str, float]:
         "position": _rms(np.subtract, stored.means, decoded.means),
         "log_scale": _rms(np.subtract, stored.scales, decoded.scales),
         "rotation_degrees": _rms(_angles, stored.quats, decoded.quats),
-        "opacity": _rms(lambda a, b: _sigmoid(a) - _sigmoid(b), stored.opacities, decoded.opacities),
+        "opacity": _rms(lambda a, b: opacity.alpha(a) - opacity.alpha(b), stored.opacities, decoded.opacities),
         "colour": C0 * _rms(np.subtract, stored.sh0, decoded.sh0),
     }
     if stored.shN.shape[1]:
@@ -98,8 +99,8 @@ def attribute_errors(stored: Gaussians, decoded: Gaussians) -> dict[str, float]:
 def _rms(distance: Callable[[Any, Any], NDArray[Any]], a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
     """Root of the mean square of the distances of rows."""
     total, count = 0.0, 0
-    for start in range(0, len(a), ROWS):
-        apart = distance(a[start : start + ROWS], b[start : start + ROWS])
+    for rows in slices(len(a)):
+        apart = distance(a[rows], b[rows])
         total += float(np.square(apart, dtype=np.float64).sum())
         count += apart.size
     return float(np.sqrt(total / count))
@@ -117,7 +118,3 @@ def _angles(a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[np.floa
     squares = np.einsum("ij,ij->i", a, a) * np.einsum("ij,ij->i", b, b)
     cosine = np.abs(np.einsum("ij,ij->i", a, b)) / np.sqrt(squares)
     return np.asarray(np.degrees(2 * np.arccos(np.minimum(cosine, 1))))
-
-
-def _sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float64]:
-    return np.asarray(1 / (1 + np.exp(-np.clip(logits.astype(np.float64), -50, 50))))
