@@ -84,7 +84,7 @@ def _stopped(cloud: Deployment, state: Path, stage: StageName, survey: bytes) ->
     _until(lambda: _at_work(cloud, state, job, stage))
     began = time.monotonic()
     cloud.stop(job)
-    _until(lambda: _ended(cloud, job) and not _workers(state))
+    _until(lambda: _ended(cloud, job) and not survivors(state, "services."))
     return time.monotonic() - began
 
 
@@ -103,18 +103,6 @@ def _at_work(cloud: Deployment, state: Path, job: str, stage: StageName) -> bool
         return any((state / "work").glob("*/*compress"))
     row = cloud.table.get(job)
     return row is not None and row.stage is stage and bool(row.live)
-
-
-def _workers(state: Path) -> list[int]:
-    """Processes of services that run on a state folder."""
-    found = []
-    for pid in survivors(state):
-        try:
-            if b"services." in Path(f"/proc/{pid}/cmdline").read_bytes():
-                found.append(pid)
-        except OSError:  # it has ended meanwhile
-            continue
-    return found
 
 
 def _until(holds: Callable[[], bool]) -> None:

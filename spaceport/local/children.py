@@ -70,13 +70,17 @@ class Child:
         self._process.wait()
 
 
-def survivors(state: Path) -> list[int]:
-    """Processes of this user that still run for `state`: left by an embedded cloud that was killed. Linux only."""
+def survivors(state: Path, command: str = "") -> list[int]:
+    """Processes of this user that still run for `state`: left by an embedded cloud that was killed. Linux only.
+
+    With `command`, only those whose command line holds it.
+    """
     mark = f"{MARK}={state}".encode()
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if mark in (entry / "environ").read_bytes().split(b"\0"):
+            ours = mark in (entry / "environ").read_bytes().split(b"\0")
+            if ours and (not command or command.encode() in (entry / "cmdline").read_bytes()):
                 found.append(int(entry.name))
     return found
 

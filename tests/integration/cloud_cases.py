@@ -89,14 +89,7 @@ class Cloud:
 
 def workers(state: Path) -> list[int]:
     """Processes of services that run on a state folder."""
-    found = []
-    for pid in survivors(state):
-        try:
-            if b"services." in Path(f"/proc/{pid}/cmdline").read_bytes():
-                found.append(pid)
-        except OSError:
-            continue
-    return found
+    return survivors(state, "services.")
 
 
 class Crashing:
