@@ -24,7 +24,7 @@ from spaceport.demo import make_survey
 from spaceport.local.children import survivors
 from spaceport.local.cloud import EmbeddedCloud
 from spaceport.pipeline.contract import StageName
-from spaceport.pipeline.jobs import ENDS
+from spaceport.pipeline.jobs.state import ENDS
 
 GOALS: dict[str, float | None] = {
     "start": None,

@@ -29,7 +29,7 @@ from compress_models import as_ply
 
 from services.compress.codec.reader import read_sog
 from services.compress.proving import proof, views
-from spaceport.pipeline.progress import Silent
+from spaceport.progress import Silent
 from spaceport.splats.cameras import read_cameras, write_cameras
 from spaceport.splats.ply import read_ply
 

@@ -22,7 +22,7 @@ import numpy as np
 
 from services.compress.plas import Schedule, sort_grid, spread_of
 from spaceport.cores import usable_cores
-from spaceport.pipeline.progress import Silent
+from spaceport.progress import Silent
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests/numeric"))
 from plas_reference import sort_square

@@ -30,7 +30,7 @@ from services.train.rasterisers.cpu import CpuRasteriser
 from services.train.stage import run
 from spaceport.demo import make_survey
 from spaceport.pipeline.options import PRESETS, Preset, TrainOptions
-from spaceport.pipeline.progress import Silent
+from spaceport.progress import Silent
 from spaceport.splats.ply import read_ply
 
 DATA = Path(__file__).parents[1] / "../shared/data"

@@ -11,8 +11,8 @@ import boto3
 from botocore.config import Config
 
 from spaceport.pipeline import layout
-from spaceport.pipeline.job_table import JobTable
-from spaceport.pipeline.recovery import FOLDERS
+from spaceport.pipeline.jobs.recovery import FOLDERS
+from spaceport.pipeline.jobs.table import JobTable
 from spaceport.pipeline.storage import Bucket
 
 if TYPE_CHECKING:

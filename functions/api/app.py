@@ -21,11 +21,11 @@ from functions.api.start import StartJob, start
 from functions.api.upload import WantUpload, sign_upload
 from functions.links import FILES, links
 from functions.parts import NAMESPACE, batch, bucket, queues, table
-from spaceport.pipeline.batch_jobs import terminate
 from spaceport.pipeline.contract import EndManifest, JobId, JobState
-from spaceport.pipeline.ending import stop_job
 from spaceport.pipeline.errors import Refused, Slug
-from spaceport.pipeline.jobs import ENDS, JobRecord
+from spaceport.pipeline.jobs.batch import terminate
+from spaceport.pipeline.jobs.ending import stop_job
+from spaceport.pipeline.jobs.state import ENDS, JobRecord
 from spaceport.pipeline.options import LEGACY, PRESETS, JobOptions, explain, resolve
 
 LISTED, MOST_LISTED = 50, 200

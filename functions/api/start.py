@@ -12,9 +12,9 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 from functions.api.errors import Conflict, Missing
 from functions.parts import bucket, table, uploads
 from spaceport.pipeline import layout
-from spaceport.pipeline.accept import Ask, accept_upload, continue_job
 from spaceport.pipeline.contract import AnyManifest, JobId, StageName
 from spaceport.pipeline.errors import Refused, Slug
+from spaceport.pipeline.jobs.accept import Ask, accept_upload, continue_job
 from spaceport.pipeline.storage import Bucket
 
 STEPS: dict[str, StageName] = {
@@ -51,7 +51,7 @@ class StartJob(BaseModel):
     options: dict[str, Any] = {}
 
     def ask(self, owner: str | None) -> Ask:
-        """The wish as `spaceport.pipeline.accept` takes it."""
+        """The wish as `spaceport.pipeline.jobs.accept` takes it."""
         given = {**(self.model_extra or {}), **self.options}
         return Ask(name=self.name, email=self.email, owner=owner, options=given, job_id=self.job_id)
 

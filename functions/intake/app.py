@@ -11,9 +11,9 @@ from aws_lambda_powertools.utilities.data_classes import S3EventBridgeNotificati
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.parts import NAMESPACE, bucket, table, uploads
-from spaceport.pipeline.accept import accept_upload
 from spaceport.pipeline.contract import EndManifest
 from spaceport.pipeline.errors import Refused
+from spaceport.pipeline.jobs.accept import accept_upload
 
 logger = Logger(service="intake")
 metrics = Metrics(namespace=NAMESPACE, service="intake")

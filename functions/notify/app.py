@@ -26,8 +26,8 @@ from functions.links import DAY, link_seconds, links
 from functions.notify.mail import Mail, write_mail
 from functions.parts import NAMESPACE, bucket, job_of_manifest, table
 from spaceport.pipeline.contract import AnyManifest, EndManifest
-from spaceport.pipeline.jobs import JobRecord, advance
-from spaceport.pipeline.recovery import manifests
+from spaceport.pipeline.jobs.recovery import manifests
+from spaceport.pipeline.jobs.state import JobRecord, advance
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

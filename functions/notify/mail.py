@@ -12,7 +12,7 @@ from html import escape
 
 from functions.links import DAY, Link
 from spaceport.pipeline.contract import EndManifest, JobState
-from spaceport.pipeline.jobs import JobRecord
+from spaceport.pipeline.jobs.state import JobRecord
 
 SUBJECTS: dict[JobState, str] = {
     JobState.COMPLETED: "Your 3D model of “{name}” is ready",

@@ -29,8 +29,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from functions.parts import NAMESPACE, batch, bucket, queues, table
 from functions.sweeper.heal import heal
 from functions.sweeper.silent import silent_jobs
-from spaceport.pipeline.batch_jobs import queued
 from spaceport.pipeline.contract import now
+from spaceport.pipeline.jobs.batch import queued
 
 SILENT = timedelta(minutes=10)
 ROOM_MS = 20_000

@@ -6,16 +6,15 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from spaceport.pipeline.batch_jobs import Queued
-from spaceport.pipeline.contract import StageName, now
-from spaceport.pipeline.ending import fail_job, failure_of
+from spaceport.pipeline.contract import TITLES, StageName, now
 from spaceport.pipeline.errors import LostResource, Slug
-from spaceport.pipeline.job_table import JobTable
-from spaceport.pipeline.jobs import StageRecord, Work
-from spaceport.pipeline.recovery import manifests, waiting_for
-from spaceport.pipeline.service import TITLES
+from spaceport.pipeline.jobs.batch import Queued
+from spaceport.pipeline.jobs.ending import fail_job, failure_of
+from spaceport.pipeline.jobs.recovery import manifests, waiting_for
+from spaceport.pipeline.jobs.state import StageRecord, Work
+from spaceport.pipeline.jobs.table import JobTable
+from spaceport.pipeline.jobs.tracker import on_manifest
 from spaceport.pipeline.storage import Bucket
-from spaceport.pipeline.track import on_manifest
 
 if TYPE_CHECKING:
     from mypy_boto3_batch import BatchClient

@@ -9,8 +9,8 @@ from typing import Any
 from boto3.dynamodb.conditions import Key
 
 from spaceport.pipeline.contract import JobState
-from spaceport.pipeline.job_table import JobTable
-from spaceport.pipeline.jobs import ENDS
+from spaceport.pipeline.jobs.state import ENDS
+from spaceport.pipeline.jobs.table import JobTable
 
 
 def silent_jobs(table: JobTable, since: datetime) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """News of a job: any manifest that was written, and any Batch job that failed for good. Both go into the job table.
 
-Both kinds come at least once and in any order; `spaceport.pipeline.track` makes twice as once and never goes back.
+Both kinds come at least once and in any order; `pipeline.jobs.tracker` treats a second one as none and never goes back.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from aws_lambda_powertools.utilities.data_classes import EventBridgeEvent, S3Eve
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.parts import NAMESPACE, bucket, job_of_manifest, table
-from spaceport.pipeline.track import on_batch_failed, on_manifest
+from spaceport.pipeline.jobs.tracker import on_batch_failed, on_manifest
 
 logger = Logger(service="tracker")
 metrics = Metrics(namespace=NAMESPACE, service="tracker")

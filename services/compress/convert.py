@@ -30,7 +30,7 @@ from services.compress.proving import views
 from services.compress.proving.proof import Prover
 from spaceport.files import replacing_folder, write_atomic
 from spaceport.pipeline.options import CompressOptions
-from spaceport.pipeline.progress import Progress
+from spaceport.progress import Progress
 from spaceport.splats.cameras import Camera, read_cameras
 from spaceport.splats.model import Gaussians
 from spaceport.splats.ply import write_ply

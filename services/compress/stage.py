@@ -22,7 +22,7 @@ from spaceport.files import replacing_folder, write_atomic
 from spaceport.pipeline.contract import Outcome
 from spaceport.pipeline.errors import Refused, Slug
 from spaceport.pipeline.options import CompressOptions, CompressPreset
-from spaceport.pipeline.progress import Progress
+from spaceport.progress import Progress
 from spaceport.splats.cameras import Camera, read_cameras
 from spaceport.splats.model import Gaussians
 from spaceport.splats.ply import read_ply

@@ -24,10 +24,10 @@ from services.sfm.intake.take_in import Intake, take_in
 from services.sfm.task import Task, TaskPhoto, TaskPoint
 from spaceport.pipeline.contract import Outcome
 from spaceport.pipeline.errors import Refused, Slug
-from spaceport.pipeline.limits import machine_limits
 from spaceport.pipeline.options import SfmOptions
-from spaceport.pipeline.photo_zip import MIN_PHOTOS
-from spaceport.pipeline.progress import Progress
+from spaceport.pipeline.stages.limits import machine_limits
+from spaceport.pipeline.uploads.photo_zip import MIN_PHOTOS
+from spaceport.progress import Progress
 
 # Where each phase begins and ends as a share of the stage, from timings of 18 drone photos, and what people read.
 PHASES: Final = {

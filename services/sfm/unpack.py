@@ -6,9 +6,9 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from spaceport.pipeline import photo_zip
-from spaceport.pipeline.photo_zip import Extracted
-from spaceport.pipeline.upload_kinds import sort_out
+from spaceport.pipeline.uploads import photo_zip
+from spaceport.pipeline.uploads.kinds import sort_out
+from spaceport.pipeline.uploads.photo_zip import Extracted
 
 UPLOAD = "upload.zip"
 

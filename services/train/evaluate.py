@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from services.train.dataset import Photos
 from services.train.rasterisers.protocol import Rasteriser, Tensors
-from spaceport.pipeline.progress import Progress
+from spaceport.progress import Progress
 from spaceport.splats.cameras import Camera
 from spaceport.splats.metrics import colour_corrected, psnr, ssim
 

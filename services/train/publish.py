@@ -18,7 +18,7 @@ from services.train.stopping import StopReason
 from services.train.trainer import WATCHED, Trainer
 from spaceport.files import write_atomic
 from spaceport.pipeline.contract import Outcome
-from spaceport.pipeline.progress import Progress, Share
+from spaceport.progress import Progress, Share
 from spaceport.splats.cameras import Camera, write_cameras
 from spaceport.splats.model import Gaussians
 from spaceport.splats.ply import write_ply

@@ -14,7 +14,7 @@ import torch
 
 from services.train.dataset import finest
 from services.train.rasterisers.protocol import Rasteriser, Tensors
-from spaceport.pipeline.progress import Progress
+from spaceport.progress import Progress
 from spaceport.splats.cameras import Camera
 
 MOST_LOSS_DB: Final = 0.05

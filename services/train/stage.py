@@ -20,9 +20,9 @@ from services.train.publish import publish
 from services.train.rasterisers.protocol import Rasteriser
 from services.train.trainer import Trainer
 from spaceport.pipeline.contract import Outcome
-from spaceport.pipeline.limits import machine_limits
 from spaceport.pipeline.options import TrainOptions
-from spaceport.pipeline.progress import Progress, Share
+from spaceport.pipeline.stages.limits import machine_limits
+from spaceport.progress import Progress, Share
 
 log = logging.getLogger(__name__)
 

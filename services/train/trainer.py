@@ -23,7 +23,7 @@ from services.train.rasterisers.protocol import Rasteriser, Tensors, View
 from services.train.schedule import Schedule
 from services.train.stopping import Stopping, StopReason
 from spaceport.pipeline.errors import Interrupted, Refused, Slug
-from spaceport.pipeline.progress import Progress
+from spaceport.progress import Progress
 from spaceport.splats.cameras import Camera
 
 MESSAGE: Final = "Training advanced neural 3D representation"

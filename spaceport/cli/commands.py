@@ -24,13 +24,13 @@ from spaceport.cli.options import options_table
 from spaceport.cli.results import jobs_table, summary, take_home, tell_end
 from spaceport.cli.watch import NeverBegan, watch
 from spaceport.local.errors import CloudDied, StateInUse
-from spaceport.pipeline.accept import continue_job, new_job_id
 from spaceport.pipeline.contract import JobState, StageName
 from spaceport.pipeline.errors import Refused
-from spaceport.pipeline.jobs import ENDS, JobRecord
+from spaceport.pipeline.jobs.accept import continue_job, new_job_id
+from spaceport.pipeline.jobs.recovery import rebuild_table
+from spaceport.pipeline.jobs.state import ENDS, JobRecord
 from spaceport.pipeline.layout import UPLOADS
 from spaceport.pipeline.options import Preset, resolve
-from spaceport.pipeline.recovery import rebuild_table
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from spaceport.pipeline.batch_jobs import terminate
 from spaceport.pipeline.contract import EndManifest
-from spaceport.pipeline.ending import stop_job
-from spaceport.pipeline.job_table import JobTable
+from spaceport.pipeline.jobs.batch import terminate
+from spaceport.pipeline.jobs.ending import stop_job
+from spaceport.pipeline.jobs.table import JobTable
 from spaceport.pipeline.storage import Bucket
 
 if TYPE_CHECKING:

@@ -8,10 +8,9 @@ from rich.console import Console
 from rich.table import Table
 
 from spaceport.pipeline import layout
-from spaceport.pipeline.contract import JobState, StageManifest, StageName
-from spaceport.pipeline.jobs import JobRecord
-from spaceport.pipeline.recovery import manifests
-from spaceport.pipeline.service import TITLES
+from spaceport.pipeline.contract import TITLES, JobState, StageManifest, StageName
+from spaceport.pipeline.jobs.recovery import manifests
+from spaceport.pipeline.jobs.state import JobRecord
 from spaceport.pipeline.storage import Bucket
 
 # What people want on their own disk: the models, the pictures and the reports; not the photos again.

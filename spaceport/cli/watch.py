@@ -9,10 +9,9 @@ from contextlib import AbstractContextManager, nullcontext
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from spaceport.pipeline.contract import Figure, StageName
-from spaceport.pipeline.job_table import JobTable
-from spaceport.pipeline.jobs import ENDS, SPAN, JobRecord
-from spaceport.pipeline.service import TITLES
+from spaceport.pipeline.contract import TITLES, Figure, StageName
+from spaceport.pipeline.jobs.state import ENDS, SPAN, JobRecord
+from spaceport.pipeline.jobs.table import JobTable
 
 POLL_SECONDS = 0.4
 LINE_EVERY_PERCENT = 5.0

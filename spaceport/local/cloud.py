@@ -34,11 +34,11 @@ from spaceport.local.errors import StateInUse
 from spaceport.local.ministack import Ministack
 from spaceport.local.package import package
 from spaceport.local.translate import Translation, fill, translate
-from spaceport.pipeline.accept import accept_upload
 from spaceport.pipeline.errors import Refused
-from spaceport.pipeline.job_table import JobTable
+from spaceport.pipeline.jobs.accept import accept_upload
+from spaceport.pipeline.jobs.recovery import recover_jobs, uploads_taken, waiting_among
+from spaceport.pipeline.jobs.table import JobTable
 from spaceport.pipeline.layout import UPLOADS
-from spaceport.pipeline.recovery import recover_jobs, uploads_taken, waiting_among
 from spaceport.pipeline.storage import Bucket
 
 STACK = "spaceport"

@@ -34,6 +34,13 @@ class StageName(StrEnum):
     COMPRESS = "compress"
 
 
+TITLES: dict[StageName, str] = {
+    StageName.SFM: "Structure from motion",
+    StageName.TRAIN: "Training",
+    StageName.COMPRESS: "Compression",
+}
+
+
 class JobState(StrEnum):
     """Where a job is. Order and allowed steps are in `jobs.py`."""
 

@@ -74,3 +74,12 @@ def split(key: str) -> tuple[str, str]:
     if (match := _KEY.match(key)) is None:
         raise ValueError(f"not a key of a job: {key!r}")
     return match["job"], match["rest"]
+
+
+def stage_woken_by(key: str) -> tuple[str, StageName]:
+    """Job and stage that a manifest wakes. Raises `ValueError` when it wakes none."""
+    job_id, rest = split(key)
+    for stage, place in PLACES.items():
+        if rest == f"{place.input}/{MANIFEST}":
+            return job_id, stage
+    raise ValueError(f"no stage is woken by {key!r}")

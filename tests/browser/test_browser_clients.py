@@ -16,7 +16,7 @@ from services.compress.codec.writer import write_bundle, write_folder
 from services.compress.formats import format_of, gltf, read_model
 from services.compress.levels import lod
 from services.compress.levels.lod_reader import read_level
-from spaceport.pipeline.progress import Silent
+from spaceport.progress import Silent
 
 pytestmark = pytest.mark.skipif(
     not all((NPM / name).is_dir() for name in ("playcanvas", "three", "@sparkjsdev/spark")),

@@ -17,7 +17,7 @@ from services.compress.codec.quality import FINEST
 from services.compress.codec.reader import read_sog
 from services.compress.codec.writer import write_folder
 from services.compress.formats import html
-from spaceport.pipeline.progress import Silent
+from spaceport.progress import Silent
 
 TITLE = 'A <b>ball</b> & "floor"'
 VIEW = html.FirstView((3.0, 0.5, 1.5), TARGET, UP)

@@ -9,7 +9,7 @@ import pytest
 from moto import mock_aws
 
 from spaceport.pipeline.contract import JobState, schemas
-from spaceport.pipeline.job_table import JobTable
+from spaceport.pipeline.jobs.table import JobTable
 from tests.contract.template import EVENTS, of_type
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from spaceport.local.batch.runner import EXITED
 from spaceport.pipeline.pricing import USD_PER_HOUR
-from spaceport.pipeline.service import REFUSED, RETRY
+from spaceport.pipeline.stages.stage import REFUSED, RETRY
 from tests.contract.template import of_type
 
 STAGES = ("SfmJob", "TrainJob", "CompressJob")

@@ -25,7 +25,7 @@ from services.compress.codec.writer import write_bundle
 from services.compress.formats import FORMATS, Format, spz
 from services.compress.formats.table import SOG_FOLDER, SPZ, STREAMED_SOG
 from services.sfm.intake.given_model import FEWEST_POINTS, read_given
-from spaceport.pipeline.progress import Silent
+from spaceport.progress import Silent
 
 CORPUS = Path(__file__).parent / "corpus"
 LONGEST_SENTENCE = 400

@@ -21,7 +21,7 @@ from spaceport.local.cloud import EmbeddedCloud, running
 from spaceport.local.mailbox import mails
 from spaceport.pipeline import layout
 from spaceport.pipeline.contract import StageName
-from spaceport.pipeline.jobs import ENDS, JobRecord
+from spaceport.pipeline.jobs.state import ENDS, JobRecord
 
 TINY: dict[str, Any] = {
     "preset": "draft",

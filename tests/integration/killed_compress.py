@@ -8,7 +8,7 @@ from pathlib import Path
 
 from services.compress.stage import run
 from spaceport.pipeline.options import CompressOptions
-from spaceport.pipeline.progress import Silent
+from spaceport.progress import Silent
 
 if __name__ == "__main__":
     one, other, output = map(Path, sys.argv[1:])

@@ -14,7 +14,7 @@ from typing import Any
 from services.sfm.stage import run
 from spaceport.pipeline.contract import Outcome
 from spaceport.pipeline.options import SfmOptions
-from spaceport.pipeline.progress import Progress, Silent
+from spaceport.progress import Progress, Silent
 
 # pycolmap reads the result in a process of its own: it and Pillow cannot share one.
 READ_MODEL = """

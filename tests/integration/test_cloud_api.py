@@ -14,8 +14,8 @@ from waiting import PATIENCE
 
 from spaceport.demo import Survey
 from spaceport.local.cloud import STACK
-from spaceport.pipeline.accept import Ask, continue_job
 from spaceport.pipeline.contract import JobState, StageName
+from spaceport.pipeline.jobs.accept import Ask, continue_job
 
 
 class Api:

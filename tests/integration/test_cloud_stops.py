@@ -13,8 +13,8 @@ from spaceport.demo import Survey
 from spaceport.local.children import survivors
 from spaceport.local.cloud import EmbeddedCloud
 from spaceport.pipeline.contract import JobState, StageName
+from spaceport.pipeline.jobs.recovery import manifests
 from spaceport.pipeline.layout import stage_manifest_key
-from spaceport.pipeline.recovery import manifests
 
 SLOW_SFM = TINY | {"sfm": {"max_image_size": 2048, "max_features": 16384, "first_octave": -1}}
 OPTIONS = {StageName.SFM: SLOW_SFM, StageName.TRAIN: LONG, StageName.COMPRESS: TINY}

@@ -20,7 +20,7 @@ from services.compress.stage import run
 from spaceport.pipeline.contract import Outcome
 from spaceport.pipeline.errors import Refused
 from spaceport.pipeline.options import CompressOptions
-from spaceport.pipeline.progress import Silent
+from spaceport.progress import Silent
 from spaceport.splats.model import Gaussians
 from spaceport.splats.ply import read_ply, write_ply
 

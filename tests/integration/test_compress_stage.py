@@ -20,7 +20,7 @@ from services.compress.tuning.allocate import Wish
 from services.compress.tuning.search import Found, Search
 from spaceport.pipeline.errors import Refused, Slug, Stopped
 from spaceport.pipeline.options import CompressOptions, CompressPreset
-from spaceport.pipeline.progress import Progress, Silent
+from spaceport.progress import Progress, Silent
 from spaceport.splats.cameras import Camera, write_cameras
 from spaceport.splats.model import Gaussians
 from spaceport.splats.ply import write_ply
@@ -92,7 +92,7 @@ from pathlib import Path
 os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])
 from services.compress.stage import run
 from spaceport.pipeline.options import CompressOptions, CompressPreset
-from spaceport.pipeline.progress import Progress, Silent
+from spaceport.progress import Progress, Silent
 run(Path(sys.argv[1]), Path(sys.argv[2]), CompressOptions(lod="always"), Silent())
 """
 

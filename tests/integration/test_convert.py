@@ -19,7 +19,7 @@ from services.compress.convert import Wish, convert
 from services.compress.formats import BrokenFile, read_model
 from spaceport.cli import app
 from spaceport.pipeline.options import CompressOptions, CompressPreset
-from spaceport.pipeline.progress import Silent
+from spaceport.progress import Silent
 from spaceport.splats.model import Gaussians
 from spaceport.splats.ply import read_ply, write_ply
 

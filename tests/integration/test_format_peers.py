@@ -17,7 +17,7 @@ from services.compress.codec.writer import write_bundle, write_folder
 from services.compress.formats import FORMATS, format_of, gltf, read_model, spz
 from services.compress.formats.table import GLB, GLTF, HTML
 from services.compress.levels import lod
-from spaceport.pipeline.progress import Silent
+from spaceport.progress import Silent
 from spaceport.splats.ply import read_ply, write_ply
 
 ROOT = Path(__file__).parents[2]

@@ -21,7 +21,7 @@ from services.sfm.stage import run
 from spaceport.demo import load_truth, make_survey
 from spaceport.demo.geodesy import from_enu
 from spaceport.pipeline.options import SfmOptions
-from spaceport.pipeline.progress import Silent
+from spaceport.progress import Silent
 
 # pycolmap reads the result in a process of its own: it and Pillow cannot share one.
 COLUMNS = """

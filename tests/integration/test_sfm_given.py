@@ -26,7 +26,7 @@ from spaceport.demo import Survey, Truth, load_truth
 from spaceport.demo.geodesy import from_enu
 from spaceport.pipeline.errors import Refused, Slug
 from spaceport.pipeline.options import SfmOptions
-from spaceport.pipeline.progress import Count, Silent
+from spaceport.progress import Count, Silent
 from spaceport.splats.cameras import Camera
 
 PHOTOS, WIDTH, HEIGHT = 12, 512, 384

@@ -22,7 +22,7 @@ from services.sfm.intake.decoders import ask_all
 from services.sfm.stage import run
 from spaceport.pipeline.errors import Refused, Slug
 from spaceport.pipeline.options import SfmOptions
-from spaceport.pipeline.progress import Silent
+from spaceport.progress import Silent
 
 GIBIBYTE = 1 << 20  # of ru_maxrss, which counts KiB
 

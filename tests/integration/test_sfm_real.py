@@ -23,7 +23,7 @@ from spaceport.demo.align import align
 from spaceport.pipeline.contract import Outcome
 from spaceport.pipeline.errors import Refused, Slug, Stopped
 from spaceport.pipeline.options import SfmOptions
-from spaceport.pipeline.progress import Count, Silent
+from spaceport.progress import Count, Silent
 
 DATA = Path(__file__).parents[2] / "../shared/data"
 

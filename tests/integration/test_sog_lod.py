@@ -17,7 +17,7 @@ from services.compress.formats.table import STREAMED_SOG
 from services.compress.levels import lod, lod_merge
 from services.compress.levels.lod_reader import check, read_level
 from spaceport.pipeline.errors import Stopped
-from spaceport.pipeline.progress import Silent
+from spaceport.progress import Silent
 from spaceport.splats.cameras import Camera
 from spaceport.splats.metrics import psnr
 from spaceport.splats.model import Gaussians

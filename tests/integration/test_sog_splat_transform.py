@@ -12,7 +12,7 @@ from services.compress.codec.encode import Plan, encode
 from services.compress.codec.quality import STANDARD
 from services.compress.codec.reader import read_sog
 from services.compress.codec.writer import write_bundle, write_folder
-from spaceport.pipeline.progress import Silent
+from spaceport.progress import Silent
 from spaceport.splats.model import Gaussians
 from spaceport.splats.ply import read_ply, write_ply
 

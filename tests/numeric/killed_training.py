@@ -18,7 +18,7 @@ from pathlib import Path
 from services.train import trainer
 from services.train.stage import run
 from spaceport.pipeline.options import TrainOptions
-from spaceport.pipeline.progress import Count, Silent
+from spaceport.progress import Count, Silent
 
 
 class KilledAt(Silent):

@@ -12,7 +12,7 @@ from services.compress.plas import Schedule, sort_grid, spread_of
 from services.compress.plas.assign import reorder
 from services.compress.plas.blur import blurred
 from spaceport.pipeline.errors import Stopped
-from spaceport.pipeline.progress import Silent
+from spaceport.progress import Silent
 from spaceport.splats.render.workers import Workers
 
 SHORT = Schedule(largest_radius=3)

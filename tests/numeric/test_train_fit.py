@@ -16,7 +16,7 @@ from services.train.stage import run
 from services.train.trainer import Trainer
 from spaceport.pipeline.contract import Outcome
 from spaceport.pipeline.errors import Interrupted, LostResource, Refused, Slug
-from spaceport.pipeline.progress import Count, Silent
+from spaceport.progress import Count, Silent
 from spaceport.splats.cameras import read_cameras
 from spaceport.splats.metrics import psnr
 from spaceport.splats.ply import read_ply

@@ -22,7 +22,7 @@ from ring_scene import OPTIONS, Truth, make_truth
 
 from services.train.stage import run
 from spaceport.pipeline.errors import Interrupted
-from spaceport.pipeline.progress import Silent
+from spaceport.progress import Silent
 
 ITERATIONS, KILLS = 400, 5
 LONG = OPTIONS.model_copy(update={"max_iterations": ITERATIONS})

@@ -9,7 +9,7 @@ import torch
 from services.train.rasterisers.cpu import CpuRasteriser
 from services.train.rasterisers.protocol import Tensors
 from services.train.significance import LEVEL, MOST_LOSS_DB, pruned, significance
-from spaceport.pipeline.progress import Silent
+from spaceport.progress import Silent
 from spaceport.splats.sh import C0
 
 SCENE, CAMERA = seen_scene.scene(200, size=-2), seen_scene.view(96, 64).camera

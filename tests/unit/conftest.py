@@ -9,7 +9,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from spaceport.pipeline.job_table import JobTable
+from spaceport.pipeline.jobs.table import JobTable
 from spaceport.pipeline.storage import Bucket
 
 

@@ -20,7 +20,7 @@ from spaceport.pipeline.contract import (
     StageManifest,
     StageName,
 )
-from spaceport.pipeline.job_table import Claim, JobTable
+from spaceport.pipeline.jobs.table import Claim, JobTable
 from spaceport.pipeline.layout import end_key, request_key, stage_manifest_key
 
 JOB = "beach-0123456789"

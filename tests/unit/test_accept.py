@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from pipeline_cases import photo_zip, requested, staged
 
-from spaceport.pipeline.accept import Ask, accept_upload, continue_job
 from spaceport.pipeline.contract import AnyManifest, EndManifest, JobState, RequestManifest, StageManifest, StageName
 from spaceport.pipeline.errors import Refused, Slug
-from spaceport.pipeline.job_table import JobTable
+from spaceport.pipeline.jobs.accept import Ask, accept_upload, continue_job
+from spaceport.pipeline.jobs.table import JobTable
 from spaceport.pipeline.layout import request_key, stage_manifest_key
 from spaceport.pipeline.storage import Bucket
 

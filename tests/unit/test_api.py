@@ -13,7 +13,7 @@ from pipeline_cases import JOB, ended, key_of, photo_zip, requested, staged, who
 from functions.api import app
 from functions.api.upload import MAX_BYTES
 from spaceport.pipeline.contract import Artefact, JobState, RequestManifest, StageManifest, StageName
-from spaceport.pipeline.job_table import JobTable
+from spaceport.pipeline.jobs.table import JobTable
 from spaceport.pipeline.layout import input_manifest_key, request_key
 from spaceport.pipeline.options import JobOptions
 from spaceport.pipeline.storage import Bucket

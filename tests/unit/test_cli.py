@@ -20,8 +20,8 @@ from spaceport.cli.deployment import Deployment, NotDeployed
 from spaceport.cli.results import take_home
 from spaceport.cli.watch import Bars, Lines, NeverBegan, details, fraction
 from spaceport.pipeline.contract import Artefact, JobState, StageName
-from spaceport.pipeline.job_table import JobTable
-from spaceport.pipeline.jobs import Beat, JobRecord, advance
+from spaceport.pipeline.jobs.state import Beat, JobRecord, advance
+from spaceport.pipeline.jobs.table import JobTable
 from spaceport.pipeline.layout import end_key
 from spaceport.pipeline.storage import Bucket
 

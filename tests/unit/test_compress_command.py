@@ -24,7 +24,7 @@ from spaceport.cli.analytics import bytes_table
 from spaceport.cli.compress import planned, size_of
 from spaceport.cli.many import Bars, Lines
 from spaceport.cli.room import BASE, at_once, free_memory, memory_of
-from spaceport.pipeline.progress import Silent
+from spaceport.progress import Silent
 from spaceport.splats.model import Gaussians
 
 GIB = 1 << 30

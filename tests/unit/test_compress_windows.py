@@ -12,7 +12,7 @@ from services.compress.proving.proof import Prover
 from services.compress.proving.views import ring
 from services.compress.tuning import windows
 from services.compress.tuning.windows import Windows, window
-from spaceport.pipeline.progress import Silent
+from spaceport.progress import Silent
 from spaceport.splats.model import Gaussians
 
 

@@ -9,12 +9,12 @@ from pipeline_cases import JOB, ended, forget, key_of, requested, staged, whole_
 
 from spaceport.pipeline import layout
 from spaceport.pipeline.contract import AnyManifest, Failure, JobState, Outcome, StageName
-from spaceport.pipeline.ending import end_job, read_end, request_of, stop_job
 from spaceport.pipeline.errors import Slug
-from spaceport.pipeline.job_table import Claim, JobTable
-from spaceport.pipeline.recovery import rebuild_table, recover_jobs, waiting_among, waiting_for
+from spaceport.pipeline.jobs.ending import end_job, read_end, request_of, stop_job
+from spaceport.pipeline.jobs.recovery import rebuild_table, recover_jobs, waiting_among, waiting_for
+from spaceport.pipeline.jobs.table import Claim, JobTable
+from spaceport.pipeline.jobs.tracker import on_batch_failed, on_manifest
 from spaceport.pipeline.storage import Bucket
-from spaceport.pipeline.track import on_batch_failed, on_manifest, stage_woken_by
 
 FULL = Failure(slug=Slug.DISK_FULL, sentence="full")
 
@@ -157,9 +157,9 @@ def test_failed_compression_delivers_the_model(bucket: Bucket, table: JobTable) 
 
 
 def test_who_is_woken_by_what() -> None:
-    assert stage_woken_by(layout.request_key(JOB)) == (JOB, StageName.SFM)
+    assert layout.stage_woken_by(layout.request_key(JOB)) == (JOB, StageName.SFM)
     with pytest.raises(ValueError, match="no stage"):
-        stage_woken_by(layout.end_key(JOB))
+        layout.stage_woken_by(layout.end_key(JOB))
 
 
 def test_the_table_is_made_again_from_the_bucket(bucket: Bucket, table: JobTable) -> None:

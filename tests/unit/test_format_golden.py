@@ -15,7 +15,7 @@ from services.compress.codec.quality import FINEST
 from services.compress.codec.writer import write_bundle
 from services.compress.formats import compressed_ply, format_of, gltf, read_model, spz
 from services.compress.formats.spz_container import unpack
-from spaceport.pipeline.progress import Silent
+from spaceport.progress import Silent
 from spaceport.splats.ply import read_ply
 
 FOLDER = Path(__file__).parents[1] / "data" / "formats"

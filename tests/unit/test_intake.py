@@ -9,7 +9,7 @@ from pipeline_cases import photo_zip
 from functions.intake.app import handler
 from spaceport.pipeline.contract import EndManifest, JobState, RequestManifest
 from spaceport.pipeline.errors import Slug
-from spaceport.pipeline.job_table import JobTable
+from spaceport.pipeline.jobs.table import JobTable
 from spaceport.pipeline.layout import end_key, request_key
 from spaceport.pipeline.storage import Bucket
 

@@ -9,8 +9,8 @@ from pipeline_cases import JOB, forget, requested, staged, whole_job
 
 from spaceport.pipeline.contract import Failure, JobState, StageName
 from spaceport.pipeline.errors import Slug
-from spaceport.pipeline.job_table import LEASE_SECONDS, Claim, JobTable
-from spaceport.pipeline.jobs import Beat, Work
+from spaceport.pipeline.jobs.state import Beat, Work
+from spaceport.pipeline.jobs.table import LEASE_SECONDS, Claim, JobTable
 
 SFM = StageName.SFM
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pipeline_cases import JOB, START, ended, requested, staged, whole_job
 
 from spaceport.pipeline.contract import AnyManifest, JobState, StageName
-from spaceport.pipeline.jobs import ENDS, RANK, Beat, JobRecord, advance, overall_percent
+from spaceport.pipeline.jobs.state import ENDS, RANK, Beat, JobRecord, advance, overall_percent
 
 
 def fold(news: list[AnyManifest | Beat], row: JobRecord | None = None) -> list[JobRecord]:

@@ -17,8 +17,8 @@ from functions.notify import app
 from functions.notify.mail import duration, figures, size, write_mail
 from spaceport.pipeline.contract import Artefact, EndManifest, Failure, JobState, Outcome, StageManifest, StageName
 from spaceport.pipeline.errors import Slug
-from spaceport.pipeline.job_table import JobTable
-from spaceport.pipeline.jobs import ENDS, JobRecord, advance
+from spaceport.pipeline.jobs.state import ENDS, JobRecord, advance
+from spaceport.pipeline.jobs.table import JobTable
 from spaceport.pipeline.layout import end_key
 from spaceport.pipeline.storage import Bucket
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from services.compress.codec import growth, palette
 from services.compress.codec.palette import Goal, Palette, fit
-from spaceport.pipeline.progress import Silent
+from spaceport.progress import Silent
 
 RANDOM = np.random.default_rng(0)
 CLUSTERS = RANDOM.normal(0, 0.3, (1500, 9)).astype(np.float32)

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from zip_cases import CENTRAL, THREE, Counting, as_zip64, claiming, patched, slug_of, unpacked, with_entry, zipped
 
-from spaceport.pipeline import photo_zip
 from spaceport.pipeline.errors import Refused, Slug
-from spaceport.pipeline.photo_zip import Extracted, PhotoZip, extract, inspect
+from spaceport.pipeline.uploads import photo_zip
+from spaceport.pipeline.uploads.photo_zip import Extracted, PhotoZip, extract, inspect
 
 # what people send
 

@@ -11,8 +11,8 @@ import zipfile
 import pytest
 from zip_cases import CENTRAL, END, THREE, Counting, as_zip64, claiming, patched, slug_of, with_entry, zipped
 
-from spaceport.pipeline import photo_zip
 from spaceport.pipeline.errors import Slug
+from spaceport.pipeline.uploads import photo_zip
 
 
 @pytest.mark.parametrize("data", [b"", b"P", b"hello, I am no zip" * 100, b"\xff\xd8\xff\xe0" + bytes(70_000)])

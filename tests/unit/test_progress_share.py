@@ -2,7 +2,7 @@
 
 import pytest
 
-from spaceport.pipeline.progress import Count, Share, Silent
+from spaceport.progress import Count, Share, Silent
 
 
 class Heard(Silent):

@@ -26,8 +26,8 @@ from services.sfm.task import Task
 from services.sfm.unpack import unpack
 from spaceport.pipeline.errors import LostResource, Refused, Slug, Stopped
 from spaceport.pipeline.options import SfmOptions
-from spaceport.pipeline.photo_zip import Extracted
-from spaceport.pipeline.progress import Count, Silent
+from spaceport.pipeline.uploads.photo_zip import Extracted
+from spaceport.progress import Count, Silent
 
 
 class Recorder:

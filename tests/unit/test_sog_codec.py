@@ -18,7 +18,7 @@ from services.compress.codec.encode import Encoded, NothingLeft, Plan, code, dra
 from services.compress.codec.quality import FINEST, STANDARD, Quality
 from services.compress.codec.reader import read_bundle, read_sog
 from services.compress.codec.writer import write_bundle, write_folder
-from spaceport.pipeline.progress import Silent
+from spaceport.progress import Silent
 from spaceport.splats.model import Gaussians
 from spaceport.splats.ply import read_ply, write_ply
 

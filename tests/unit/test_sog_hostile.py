@@ -20,7 +20,7 @@ from services.compress.codec.meta import MetaV2, parse_meta
 from services.compress.codec.quality import STANDARD
 from services.compress.codec.reader import read_bundle, read_sog
 from services.compress.codec.writer import write_folder
-from spaceport.pipeline.progress import Silent
+from spaceport.progress import Silent
 
 Files = dict[str, bytes]
 

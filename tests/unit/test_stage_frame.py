@@ -16,11 +16,11 @@ from pipeline_cases import JOB, requested, staged
 from spaceport.pipeline import layout
 from spaceport.pipeline.contract import Outcome, StageName
 from spaceport.pipeline.errors import LostResource, Refused, Slug
-from spaceport.pipeline.job_table import JobTable
-from spaceport.pipeline.progress import Progress
-from spaceport.pipeline.service import DONE, REFUSED, RETRY, Stage
-from spaceport.pipeline.stage import main
+from spaceport.pipeline.jobs.table import JobTable
+from spaceport.pipeline.stages.main import main
+from spaceport.pipeline.stages.stage import DONE, REFUSED, RETRY, Stage
 from spaceport.pipeline.storage import Bucket
+from spaceport.progress import Progress
 
 
 def copying(source: Path, output: Path, options: Any, progress: Progress) -> Outcome:
@@ -105,7 +105,8 @@ def test_the_cloud_names_a_manifest(
 def test_spaceport_is_light() -> None:
     """What the functions import must stay small: a cold start pays for every module."""
     code = (
-        "import sys, spaceport, spaceport.pipeline.accept, spaceport.pipeline.track, spaceport.pipeline.recovery;"
+        "import sys, spaceport;"
+        "from spaceport.pipeline.jobs import accept, tracker, recovery;"
         "heavy = {'torch', 'numba', 'pycolmap', 'numpy', 'PIL'} & set(sys.modules); assert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -113,5 +114,5 @@ def test_spaceport_is_light() -> None:
 
 def test_a_desk_loads_no_boto3() -> None:
     """It takes a quarter of a second, a tenth of what compressing a small model takes."""
-    code = "import sys, spaceport.pipeline.stage; sys.exit(any(name in sys.modules for name in ('boto3', 'botocore')))"
+    code = "import sys, spaceport.pipeline.stages.main; sys.exit(bool({'boto3', 'botocore'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

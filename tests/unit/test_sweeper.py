@@ -14,11 +14,11 @@ from functions.sweeper import app
 from functions.sweeper.heal import NUDGES, QUEUED
 from functions.sweeper.silent import silent_jobs
 from spaceport.pipeline.contract import Failure, JobState, StageName, now
-from spaceport.pipeline.ending import read_end
 from spaceport.pipeline.errors import Slug
-from spaceport.pipeline.job_table import JobTable
+from spaceport.pipeline.jobs.ending import read_end
+from spaceport.pipeline.jobs.recovery import waiting_for
+from spaceport.pipeline.jobs.table import JobTable
 from spaceport.pipeline.layout import request_key
-from spaceport.pipeline.recovery import waiting_for
 from spaceport.pipeline.storage import Bucket
 
 LONG_AGO = now() - timedelta(days=1)

@@ -9,7 +9,7 @@ from pipeline_cases import JOB, ended, key_of, requested, whole_job
 from functions.tracker.app import handler
 from spaceport.pipeline.contract import JobState
 from spaceport.pipeline.errors import Slug
-from spaceport.pipeline.job_table import JobTable
+from spaceport.pipeline.jobs.table import JobTable
 from spaceport.pipeline.layout import stage_manifest_key
 from spaceport.pipeline.storage import Bucket
 

@@ -14,7 +14,7 @@ import services.train.publish
 from services.train.stage import run
 from spaceport.pipeline.errors import LostResource, Slug
 from spaceport.pipeline.options import TrainOptions
-from spaceport.pipeline.progress import Silent
+from spaceport.progress import Silent
 
 TWO_STEPS = TrainOptions(max_iterations=2, device="cpu", threads=1, sh_degree=0)
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spaceport.pipeline.upload_kinds import Kind, masked_photo, models_in, sort_out
+from spaceport.pipeline.uploads.kinds import Kind, masked_photo, models_in, sort_out
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from services.compress.codec.quality import STANDARD
 from services.compress.codec.reader import read_bundle
 from services.compress.codec.walk import walked
 from services.compress.codec.writer import write_bundle
-from spaceport.pipeline.progress import Silent
+from spaceport.progress import Silent
 
 
 def greedy(features: np.ndarray) -> list[int]:

@@ -15,7 +15,7 @@ from botocore.exceptions import EndpointConnectionError
 from pipeline_cases import JOB, forget, photo_zip, request, requested, staged, take_over
 from waiting import until
 
-from spaceport.pipeline import heartbeat, layout
+from spaceport.pipeline import layout
 from spaceport.pipeline.contract import (
     Artefact,
     JobState,
@@ -25,15 +25,16 @@ from spaceport.pipeline.contract import (
     StageName,
     Upload,
 )
-from spaceport.pipeline.ending import read_end, stop_job
 from spaceport.pipeline.errors import LostResource, Refused, Slug, SpaceportError
-from spaceport.pipeline.heartbeat import Holding
-from spaceport.pipeline.job_table import JobTable
-from spaceport.pipeline.jobs import Beat, Work
-from spaceport.pipeline.progress import Progress
-from spaceport.pipeline.service import DONE, FAILED, REFUSED, RETRY, Stage
+from spaceport.pipeline.jobs.ending import read_end, stop_job
+from spaceport.pipeline.jobs.state import Beat, Work
+from spaceport.pipeline.jobs.table import JobTable
+from spaceport.pipeline.stages import heartbeat
+from spaceport.pipeline.stages.heartbeat import Holding
+from spaceport.pipeline.stages.stage import DONE, FAILED, REFUSED, RETRY, Stage
+from spaceport.pipeline.stages.worker import work
 from spaceport.pipeline.storage import Bucket
-from spaceport.pipeline.worker import work
+from spaceport.progress import Progress
 
 Core = Callable[[Path, Path, Any, Progress], Outcome]
 

@@ -14,17 +14,18 @@ from botocore.exceptions import ClientError
 from pipeline_cases import JOB, staged, take_over
 from waiting import until
 
-from spaceport.pipeline import checkpoint, heartbeat, layout
+from spaceport.pipeline import layout
 from spaceport.pipeline.contract import Outcome, StageManifest, StageName
-from spaceport.pipeline.ending import read_end, stop_job
 from spaceport.pipeline.errors import LostResource, Refused, Slug
-from spaceport.pipeline.heartbeat import Holding
-from spaceport.pipeline.job_table import JobTable
-from spaceport.pipeline.jobs import Work
-from spaceport.pipeline.progress import Progress
-from spaceport.pipeline.service import DONE, FAILED, REFUSED, RETRY, Stage
+from spaceport.pipeline.jobs.ending import read_end, stop_job
+from spaceport.pipeline.jobs.state import Work
+from spaceport.pipeline.jobs.table import JobTable
+from spaceport.pipeline.stages import checkpoint, heartbeat
+from spaceport.pipeline.stages.heartbeat import Holding
+from spaceport.pipeline.stages.stage import DONE, FAILED, REFUSED, RETRY, Stage
+from spaceport.pipeline.stages.worker import work
 from spaceport.pipeline.storage import Bucket
-from spaceport.pipeline.worker import work
+from spaceport.progress import Progress
 
 KEY = f"jobs/{JOB}/gaussian/checkpoint"
 Core = Callable[[Path, Path, Any, Progress], Outcome]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from spaceport.pipeline.errors import Refused, Slug
-from spaceport.pipeline.photo_zip import Extracted, extract, inspect
+from spaceport.pipeline.uploads.photo_zip import Extracted, extract, inspect
 
 THREE = {f"{letter}.jpg": letter.encode() * 300 for letter in "abc"}
 CENTRAL, END = b"PK\1\2", b"PK\5\6"

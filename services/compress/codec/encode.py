@@ -18,7 +18,7 @@ from services.compress.codec.order import SIDE_STEP, Order, arranged, grid_width
 from services.compress.codec.palette import Palette
 from services.compress.codec.quality import KNOBS, STANDARD, Quality
 from services.compress.codec.sanitise import SMALLEST_LOG_SCALE, sanitise
-from spaceport.pipeline.progress import Progress, Silent
+from spaceport.progress import Progress, Silent
 from spaceport.splats.model import Gaussians
 
 ENTRIES_PER_ROW = 64

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from services.compress.codec.blocks import by_blocks
 from services.compress.codec.vectors import faiss
-from spaceport.pipeline.progress import Progress
+from spaceport.progress import Progress
 from spaceport.splats.render.jit import kernel
 
 START = 256

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from spaceport.pipeline.errors import Refused
-from spaceport.pipeline.progress import Count
+from spaceport.progress import Count
 
 EVERY_SECONDS = 0.1
 

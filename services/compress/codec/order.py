@@ -11,7 +11,7 @@ from services.compress.codec.errors import TooMany
 from services.compress.codec.positions import log_scale
 from services.compress.codec.walk import walked
 from services.compress.plas import sort_grid
-from spaceport.pipeline.progress import Progress
+from spaceport.progress import Progress
 from spaceport.splats.model import Gaussians
 
 Order = Literal["auto", "walk", "morton", "plas", "given"]

@@ -15,7 +15,7 @@ from services.compress.codec import codebook
 from services.compress.codec.blocks import by_blocks
 from services.compress.codec.growth import Floats, Growth, Labels, colour_error, sizes_up_to
 from services.compress.codec.vectors import faiss
-from spaceport.pipeline.progress import Progress
+from spaceport.progress import Progress
 
 LARGEST = 65536
 EXACT = 1024  # so few different features are kept as they are

@@ -25,7 +25,7 @@ from services.compress.codec.sanitise import sanitise
 from services.compress.levels.lod_merge import covariances, halved
 from services.compress.levels.lod_reader import META, check
 from spaceport.files import write_atomic
-from spaceport.pipeline.progress import Progress, Silent
+from spaceport.progress import Progress, Silent
 from spaceport.splats.model import Gaussians
 
 FOLDER = "lod"

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from services.compress.plas.assign import Indices, distance, reorder
 from services.compress.plas.blur import LANES, Cells, blurred
 from spaceport.cores import usable_cores
-from spaceport.pipeline.progress import Progress
+from spaceport.progress import Progress
 from spaceport.splats.render.workers import Workers
 
 MOST_PARTS = 64

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from services.compress.codec import opacity
 from services.compress.codec.blocks import slices
-from spaceport.pipeline.progress import Progress
+from spaceport.progress import Progress
 from spaceport.splats.cameras import Camera
 from spaceport.splats.metrics import psnr
 from spaceport.splats.model import Gaussians

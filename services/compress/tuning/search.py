@@ -22,7 +22,7 @@ from services.compress.tuning.allocate import Table, Wish, choose, mean_psnr, pi
 from services.compress.tuning.tables import Colours, ColourTable, attribute_tables
 from services.compress.tuning.windows import Windows
 from spaceport.pipeline.options import CompressOptions
-from spaceport.pipeline.progress import Progress
+from spaceport.progress import Progress
 
 CHECKING = "Comparing the compressed model with the original"
 OWN_BUDGET = 1 << 36  # what we wrote ourselves may need as much memory as the model did

@@ -20,7 +20,7 @@ from services.compress.codec.growth import Floats, Growth, sizes_up_to
 from services.compress.codec.quality import FINEST, LEVELS, at_level
 from services.compress.tuning.allocate import Table
 from services.compress.tuning.windows import Errors, Windows
-from spaceport.pipeline.progress import Progress
+from spaceport.progress import Progress
 
 BUSY = "Compressing with PlayCanvas SOGS algorithm"
 SAMPLE = 16384

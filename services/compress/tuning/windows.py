@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from services.compress.codec.attributes import Prepared
 from services.compress.codec.blocks import by_blocks, row_max
 from services.compress.proving.proof import Prover
-from spaceport.pipeline.progress import Progress
+from spaceport.progress import Progress
 from spaceport.splats.cameras import Camera
 from spaceport.splats.model import Floats, Gaussians
 from spaceport.splats.render import Rasteriser

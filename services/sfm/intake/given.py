@@ -14,8 +14,8 @@ from services.sfm.intake.given_model import MAX_SHOWN, GivenImage, GivenModel, r
 from services.sfm.intake.take_in import Intake
 from services.sfm.task import GivenTask, TaskPhoto
 from spaceport.pipeline.errors import Refused, Slug
-from spaceport.pipeline.photo_zip import MIN_PHOTOS
-from spaceport.pipeline.upload_kinds import is_whole, models_in
+from spaceport.pipeline.uploads.kinds import is_whole, models_in
+from spaceport.pipeline.uploads.photo_zip import MIN_PHOTOS
 
 NOT_IN_MODEL: Final = "the reconstruction that came with the photos does not hold it"
 MOST_MODELS: Final = 10  # COLMAP leaves several, sparse/0 first, where photos do not hang together

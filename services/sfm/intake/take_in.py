@@ -14,8 +14,8 @@ from services.sfm.intake.side_files import ControlPoint, parse_control_points, p
 from services.sfm.task import MASKS
 from services.sfm.unpack import unpack
 from spaceport.pipeline.errors import Refused, Slug
-from spaceport.pipeline.photo_zip import Extracted
-from spaceport.pipeline.upload_kinds import CONTROL_POINTS, Kind, masked_photo, photo_stem, sort_out
+from spaceport.pipeline.uploads.kinds import CONTROL_POINTS, Kind, masked_photo, photo_stem, sort_out
+from spaceport.pipeline.uploads.photo_zip import Extracted
 
 MOST_FRAMES: Final = 400  # of all videos together
 FEWEST_FRAMES: Final = 8  # of each

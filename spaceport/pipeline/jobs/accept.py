@@ -27,13 +27,13 @@ from spaceport.pipeline.contract import (
     Upload,
     now,
 )
-from spaceport.pipeline.ending import end_job, failure_of
 from spaceport.pipeline.errors import Refused, Slug
-from spaceport.pipeline.job_table import JobTable
+from spaceport.pipeline.jobs.ending import end_job, failure_of
+from spaceport.pipeline.jobs.table import JobTable
 from spaceport.pipeline.options import JobOptions, resolve
-from spaceport.pipeline.photo_zip import inspect
-from spaceport.pipeline.ranged import open_object
 from spaceport.pipeline.storage import Bucket
+from spaceport.pipeline.uploads.photo_zip import inspect
+from spaceport.pipeline.uploads.ranged_reader import open_object
 
 MAX_TRIES_FOR_ID = 100
 _JOB_ID = re.compile(JOB_ID_PATTERN)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from spaceport.pipeline import layout
 from spaceport.pipeline.contract import StageName
-from spaceport.pipeline.job_table import SWAP_TRIES, JobTable
+from spaceport.pipeline.jobs.table import SWAP_TRIES, JobTable
 from spaceport.pipeline.storage import Bucket, Stored
 
 FOLDERS = (layout.REQUEST, *(layout.PLACES[stage].home for stage in StageName), layout.END)

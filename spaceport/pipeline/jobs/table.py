@@ -16,7 +16,7 @@ from boto3.dynamodb.conditions import Key
 from botocore.exceptions import ClientError
 
 from spaceport.pipeline.contract import AnyManifest, Failure, JobState, StageName
-from spaceport.pipeline.jobs import Beat, JobRecord, StageRecord, Work, advance
+from spaceport.pipeline.jobs.state import Beat, JobRecord, StageRecord, Work, advance
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBServiceResource

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterator
 from typing import BinaryIO, Final
 
-from spaceport.pipeline.zip_directory import ENCRYPTION_FLAGS, LOCAL_HEADER, STORED, ZippedFile, read_at
+from spaceport.pipeline.uploads.zip_directory import ENCRYPTION_FLAGS, LOCAL_HEADER, STORED, ZippedFile, read_at
 
 MAX_FILE_BYTES: Final = 4 << 30  # where drones split their videos; photos end far below
 

@@ -18,8 +18,8 @@ from botocore.exceptions import ClientError
 
 from spaceport import __version__
 from spaceport.pipeline import layout
-from spaceport.pipeline.checkpoint import CheckpointKeeper
 from spaceport.pipeline.contract import (
+    TITLES,
     AnyManifest,
     Artefact,
     InputRef,
@@ -30,7 +30,6 @@ from spaceport.pipeline.contract import (
     Upload,
     now,
 )
-from spaceport.pipeline.ending import fail_job, failure_of, read_end
 from spaceport.pipeline.errors import (
     Interrupted,
     LostClaim,
@@ -40,21 +39,22 @@ from spaceport.pipeline.errors import (
     SpaceportError,
     Stopped,
 )
-from spaceport.pipeline.heartbeat import Heartbeat, Holding
-from spaceport.pipeline.job_table import Claim, JobTable
-from spaceport.pipeline.limits import machine_limits
+from spaceport.pipeline.jobs.ending import fail_job, failure_of, read_end
+from spaceport.pipeline.jobs.table import Claim, JobTable
 from spaceport.pipeline.pricing import cost_usd, instance_type
-from spaceport.pipeline.progress import Progress
-from spaceport.pipeline.service import DONE, FAILED, REFUSED, RETRY, TITLES, Stage
+from spaceport.pipeline.stages.checkpoint import CheckpointKeeper
+from spaceport.pipeline.stages.heartbeat import Heartbeat, Holding
+from spaceport.pipeline.stages.limits import machine_limits
+from spaceport.pipeline.stages.stage import DONE, FAILED, REFUSED, RETRY, Stage
 from spaceport.pipeline.storage import CHUNK, Bucket, Stored
-from spaceport.pipeline.track import stage_woken_by
+from spaceport.progress import Progress
 
 log = logging.getLogger(__name__)
 
 
 def work_woken_by(stage: Stage, bucket: str, key: str) -> int:
     """Work on the job whose manifest `key` woke this process of AWS Batch; returns its exit code."""
-    job_id, woken = stage_woken_by(key)
+    job_id, woken = layout.stage_woken_by(key)
     if woken is not stage.name:
         raise ValueError(f"{key} wakes {woken}, not {stage.name}")
     holding = Holding(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from spaceport.pipeline import layout
 from spaceport.pipeline.contract import EndManifest, Failure, JobState, Request, StageName, now
 from spaceport.pipeline.errors import SpaceportError
-from spaceport.pipeline.job_table import JobTable
-from spaceport.pipeline.jobs import MESSAGES
+from spaceport.pipeline.jobs.state import MESSAGES
+from spaceport.pipeline.jobs.table import JobTable
 from spaceport.pipeline.storage import Bucket
 
 DEGRADED = "Your 3D model is ready, but not compressed."

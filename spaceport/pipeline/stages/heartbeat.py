@@ -15,10 +15,10 @@ from types import TracebackType
 from botocore.exceptions import BotoCoreError, ClientError
 
 from spaceport.pipeline.contract import Figure, StageName, now
-from spaceport.pipeline.ending import read_end
 from spaceport.pipeline.errors import Interrupted, LostClaim, Stopped
-from spaceport.pipeline.job_table import LEASE_SECONDS, JobTable
-from spaceport.pipeline.jobs import ENDS, Beat
+from spaceport.pipeline.jobs.ending import read_end
+from spaceport.pipeline.jobs.state import ENDS, Beat
+from spaceport.pipeline.jobs.table import LEASE_SECONDS, JobTable
 from spaceport.pipeline.storage import Bucket
 
 BEAT_SECONDS = 2.0

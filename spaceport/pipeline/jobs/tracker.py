@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from spaceport.pipeline import layout
-from spaceport.pipeline.contract import Failure, JobState, StageManifest, StageName
-from spaceport.pipeline.ending import DEGRADED, UNCOMPRESSED, end_job, fail_job, failure_of, read_end
+from spaceport.pipeline.contract import TITLES, Failure, JobState, StageManifest, StageName
 from spaceport.pipeline.errors import LostResource, Slug
-from spaceport.pipeline.job_table import JobTable
-from spaceport.pipeline.jobs import Work
-from spaceport.pipeline.service import TITLES
+from spaceport.pipeline.jobs.ending import DEGRADED, UNCOMPRESSED, end_job, fail_job, failure_of, read_end
+from spaceport.pipeline.jobs.state import Work
+from spaceport.pipeline.jobs.table import JobTable
 from spaceport.pipeline.storage import Bucket
 
 # What Batch writes when it gives up a job that waited: the queue's JobStateTimeLimitActions name these causes.
@@ -57,7 +56,7 @@ def on_batch_failed(
     Ignored when the job has ended, when the stage's manifest is there all the same, and when the stage is in the
     hands of another Batch job (this one was a duplicate).
     """
-    job_id, stage = stage_woken_by(key)
+    job_id, stage = layout.stage_woken_by(key)
     if read_end(bucket, job_id) or bucket.exists(layout.stage_manifest_key(job_id, stage)):
         return
     row = table.stages(job_id).get(stage)
@@ -66,15 +65,6 @@ def on_batch_failed(
         return
     failure = row.failure if row and mine else None
     fail_job(bucket, table, job_id, stage, failure or explain(stage, reason, exit_code))
-
-
-def stage_woken_by(key: str) -> tuple[str, StageName]:
-    """Job and stage that a manifest wakes. Raises `ValueError` when it wakes none."""
-    job_id, rest = layout.split(key)
-    for stage, place in layout.PLACES.items():
-        if rest == f"{place.input}/{layout.MANIFEST}":
-            return job_id, stage
-    raise ValueError(f"no stage is woken by {key!r}")
 
 
 def explain(stage: StageName, reason: str, exit_code: int | None) -> Failure:

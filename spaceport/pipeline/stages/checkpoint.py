@@ -17,9 +17,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from spaceport.pipeline import layout
 from spaceport.pipeline.contract import Artefact
-from spaceport.pipeline.ending import read_end
 from spaceport.pipeline.errors import Interrupted, LostClaim, LostResource
-from spaceport.pipeline.heartbeat import Holding
+from spaceport.pipeline.jobs.ending import read_end
+from spaceport.pipeline.stages.heartbeat import Holding
 
 LOOK_SECONDS = 5.0
 """How soon a new checkpoint is noticed; how often there is one is the stage's choice."""

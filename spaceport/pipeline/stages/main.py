@@ -13,11 +13,11 @@ import signal
 import sys
 from pathlib import Path
 
-from spaceport.pipeline.contract import Figure
+from spaceport.pipeline.contract import TITLES, Figure
 from spaceport.pipeline.errors import Interrupted, LostResource, SpaceportError
-from spaceport.pipeline.limits import machine_limits
 from spaceport.pipeline.options import resolve
-from spaceport.pipeline.service import DONE, REFUSED, RETRY, TITLES, Stage
+from spaceport.pipeline.stages.limits import machine_limits
+from spaceport.pipeline.stages.stage import DONE, REFUSED, RETRY, Stage
 
 
 def main(stage: Stage, argv: list[str] | None = None) -> int:
@@ -25,7 +25,7 @@ def main(stage: Stage, argv: list[str] | None = None) -> int:
     arguments = _arguments(stage, argv)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
     if arguments.key:
-        from spaceport.pipeline.worker import work_woken_by  # noqa: PLC0415 - boto3 loads slowly, and a desk needs none
+        from spaceport.pipeline.stages.worker import work_woken_by  # noqa: PLC0415 - boto3 loads slowly, and a desk needs none
 
         return work_woken_by(stage, arguments.bucket, arguments.key)
     return _on_a_desk(stage, arguments.input, arguments.output, arguments.options)

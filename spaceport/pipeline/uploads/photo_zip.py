@@ -13,8 +13,8 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Final
 
 from spaceport.pipeline.errors import Refused, Slug
-from spaceport.pipeline.upload_kinds import MODEL_PARTS, Kind, is_junk, is_whole, models_in, sort_out
-from spaceport.pipeline.zip_directory import (
+from spaceport.pipeline.uploads.kinds import MODEL_PARTS, Kind, is_junk, is_whole, models_in, sort_out
+from spaceport.pipeline.uploads.zip_directory import (
     MAX_DIRECTORY_BYTES,
     MAX_ENTRIES,
     ZippedFile,
@@ -22,7 +22,7 @@ from spaceport.pipeline.zip_directory import (
     read_directory,
     shown,
 )
-from spaceport.pipeline.zip_unpack import DamagedError, unpack
+from spaceport.pipeline.uploads.zip_unpack import DamagedError, unpack
 
 __all__ = [
     "MAX_DIRECTORY_BYTES",

@@ -9,15 +9,9 @@ from typing import Any
 
 from spaceport.pipeline.contract import Outcome, StageName
 from spaceport.pipeline.options import JobOptions
-from spaceport.pipeline.progress import Progress
+from spaceport.progress import Progress
 
 DONE, FAILED, REFUSED, RETRY = 0, 1, 65, 75  # 65 and 75 are EX_DATAERR and EX_TEMPFAIL of sysexits.h
-
-TITLES: dict[StageName, str] = {
-    StageName.SFM: "Structure from motion",
-    StageName.TRAIN: "Training",
-    StageName.COMPRESS: "Compression",
-}
 
 
 @dataclass(frozen=True)

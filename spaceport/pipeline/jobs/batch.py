@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from spaceport.pipeline.job_table import JobTable
-from spaceport.pipeline.jobs import Work
+from spaceport.pipeline.jobs.state import Work
+from spaceport.pipeline.jobs.table import JobTable
 from spaceport.pipeline.layout import job_prefix
 
 if TYPE_CHECKING:

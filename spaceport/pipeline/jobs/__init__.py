@@ -1,0 +1,1 @@
+"""The job: its states, its table, accepting, tracking, ending, recovery, and its Batch jobs."""

@@ -1,0 +1,1 @@
+"""What an upload is: its zip directory, the checks, unpacking, kinds of files."""
