@@ -21,8 +21,8 @@ from pathlib import Path
 import numpy as np
 
 from services.compress.plas import Schedule, sort_grid, spread_of
-from spaceport.cores import usable_cores
 from spaceport.progress import Silent
+from spaceport.simd.cores import usable_cores
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests/numeric"))
 from plas_reference import sort_square

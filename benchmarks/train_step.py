@@ -17,15 +17,15 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from spaceport.cores import usable_cores
+from spaceport.simd.cores import usable_cores
+from spaceport.simd.jit import kernel
+from spaceport.simd.lanes import LANES
+from spaceport.simd.memory import store
+from spaceport.simd.ops import fma, spread
 from spaceport.splats.cameras import Camera
 from spaceport.splats.render import Rasteriser, record
 from spaceport.splats.render.buffers import GradBuffers
 from spaceport.splats.render.iteration import Task, pull, show
-from spaceport.splats.render.jit import kernel
-from spaceport.splats.render.vector import LANES
-from spaceport.splats.render.vector_math import fma, spread
-from spaceport.splats.render.vector_memory import store
 from spaceport.splats.render.view import pack
 
 FLOP_FORWARD, FLOP_BACKWARD = 26, 53

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import torch
 
 from services.train.rasterisers.protocol import Rasteriser
-from spaceport.cores import usable_cores
 from spaceport.pipeline.errors import Refused, Slug
 from spaceport.pipeline.options import TrainOptions
+from spaceport.simd.cores import usable_cores
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from spaceport.cli.analytics import bytes_table
 from spaceport.cli.child import ChildFailed, Children
 from spaceport.cli.convert import BytesOption, PresetOption, TargetOption, complaints, console, sentence
 from spaceport.cli.many import Bars, Lines
-from spaceport.cores import usable_cores
+from spaceport.simd.cores import usable_cores
 
 MODULE = "services.compress.convert"
 METAS = ("meta.json", "lod-meta.json")  # of unbundled and of streamed SOGs, which are known by their folders

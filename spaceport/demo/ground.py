@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 
 from spaceport.demo import places
-from spaceport.demo.jit import Vec, leaf
 from spaceport.demo.textures import band, clamp, cover, fbm2, mix, noise2, stripes, times, visible
+from spaceport.demo.vec import Vec
+from spaceport.simd.jit import leaf
 
 GRASS: Vec = (0.105, 0.165, 0.045)
 LUSH: Vec = (0.060, 0.125, 0.030)

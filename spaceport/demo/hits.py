@@ -10,11 +10,12 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from spaceport.demo.jit import Vec, leaf
 from spaceport.demo.solids import Array
 from spaceport.demo.sunlight import ACROSS, GRID_CELL, SUN, UPWARDS, SunGrid
 from spaceport.demo.terrain import height_at
 from spaceport.demo.textures import clamp, noise3
+from spaceport.demo.vec import Vec
+from spaceport.simd.jit import leaf
 
 FAR = 1e9
 _SWELL = 1.25

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import math
 
-from spaceport.demo.jit import Vec, leaf
 from spaceport.demo.textures import band, clamp, fbm2, mix, noise2, stripes, times, visible
+from spaceport.demo.vec import Vec
+from spaceport.simd.jit import leaf
 
 FRAME: Vec = (0.62, 0.60, 0.56)
 GLASS: Vec = (0.045, 0.06, 0.075)

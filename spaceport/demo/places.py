@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 
-from spaceport.demo.jit import leaf
+from spaceport.simd.jit import leaf
 
 PAD = (30.0, 7.0)
 """Centre of the launch pad."""

@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 
 from spaceport.demo.ground import ground_albedo
 from spaceport.demo.hits import along, blob_hit, dot, foliage, ground_hit, solid_hit, sunlight_at
-from spaceport.demo.jit import Vec, kernel, leaf
 from spaceport.demo.materials import face_albedo
 from spaceport.demo.scene import Scene
 from spaceport.demo.solids import Array
 from spaceport.demo.sunlight import SKY_CELL, SKY_COLOUR, SKY_HALF, SUN, SUN_COLOUR
 from spaceport.demo.terrain import height_at
 from spaceport.demo.textures import clamp, noise2, noise3, times, visible
+from spaceport.demo.vec import Vec
+from spaceport.simd.jit import kernel, leaf
 
 BLOCK: Final = 32
 """Pixels to a side of a block; things that a block cannot see are sorted out once for all its rays."""

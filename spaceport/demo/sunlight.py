@@ -8,8 +8,8 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from spaceport.demo.jit import Vec
 from spaceport.demo.terrain import CELL, HALF_EXTENT
+from spaceport.demo.vec import Vec
 
 Array = NDArray[np.float64]
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from spaceport.cores import usable_cores
 from spaceport.demo.flight import HAMLET, Shot, Spot, plan_flight
 from spaceport.demo.geodesy import Place, from_enu
 from spaceport.demo.gimbal import gimbal_tags
@@ -19,6 +18,7 @@ from spaceport.demo.raycast import cast_photo
 from spaceport.demo.scene import Scene, make_scene
 from spaceport.demo.truth import Truth, write_truth
 from spaceport.files import replacing
+from spaceport.simd.cores import usable_cores
 from spaceport.splats.cameras import Camera
 
 ORIGIN: Final = Place(50.4406, -4.9954, 105.0)

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spaceport.demo import places
-from spaceport.demo.jit import kernel, leaf
 from spaceport.demo.textures import clamp, fbm2
+from spaceport.simd.jit import kernel, leaf
 
 HALF_EXTENT: Final = 200.0
 """The grid spans this far to each side of the origin, in metres; beyond, its rim goes on."""

@@ -10,7 +10,8 @@ import math
 
 import numpy as np
 
-from spaceport.demo.jit import Vec, leaf
+from spaceport.demo.vec import Vec
+from spaceport.simd.jit import leaf
 
 _GRADIENTS = np.array([(math.cos(a), math.sin(a)) for a in np.arange(16) * (math.pi / 8) + 0.1])
 

@@ -13,7 +13,7 @@ from services.compress.plas.assign import reorder
 from services.compress.plas.blur import blurred
 from spaceport.pipeline.errors import Stopped
 from spaceport.progress import Silent
-from spaceport.splats.render.workers import Workers
+from spaceport.simd.thread_pool import Workers
 
 SHORT = Schedule(largest_radius=3)
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from spaceport.splats.render import vector_math as vm
-from spaceport.splats.render import vector_memory as mem
-from spaceport.splats.render.jit import kernel
-from spaceport.splats.render.vector import LANES
+from spaceport.simd import memory as mem
+from spaceport.simd import ops as vm
+from spaceport.simd.jit import kernel
+from spaceport.simd.lanes import LANES
 
 exp2, exp2_fast, log2, root, quotient, sqrt = vm.exp2, vm.exp2_fast, vm.log2, vm.root, vm.quotient, vm.sqrt
 smaller, larger, where, sums9, largest = vm.smaller, vm.larger, vm.where, vm.sums9, vm.largest

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from spaceport.splats.render.jit import kernel
+from spaceport.simd.jit import kernel
 
 LEVELS = 256
 CORE = 192  # levels of the core when the tails must be stretched; each tail has half of the rest

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from services.compress.codec.blocks import by_blocks
 from services.compress.codec.vectors import faiss
 from spaceport.progress import Progress
-from spaceport.splats.render.jit import kernel
+from spaceport.simd.jit import kernel
 
 START = 256
 FLAT_LIMIT = 600_000_000  # Gaussians x entries above which one flat search a round takes too long

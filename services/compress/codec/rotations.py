@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.compress.codec.blocks import row_max
-from spaceport.splats.render.jit import inlined, kernel
+from spaceport.simd.jit import inlined, kernel
 
 MIDDLE = 128
 STEP_DEGREES = 0.64  # by how much one step of a byte turns: 2 sqrt(2) / 255 radians

@@ -9,9 +9,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from spaceport.cores import usable_cores
-from spaceport.splats.render.jit import kernel
-from spaceport.splats.render.workers import Workers
+from spaceport.simd.cores import usable_cores
+from spaceport.simd.jit import kernel
+from spaceport.simd.thread_pool import Workers
 
 RUN = 512
 """Gaussians of a run. The work grows with it, the gain hardly any more: 2,048 save another 0.3 % of the bytes."""

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from services.compress.codec import opacity, positions
 from services.compress.codec.order import morton_order
 from services.compress.codec.rotations import matrices, normalised
+from spaceport.simd.jit import kernel
 from spaceport.splats.model import Gaussians
-from spaceport.splats.render.jit import kernel
 from spaceport.splats.sh import C0
 
 NEIGHBOURS = 16  # along the Z-order, that a Gaussian may pair with

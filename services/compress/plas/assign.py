@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.compress.plas.blur import LANES, Cells
-from spaceport.splats.render.jit import inlined, kernel
-from spaceport.splats.render.vector_memory import load, load_columns, prefetch, store
+from spaceport.simd.jit import inlined, kernel
+from spaceport.simd.memory import load, load_columns, prefetch, store
 
 NEVER = np.float32(-1e30)
 AHEAD = 32  # fours whose cells are called from memory before the first of them is looked at

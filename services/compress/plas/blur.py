@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from spaceport.splats.render.jit import inlined, kernel
-from spaceport.splats.render.workers import Workers
+from spaceport.simd.jit import inlined, kernel
+from spaceport.simd.thread_pool import Workers
 
 LANES = 16
 """Features of a cell: one cache line of float32. Fewer are filled up with zeros."""

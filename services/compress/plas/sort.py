@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from services.compress.plas.assign import Indices, distance, reorder
 from services.compress.plas.blur import LANES, Cells, blurred
-from spaceport.cores import usable_cores
 from spaceport.progress import Progress
-from spaceport.splats.render.workers import Workers
+from spaceport.simd.cores import usable_cores
+from spaceport.simd.thread_pool import Workers
 
 MOST_PARTS = 64
 SMALLEST_PART = 1024  # fours; waking a thread takes as long as some hundred of them

@@ -14,7 +14,7 @@ from services.sfm.colmap.machine import device
 from services.sfm.colmap.matching import Pairs, chunks
 from services.sfm.colmap.retrieval import Vectors, describe
 from services.sfm.task import MASKS, Task, TaskPhoto
-from spaceport.cores import usable_cores
+from spaceport.simd.cores import usable_cores
 
 MIN_MATCHES: Final = 15  # what the mappers ask of a pair before they use it
 PER_CORE: Final = 4  # photos of a portion: with 1, cores wait for each other, and features take 1.2 times as long

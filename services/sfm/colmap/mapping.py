@@ -12,7 +12,7 @@ import pycolmap
 from services.sfm.colmap.choice import needs_other_mapper
 from services.sfm.colmap.database import MIN_MATCHES, Count, all_focals_known
 from services.sfm.task import Task
-from spaceport.cores import usable_cores
+from spaceport.simd.cores import usable_cores
 
 INCREMENTAL: Final = "incremental"
 MIN_MODEL: Final = 3  # COLMAP's 10 throws small sets away

@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 import pycolmap
 
-from spaceport.cores import usable_cores
+from spaceport.simd.cores import usable_cores
 
 LEAST_SCALE_PX: Final = 0.05  # a model that fits better than this is made up, and a scale of 0 would mean nothing
 TOLERANCE: Final = 1e-4  # relative change of the cost; 1e-6 costs three times as much and moves no camera

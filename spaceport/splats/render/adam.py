@@ -9,11 +9,11 @@ import math
 
 import numpy as np
 
+from spaceport.simd.jit import inlined, kernel
+from spaceport.simd.lanes import LANES
+from spaceport.simd.memory import load, store
+from spaceport.simd.ops import fma, quotient, root, spread
 from spaceport.splats.model import Floats
-from spaceport.splats.render.jit import inlined, kernel
-from spaceport.splats.render.vector import LANES
-from spaceport.splats.render.vector_math import fma, quotient, root, spread
-from spaceport.splats.render.vector_memory import load, store
 
 Six = tuple[Floats, Floats, Floats, Floats, Floats, Floats]
 BETAS, EPSILON = (0.9, 0.999), np.float32(1e-15)

@@ -10,9 +10,13 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from spaceport.simd.jit import inlined, kernel
+from spaceport.simd.lanes import LANES, Ints, Vector
+from spaceport.simd.memory import gather, load, prefetch_own, spread_at, store
+from spaceport.simd.ops import exp2_fast, fma, lowest, quotient, smaller, spread, sums9, to_ints, where
 from spaceport.splats.model import Floats
 from spaceport.splats.render import record
-from spaceport.splats.render.bins import TILE, Ints
+from spaceport.splats.render.bins import TILE
 from spaceport.splats.render.blocks import (
     BATCH,
     BLOCKS,
@@ -31,10 +35,6 @@ from spaceport.splats.render.blocks import (
     touched_by,
 )
 from spaceport.splats.render.blocks import SCRATCH as _BLOCK_SCRATCH
-from spaceport.splats.render.jit import inlined, kernel
-from spaceport.splats.render.vector import LANES, Vector
-from spaceport.splats.render.vector_math import exp2_fast, fma, lowest, quotient, smaller, spread, sums9, to_ints, where
-from spaceport.splats.render.vector_memory import gather, load, prefetch_own, spread_at, store
 
 _SCRATCH = 5 * PIXELS + _BLOCK_SCRATCH
 _BEHIND, _RED, _GREEN, _BLUE = PIXELS, 2 * PIXELS, 3 * PIXELS, 4 * PIXELS

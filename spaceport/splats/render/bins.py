@@ -11,18 +11,16 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import numpy.typing as npt
 
+from spaceport.simd.jit import inlined, kernel
+from spaceport.simd.lanes import Ints, Longs
+from spaceport.simd.memory import prefetch
 from spaceport.splats.model import Floats
 from spaceport.splats.render import record
-from spaceport.splats.render.jit import inlined, kernel
-from spaceport.splats.render.vector_memory import prefetch
 
 TILE = 16
 """Pixels on a tile's side."""
 
-Ints = npt.NDArray[np.int32]
-Longs = npt.NDArray[np.int64]
 
 MOST_PAIRS = 2**30
 """Of tiles and Gaussians on them. No real model comes near; a hostile one must not overflow what counts them."""

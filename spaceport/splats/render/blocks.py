@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from spaceport.simd.jit import inlined
+from spaceport.simd.lanes import LANES, Ints, Vector
+from spaceport.simd.memory import load, spread_at, store
+from spaceport.simd.ops import bits, fma, larger, root, smaller, spread
 from spaceport.splats.model import Floats
 from spaceport.splats.render import record
-from spaceport.splats.render.bins import TILE, Ints
-from spaceport.splats.render.jit import inlined
-from spaceport.splats.render.vector import LANES, Vector
-from spaceport.splats.render.vector_math import bits, fma, larger, root, smaller, spread
-from spaceport.splats.render.vector_memory import load, spread_at, store
+from spaceport.splats.render.bins import TILE
 
 WIDE, HIGH = 4, 4
 """A block's pixels."""

@@ -6,12 +6,12 @@ from itertools import pairwise
 
 import numpy as np
 
+from spaceport.simd.lanes import LANES, Ints
 from spaceport.splats.model import Floats
 from spaceport.splats.render import record
-from spaceport.splats.render.bins import TILE, Ints, plan_bands
+from spaceport.splats.render.bins import TILE, plan_bands
 from spaceport.splats.render.iteration import Canvas, Lists, Sums, Visible
 from spaceport.splats.render.step import Params, arrays_of
-from spaceport.splats.render.vector import LANES
 
 _MOST_PARTS, _LEAST_PART = 8, 8192
 

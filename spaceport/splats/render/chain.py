@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from spaceport.simd.jit import inlined, kernel
+from spaceport.simd.lanes import LANES, Ints, Vector
+from spaceport.simd.memory import load, load_columns, load_ints, scatter, store
+from spaceport.simd.ops import fma, lane_numbers, larger, smaller, spread, sqrt, where
 from spaceport.splats.model import Floats
 from spaceport.splats.render import record, view
-from spaceport.splats.render.bins import PACK, Ints
+from spaceport.splats.render.bins import PACK
 from spaceport.splats.render.colour import basis, direction_gradient, spread_gradient
-from spaceport.splats.render.jit import inlined, kernel
 from spaceport.splats.render.project import (
     Three,
     cross_squared,
@@ -22,9 +25,6 @@ from spaceport.splats.render.project import (
     to_camera,
     unit_quats,
 )
-from spaceport.splats.render.vector import LANES, Vector
-from spaceport.splats.render.vector_math import fma, lane_numbers, larger, smaller, spread, sqrt, where
-from spaceport.splats.render.vector_memory import load, load_columns, load_ints, scatter, store
 
 Params = tuple[Floats, Floats, Floats, Floats, Floats, Floats]
 Outputs = tuple[Floats, Floats, Floats, Floats, Floats, Floats, Floats]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from spaceport.simd.jit import inlined
+from spaceport.simd.lanes import LANES, Vector
+from spaceport.simd.memory import gather, load, scatter, store
+from spaceport.simd.ops import fma
 from spaceport.splats.model import Floats
-from spaceport.splats.render.jit import inlined
-from spaceport.splats.render.vector import LANES, Vector
-from spaceport.splats.render.vector_math import fma
-from spaceport.splats.render.vector_memory import gather, load, scatter, store
 from spaceport.splats.sh import C0, C1, C2, C3
 
 A0, A1, A2 = C2

@@ -11,15 +11,16 @@ from typing import NamedTuple
 
 import numpy as np
 
+from spaceport.simd.barrier import meet
+from spaceport.simd.jit import kernel
+from spaceport.simd.lanes import Ints, Longs
 from spaceport.splats.model import Floats
 from spaceport.splats.render import colour
 from spaceport.splats.render.backward import pull_back
-from spaceport.splats.render.bins import Ints, Longs, list_tiles
+from spaceport.splats.render.bins import list_tiles
 from spaceport.splats.render.chain import BLOCK, Outputs, Params, chain, forget
 from spaceport.splats.render.forward import draw
-from spaceport.splats.render.jit import kernel
 from spaceport.splats.render.loss import Doubles, compare, expose_back, scratch_size
-from spaceport.splats.render.meeting import meet
 
 
 class Visible(NamedTuple):

@@ -12,12 +12,12 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from spaceport.simd.jit import inlined, kernel
+from spaceport.simd.lanes import LANES, Vector
+from spaceport.simd.memory import load, spread_at, store
+from spaceport.simd.ops import fma, lane_numbers, larger, quotient, spread, where
 from spaceport.splats.model import Floats
-from spaceport.splats.render.jit import inlined, kernel
 from spaceport.splats.render.similarity import window
-from spaceport.splats.render.vector import LANES, Vector
-from spaceport.splats.render.vector_math import fma, lane_numbers, larger, quotient, spread, where
-from spaceport.splats.render.vector_memory import load, spread_at, store
 
 Doubles = npt.NDArray[np.float64]
 

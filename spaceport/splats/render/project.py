@@ -13,13 +13,10 @@ import math
 
 import numpy as np
 
-from spaceport.splats.model import Floats
-from spaceport.splats.render import record, view
-from spaceport.splats.render.bins import PACK, TILE, Ints, count_tiles
-from spaceport.splats.render.colour import basis, seen
-from spaceport.splats.render.jit import inlined, kernel
-from spaceport.splats.render.vector import LANES, Vector
-from spaceport.splats.render.vector_math import (
+from spaceport.simd.jit import inlined, kernel
+from spaceport.simd.lanes import LANES, Ints, Vector
+from spaceport.simd.memory import gather, store, store_kept, store_rows
+from spaceport.simd.ops import (
     bits,
     exp2,
     float_bits,
@@ -34,7 +31,10 @@ from spaceport.splats.render.vector_math import (
     to_ints,
     where,
 )
-from spaceport.splats.render.vector_memory import gather, store, store_kept, store_rows
+from spaceport.splats.model import Floats
+from spaceport.splats.render import record, view
+from spaceport.splats.render.bins import PACK, TILE, count_tiles
+from spaceport.splats.render.colour import basis, seen
 
 LOG2E = math.log2(math.e)
 _HUGE = 1e12  # variance on the picture, pixels squared; beyond it float32 holds no shape

@@ -7,7 +7,9 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from spaceport.cores import usable_cores
+from spaceport.simd.cores import usable_cores
+from spaceport.simd.lanes import LANES
+from spaceport.simd.thread_pool import Workers
 from spaceport.splats.cameras import Camera
 from spaceport.splats.model import Floats, Gaussians
 from spaceport.splats.render import colour
@@ -17,9 +19,7 @@ from spaceport.splats.render.iteration import Canvas, Task, learn, show
 from spaceport.splats.render.loss import REACH
 from spaceport.splats.render.project import project
 from spaceport.splats.render.step import NAMES, Arrays, Exposure, Params, Photo, Step, arrays_of, degree_of
-from spaceport.splats.render.vector import LANES
 from spaceport.splats.render.view import pack
-from spaceport.splats.render.workers import Workers
 
 
 class Rasteriser:

@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from spaceport.splats.render.jit import kernel
+from spaceport.simd.jit import kernel
 
 Array = npt.NDArray[Any]
 

@@ -5,7 +5,7 @@ gives numba three types of its own (16 floats, 16 int32, 16 flags) that are LLVM
 Kernels then read as plain arithmetic (`a * b + 1.0`, `a < b`, `where(m, a, b)`), and LLVM maps the vectors to what the
 machine has: one 512-bit register, two of 256 bits, or four of 128.
 
-The names of vector_math.py and vector_memory.py only mean something inside a compiled kernel. NaN and infinity behave
+The names of ops.py and memory.py only mean something inside a compiled kernel. NaN and infinity behave
 as IEEE says: comparisons with NaN are false.
 """
 
@@ -16,6 +16,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -24,6 +26,8 @@ from numba.extending import intrinsic, lower_builtin, models, register_model
 
 LANES = 16
 
+Ints = npt.NDArray[np.int32]
+Longs = npt.NDArray[np.int64]
 Vector = Any
 """What annotations in kernels call a value of these types: only the compiler of numba knows them."""
 
@@ -139,7 +143,7 @@ def _negate(_context: Any, builder: ir.IRBuilder, _signature: Any, args: tuple[i
     return builder.fneg(args[0], flags=FAST)
 
 
-# Functions. `define` makes one with fixed types out of what it emits; vector_math.py and vector_memory.py use it.
+# Functions. `define` makes one with fixed types out of what it emits; ops.py and memory.py use it.
 
 FLOAT_ARRAY, INT_ARRAY = "float32 array", "int32 array"
 

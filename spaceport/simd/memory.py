@@ -8,7 +8,7 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 
-from spaceport.splats.render.vector import (
+from spaceport.simd.lanes import (
     FLOAT_ARRAY,
     I32,
     INT_ARRAY,

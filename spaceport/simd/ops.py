@@ -8,7 +8,7 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 
-from spaceport.splats.render.vector import (
+from spaceport.simd.lanes import (
     FAST,
     I1,
     I32,
@@ -51,7 +51,7 @@ def _exp2(degree: int) -> Any:
     coefficients = _exp2_polynomial(degree)
 
     def emit(b: ir.IRBuilder, x: ir.Value) -> ir.Value:
-        # (x + r) - r must not be folded away: LLVM would need `reassoc` for that, which vector.py never gives.
+        # (x + r) - r must not be folded away: LLVM would need `reassoc` for that, which lanes.py never gives.
         shifted = b.fadd(x, constant(_ROUNDER))
         rest = b.fsub(x, b.fsub(shifted, constant(_ROUNDER)))
         exponent = b.shl(b.bitcast(shifted, VI), constant(23, VI))

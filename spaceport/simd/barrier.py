@@ -7,9 +7,8 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 
-from spaceport.splats.render.bins import Ints
-from spaceport.splats.render.jit import inlined
-from spaceport.splats.render.vector import I32, INT_ARRAY, define
+from spaceport.simd.jit import inlined
+from spaceport.simd.lanes import I32, INT_ARRAY, Ints, define
 
 _SPINS = 400_000  # some 200 microseconds: threads that all run are seldom further apart
 _NAP = 50  # microseconds, after which a thread that must wait on a busy machine lets others work
