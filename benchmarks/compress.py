@@ -27,11 +27,11 @@ from pathlib import Path
 
 from compress_models import as_ply
 
-from services.compress.codec.reader import read_sog
 from services.compress.proving import proof, views
 from spaceport.progress import Silent
 from spaceport.splats.cameras import read_cameras, write_cameras
-from spaceport.splats.ply import read_ply
+from spaceport.splats.formats.ply import read_ply
+from spaceport.splats.sog.codec.reader import read_sog
 
 ROOT = Path(__file__).parents[1]
 MODELS = ROOT / "../shared/data/models"

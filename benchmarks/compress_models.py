@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from services.compress.codec.reader import read_sog
+from spaceport.splats.formats.ply import write_ply
 from spaceport.splats.model import Gaussians
-from spaceport.splats.ply import write_ply
+from spaceport.splats.sog.codec.reader import read_sog
 
 COEFFICIENTS = (0, 3, 8, 15)
 BAND = np.repeat((1, 2, 3), (3, 5, 7))  # of each SH coefficient past the constant one

@@ -20,9 +20,9 @@ from pathlib import Path
 
 import numpy as np
 
-from services.compress.plas import Schedule, sort_grid, spread_of
 from spaceport.progress import Silent
 from spaceport.simd.cores import usable_cores
+from spaceport.splats.sog.plas import Schedule, sort_grid, spread_of
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests/numeric"))
 from plas_reference import sort_square

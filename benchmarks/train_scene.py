@@ -31,7 +31,7 @@ from services.train.stage import run
 from spaceport.demo import make_survey
 from spaceport.pipeline.options import PRESETS, Preset, TrainOptions
 from spaceport.progress import Silent
-from spaceport.splats.ply import read_ply
+from spaceport.splats.formats.ply import read_ply
 
 DATA = Path(__file__).parents[1] / "../shared/data"
 HEAD = "| scene | setting | iterations | Gaussians | wall s | cpu s | held-out raw / cc | trained raw / cc | ended by |"

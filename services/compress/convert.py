@@ -17,24 +17,24 @@ from pathlib import Path
 from typing import Any
 
 from services.compress import stage
-from services.compress.codec.lines import Lines, report
-from services.compress.codec.palette import used_coefficients
-from services.compress.codec.sanitise import sanitise
-from services.compress.codec.writer import write_folder
-from services.compress.formats import BrokenFile, format_of, gltf, html, read_model
-from services.compress.formats.bounds import UNBUNDLED, bytes_of
-from services.compress.formats.table import GLB, GLTF, HTML, SOG, SOG_FOLDER, STREAMED_SOG, Format
-from services.compress.levels import lod
-from services.compress.levels.lod_reader import META as LOD_META
+from services.compress.command import Lines, report
 from services.compress.proving import views
 from services.compress.proving.proof import Prover
 from spaceport.files import replacing_folder, write_atomic
 from spaceport.pipeline.options import CompressOptions
 from spaceport.progress import Progress
 from spaceport.splats.cameras import Camera, read_cameras
+from spaceport.splats.formats import gltf, html
+from spaceport.splats.formats.bounds import UNBUNDLED, BrokenFile, bytes_of
+from spaceport.splats.formats.ply import write_ply
+from spaceport.splats.formats.table import GLB, GLTF, HTML, SOG, SOG_FOLDER, STREAMED_SOG, Format, format_of, read_model
 from spaceport.splats.model import Gaussians
-from spaceport.splats.ply import write_ply
 from spaceport.splats.sh import coefficients
+from spaceport.splats.sog.codec.sanitise import sanitise
+from spaceport.splats.sog.codec.writer import write_folder
+from spaceport.splats.sog.lod import writer as lod
+from spaceport.splats.sog.lod.reader import META as LOD_META
+from spaceport.splats.sog.palette.palette import used_coefficients
 
 CAMERAS = "cameras.json"
 UPS: dict[str, html.Three] = {

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from services.compress.codec.quality import FINEST, KNOBS
 from services.compress.tuning.allocate import Wish
 from services.compress.tuning.search import Attempt, Found
 from spaceport.pipeline.contract import Failure, Outcome
 from spaceport.pipeline.errors import SENTENCES, Slug
 from spaceport.pipeline.options import CompressOptions, CompressPreset
+from spaceport.splats.sog.attributes.quality import FINEST, KNOBS
 
 PART_OF_FILE = {
     "means_l.webp": "means",

@@ -8,12 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from services.compress import analytics, report
-from services.compress.codec import writer
-from services.compress.codec.attributes import Prepared
-from services.compress.codec.encode import NothingLeft, prepare
-from services.compress.codec.errors import BrokenSog, TooMany
-from services.compress.levels import lod
-from services.compress.levels.lod_reader import read_level
 from services.compress.proving import preview, proof, views
 from services.compress.tuning.allocate import Wish, presets_from, wish_of
 from services.compress.tuning.search import CHECKING, OWN_BUDGET, Attempt, Found, Search
@@ -24,8 +18,14 @@ from spaceport.pipeline.errors import Refused, Slug
 from spaceport.pipeline.options import CompressOptions, CompressPreset
 from spaceport.progress import Progress
 from spaceport.splats.cameras import Camera, read_cameras
+from spaceport.splats.formats.ply import read_ply
 from spaceport.splats.model import Gaussians
-from spaceport.splats.ply import read_ply
+from spaceport.splats.sog.attributes.quantise import Prepared
+from spaceport.splats.sog.codec import writer
+from spaceport.splats.sog.codec.encode import NothingLeft, prepare
+from spaceport.splats.sog.codec.errors import BrokenSog, TooMany
+from spaceport.splats.sog.lod import writer as lod
+from spaceport.splats.sog.lod.reader import read_level
 
 
 def run(source: Path, output: Path, options: CompressOptions, progress: Progress) -> Outcome:

@@ -10,8 +10,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from spaceport.colmap import read_cameras, read_images, read_points
-from spaceport.cursor import Cursor
+from spaceport.splats.formats.colmap import read_cameras, read_images, read_points
+from spaceport.splats.formats.cursor import Cursor
 
 Floats = npt.NDArray[np.float64]
 

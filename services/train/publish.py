@@ -20,8 +20,8 @@ from spaceport.files import write_atomic
 from spaceport.pipeline.contract import Outcome
 from spaceport.progress import Progress, Share
 from spaceport.splats.cameras import Camera, write_cameras
+from spaceport.splats.formats.ply import write_ply
 from spaceport.splats.model import Gaussians
-from spaceport.splats.ply import write_ply
 
 LEANING: Final = 0.3
 """The share of publishing that goes into finding what can be left out."""

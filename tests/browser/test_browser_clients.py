@@ -10,13 +10,14 @@ import pytest
 from clients import NPM, likeness, made, opened, ours, served
 from playwright.sync_api import Page
 
-from services.compress.codec.encode import Plan, encode
-from services.compress.codec.quality import FINEST
-from services.compress.codec.writer import write_bundle, write_folder
-from services.compress.formats import format_of, gltf, read_model
-from services.compress.levels import lod
-from services.compress.levels.lod_reader import read_level
 from spaceport.progress import Silent
+from spaceport.splats.formats import gltf
+from spaceport.splats.formats.table import format_of, read_model
+from spaceport.splats.sog.attributes.quality import FINEST
+from spaceport.splats.sog.codec.encode import Plan, encode
+from spaceport.splats.sog.codec.writer import write_bundle, write_folder
+from spaceport.splats.sog.lod import writer as lod
+from spaceport.splats.sog.lod.reader import read_level
 
 pytestmark = pytest.mark.skipif(
     not all((NPM / name).is_dir() for name in ("playcanvas", "three", "@sparkjsdev/spark")),

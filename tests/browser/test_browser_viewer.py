@@ -12,12 +12,12 @@ from clients import EYE, HEIGHT, TARGET, UP, WIDTH, likeness, made, ours, settle
 from playwright.sync_api import Browser, Page
 from waiting import PATIENCE
 
-from services.compress.codec.encode import Plan, encode
-from services.compress.codec.quality import FINEST
-from services.compress.codec.reader import read_sog
-from services.compress.codec.writer import write_folder
-from services.compress.formats import html
 from spaceport.progress import Silent
+from spaceport.splats.formats import html
+from spaceport.splats.sog.attributes.quality import FINEST
+from spaceport.splats.sog.codec.encode import Plan, encode
+from spaceport.splats.sog.codec.reader import read_sog
+from spaceport.splats.sog.codec.writer import write_folder
 
 TITLE = 'A <b>ball</b> & "floor"'
 VIEW = html.FirstView((3.0, 0.5, 1.5), TARGET, UP)

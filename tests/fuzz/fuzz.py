@@ -38,15 +38,21 @@ def fuzz_one(name: str, options: list[str]) -> None:
         atheris.Fuzz()
 
 
-_INSTRUMENTED = ["services.compress", "services.sfm.intake", "spaceport.colmap", "spaceport.cursor", "spaceport.splats"]
+_INSTRUMENTED = [
+    "services.compress",
+    "services.sfm.intake",
+    "spaceport.splats.formats.colmap",
+    "spaceport.splats.formats.cursor",
+    "spaceport.splats",
+]
 _COMPILED = [
     "spaceport.splats.render",
-    "services.compress.plas",
-    "services.compress.codec.codebook",
-    "services.compress.codec.growth",
-    "services.compress.codec.rotations",
-    "services.compress.codec.walk",
-    "services.compress.levels.lod_merge",
+    "spaceport.splats.sog.plas",
+    "spaceport.splats.sog.attributes.codebook",
+    "spaceport.splats.sog.palette.growth",
+    "spaceport.splats.sog.attributes.rotations",
+    "spaceport.splats.sog.codec.walk",
+    "spaceport.splats.sog.lod.merge",
 ]  # numba wants its bytecode as it was
 
 

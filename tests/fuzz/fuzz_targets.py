@@ -19,13 +19,13 @@ from typing import Any
 from model_cases import ColmapModel, ModelCamera, ModelImage, ModelPoint
 from random_models import noise
 
-from services.compress.codec.encode import Plan, encode
-from services.compress.codec.quality import STANDARD
-from services.compress.codec.writer import write_bundle
-from services.compress.formats import FORMATS, Format, spz
-from services.compress.formats.table import SOG_FOLDER, SPZ, STREAMED_SOG
 from services.sfm.intake.given_model import FEWEST_POINTS, read_given
 from spaceport.progress import Silent
+from spaceport.splats.formats import spz
+from spaceport.splats.formats.table import FORMATS, SOG_FOLDER, SPZ, STREAMED_SOG, Format
+from spaceport.splats.sog.attributes.quality import STANDARD
+from spaceport.splats.sog.codec.encode import Plan, encode
+from spaceport.splats.sog.codec.writer import write_bundle
 
 CORPUS = Path(__file__).parent / "corpus"
 LONGEST_SENTENCE = 400

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spaceport.colmap import CAMERA_MODELS
 from spaceport.splats.cameras import Camera
+from spaceport.splats.formats.colmap import CAMERA_MODELS
 
 Array = NDArray[np.float64]
 NOWHERE = 2**64 - 1

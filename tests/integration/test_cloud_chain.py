@@ -22,7 +22,7 @@ from spaceport.local import translate
 from spaceport.local.cloud import ROOT, EmbeddedCloud
 from spaceport.pipeline.contract import JobState, StageName
 from spaceport.splats.cameras import read_cameras
-from spaceport.splats.ply import read_ply
+from spaceport.splats.formats.ply import read_ply
 
 
 def test_a_zip_becomes_a_splat(cloud: Cloud, survey: Survey, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from random_models import noise
 from spaceport.cli.results import take_home
 from spaceport.pipeline import layout
 from spaceport.pipeline.contract import JobState, StageName
-from spaceport.splats.ply import read_ply, write_ply
+from spaceport.splats.formats.ply import read_ply, write_ply
 
 JOB = "unlike-anything"
 

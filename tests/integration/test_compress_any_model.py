@@ -10,10 +10,6 @@ import pytest
 from hypothesis import given, settings
 from sog_cases import assert_within_steps, models
 
-from services.compress.codec.encode import prepare
-from services.compress.codec.quality import Quality
-from services.compress.codec.reader import read_sog
-from services.compress.codec.sanitise import sanitise
 from services.compress.proving.proof import Prover
 from services.compress.proving.views import ring
 from services.compress.stage import run
@@ -21,8 +17,12 @@ from spaceport.pipeline.contract import Outcome
 from spaceport.pipeline.errors import Refused
 from spaceport.pipeline.options import CompressOptions
 from spaceport.progress import Silent
+from spaceport.splats.formats.ply import read_ply, write_ply
 from spaceport.splats.model import Gaussians
-from spaceport.splats.ply import read_ply, write_ply
+from spaceport.splats.sog.attributes.quality import Quality
+from spaceport.splats.sog.codec.encode import prepare
+from spaceport.splats.sog.codec.reader import read_sog
+from spaceport.splats.sog.codec.sanitise import sanitise
 
 few = settings(max_examples=10)
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from services.compress.codec.reader import read_sog
-from services.compress.levels.lod_reader import read_level
 from spaceport.splats.cameras import Camera, write_cameras
+from spaceport.splats.formats.ply import write_ply
 from spaceport.splats.model import Gaussians
-from spaceport.splats.ply import write_ply
+from spaceport.splats.sog.codec.reader import read_sog
+from spaceport.splats.sog.lod.reader import read_level
 
 SCRIPT = Path(__file__).with_name("killed_compress.py")
 ROOT = Path(__file__).parents[2]

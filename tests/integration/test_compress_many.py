@@ -15,10 +15,10 @@ from test_sog_splat_transform import made
 from typer.testing import CliRunner
 from waiting import until
 
-from services.compress.formats import read_model
 from spaceport.cli import app
+from spaceport.splats.formats.ply import write_ply
+from spaceport.splats.formats.table import read_model
 from spaceport.splats.model import Gaussians
-from spaceport.splats.ply import write_ply
 
 
 def smooth(count: int) -> Gaussians:

@@ -12,8 +12,6 @@ import pytest
 from PIL import Image
 
 from services.compress import stage
-from services.compress.codec import order
-from services.compress.codec.reader import read_sog
 from services.compress.stage import run
 from services.compress.tuning import search
 from services.compress.tuning.allocate import Wish
@@ -22,8 +20,10 @@ from spaceport.pipeline.errors import Refused, Slug, Stopped
 from spaceport.pipeline.options import CompressOptions, CompressPreset
 from spaceport.progress import Progress, Silent
 from spaceport.splats.cameras import Camera, write_cameras
+from spaceport.splats.formats.ply import write_ply
 from spaceport.splats.model import Gaussians
-from spaceport.splats.ply import write_ply
+from spaceport.splats.sog.codec import order
+from spaceport.splats.sog.codec.reader import read_sog
 
 BRIGHTON = Path(__file__).parents[2] / "../shared/data/models/brighton.ply"
 FILES = {

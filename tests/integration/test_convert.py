@@ -16,12 +16,13 @@ from test_sog_splat_transform import made
 from typer.testing import CliRunner
 
 from services.compress.convert import Wish, convert
-from services.compress.formats import BrokenFile, read_model
 from spaceport.cli import app
 from spaceport.pipeline.options import CompressOptions, CompressPreset
 from spaceport.progress import Silent
+from spaceport.splats.formats.bounds import BrokenFile
+from spaceport.splats.formats.ply import read_ply, write_ply
+from spaceport.splats.formats.table import read_model
 from spaceport.splats.model import Gaussians
-from spaceport.splats.ply import read_ply, write_ply
 
 READABLE = ("m.ply", "m.compressed.ply", "m.spz", "m.splat", "m.sog", "set")
 WRITABLE = (*READABLE, "levels/lod-meta.json", "m.glb", "m.gltf", "m.html")

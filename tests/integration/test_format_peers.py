@@ -11,14 +11,14 @@ import pytest
 from format_cases import assert_same
 from test_sog_splat_transform import NODE, TOOL, made, transform
 
-from services.compress.codec.encode import Plan, encode
-from services.compress.codec.quality import FINEST
-from services.compress.codec.writer import write_bundle, write_folder
-from services.compress.formats import FORMATS, format_of, gltf, read_model, spz
-from services.compress.formats.table import GLB, GLTF, HTML
-from services.compress.levels import lod
 from spaceport.progress import Silent
-from spaceport.splats.ply import read_ply, write_ply
+from spaceport.splats.formats import gltf, spz
+from spaceport.splats.formats.ply import read_ply, write_ply
+from spaceport.splats.formats.table import FORMATS, GLB, GLTF, HTML, format_of, read_model
+from spaceport.splats.sog.attributes.quality import FINEST
+from spaceport.splats.sog.codec.encode import Plan, encode
+from spaceport.splats.sog.codec.writer import write_bundle, write_folder
+from spaceport.splats.sog.lod import writer as lod
 
 ROOT = Path(__file__).parents[2]
 # It takes .splat's rotations for 255 steps, the format's first viewer and we for 256, and it does not normalise them.

@@ -10,19 +10,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from services.compress.codec.errors import BrokenSog
-from services.compress.codec.quality import STANDARD
-from services.compress.formats import read_model
-from services.compress.formats.table import STREAMED_SOG
-from services.compress.levels import lod, lod_merge
-from services.compress.levels.lod_reader import check, read_level
 from spaceport.pipeline.errors import Stopped
 from spaceport.progress import Silent
 from spaceport.splats.cameras import Camera
+from spaceport.splats.formats.ply import write_ply
+from spaceport.splats.formats.table import STREAMED_SOG, read_model
 from spaceport.splats.metrics import psnr
 from spaceport.splats.model import Gaussians
-from spaceport.splats.ply import write_ply
 from spaceport.splats.render import render
+from spaceport.splats.sog.attributes.quality import STANDARD
+from spaceport.splats.sog.codec.errors import BrokenSog
+from spaceport.splats.sog.lod import merge as lod_merge
+from spaceport.splats.sog.lod import writer as lod
+from spaceport.splats.sog.lod.reader import check, read_level
 
 TOOL = Path(__file__).parents[2] / ".venv/npm/node_modules/@playcanvas/splat-transform/bin/cli.mjs"
 NODE = shutil.which("node")

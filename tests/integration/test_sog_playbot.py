@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from services.compress.codec.errors import BrokenSog
-from services.compress.codec.reader import read_sog
+from spaceport.splats.sog.codec.errors import BrokenSog
+from spaceport.splats.sog.codec.reader import read_sog
 
 FOLDER = Path(__file__).parents[2] / "../shared/data/models/playbot"
 pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason="the model playbot is not there")

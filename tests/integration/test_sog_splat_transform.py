@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from format_cases import assert_same
 
-from services.compress.codec.encode import Plan, encode
-from services.compress.codec.quality import STANDARD
-from services.compress.codec.reader import read_sog
-from services.compress.codec.writer import write_bundle, write_folder
 from spaceport.progress import Silent
+from spaceport.splats.formats.ply import read_ply, write_ply
 from spaceport.splats.model import Gaussians
-from spaceport.splats.ply import read_ply, write_ply
+from spaceport.splats.sog.attributes.quality import STANDARD
+from spaceport.splats.sog.codec.encode import Plan, encode
+from spaceport.splats.sog.codec.reader import read_sog
+from spaceport.splats.sog.codec.writer import write_bundle, write_folder
 
 ROOT = Path(__file__).parents[2]
 TOOL = ROOT / ".venv/npm/node_modules/@playcanvas/splat-transform/bin/cli.mjs"

@@ -1,6 +1,6 @@
 """PLAS as its paper and its authors' schedule describe it, written to be read: square grids, numpy, no speed.
 
-Morgenstern et al., arXiv 2312.13299. What `services/compress/plas` is held against.
+Morgenstern et al., arXiv 2312.13299. What `spaceport/splats/sog/plas` is held against.
 """
 
 from __future__ import annotations

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from plas_reference import sort_square
 
-from services.compress.plas import Schedule, sort_grid, spread_of
-from services.compress.plas.assign import reorder
-from services.compress.plas.blur import blurred
 from spaceport.pipeline.errors import Stopped
 from spaceport.progress import Silent
 from spaceport.simd.thread_pool import Workers
+from spaceport.splats.sog.plas import Schedule, sort_grid, spread_of
+from spaceport.splats.sog.plas.assign import reorder
+from spaceport.splats.sog.plas.blur import blurred
 
 SHORT = Schedule(largest_radius=3)
 

@@ -18,8 +18,8 @@ from spaceport.pipeline.contract import Outcome
 from spaceport.pipeline.errors import Interrupted, LostResource, Refused, Slug
 from spaceport.progress import Count, Silent
 from spaceport.splats.cameras import read_cameras
+from spaceport.splats.formats.ply import read_ply
 from spaceport.splats.metrics import psnr
-from spaceport.splats.ply import read_ply
 from spaceport.splats.render import render
 
 

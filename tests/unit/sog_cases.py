@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from services.compress.codec import positions, rotations, weight
-from services.compress.codec.quality import FINEST, Quality
 from spaceport.splats.model import Gaussians
+from spaceport.splats.sog.attributes import positions, rotations, weight
+from spaceport.splats.sog.attributes.quality import FINEST, Quality
 
 
 def made(seed: int, count: int, coefficients: int, kind: str) -> Gaussians:

@@ -12,9 +12,6 @@ import pytest
 from rich.console import Console
 
 from services.compress.analytics import psnr_alone
-from services.compress.codec.attributes import Prepared
-from services.compress.codec.positions import bounds
-from services.compress.codec.quality import FINEST, STANDARD
 from services.compress.proving.proof import Prover
 from services.compress.proving.views import ring
 from services.compress.report import missed
@@ -26,6 +23,9 @@ from spaceport.cli.many import Bars, Lines
 from spaceport.cli.room import BASE, at_once, free_memory, memory_of
 from spaceport.progress import Silent
 from spaceport.splats.model import Gaussians
+from spaceport.splats.sog.attributes.positions import bounds
+from spaceport.splats.sog.attributes.quality import FINEST, STANDARD
+from spaceport.splats.sog.attributes.quantise import Prepared
 
 GIB = 1 << 30
 

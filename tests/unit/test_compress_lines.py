@@ -7,7 +7,7 @@ import weakref
 
 import pytest
 
-from services.compress.codec.lines import Lines
+from services.compress.command import Lines
 
 
 class Thing:

@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from services.compress.codec import codebook, positions, rotations, weight
-from services.compress.codec.codebook import uniform_codebook
-from services.compress.codec.sanitise import sanitise
 from services.compress.proving import views
 from spaceport.splats.cameras import Camera
 from spaceport.splats.model import Gaussians
+from spaceport.splats.sog.attributes import codebook, positions, rotations, weight
+from spaceport.splats.sog.attributes.codebook import uniform_codebook
+from spaceport.splats.sog.codec.sanitise import sanitise
 
 
 @pytest.fixture

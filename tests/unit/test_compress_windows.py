@@ -5,15 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from services.compress.codec.attributes import Prepared
-from services.compress.codec.blocks import ROWS, by_blocks
-from services.compress.codec.positions import bounds
 from services.compress.proving.proof import Prover
 from services.compress.proving.views import ring
 from services.compress.tuning import windows
 from services.compress.tuning.windows import Windows, window
 from spaceport.progress import Silent
 from spaceport.splats.model import Gaussians
+from spaceport.splats.sog.attributes.blocks import ROWS, by_blocks
+from spaceport.splats.sog.attributes.positions import bounds
+from spaceport.splats.sog.attributes.quantise import Prepared
 
 
 def field(count: int) -> Gaussians:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from format_cases import alphas, angles, made
 
-from services.compress.formats import gltf
+from spaceport.splats.formats import gltf
 from spaceport.splats.model import Gaussians
 
 NAMES = {5126: "<f4", 5121: "u1"}

@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 from format_cases import angles, assert_same
 
-from services.compress.codec.encode import Plan, encode
-from services.compress.codec.quality import FINEST
-from services.compress.codec.writer import write_bundle
-from services.compress.formats import compressed_ply, format_of, gltf, read_model, spz
-from services.compress.formats.spz_container import unpack
 from spaceport.progress import Silent
-from spaceport.splats.ply import read_ply
+from spaceport.splats.formats import compressed_ply, gltf, spz
+from spaceport.splats.formats.ply import read_ply
+from spaceport.splats.formats.spz_container import unpack
+from spaceport.splats.formats.table import format_of, read_model
+from spaceport.splats.sog.attributes.quality import FINEST
+from spaceport.splats.sog.codec.encode import Plan, encode
+from spaceport.splats.sog.codec.writer import write_bundle
 
 FOLDER = Path(__file__).parents[1] / "data" / "formats"
 DECODED = sorted(FOLDER.glob("*.decoded.ply"))

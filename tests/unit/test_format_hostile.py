@@ -12,8 +12,9 @@ import pytest
 from backports import zstd
 from format_cases import made
 
-from services.compress.formats import compressed_ply, read_model, splat, spz
-from services.compress.formats.bounds import BrokenFile
+from spaceport.splats.formats import compressed_ply, splat, spz
+from spaceport.splats.formats.bounds import BrokenFile
+from spaceport.splats.formats.table import read_model
 
 Files = dict[str, bytes]
 COUNT = 300

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from random_models import noise
 
-from services.compress.formats import html
 from spaceport.splats.cameras import Camera
+from spaceport.splats.formats import html
 
 Y_DOWN = (0.0, -1.0, 0.0)
 

@@ -11,12 +11,12 @@ import pytest
 from format_cases import alphas, angles, made, models
 from hypothesis import given, settings
 
-from services.compress.codec import positions
-from services.compress.codec.order import morton_order
-from services.compress.formats import compressed_ply, spz, table
-from services.compress.formats.bounds import BrokenFile
+from spaceport.splats.formats import compressed_ply, spz, table
+from spaceport.splats.formats.bounds import BrokenFile
 from spaceport.splats.model import Gaussians
 from spaceport.splats.sh import C0
+from spaceport.splats.sog.attributes import positions
+from spaceport.splats.sog.codec.order import morton_order
 
 HALF_BYTE = 0.5 / 255
 # SPZ 2 stores x, y, z in steps of 1/127.5 and leaves w out whatever its size. An error of length e costs most where w

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from services.compress.codec.order import morton_order
+from spaceport.splats.sog.codec.order import morton_order
 
 
 def test_a_cube_is_walked_octant_by_octant():

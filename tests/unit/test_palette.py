@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from services.compress.codec import growth, palette
-from services.compress.codec.palette import Goal, Palette, fit
 from spaceport.progress import Silent
+from spaceport.splats.sog.palette import growth, palette
+from spaceport.splats.sog.palette.palette import Goal, Palette, fit
 
 RANDOM = np.random.default_rng(0)
 CLUSTERS = RANDOM.normal(0, 0.3, (1500, 9)).astype(np.float32)

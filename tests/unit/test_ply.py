@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from spaceport.splats.formats.ply import read_ply, write_ply
 from spaceport.splats.model import Gaussians
-from spaceport.splats.ply import read_ply, write_ply
 
 
 def some_gaussians(n: int = 7, rest: int = 15) -> Gaussians:

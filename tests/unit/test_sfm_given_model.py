@@ -18,8 +18,8 @@ from services.sfm.intake.facts import PhotoFacts, Unreadable
 from services.sfm.intake.given import NOT_IN_MODEL, Given, match_photos, take_given
 from services.sfm.intake.given_model import GivenImage, read_given
 from services.sfm.intake.take_in import Intake
-from spaceport.colmap import CAMERA_MODELS
 from spaceport.pipeline.errors import Refused, Slug, Stopped
+from spaceport.splats.formats.colmap import CAMERA_MODELS
 
 GOOD = ColmapModel(
     [ModelCamera(7), ModelCamera(8, "OPENCV", 320, 240, [300.0, 301.0, 160.0, 120.0, 0.1, 0.0, 0.0, -0.1])],

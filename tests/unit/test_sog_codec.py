@@ -13,14 +13,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sog_cases import assert_within_steps, codebook_slack, made, models
 
-from services.compress.codec import rotations
-from services.compress.codec.encode import Encoded, NothingLeft, Plan, code, draft, encode, features_of, fitted, prepare
-from services.compress.codec.quality import FINEST, STANDARD, Quality
-from services.compress.codec.reader import read_bundle, read_sog
-from services.compress.codec.writer import write_bundle, write_folder
 from spaceport.progress import Silent
+from spaceport.splats.formats.ply import read_ply, write_ply
 from spaceport.splats.model import Gaussians
-from spaceport.splats.ply import read_ply, write_ply
+from spaceport.splats.sog.attributes import rotations
+from spaceport.splats.sog.attributes.quality import FINEST, STANDARD, Quality
+from spaceport.splats.sog.codec.encode import (
+    Encoded,
+    NothingLeft,
+    Plan,
+    code,
+    draft,
+    encode,
+    features_of,
+    fitted,
+    prepare,
+)
+from spaceport.splats.sog.codec.reader import read_bundle, read_sog
+from spaceport.splats.sog.codec.writer import write_bundle, write_folder
 
 EXACT = Plan(FINEST)
 

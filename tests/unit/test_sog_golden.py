@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from services.compress.codec.reader import read_sog
-from spaceport.splats.ply import read_ply
+from spaceport.splats.formats.ply import read_ply
+from spaceport.splats.sog.codec.reader import read_sog
 
 GOLDEN = Path(__file__).parents[1] / "data" / "splat_transform_3.7.0.sog"
 

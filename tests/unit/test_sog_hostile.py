@@ -13,14 +13,14 @@ import pytest
 from PIL import Image
 from random_models import noise
 
-from services.compress.codec import images
-from services.compress.codec.encode import Plan, encode
-from services.compress.codec.errors import BrokenSog
-from services.compress.codec.meta import MetaV2, parse_meta
-from services.compress.codec.quality import STANDARD
-from services.compress.codec.reader import read_bundle, read_sog
-from services.compress.codec.writer import write_folder
 from spaceport.progress import Silent
+from spaceport.splats.sog.attributes.quality import STANDARD
+from spaceport.splats.sog.codec import images
+from spaceport.splats.sog.codec.encode import Plan, encode
+from spaceport.splats.sog.codec.errors import BrokenSog
+from spaceport.splats.sog.codec.meta import MetaV2, parse_meta
+from spaceport.splats.sog.codec.reader import read_bundle, read_sog
+from spaceport.splats.sog.codec.writer import write_folder
 
 Files = dict[str, bytes]
 

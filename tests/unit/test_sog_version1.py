@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from services.compress.codec import images, rotations
-from services.compress.codec.errors import BrokenSog
-from services.compress.codec.reader import read_sog
+from spaceport.splats.sog.attributes import rotations
+from spaceport.splats.sog.codec import images
+from spaceport.splats.sog.codec.errors import BrokenSog
+from spaceport.splats.sog.codec.reader import read_sog
 
 
 def linear(values: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:

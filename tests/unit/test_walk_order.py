@@ -6,9 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from random_models import noise
 
-from services.compress.codec.encode import Plan, encode, entries_picture, picture
-from services.compress.codec.errors import TooMany
-from services.compress.codec.order import (
+from spaceport.progress import Silent
+from spaceport.splats.sog.attributes.quality import STANDARD
+from spaceport.splats.sog.codec.encode import Plan, encode, entries_picture, picture
+from spaceport.splats.sog.codec.errors import TooMany
+from spaceport.splats.sog.codec.order import (
     LARGEST_SIDE,
     SIDE_STEP,
     Order,
@@ -17,11 +19,9 @@ from services.compress.codec.order import (
     morton_order,
     walk_features,
 )
-from services.compress.codec.quality import STANDARD
-from services.compress.codec.reader import read_bundle
-from services.compress.codec.walk import walked
-from services.compress.codec.writer import write_bundle
-from spaceport.progress import Silent
+from spaceport.splats.sog.codec.reader import read_bundle
+from spaceport.splats.sog.codec.walk import walked
+from spaceport.splats.sog.codec.writer import write_bundle
 
 
 def greedy(features: np.ndarray) -> list[int]:

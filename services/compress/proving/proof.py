@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from services.compress.codec import opacity
-from services.compress.codec.blocks import slices
 from spaceport.progress import Progress
 from spaceport.splats.cameras import Camera
 from spaceport.splats.metrics import psnr
 from spaceport.splats.model import Gaussians
 from spaceport.splats.render import Rasteriser
 from spaceport.splats.sh import C0
+from spaceport.splats.sog.attributes import opacity
+from spaceport.splats.sog.attributes.blocks import slices
 
 EQUAL_DB = 100.0  # reported for pictures that differ less than this, equal ones among them: JSON has no infinity
 

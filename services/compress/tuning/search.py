@@ -10,19 +10,20 @@ from pathlib import Path
 
 import numpy as np
 
-from services.compress.codec import palette, writer
-from services.compress.codec.attributes import ATTRIBUTES, Prepared
-from services.compress.codec.encode import Draft, Encoded, Part, code, draft, features_of
-from services.compress.codec.errors import BrokenSog
-from services.compress.codec.growth import Growth
-from services.compress.codec.quality import FINEST, KNOBS, LEVELS, Quality, at_level
-from services.compress.codec.reader import read_sog
 from services.compress.proving import proof
 from services.compress.tuning.allocate import Table, Wish, choose, mean_psnr, pick, reached, reaches, total_size
 from services.compress.tuning.tables import Colours, ColourTable, attribute_tables
 from services.compress.tuning.windows import Windows
 from spaceport.pipeline.options import CompressOptions
 from spaceport.progress import Progress
+from spaceport.splats.sog.attributes.quality import FINEST, KNOBS, LEVELS, Quality, at_level
+from spaceport.splats.sog.attributes.quantise import ATTRIBUTES, Prepared
+from spaceport.splats.sog.codec import writer
+from spaceport.splats.sog.codec.encode import Draft, Encoded, Part, code, draft, features_of
+from spaceport.splats.sog.codec.errors import BrokenSog
+from spaceport.splats.sog.codec.reader import read_sog
+from spaceport.splats.sog.palette import palette
+from spaceport.splats.sog.palette.growth import Growth
 
 CHECKING = "Comparing the compressed model with the original"
 OWN_BUDGET = 1 << 36  # what we wrote ourselves may need as much memory as the model did

@@ -13,14 +13,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from services.compress.codec import codebook, images, palette
-from services.compress.codec.attributes import ATTRIBUTES, Prepared
-from services.compress.codec.encode import entries_picture, features_of, label_rows, picture
-from services.compress.codec.growth import Floats, Growth, sizes_up_to
-from services.compress.codec.quality import FINEST, LEVELS, at_level
 from services.compress.tuning.allocate import Table
 from services.compress.tuning.windows import Errors, Windows
 from spaceport.progress import Progress
+from spaceport.splats.sog.attributes import codebook
+from spaceport.splats.sog.attributes.quality import FINEST, LEVELS, at_level
+from spaceport.splats.sog.attributes.quantise import ATTRIBUTES, Prepared
+from spaceport.splats.sog.codec import images
+from spaceport.splats.sog.codec.encode import entries_picture, features_of, label_rows, picture
+from spaceport.splats.sog.palette import palette
+from spaceport.splats.sog.palette.growth import Floats, Growth, sizes_up_to
 
 BUSY = "Compressing with PlayCanvas SOGS algorithm"
 SAMPLE = 16384

@@ -14,13 +14,13 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from services.compress.codec.attributes import Prepared
-from services.compress.codec.blocks import by_blocks, row_max
 from services.compress.proving.proof import Prover
 from spaceport.progress import Progress
 from spaceport.splats.cameras import Camera
 from spaceport.splats.model import Floats, Gaussians
 from spaceport.splats.render import Rasteriser
+from spaceport.splats.sog.attributes.blocks import by_blocks, row_max
+from spaceport.splats.sog.attributes.quantise import Prepared
 
 PLACES = ((0.3, 0.3), (0.7, 0.3), (0.3, 0.7), (0.7, 0.7))  # of the windows of the first views
 LARGEST = 0.5  # share of a picture's sides that a window has at most

@@ -13,7 +13,7 @@ import numpy as np
 
 from services.sfm.intake.given_records import cameras_of, images_of, points_of
 from services.sfm.placing.gps import Array
-from spaceport.colmap import CAMERA_MODELS, CameraRecord, ImageRecord
+from spaceport.splats.formats.colmap import CAMERA_MODELS, CameraRecord, ImageRecord
 
 FEWEST_POINTS: Final = 4  # what training asks for
 MOST_POINTS: Final = 10_000_000

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from spaceport.colmap import (
+from spaceport.splats.formats.colmap import (
     CAMERA_MODELS,
     FEWEST_PARAMS,
     CameraRecord,
@@ -18,7 +18,7 @@ from spaceport.colmap import (
     read_images,
     read_points,
 )
-from spaceport.cursor import MAX_NAME_BYTES, Cursor
+from spaceport.splats.formats.cursor import MAX_NAME_BYTES, Cursor
 
 Place = tuple[float, float, float]
 

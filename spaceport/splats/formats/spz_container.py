@@ -1,0 +1,158 @@
+"""The container of SPZ: a header, then one packed stream for each attribute."""
+
+from __future__ import annotations
+
+import gzip
+import struct
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+from backports import zstd
+from numpy.typing import NDArray
+
+from spaceport.splats.formats.bounds import BrokenFile, check_count
+
+MAGIC = b"NGSP"
+GZIP = b"\x1f\x8b"
+NEWEST = 4
+ANTIALIASED = 1  # bit of the header's flags
+ZSTD_LEVEL = 12
+LARGEST_WINDOW = 27  # log2 of the memory that one zstd stream may ask for
+COEFFICIENTS = (0, 3, 8, 15)
+_HEADER = struct.Struct("<4sIIBBBB")
+_MORE = struct.Struct("<I12x")  # of version 4: where the table of streams begins
+_ENTRY = struct.Struct("<QQ")  # packed and unpacked size of a stream
+
+Bytes = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Header:
+    version: int
+    count: int
+    degree: int
+    fraction_bits: int
+    antialiased: bool = False
+
+    @property
+    def coefficients(self) -> int:
+        return COEFFICIENTS[self.degree]
+
+    @property
+    def sizes(self) -> list[int]:
+        """Bytes of each stream, in the file's order."""
+        per_gaussian = [9, 1, 3, 3, 3 if self.version == 2 else 4, 3 * self.coefficients]
+        return [self.count * size for size in per_gaussian]
+
+
+@dataclass(frozen=True)
+class Streams:
+    """The attributes as bytes, any shape, in the file's order."""
+
+    positions: Bytes
+    alphas: Bytes
+    colours: Bytes
+    scales: Bytes
+    rotations: Bytes
+    sh: Bytes
+
+    def as_bytes(self) -> list[bytes]:
+        parts = (self.positions, self.alphas, self.colours, self.scales, self.rotations, self.sh)
+        return [part.tobytes() for part in parts]
+
+
+def unpack(data: bytes, budget: int) -> tuple[Header, Streams]:
+    """Take a file apart. Nothing is unpacked before its size is known and allowed.
+
+    Raises:
+        BrokenFile: a sentence on what is wrong.
+    """
+    if data[:4] == MAGIC:
+        header = _parse(data, budget)
+        if header.version < NEWEST:
+            raise BrokenFile(f"An SPZ of version {header.version} must be packed with gzip, and this one is not.")
+        return header, _streams(_unpack_zstd(header, data))
+    if data[:2] != GZIP:
+        raise BrokenFile("The file is no SPZ: it begins neither with NGSP nor as gzip does.")
+    unpacker = zlib.decompressobj(wbits=31)
+    try:
+        head = unpacker.decompress(data, _HEADER.size)
+        header = _parse(head, budget)
+        if header.version >= NEWEST:
+            raise BrokenFile(f"An SPZ of version {header.version} must not be packed with gzip, and this one is.")
+        body = unpacker.decompress(unpacker.unconsumed_tail, sum(header.sizes))
+    except zlib.error:
+        raise BrokenFile("The gzip stream of the SPZ is damaged.") from None
+    ends = np.cumsum(header.sizes)
+    if len(body) < ends[-1]:
+        raise BrokenFile(f"The SPZ is cut short: {len(body)} of {ends[-1]} bytes are there.")
+    return header, _streams([body[end - size : end] for end, size in zip(ends, header.sizes, strict=True)])
+
+
+def pack(header: Header, streams: Streams) -> bytes:
+    """Put a file together: gzip for versions 2 and 3, zstd for 4. The same streams give the same bytes."""
+    parts = streams.as_bytes()
+    if header.version < NEWEST:
+        return gzip.compress(_head(header, 0) + b"".join(parts), compresslevel=9, mtime=0)
+    if header.coefficients == 0:
+        parts.pop()
+    packed = [zstd.compress(part, ZSTD_LEVEL) for part in parts]
+    table = b"".join(_ENTRY.pack(len(after), len(before)) for after, before in zip(packed, parts, strict=True))
+    start = _HEADER.size + _MORE.size
+    return b"".join([_head(header, len(parts)), _MORE.pack(start), table, *packed])
+
+
+def _head(header: Header, streams: int) -> bytes:
+    return _HEADER.pack(
+        MAGIC, header.version, header.count, header.degree, header.fraction_bits, int(header.antialiased), streams
+    )
+
+
+def _parse(head: bytes, budget: int) -> Header:
+    if len(head) < _HEADER.size:
+        raise BrokenFile("The SPZ is cut short in its header.")
+    magic, version, count, degree, bits, flags, _ = _HEADER.unpack_from(head)
+    if magic != MAGIC:
+        raise BrokenFile("The file is no SPZ: its header does not begin with NGSP.")
+    if not 2 <= version <= NEWEST:
+        raise BrokenFile(f"The SPZ has version {version}; versions 2 to {NEWEST} are read.")
+    if degree >= len(COEFFICIENTS):
+        raise BrokenFile(f"The SPZ has SH degree {degree}; degrees 0 to 3 are read.")
+    if bits > 24:
+        raise BrokenFile(f"The SPZ claims {bits} fraction bits in positions of 24 bits.")
+    check_count(count, COEFFICIENTS[degree], budget)
+    return Header(version, count, degree, bits, bool(flags & ANTIALIASED))
+
+
+def _unpack_zstd(header: Header, data: bytes) -> list[bytes]:
+    sizes = [size for size in header.sizes if size]
+    if len(data) < _HEADER.size + _MORE.size:
+        raise BrokenFile("The SPZ is cut short in its header.")
+    start, streams = _MORE.unpack_from(data, _HEADER.size)[0], data[_HEADER.size - 1]
+    at = start + len(sizes) * _ENTRY.size
+    if streams != len(sizes) or start < _HEADER.size + _MORE.size or at > len(data):
+        raise BrokenFile(f"The table of the SPZ's {streams} streams is damaged.")
+    parts = []
+    for number, size in enumerate(sizes):
+        packed, claimed = _ENTRY.unpack_from(data, start + number * _ENTRY.size)
+        if claimed != size or packed > len(data) - at:
+            raise BrokenFile(f"Stream {number} of the SPZ claims a size that does not fit.")
+        parts.append(_unpack_stream(data[at : at + packed], size, number))
+        at += packed
+    return parts + [b""] * (len(header.sizes) - len(sizes))
+
+
+def _unpack_stream(packed: bytes, size: int, number: int) -> bytes:
+    unpacker = zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: LARGEST_WINDOW})
+    try:
+        part = unpacker.decompress(packed, size)
+    except (zstd.ZstdError, EOFError):
+        raise BrokenFile(f"Stream {number} of the SPZ is damaged.") from None
+    if len(part) != size:
+        raise BrokenFile(f"Stream {number} of the SPZ is cut short: {len(part)} of {size} bytes are there.")
+    return part
+
+
+def _streams(parts: list[bytes]) -> Streams:
+    return Streams(*(np.frombuffer(part, np.uint8) for part in parts))

@@ -1,0 +1,103 @@
+"""The table of formats: found by name when one is written, by its first bytes when one is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from spaceport.splats.formats import compressed_ply, splat, spz
+from spaceport.splats.formats.bounds import BrokenFile, budget_of
+from spaceport.splats.formats.ply import read_ply, write_ply
+from spaceport.splats.formats.spz_container import GZIP
+from spaceport.splats.formats.spz_container import MAGIC as SPZ_MAGIC
+from spaceport.splats.model import Gaussians
+from spaceport.splats.sog.codec.reader import read_sog
+from spaceport.splats.sog.lod.reader import META as LOD_META
+from spaceport.splats.sog.lod.reader import read_level
+
+META = "meta.json"
+
+
+@dataclass(frozen=True)
+class Format:
+    """One format. `read` or `write` is None where it goes one way only, or needs more than a model."""
+
+    name: str
+    suffix: str
+    read: Callable[[Path], Gaussians] | None = None
+    write: Callable[[Path, Gaussians], None] | None = None
+    exact: bool = False
+    """Keeps every number as it is, so that nothing has to be taken out first."""
+    sh_bands: bool = True
+    """Has room for SH bands."""
+    antialiased: bool = True
+    """Has room to say that a model must be drawn antialiased."""
+
+
+def _read_sog(path: Path) -> Gaussians:
+    return read_sog(path, budget_of(path))
+
+
+def _read_finest(path: Path) -> Gaussians:
+    return read_level(path, 0, budget_of(path))
+
+
+COMPRESSED_PLY = Format(
+    "compressed PLY", ".compressed.ply", compressed_ply.read, compressed_ply.write, antialiased=False
+)
+PLY = Format("PLY", ".ply", read_ply, write_ply, exact=True)
+SOG = Format("SOG", ".sog", _read_sog)
+SOG_FOLDER = Format("unbundled SOG", META, _read_sog)
+STREAMED_SOG = Format("streamed SOG", LOD_META, _read_finest)
+SPZ = Format("SPZ", ".spz", spz.read, spz.write)
+SPLAT = Format("splat", ".splat", splat.read, splat.write, sh_bands=False, antialiased=False)
+GLTF = Format("glTF", ".gltf", antialiased=False)
+GLB = Format("GLB", ".glb", antialiased=False)
+HTML = Format("HTML page", ".html")
+FORMATS = (COMPRESSED_PLY, PLY, SOG, STREAMED_SOG, SOG_FOLDER, SPZ, SPLAT, GLB, GLTF, HTML)
+
+
+def format_of(path: Path) -> Format:
+    """The format that a file of this name is written in; a folder, or a name without suffix, is an unbundled SOG.
+
+    Raises:
+        BrokenFile: no format has such names.
+    """
+    name = path.name.lower()
+    if path.is_dir() or not path.suffix:
+        return SOG_FOLDER
+    for each in FORMATS:
+        if name.endswith(each.suffix):
+            return each
+    known = ", ".join(each.suffix for each in FORMATS)
+    raise BrokenFile(f"No format has names like {path.name}; there are {known}.")
+
+
+def read_model(path: Path) -> tuple[Gaussians, Format]:
+    """Read a model of any format, and tell which it was. What the file holds counts, not its name.
+
+    Raises:
+        ValueError: a sentence on the first rule that the file breaks.
+        OSError: it cannot be read.
+    """
+    found = _recognised(path)
+    if found.read is None:
+        raise BrokenFile(f"{found.name} is written here, but not read.")
+    return found.read(path), found
+
+
+def _recognised(path: Path) -> Format:
+    if path.is_dir():
+        return STREAMED_SOG if (path / LOD_META).is_file() else SOG_FOLDER
+    if path.suffix.lower() == ".json":
+        return STREAMED_SOG if path.name == LOD_META else SOG_FOLDER
+    with path.open("rb") as file:
+        head = file.read(4096)
+    if compressed_ply.is_compressed(head):
+        return COMPRESSED_PLY
+    starts = {b"ply": PLY, b"PK": SOG, SPZ_MAGIC: SPZ, GZIP: SPZ}
+    for start, each in starts.items():
+        if head.startswith(start):
+            return each
+    return format_of(path)  # only .splat has no mark of its own

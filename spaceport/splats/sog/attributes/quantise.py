@@ -1,0 +1,92 @@
+"""Means, scales, quats, and colour with opacity: each quantised as a quality says. Higher SH is palette.py's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spaceport.splats.model import Gaussians
+from spaceport.splats.sog.attributes import codebook, opacity, positions, rotations, weight
+from spaceport.splats.sog.attributes.quality import Quality
+
+Pixels = NDArray[np.uint8]
+Bounds = tuple[NDArray[np.float64], NDArray[np.float64]]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Gaussians worth storing, in the file's order, with all that every quality shares."""
+
+    stored: Gaussians
+    weights: NDArray[np.float64]
+    """How much each matters to the eye [N]."""
+    bounds: Bounds
+    """Smallest and largest log position per axis."""
+    dropped: dict[str, int]
+    """How many Gaussians were left out, by reason."""
+
+    def subset(self, index: NDArray[np.integer]) -> Prepared:
+        """Some of the Gaussians, quantised as they are among all."""
+        return Prepared(self.stored.subset(index), self.weights[index], self.bounds, self.dropped)
+
+
+@dataclass(frozen=True)
+class Coded:
+    """One attribute in the form of the file, and as a reader gets it back."""
+
+    rows: dict[str, Pixels]
+    """The bytes of each image, [N,3] or [N,4]."""
+    meta: dict[str, Any]
+    """Its part of meta.json, but for the list of files."""
+    decoded: dict[str, Any]
+    """What was lossy, by the name it has in a model."""
+
+
+def means(prepared: Prepared, quality: Quality) -> Coded:
+    """Positions, the low bits of light Gaussians rounded away."""
+    share = quality.position_slack
+    slack = weight.position_slack(prepared.stored, prepared.weights, share) if share else None
+    q = positions.encode(prepared.stored.means, *prepared.bounds, slack)
+    rows = {"means_l.webp": (q & 255).astype(np.uint8), "means_u.webp": (q >> 8).astype(np.uint8)}
+    mins, maxs = (edge.tolist() for edge in prepared.bounds)
+    return Coded(rows, {"mins": mins, "maxs": maxs}, {"means": positions.decode(q, *prepared.bounds)})
+
+
+def scales(prepared: Prepared, quality: Quality) -> Coded:
+    """ln(sigma) by a codebook."""
+    book = codebook.uniform_codebook(prepared.stored.scales, quality.scale_step)
+    code = codebook.nearest(book, prepared.stored.scales)
+    return Coded({"scales.webp": code}, {"codebook": book.tolist()}, {"scales": book.astype(np.float32)[code]})
+
+
+def quats(prepared: Prepared, quality: Quality) -> Coded:
+    """Rotations, those of light and of round Gaussians more coarsely."""
+    multiples = None
+    if quality.rotation_slack:
+        slack = weight.rotation_slack(prepared.stored, prepared.weights, quality.rotation_slack)
+        multiples = weight.multiples(slack, rotations.STEP_DEGREES)
+    code = rotations.encode(prepared.stored.quats, multiples)
+    return Coded({"quats.webp": code}, {}, {"quats": rotations.decode(code)})
+
+
+def sh0(prepared: Prepared, quality: Quality) -> Coded:
+    """Colour by a codebook; opacity is always a byte."""
+    values = prepared.stored.sh0[:, 0]
+    book = codebook.uniform_codebook(values, quality.colour_step)
+    code = codebook.nearest(book, values)
+    alpha = opacity.encode(prepared.stored.opacities)
+    rows = np.concatenate([code, alpha[:, None]], axis=1)
+    decoded = {"sh0": book.astype(np.float32)[code][:, None], "opacities": opacity.decode(alpha)}
+    return Coded({"sh0.webp": rows}, {"codebook": book.tolist()}, decoded)
+
+
+ATTRIBUTES: Mapping[str, Callable[[Prepared, Quality], Coded]] = {
+    "means": means,
+    "scales": scales,
+    "quats": quats,
+    "sh0": sh0,
+}

@@ -1,0 +1,106 @@
+"""Read SOG from a bundle, a folder or its meta.json. Every file is taken for hostile: checked before it is unpacked."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zipfile
+import zlib
+from pathlib import Path
+
+from spaceport.splats.model import Gaussians
+from spaceport.splats.sog.codec.decode import Fetch, decode_v1, decode_v2
+from spaceport.splats.sog.codec.errors import BrokenSog
+from spaceport.splats.sog.codec.meta import LARGEST_JSON, MetaV2, parse_meta
+
+BUDGET = 1 << 30
+"""Bytes of memory that reading may need by default."""
+FILE_SHARE = 8  # no file, packed or not, may take more than this part of the budget
+BYTES_PER_GAUSSIAN = 160  # positions and rotations pass through float64
+BYTES_PER_SH_GAUSSIAN = 45 * 4 * 2 + BYTES_PER_GAUSSIAN
+MOST_ENTRIES = 64
+END_RECORD = 22
+
+
+def read_sog(path: Path, budget: int = BUDGET) -> Gaussians:
+    """Read version 2 or 1, bundled (.sog) or unbundled (a folder, or the meta.json in it).
+
+    Raises:
+        BrokenSog: a sentence on the first rule that the file breaks, or that it needs more memory than `budget`.
+        OSError: the file cannot be read.
+    """
+    if path.is_dir():
+        path = path / "meta.json"
+    if path.suffix == ".json":
+        return _decode(_from_folder(path.parent, budget // FILE_SHARE), path.name, budget)
+    if path.stat().st_size > budget // FILE_SHARE:
+        raise BrokenSog(f"The bundle has {path.stat().st_size} bytes; at most {budget // FILE_SHARE} are read.")
+    return read_bundle(path.read_bytes(), budget)
+
+
+def read_bundle(data: bytes, budget: int = BUDGET) -> Gaussians:
+    """Read a bundle from memory; errors as of `read_sog`."""
+    end = data[-END_RECORD:]
+    if len(end) < END_RECORD or end[:4] != b"PK\x05\x06" or end[20:22] != b"\0\0":
+        raise BrokenSog(
+            "The bundle does not end with a zip's end record: it is cut short, has a comment, or is no zip."
+        )
+    if struct.unpack_from("<I", end, 16)[0] == 0xFFFFFFFF:
+        raise BrokenSog("The bundle is a Zip64 archive, which SOG viewers cannot read.")
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as bundle:
+            return _decode(_from_zip(bundle, budget // FILE_SHARE), "meta.json", budget)
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        struct.error,
+        EOFError,
+        RuntimeError,
+        NotImplementedError,
+        OSError,
+    ) as error:
+        raise BrokenSog("The bundle is a damaged zip archive.") from error
+    except (UnicodeDecodeError, OverflowError, IndexError) as error:
+        raise BrokenSog("The bundle has a damaged list of files.") from error
+
+
+def _decode(fetch: Fetch, name: str, budget: int) -> Gaussians:
+    meta = parse_meta(fetch(name))
+    need = meta.count * (BYTES_PER_GAUSSIAN if meta.shN is None else BYTES_PER_SH_GAUSSIAN)
+    if need > budget:
+        raise BrokenSog(f"The file claims {meta.count} Gaussians, more than the memory limit of {budget} bytes allows.")
+    return decode_v2(meta, fetch, budget) if isinstance(meta, MetaV2) else decode_v1(meta, fetch, budget)
+
+
+def _from_folder(folder: Path, largest: int) -> Fetch:
+    def fetch(name: str) -> bytes:
+        path = folder / name
+        if not path.is_file():
+            raise BrokenSog(f"{name} is missing.")
+        limit = LARGEST_JSON if name.endswith(".json") else largest
+        if path.stat().st_size > limit:
+            raise BrokenSog(f"{name} has {path.stat().st_size} bytes; at most {limit} are read.")
+        return path.read_bytes()
+
+    return fetch
+
+
+def _from_zip(bundle: zipfile.ZipFile, largest: int) -> Fetch:
+    infos = bundle.infolist()
+    if len(infos) > MOST_ENTRIES or len({info.filename for info in infos}) != len(infos):
+        raise BrokenSog(f"The bundle holds {len(infos)} files, some twice or far more than a SOG needs.")
+
+    def fetch(name: str) -> bytes:
+        try:
+            info = bundle.getinfo(name)
+        except KeyError:
+            raise BrokenSog(f"{name} is missing in the bundle.") from None
+        limit = LARGEST_JSON if name.endswith(".json") else largest
+        if info.file_size > limit:
+            raise BrokenSog(f"{name} claims {info.file_size} bytes; at most {limit} are read.")
+        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise BrokenSog(f"{name} is packed with a method that SOG viewers cannot read.")
+        with bundle.open(info) as file:
+            return file.read(limit)
+
+    return fetch

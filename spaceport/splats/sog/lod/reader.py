@@ -1,0 +1,163 @@
+"""Streamed SOG read back, and held against its own rules: the leaves of a level fill its files without gap or overlap.
+
+Reads what `lod.py` writes and what PlayCanvas' splat-transform does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, FailFast, Field, model_validator
+
+from spaceport.splats.model import Gaussians
+from spaceport.splats.sog.codec.errors import BrokenSog
+from spaceport.splats.sog.codec.meta import LARGEST_COUNT, Three, validated
+from spaceport.splats.sog.codec.reader import BUDGET, BYTES_PER_SH_GAUSSIAN, read_sog
+
+META = "lod-meta.json"
+LARGEST_META = 8 << 20  # some 30,000 leaves
+MOST_LEVELS = 16
+SLACK = 0.02  # share of a leaf's extent by which a stored position may lie outside its bound
+
+SetName = Annotated[str, Field(pattern=r"^([A-Za-z0-9_][A-Za-z0-9_.-]{0,99}/){1,4}meta\.json$")]
+"""An unbundled set below the folder: no parent, no URL."""
+Index = Annotated[int, Field(ge=0, le=LARGEST_COUNT, strict=True)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class Bound(_Part):
+    min: Three
+    max: Three
+
+
+class Place(_Part):
+    """Where the Gaussians of one leaf lie at one level: `count` of them in a file, from `offset` on."""
+
+    file: Index
+    offset: Index
+    count: Index
+
+
+class Node(_Part):
+    """A branch with children, or a leaf with its levels."""
+
+    bound: Bound
+    children: Annotated[list[Node], FailFast(), Field(max_length=8)] = []
+    lods: Annotated[dict[str, Place], Field(max_length=MOST_LEVELS)] = {}
+
+    def leaves(self) -> Iterator[Node]:
+        """All leaves below, in order."""
+        if self.lods:
+            yield self
+            return
+        for child in self.children:
+            yield from child.leaves()
+
+
+class LodMeta(_Part):
+    """`lod-meta.json`."""
+
+    version: Literal[1] | None = None
+    levels: Annotated[int, Field(ge=1, le=MOST_LEVELS, strict=True, alias="lodLevels")]
+    counts: Annotated[list[Index], Field(max_length=MOST_LEVELS)] | None = None
+    filenames: Annotated[list[SetName], FailFast(), Field(min_length=1, max_length=65536)]
+    tree: Node
+
+    @model_validator(mode="after")
+    def _one_count_a_level(self) -> Self:
+        if self.counts is not None and len(self.counts) != self.levels:
+            raise ValueError("it does not count the Gaussians of every level")
+        return self
+
+
+Piece = tuple[Place, Bound]
+
+
+def read_level(path: Path, level: int = 0, budget: int = BUDGET) -> Gaussians:
+    """All Gaussians of one level of detail, 0 being the finest, file by file. `path` is lod-meta.json or its folder.
+
+    Raises:
+        BrokenSog: a sentence on the first rule that the set breaks, or that it needs more memory than `budget`.
+        OSError: a file cannot be read.
+    """
+    folder, meta = _opened(path)
+    if not 0 <= level < meta.levels:
+        raise BrokenSog(f"There are {meta.levels} levels of detail; there is no level {level}.")
+    pieces = _pieces(meta, level)
+    total = sum(place.count for each in pieces.values() for place, _ in each)
+    if not 0 < total * BYTES_PER_SH_GAUSSIAN <= budget:
+        raise BrokenSog(f"Level {level} claims {total} Gaussians: none, or more than {budget} bytes of memory hold.")
+    parts = [part for part, _ in _parts(folder, meta, pieces, budget)]
+    bands = max(part.shN.shape[1] for part in parts)
+    whole: dict[str, Any] = {
+        name: np.concatenate([_padded(getattr(part, name), name, bands) for part in parts])
+        for name in parts[0].arrays()
+    }
+    return Gaussians(**whole, antialiased=parts[0].antialiased)
+
+
+def check(path: Path, budget: int = BUDGET) -> None:
+    """Read every level, a file at a time: all are whole, and every Gaussian lies inside the bound of its leaf.
+
+    `budget` is that of one file.
+
+    Raises:
+        BrokenSog: a sentence on the first rule that the set breaks.
+        OSError: a file cannot be read.
+    """
+    folder, meta = _opened(path)
+    for level in range(meta.levels):
+        for part, pieces in _parts(folder, meta, _pieces(meta, level), budget):
+            for place, bound in pieces:
+                _check_bound(part.means[place.offset : place.offset + place.count], bound)
+
+
+def _opened(path: Path) -> tuple[Path, LodMeta]:
+    if path.is_dir():
+        path = path / META
+    if path.stat().st_size > LARGEST_META:
+        raise BrokenSog(f"{META} is larger than any scene needs.")
+    return path.parent, validated(LodMeta, path.read_bytes(), META)
+
+
+def _pieces(meta: LodMeta, level: int) -> dict[int, list[Piece]]:
+    """The leaves of a level, by file and in the order of their place in it."""
+    found: dict[int, list[Piece]] = {}
+    for leaf in meta.tree.leaves():
+        if (place := leaf.lods.get(str(level))) and place.count:
+            found.setdefault(place.file, []).append((place, leaf.bound))
+    total = sum(place.count for pieces in found.values() for place, _ in pieces)
+    if meta.counts is not None and total != meta.counts[level]:
+        raise BrokenSog(f"The leaves of level {level} hold {total} Gaussians, not the {meta.counts[level]} it says.")
+    return {number: sorted(found[number], key=lambda piece: piece[0].offset) for number in sorted(found)}
+
+
+def _parts(
+    folder: Path, meta: LodMeta, pieces: dict[int, list[Piece]], budget: int
+) -> Iterator[tuple[Gaussians, list[Piece]]]:
+    """Each file of a level, read once whatever the leaves say, and the leaves in it."""
+    for number, found in pieces.items():
+        if number >= len(meta.filenames):
+            raise BrokenSog(f"{META} names file {number} of {len(meta.filenames)}.")
+        part = read_sog(folder / meta.filenames[number], budget)
+        starts = np.cumsum([0] + [place.count for place, _ in found])
+        if [place.offset for place, _ in found] != starts[:-1].tolist() or starts[-1] != len(part):
+            raise BrokenSog(f"The leaves of {meta.filenames[number]} leave a gap or overlap.")
+        yield part, found
+
+
+def _padded(array: np.ndarray[Any, Any], name: str, bands: int) -> np.ndarray[Any, Any]:
+    return np.pad(array, ((0, 0), (0, bands - array.shape[1]), (0, 0))) if name == "shN" else array
+
+
+def _check_bound(means: np.ndarray[Any, Any], bound: Bound) -> None:
+    low, high = np.array(bound.min), np.array(bound.max)
+    slack = SLACK * (high - low) + 1e-6
+    if (means < low - slack).any() or (means > high + slack).any():
+        raise BrokenSog("A Gaussian lies outside the bound of its leaf.")

@@ -1,0 +1,1 @@
+"""The palette of higher SH bands: vector quantisation."""
