@@ -11,17 +11,17 @@ from pathlib import Path
 from typing import Any, Final
 
 from services.sfm.capture.findings import Verdict
-from services.sfm.capture.looks import Looks
+from services.sfm.capture.image_quality import Looks
 from services.sfm.capture.measure import measure
 from services.sfm.capture.survey import Capture, inspect
 from services.sfm.colmap.process import STAGE, News, run_colmap
-from services.sfm.explained.explain import explain
-from services.sfm.explained.report import shortfall
-from services.sfm.intake.facts import PhotoFacts
-from services.sfm.intake.given import take_given
-from services.sfm.intake.side_files import names_of
-from services.sfm.intake.take_in import Intake, take_in
-from services.sfm.task import Task, TaskPhoto, TaskPoint
+from services.sfm.messages import Task, TaskPhoto, TaskPoint
+from services.sfm.photo import PhotoFacts
+from services.sfm.photos.geo_files import names_of
+from services.sfm.photos.ingest import Intake, take_in
+from services.sfm.prior_model.match import take_given
+from services.sfm.report.explain import explain
+from services.sfm.report.report import shortfall
 from spaceport.pipeline.contract import Outcome
 from spaceport.pipeline.errors import Refused, Slug
 from spaceport.pipeline.options import SfmOptions

@@ -40,7 +40,7 @@ def fuzz_one(name: str, options: list[str]) -> None:
 
 _INSTRUMENTED = [
     "services.compress",
-    "services.sfm.intake",
+    "services.sfm.photos",
     "spaceport.splats.formats.colmap",
     "spaceport.splats.formats.cursor",
     "spaceport.splats",

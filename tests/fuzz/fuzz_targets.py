@@ -19,7 +19,7 @@ from typing import Any
 from model_cases import ColmapModel, ModelCamera, ModelImage, ModelPoint
 from random_models import noise
 
-from services.sfm.intake.given_model import FEWEST_POINTS, read_given
+from services.sfm.prior_model.validate import FEWEST_POINTS, read_given
 from spaceport.progress import Silent
 from spaceport.splats.formats import spz
 from spaceport.splats.formats.table import FORMATS, SOG_FOLDER, SPZ, STREAMED_SOG, Format

@@ -12,8 +12,8 @@ import pytest
 SCRIPT = """
 import json, sys
 import numpy as np, pycolmap
-from services.sfm.placing.georeference import georeference
-from services.sfm.placing.gps import to_enu
+from services.sfm.georeference.gps_alignment import georeference
+from services.sfm.georeference.wgs84 import to_enu
 
 case = json.loads(sys.argv[1])
 pycolmap.set_random_seed(0)

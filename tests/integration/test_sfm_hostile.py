@@ -17,8 +17,8 @@ import pytest
 from intake_cases import dng, video
 from PIL import Image
 
-from services.sfm.intake import decoders
-from services.sfm.intake.decoders import ask_all
+from services.sfm.photos import decoder_pool
+from services.sfm.photos.decoder_pool import ask_all
 from services.sfm.stage import run
 from spaceport.pipeline.errors import Refused, Slug
 from spaceport.pipeline.options import SfmOptions
@@ -154,7 +154,7 @@ def test_a_video_that_lies_or_is_cut(tmp_path: Path) -> None:
 def test_a_video_tells_how_far_it_is(tmp_path: Path) -> None:
     video(tmp_path / "a.mp4", [np.roll(noise(), 7 * step, axis=1) for step in range(10)])
     request = {"kind": "video", "path": str(tmp_path / "a.mp4"), "folder": str(tmp_path / "frames"), "most": 50}
-    decoder, shares = decoders.Decoder(60), list[float]()
+    decoder, shares = decoder_pool.Decoder(60), list[float]()
     try:
         reply = decoder.ask(request, shares.append)
     finally:
@@ -176,9 +176,9 @@ def test_a_decoder_that_dies_or_hangs_costs_one_photo(tmp_path: Path) -> None:
 
 
 def test_too_many_lost_decoders_end_the_trying(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decoders, "MAX_LOST", 2)
+    monkeypatch.setattr(decoder_pool, "MAX_LOST", 2)
     replies = ask_all([{}] * 8, lambda _: None, lambda: None)
-    assert sum("not tried" in reply["reason"] for reply in replies) >= 8 - 2 - decoders.MOST
+    assert sum("not tried" in reply["reason"] for reply in replies) >= 8 - 2 - decoder_pool.MOST
 
 
 def test_only_hostile_photos_end_with_a_sentence(tmp_path: Path) -> None:

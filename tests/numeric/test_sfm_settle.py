@@ -18,7 +18,7 @@ _SCENE = """
 import json
 import numpy as np
 import pycolmap
-from services.sfm.colmap.settle import settle
+from services.sfm.colmap.bundle_adjustment import settle
 
 def centres(model):
     return [image.projection_center().tolist() for _, image in sorted(model.images.items())]

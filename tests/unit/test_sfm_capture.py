@@ -18,12 +18,12 @@ from PIL import Image, ImageFilter
 from services.sfm.capture.findings import Figures, Verdict, findings, verdict
 from services.sfm.capture.flights import flights
 from services.sfm.capture.footprints import FARTHEST, Aim, cover, footprint, ground_sampling_m, view
-from services.sfm.capture.looks import Looks, look_at, repeated
-from services.sfm.capture.map import draw_map
+from services.sfm.capture.image_quality import Looks, look_at, repeated
 from services.sfm.capture.measure import measure
 from services.sfm.capture.subset import choose_subset
 from services.sfm.capture.survey import Capture, inspect
-from services.sfm.intake.facts import PhotoFacts
+from services.sfm.photo import PhotoFacts
+from services.sfm.report.map import draw_map
 from spaceport.demo.lens import Lens
 from spaceport.demo.raycast import cast_photo
 from spaceport.demo.scene import make_scene

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from services.sfm.intake.side_files import parse_control_points, parse_geo
-from services.sfm.placing.control_points import fit, triangulate
+from services.sfm.georeference.similarity import fit, triangulate
+from services.sfm.photos.geo_files import parse_control_points, parse_geo
 
 Array = NDArray[np.float64]
 

@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from model_cases import ColmapModel, ModelCamera, ModelImage, ModelPoint
 
-from services.sfm.intake import given_model
-from services.sfm.intake.facts import PhotoFacts, Unreadable
-from services.sfm.intake.given import NOT_IN_MODEL, Given, match_photos, take_given
-from services.sfm.intake.given_model import GivenImage, read_given
-from services.sfm.intake.take_in import Intake
+from services.sfm.photo import PhotoFacts, Unreadable
+from services.sfm.photos.ingest import Intake
+from services.sfm.prior_model import validate
+from services.sfm.prior_model.match import NOT_IN_MODEL, Given, match_photos, take_given
+from services.sfm.prior_model.validate import GivenImage, read_given
 from spaceport.pipeline.errors import Refused, Slug, Stopped
 from spaceport.splats.formats.colmap import CAMERA_MODELS
 
@@ -187,7 +187,7 @@ def test_files_too_large_are_not_opened(tmp_path: Path, monkeypatch: pytest.Monk
             file.truncate((1 << 30) + 1)
         with pytest.raises(ValueError, match="larger than 1 GiB"):
             read_given(parts, nothing)
-    monkeypatch.setattr(given_model, "MOST_POINTS", 7)
+    monkeypatch.setattr(validate, "MOST_POINTS", 7)
     with pytest.raises(ValueError, match="more than 7 points"):
         read_given(GOOD.write(tmp_path, ".bin"), nothing)
 
@@ -206,7 +206,7 @@ def test_any_change_is_read_or_refused(tmp_path: Path, name: str, at: float, cha
     body[place : place + len(change)] = change
     (tmp_path / name).write_bytes(body[:place] if cut else body)
     try:
-        assert read_given(parts, nothing).points >= given_model.FEWEST_POINTS
+        assert read_given(parts, nothing).points >= validate.FEWEST_POINTS
     except ValueError as refusal:
         assert str(refusal)
 

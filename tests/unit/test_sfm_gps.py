@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from services.sfm.placing.gps import centre, scale_error, to_enu
+from services.sfm.georeference.wgs84 import centre, scale_error, to_enu
 from spaceport.demo.align import align
 
 EQUATOR_M, POLE_M = 6378137.0, 6356752.314245  # the two radii of WGS84

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from services.sfm.colmap.choice import Known, alternative, choose, doubtful, look_closer, needs_other_mapper
 from services.sfm.colmap.matching import CHUNK, TILE, beyond, chunks, pairs_for
+from services.sfm.colmap.policy import Known, alternative, choose, doubtful, look_closer, needs_other_mapper
 from services.sfm.colmap.retrieval import CENTRES, Vectors, alike, describe
 
 

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
-from services.sfm.intake import decode
-from services.sfm.intake.decoders import ask_all
-from services.sfm.intake.exif import focal_in_pixels, position_of
-from services.sfm.intake.facts import PhotoFacts, Unreadable
+from services.sfm.photo import PhotoFacts, Unreadable
+from services.sfm.photos import decode
+from services.sfm.photos.decoder_pool import ask_all
+from services.sfm.photos.exif import focal_in_pixels, position_of
 
 
 def picture(width: int = 160, height: int = 90) -> Image.Image:

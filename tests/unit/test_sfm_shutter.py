@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from services.sfm.explained.shutter import MECHANICAL, ROLLING, has_rolling_shutter, rolling_shutter
-from services.sfm.intake.facts import PhotoFacts
+from services.sfm.photo import PhotoFacts
+from services.sfm.report.shutter import MECHANICAL, ROLLING, has_rolling_shutter, rolling_shutter
 
 
 def photo(model: str, exposure_s: float | None = None) -> PhotoFacts:

@@ -16,14 +16,14 @@ import pytest
 from PIL import Image
 
 from services.sfm import stage
-from services.sfm.capture.looks import Looks
+from services.sfm.capture.image_quality import Looks
 from services.sfm.capture.survey import inspect
 from services.sfm.colmap import process
-from services.sfm.explained import report
-from services.sfm.intake.facts import PhotoFacts, Unreadable
-from services.sfm.intake.take_in import Copy, Intake, take_in
-from services.sfm.task import Task
-from services.sfm.unpack import unpack
+from services.sfm.messages import Task
+from services.sfm.photo import PhotoFacts, Unreadable
+from services.sfm.photos.ingest import Copy, Intake, take_in
+from services.sfm.photos.unpack import unpack
+from services.sfm.report import report
 from spaceport.pipeline.errors import LostResource, Refused, Slug, Stopped
 from spaceport.pipeline.options import SfmOptions
 from spaceport.pipeline.uploads.photo_zip import Extracted

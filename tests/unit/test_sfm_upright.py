@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.sfm.placing.gps import Array, enu_to_ecef
-from services.sfm.placing.upright import turn_to_z, up_of
+from services.sfm.georeference.upright import turn_to_z, up_of
+from services.sfm.georeference.wgs84 import Array, enu_to_ecef
 
 angles = st.floats(-np.pi, np.pi)
 

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from services.sfm.intake.facts import PhotoFacts
-from services.sfm.intake.xmp import drone_facts
+from services.sfm.photo import PhotoFacts
+from services.sfm.photos.xmp import drone_facts
 
 PACKET = b"""<rdf:Description drone-dji:GimbalPitchDegree="-89.90" drone-dji:GimbalYawDegree = '+45.00'
  drone-dji:RtkFlag="50" drone-dji:RtkStdLon="0.012" drone-dji:RtkStdLat="0.010" drone-dji:RtkStdHgt="0.025">

@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from services.sfm.intake.facts import PhotoFacts
+from services.sfm.photo import PhotoFacts
 
 LONG_GAP_S: Final = 120.0
 LONG_TO_MEDIAN: Final = 10.0

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from PIL import Image
 
-from services.sfm.capture.looks import Looks, look_at
+from services.sfm.capture.image_quality import Looks, look_at
 
 THREADS: Final = 4
 

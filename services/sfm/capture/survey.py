@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from services.sfm.capture.findings import Figures, Finding, Verdict, findings, verdict
 from services.sfm.capture.flights import longest_gap_s
 from services.sfm.capture.footprints import Aim, Coverage, cover, footprint, ground_sampling_m, view
-from services.sfm.capture.looks import Looks, repeated
+from services.sfm.capture.image_quality import Looks, repeated
 from services.sfm.capture.subset import choose_subset
-from services.sfm.intake.facts import PhotoFacts
-from services.sfm.placing.gps import centre, to_enu
+from services.sfm.georeference.wgs84 import centre, to_enu
+from services.sfm.photo import PhotoFacts
 
 BLURRED: Final = 0.13  # a Gaussian blur of 1.5 to 5 pixels leaves 0.06-0.14 of sharpness, whatever is shown
 BLURRED_TO_MEDIAN: Final = 0.5

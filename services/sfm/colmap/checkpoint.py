@@ -19,7 +19,7 @@ from typing import Final
 import pycolmap
 
 from services.sfm.colmap.database import Count, feature_counts, matched_pairs
-from services.sfm.task import Task
+from services.sfm.messages import Task
 from spaceport.files import replacing
 
 LEAST_SECONDS: Final = 2.0  # between two of them

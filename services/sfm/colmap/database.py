@@ -10,10 +10,10 @@ import numpy as np
 import pycolmap
 from numpy.typing import NDArray
 
-from services.sfm.colmap.machine import device
+from services.sfm.colmap.device import device
 from services.sfm.colmap.matching import Pairs, chunks
 from services.sfm.colmap.retrieval import Vectors, describe
-from services.sfm.task import MASKS, Task, TaskPhoto
+from services.sfm.messages import MASKS, Task, TaskPhoto
 from spaceport.simd.cores import usable_cores
 
 MIN_MATCHES: Final = 15  # what the mappers ask of a pair before they use it

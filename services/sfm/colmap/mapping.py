@@ -9,9 +9,9 @@ from typing import Any, Final
 
 import pycolmap
 
-from services.sfm.colmap.choice import needs_other_mapper
 from services.sfm.colmap.database import MIN_MATCHES, Count, all_focals_known
-from services.sfm.task import Task
+from services.sfm.colmap.policy import needs_other_mapper
+from services.sfm.messages import Task
 from spaceport.simd.cores import usable_cores
 
 INCREMENTAL: Final = "incremental"

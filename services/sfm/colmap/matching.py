@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from services.sfm.colmap.choice import Method
+from services.sfm.colmap.policy import Method
 from services.sfm.colmap.retrieval import Vectors, alike
 
 Pairs = NDArray[np.int32]

@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Final
 
-from services.sfm.task import NOT_FOR_COLMAP, Task
+from services.sfm.messages import NOT_FOR_COLMAP, Task
 from spaceport.pipeline.errors import LostResource, Refused, Slug
 
 STAGE: Final = "structure from motion"

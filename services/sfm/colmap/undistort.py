@@ -11,7 +11,7 @@ import pycolmap
 
 from services.sfm.colmap.database import Count
 from services.sfm.jpeg import strip_metadata
-from services.sfm.task import Task, TaskPhoto
+from services.sfm.messages import Task, TaskPhoto
 
 JPEG_QUALITY: Final = 95  # COLMAP's own default makes files twice the size
 _POLL_SECONDS: Final = 0.5

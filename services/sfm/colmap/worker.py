@@ -17,18 +17,18 @@ from numpy.typing import NDArray
 
 from services.sfm.child import die_with_parent, private_output
 from services.sfm.colmap import database as colmap_database
+from services.sfm.colmap.bundle_adjustment import settle
 from services.sfm.colmap.checkpoint import Checkpoint
-from services.sfm.colmap.choice import ENOUGH, Known, Method, alternative, choose, doubtful, look_closer
-from services.sfm.colmap.keep import keep
 from services.sfm.colmap.mapping import INCREMENTAL, Model, apart, go_on, in_order, map_photos, most_placed, unplaced
 from services.sfm.colmap.matching import Pairs, beyond, pairs_for
-from services.sfm.colmap.settle import settle
+from services.sfm.colmap.policy import ENOUGH, Known, Method, alternative, choose, doubtful, look_closer
+from services.sfm.colmap.prior_model import keep
+from services.sfm.colmap.snapshot import PLACED, save_placed
 from services.sfm.colmap.undistort import publish
-from services.sfm.placing.georeference import georeference
-from services.sfm.placing.gps import centre, to_enu
-from services.sfm.placing.placed import PLACED, save_placed
-from services.sfm.placing.surveyed import lay_over
-from services.sfm.task import Task
+from services.sfm.georeference.gcp_alignment import lay_over
+from services.sfm.georeference.gps_alignment import georeference
+from services.sfm.georeference.wgs84 import centre, to_enu
+from services.sfm.messages import Task
 from spaceport.pipeline.errors import Refused, Slug
 
 MIN_REGISTERED: Final = 3

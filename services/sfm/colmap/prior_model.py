@@ -9,11 +9,11 @@ import pycolmap
 
 from services.sfm.colmap.database import Count, positions
 from services.sfm.colmap.mapping import Model
+from services.sfm.colmap.snapshot import PLACED, save_placed
 from services.sfm.colmap.undistort import publish
-from services.sfm.placing.georeference import in_its_own_frame, locate
-from services.sfm.placing.placed import PLACED, save_placed
-from services.sfm.placing.surveyed import locate_by_points
-from services.sfm.task import NOT_FOR_COLMAP, GivenTask, Task
+from services.sfm.georeference.gcp_alignment import locate_by_points
+from services.sfm.georeference.gps_alignment import in_its_own_frame, locate
+from services.sfm.messages import NOT_FOR_COLMAP, GivenTask, Task
 from spaceport.pipeline.errors import Refused, Slug
 
 GIVEN: Final = "given"

@@ -11,8 +11,8 @@ from typing import Any, Final
 import numpy as np
 import pycolmap
 
-from services.sfm.placing.gps import Array, centre, enu_to_ecef, scale_error, to_enu
-from services.sfm.placing.upright import turn_to_z, up_of
+from services.sfm.georeference.upright import turn_to_z, up_of
+from services.sfm.georeference.wgs84 import Array, centre, enu_to_ecef, scale_error, to_enu
 
 MIN_LOCATED: Final = 3
 MIN_INLIER_M: Final = 10.0  # a phone under trees; drones do better

@@ -7,9 +7,9 @@ from typing import Any, Final
 import numpy as np
 import pycolmap
 
-from services.sfm.placing.control_points import Fit, fit, triangulate
-from services.sfm.placing.gps import Array, centre, enu_to_ecef, to_enu
-from services.sfm.task import TaskPoint
+from services.sfm.georeference.similarity import Fit, fit, triangulate
+from services.sfm.georeference.wgs84 import Array, centre, enu_to_ecef, to_enu
+from services.sfm.messages import TaskPoint
 
 METRIC_SHARE: Final = 0.05  # of the points' extent, up to which their median distance may be and metres be trusted
 

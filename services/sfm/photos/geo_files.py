@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from services.sfm.intake.crs import ToEarth, to_earth
-from services.sfm.intake.facts import PhotoFacts
+from services.sfm.photo import PhotoFacts
+from services.sfm.photos.crs import ToEarth, to_earth
 
 MAX_BYTES: Final = 4 << 20
 MAX_ROWS: Final = 50_000

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from services.sfm.capture.survey import Capture
-from services.sfm.colmap.choice import ENOUGH
-from services.sfm.explained.shutter import rolling_shutter
-from services.sfm.intake.facts import PhotoFacts, Unreadable
-from services.sfm.task import TaskPhoto
+from services.sfm.colmap.policy import ENOUGH
+from services.sfm.messages import TaskPhoto
+from services.sfm.photo import PhotoFacts, Unreadable
+from services.sfm.report.shutter import rolling_shutter
 from spaceport.pipeline.errors import SENTENCES, Slug
 from spaceport.pipeline.options import SfmOptions
 

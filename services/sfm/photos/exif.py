@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from PIL import ExifTags, Image
 
-from services.sfm.intake.facts import PhotoFacts, Position
-from services.sfm.intake.xmp import drone_facts
+from services.sfm.photo import PhotoFacts, Position
+from services.sfm.photos.xmp import drone_facts
 
 _FILM_WIDTH_MM: Final = 36.0
 _MM_PER_UNIT: Final = {2: 25.4, 3: 10.0, 4: 1.0, 5: 0.001}  # EXIF FocalPlaneResolutionUnit: inch, cm, mm, µm

@@ -11,10 +11,10 @@ from typing import Final
 import pi_heif
 from PIL import ExifTags, Image
 
-from services.sfm.intake.colours import to_srgb
-from services.sfm.intake.exif import described
-from services.sfm.intake.facts import PhotoFacts
-from services.sfm.intake.raw import open_raw
+from services.sfm.photo import PhotoFacts
+from services.sfm.photos.colours import to_srgb
+from services.sfm.photos.exif import described
+from services.sfm.photos.raw import open_raw
 
 FORMATS: Final = ("JPEG", "PNG", "TIFF", "WEBP", "HEIF")  # JPEG brings MPO, the several-in-one of phones and drones
 MAX_PIXELS: Final = 200_000_000  # the largest camera backs; 600 MB decoded

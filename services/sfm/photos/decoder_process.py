@@ -1,4 +1,4 @@
-"""The process that decodes what strangers sent: `python -m services.sfm.intake.decoder PARENT_PID`.
+"""The process that decodes what strangers sent: `python -m services.sfm.photos.decoder_process PARENT_PID`.
 
 A process of its own with little memory, since decoders written in C crash, hang or allocate without end on files made
 for that. Takes JSON lines, answers each with one: `{"facts", "size"}`, `{"frames"}`, `{}` for a mask, or `{"reason"}`
@@ -29,7 +29,7 @@ Send = Callable[[dict[str, Any]], None]
 
 def answer(request: dict[str, Any], send: Send) -> dict[str, Any]:
     """Do what the request asks. What is in the file raises nothing: it is left out with a reason."""
-    from services.sfm.intake.decode import LeftOutError  # noqa: PLC0415 - after the limits are set
+    from services.sfm.photos.decode import LeftOutError  # noqa: PLC0415 - after the limits are set
 
     path = Path(request["path"])
     try:
@@ -46,9 +46,9 @@ def answer(request: dict[str, Any], send: Send) -> dict[str, Any]:
 
 
 def _done(request: dict[str, Any], path: Path, send: Send) -> dict[str, Any]:
-    from services.sfm.intake.decode import read_photo  # noqa: PLC0415 - after the limits are set
-    from services.sfm.intake.masks import write_mask  # noqa: PLC0415
-    from services.sfm.intake.video import write_frames  # noqa: PLC0415
+    from services.sfm.photos.decode import read_photo  # noqa: PLC0415 - after the limits are set
+    from services.sfm.photos.masks import write_mask  # noqa: PLC0415
+    from services.sfm.photos.video import write_frames  # noqa: PLC0415
 
     if request["kind"] == "photo":
         facts, size = read_photo(path, request["name"], Path(request["copy"]), request["longest"])

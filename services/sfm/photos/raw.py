@@ -9,8 +9,8 @@ from typing import Any, Final
 import rawpy
 from PIL import ExifTags, Image, TiffImagePlugin
 
-from services.sfm.intake.exif import described_by
-from services.sfm.intake.facts import PhotoFacts
+from services.sfm.photo import PhotoFacts
+from services.sfm.photos.exif import described_by
 
 _XMP: Final = 700
 _SUB_IFDS: Final = 330

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from services.sfm.capture.map import draw_map
 from services.sfm.capture.survey import Capture
-from services.sfm.explained import report
-from services.sfm.explained.page import build_page
-from services.sfm.explained.top_view import draw_top_view
-from services.sfm.intake.facts import PhotoFacts, Unreadable
-from services.sfm.placing.placed import PLACED, load_placed
-from services.sfm.task import Task, TaskPhoto
+from services.sfm.colmap.snapshot import PLACED, load_placed
+from services.sfm.messages import Task, TaskPhoto
+from services.sfm.photo import PhotoFacts, Unreadable
+from services.sfm.report import report
+from services.sfm.report.map import draw_map
+from services.sfm.report.page import build_page
+from services.sfm.report.top_view import draw_top_view
 from spaceport.files import write_atomic
 
 

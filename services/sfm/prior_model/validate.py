@@ -11,8 +11,8 @@ from typing import Final
 
 import numpy as np
 
-from services.sfm.intake.given_records import cameras_of, images_of, points_of
-from services.sfm.placing.gps import Array
+from services.sfm.georeference.wgs84 import Array
+from services.sfm.prior_model.records import cameras_of, images_of, points_of
 from spaceport.splats.formats.colmap import CAMERA_MODELS, CameraRecord, ImageRecord
 
 FEWEST_POINTS: Final = 4  # what training asks for

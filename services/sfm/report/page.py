@@ -6,7 +6,7 @@ from datetime import datetime
 from html import escape
 from typing import Any, Final
 
-from services.sfm.explained.report import shortfall
+from services.sfm.report.report import shortfall
 
 MOST_ROWS: Final = 2000
 _STYLE: Final = """

@@ -122,7 +122,7 @@ class Decoder:
         if self._closed:
             raise BrokenPipeError
         if self._child is None:
-            command = [sys.executable, "-m", "services.sfm.intake.decoder", str(os.getpid())]
+            command = [sys.executable, "-m", "services.sfm.photos.decoder_process", str(os.getpid())]
             pipe, nothing = subprocess.PIPE, subprocess.DEVNULL
             self._child = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=nothing)  # noqa: S603 - our own module
         return self._child

@@ -7,7 +7,7 @@ from typing import Final
 
 from PIL import Image
 
-from services.sfm.intake.decode import FORMATS, LeftOutError, check_size
+from services.sfm.photos.decode import FORMATS, LeftOutError, check_size
 
 _DARK: Final = 127  # masks saved as JPEG are not quite black
 _ASPECT: Final = 0.02

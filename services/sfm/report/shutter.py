@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from services.sfm.intake.facts import PhotoFacts
+from services.sfm.photo import PhotoFacts
 
 # By EXIF model name, in capitals and without blanks.
 MECHANICAL: Final = {

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
-from services.sfm.intake.facts import PhotoFacts, Unreadable
-from services.sfm.intake.given_model import MAX_SHOWN, GivenImage, GivenModel, read_given
-from services.sfm.intake.take_in import Intake
-from services.sfm.task import GivenTask, TaskPhoto
+from services.sfm.messages import GivenTask, TaskPhoto
+from services.sfm.photo import PhotoFacts, Unreadable
+from services.sfm.photos.ingest import Intake
+from services.sfm.prior_model.validate import MAX_SHOWN, GivenImage, GivenModel, read_given
 from spaceport.pipeline.errors import Refused, Slug
 from spaceport.pipeline.uploads.kinds import is_whole, models_in
 from spaceport.pipeline.uploads.photo_zip import MIN_PHOTOS

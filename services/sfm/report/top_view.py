@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from services.sfm.placing.placed import Placed
-from services.sfm.plan_drawing import PlanDrawing
+from services.sfm.colmap.snapshot import Placed
+from services.sfm.report.plan_drawing import PlanDrawing
 
 CAMERA: Final = "#c22f2f"
 _INNER: Final = (2, 98)  # percent of the points that the view must hold on each axis: stray ones would shrink the rest

@@ -8,11 +8,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from services.sfm.intake.decoders import Reply, ask_all
-from services.sfm.intake.facts import PhotoFacts, Unreadable
-from services.sfm.intake.side_files import ControlPoint, parse_control_points, parse_geo, read_text, with_positions
-from services.sfm.task import MASKS
-from services.sfm.unpack import unpack
+from services.sfm.messages import MASKS
+from services.sfm.photo import PhotoFacts, Unreadable
+from services.sfm.photos.decoder_pool import Reply, ask_all
+from services.sfm.photos.geo_files import ControlPoint, parse_control_points, parse_geo, read_text, with_positions
+from services.sfm.photos.unpack import unpack
 from spaceport.pipeline.errors import Refused, Slug
 from spaceport.pipeline.uploads.kinds import CONTROL_POINTS, Kind, masked_photo, photo_stem, sort_out
 from spaceport.pipeline.uploads.photo_zip import Extracted

@@ -9,7 +9,7 @@ import numpy as np
 
 from services.sfm.capture.flights import flights
 from services.sfm.capture.survey import Capture
-from services.sfm.plan_drawing import PlanDrawing
+from services.sfm.report.plan_drawing import PlanDrawing
 
 GOOD: Final = "#1b6ca8"
 DOUBTFUL: Final = "#d9700b"

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from services.sfm.intake.decode import QUALITY, LeftOutError, check_size
+from services.sfm.photos.decode import QUALITY, LeftOutError, check_size
 
 MAX_SECONDS: Final = 3600.0  # two batteries; at the most frames, one every few seconds
 MAX_DECODING_SECONDS: Final = 1200.0

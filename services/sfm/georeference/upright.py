@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from services.sfm.placing.gps import Array
+from services.sfm.georeference.wgs84 import Array
 
 ALIKE: Final = 0.9  # length of the mean of view directions, from which on all cameras look the same way
 FLAT: Final = 0.35  # third to second axis of the camera centres, up to which they lie in a plane

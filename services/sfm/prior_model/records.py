@@ -1,6 +1,6 @@
 """The records of a COLMAP model that somebody sent, binary or text, read one by one within the bounds of its files.
 
-Format of the text: https://colmap.github.io/format.html#text-format. `given_model.py` judges what the records say.
+Format of the text: https://colmap.github.io/format.html#text-format. `validate.py` judges what the records say.
 """
 
 from __future__ import annotations
