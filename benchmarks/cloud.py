@@ -18,8 +18,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from spaceport.cli.connect import speak
 from spaceport.cli.deployment import Deployment
-from spaceport.cli.where import speak
 from spaceport.demo import make_survey
 from spaceport.local.children import survivors
 from spaceport.local.cloud import EmbeddedCloud

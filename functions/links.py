@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import boto3
 from pydantic import BaseModel
 
-from functions.parts import bucket, s3
+from functions.clients import bucket, s3
 from spaceport.pipeline.contract import AnyManifest, Artefact, StageManifest
 
 DAY = 24 * 3600

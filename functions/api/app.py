@@ -19,8 +19,8 @@ from pydantic import TypeAdapter, ValidationError
 from functions.api.errors import Conflict, Missing, answer
 from functions.api.start import StartJob, start
 from functions.api.upload import WantUpload, sign_upload
+from functions.clients import NAMESPACE, batch, bucket, queues, table
 from functions.links import FILES, links
-from functions.parts import NAMESPACE, batch, bucket, queues, table
 from spaceport.pipeline.contract import EndManifest, JobId, JobState
 from spaceport.pipeline.errors import Refused, Slug
 from spaceport.pipeline.jobs.batch import terminate

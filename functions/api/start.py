@@ -10,7 +10,7 @@ from urllib.parse import unquote
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from functions.api.errors import Conflict, Missing
-from functions.parts import bucket, table, uploads
+from functions.clients import bucket, table, uploads
 from spaceport.pipeline import layout
 from spaceport.pipeline.contract import AnyManifest, JobId, StageName
 from spaceport.pipeline.errors import Refused, Slug

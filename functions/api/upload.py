@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from functions.parts import s3, uploads
+from functions.clients import s3, uploads
 from spaceport.pipeline.errors import Refused, Slug
 from spaceport.pipeline.jobs.accept import new_job_id
 from spaceport.pipeline.layout import UPLOADS

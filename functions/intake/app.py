@@ -10,7 +10,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.data_classes import S3EventBridgeNotificationEvent, event_source
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from functions.parts import NAMESPACE, bucket, table, uploads
+from functions.clients import NAMESPACE, bucket, table, uploads
 from spaceport.pipeline.contract import EndManifest
 from spaceport.pipeline.errors import Refused
 from spaceport.pipeline.jobs.accept import accept_upload

@@ -22,9 +22,9 @@ from aws_lambda_powertools.utilities.idempotency import (
 )
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from functions.clients import NAMESPACE, bucket, job_of_manifest, table
 from functions.links import DAY, link_seconds, links
 from functions.notify.mail import Mail, write_mail
-from functions.parts import NAMESPACE, bucket, job_of_manifest, table
 from spaceport.pipeline.contract import AnyManifest, EndManifest
 from spaceport.pipeline.jobs.recovery import manifests
 from spaceport.pipeline.jobs.state import JobRecord, advance

@@ -26,7 +26,7 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from functions.parts import NAMESPACE, batch, bucket, queues, table
+from functions.clients import NAMESPACE, batch, bucket, queues, table
 from functions.sweeper.heal import heal
 from functions.sweeper.silent import silent_jobs
 from spaceport.pipeline.contract import now

@@ -12,7 +12,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.data_classes import EventBridgeEvent, S3EventBridgeNotificationEvent, event_source
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from functions.parts import NAMESPACE, bucket, job_of_manifest, table
+from functions.clients import NAMESPACE, bucket, job_of_manifest, table
 from spaceport.pipeline.jobs.tracker import on_batch_failed, on_manifest
 
 logger = Logger(service="tracker")

@@ -12,8 +12,8 @@ from services.train.log import TrainingLog
 from services.train.plan import Plan
 from services.train.plot import draw_curve
 from services.train.preview import ROWS, write_preview
+from services.train.pruning import Pruned, pruned, significance
 from services.train.rasterisers.protocol import NAMES, Rasteriser, Tensors
-from services.train.significance import Pruned, pruned, significance
 from services.train.stopping import StopReason
 from services.train.trainer import WATCHED, Trainer
 from spaceport.files import write_atomic

@@ -18,10 +18,10 @@ from services.train.exposure import Exposures
 from services.train.log import Entry, TrainingLog
 from services.train.mcmc import add_noise, penalised, refine
 from services.train.optimiser import Optimiser
-from services.train.pace import Pace
 from services.train.rasterisers.protocol import Rasteriser, Tensors, View
 from services.train.schedule import Schedule
 from services.train.stopping import Stopping, StopReason
+from services.train.time_budget import Pace
 from spaceport.pipeline.errors import Interrupted, Refused, Slug
 from spaceport.progress import Progress
 from spaceport.splats.cameras import Camera

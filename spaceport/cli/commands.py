@@ -16,7 +16,7 @@ from urllib.parse import quote
 import typer
 from rich.console import Console
 
-from spaceport.cli import demo, where
+from spaceport.cli import connect, demo
 from spaceport.cli.compress import compress
 from spaceport.cli.convert import convert
 from spaceport.cli.deployment import Deployment, NotDeployed
@@ -100,8 +100,8 @@ def up(state: State = HOME) -> None:
 
     Jobs that a crash or a shutdown left are taken up where their last manifest stands. Ctrl-C shuts down.
     """
-    with where.embedded(state.expanduser()) as cloud:
-        console.print(where.greeting(cloud), soft_wrap=True)
+    with connect.embedded(state.expanduser()) as cloud:
+        console.print(connect.greeting(cloud), soft_wrap=True)
         _until_interrupted(cloud.check)
     console.print("The embedded cloud is down. Its buckets and its table are kept.")
 
@@ -204,7 +204,7 @@ def main() -> None:
 
 
 def _deployment(stack: str | None, state: Path, *, start: bool = False) -> AbstractContextManager[Deployment]:
-    return where.find(stack, state.expanduser(), start=start)
+    return connect.find(stack, state.expanduser(), start=start)
 
 
 def _run(deployment: Deployment, photos: Path, out: Path, options: dict[str, Any], email: str | None) -> JobRecord:

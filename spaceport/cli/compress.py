@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from spaceport.cli import room
+from spaceport.cli import concurrency
 from spaceport.cli.analytics import bytes_table
 from spaceport.cli.child import ChildFailed, Children
 from spaceport.cli.convert import BytesOption, PresetOption, TargetOption, complaints, console, sentence
@@ -58,8 +58,8 @@ def compress(
         raise typer.Exit(1) from None
     asked = {"preset": preset, "target_psnr": target_psnr, "max_bytes": max_bytes}
     options = {name: value for name, value in asked.items() if value is not None}
-    needs = [room.memory_of(work.source.name, size_of(work.source)) for work in works]
-    workers = room.at_once(needs, room.free_memory(), usable_cores())
+    needs = [concurrency.memory_of(work.source.name, size_of(work.source)) for work in works]
+    workers = concurrency.at_once(needs, concurrency.free_memory(), usable_cores())
     try:
         told = _run(works, options, workers)
     except KeyboardInterrupt:

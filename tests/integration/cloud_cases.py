@@ -14,8 +14,8 @@ from urllib.parse import quote
 
 from waiting import PATIENCE, until
 
+from spaceport.cli.connect import speak
 from spaceport.cli.deployment import Deployment
-from spaceport.cli.where import speak
 from spaceport.local.children import survivors
 from spaceport.local.cloud import EmbeddedCloud, running
 from spaceport.local.mailbox import mails

@@ -6,9 +6,9 @@ import pytest
 import seen_scene
 import torch
 
+from services.train.pruning import LEVEL, MOST_LOSS_DB, pruned, significance
 from services.train.rasterisers.cpu import CpuRasteriser
 from services.train.rasterisers.protocol import Tensors
-from services.train.significance import LEVEL, MOST_LOSS_DB, pruned, significance
 from spaceport.progress import Silent
 from spaceport.splats.sh import C0
 

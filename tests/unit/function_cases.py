@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from functions import parts
+from functions import clients
 
 EVENTS = Path(__file__).parents[2] / "events"
 
@@ -21,7 +21,7 @@ def deploy(patch: pytest.MonkeyPatch, **more: str) -> None:
     told = {"PIPELINE_BUCKET": "pipeline", "UPLOADS_BUCKET": "uploads", "TABLE": "jobs", "QUEUES": "cpu,gpu"}
     for name, value in (told | more).items():
         patch.setenv(f"SPACEPORT_{name}", value)
-    for made_once in (parts.s3, parts.bucket, parts.uploads, parts.table, parts.batch):
+    for made_once in (clients.s3, clients.bucket, clients.uploads, clients.table, clients.batch):
         made_once.cache_clear()
 
 

@@ -14,7 +14,7 @@ from pipeline_cases import JOB, ended, forget, key_of, requested, staged, whole_
 from rich.console import Console
 from typer.testing import CliRunner
 
-from spaceport.cli import app, commands, where
+from spaceport.cli import app, commands, connect
 from spaceport.cli import watch as watching
 from spaceport.cli.deployment import Deployment, NotDeployed
 from spaceport.cli.results import take_home
@@ -47,7 +47,7 @@ def deployment(bucket: Bucket, uploads: Bucket, table: JobTable, monkeypatch: py
     def find(stack: str | None, state: Path, *, start: bool) -> Iterator[Deployment]:
         yield made
 
-    monkeypatch.setattr(where, "find", find)
+    monkeypatch.setattr(connect, "find", find)
     monkeypatch.setattr(watching, "POLL_SECONDS", 0.0)
     return made
 
@@ -164,7 +164,7 @@ def test_results_stay_in_their_folder(deployment: Deployment, tmp_path: Path) ->
 
 
 def test_no_cloud_is_a_sentence(tmp_path: Path) -> None:
-    with pytest.raises(NotDeployed, match="spaceport up"), where.find(None, tmp_path, start=False):
+    with pytest.raises(NotDeployed, match="spaceport up"), connect.find(None, tmp_path, start=False):
         pass
 
 

@@ -19,8 +19,8 @@ from services.compress.tuning.allocate import Wish
 from services.compress.tuning.windows import Windows
 from spaceport.cli.analytics import bytes_table
 from spaceport.cli.compress import planned, size_of
+from spaceport.cli.concurrency import BASE, at_once, free_memory, memory_of
 from spaceport.cli.many import Bars, Lines
-from spaceport.cli.room import BASE, at_once, free_memory, memory_of
 from spaceport.progress import Silent
 from spaceport.splats.model import Gaussians
 from spaceport.splats.sog.attributes.positions import bounds

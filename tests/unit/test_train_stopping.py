@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.train.pace import FIRST, Pace
 from services.train.schedule import Schedule
 from services.train.stopping import Deadline, Stopping, StopReason, deadline
+from services.train.time_budget import FIRST, Pace
 from spaceport.pipeline.pricing import LOCAL, cost_usd, seconds_for
 
 
