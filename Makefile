@@ -44,7 +44,7 @@ fuzz: $(READY)
 	$(BIN)/python tests/fuzz/fuzz.py
 
 schemas: $(READY)
-	$(BIN)/python -m spaceport.pipeline.contract events
+	$(BIN)/python -m spaceport.pipeline.schemas events
 
 # SAM's own pins must not mix with ours: a virtual environment inside the virtual environment.
 sam: $(SAM)

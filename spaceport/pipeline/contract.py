@@ -1,16 +1,14 @@
 """What the parts say to each other: manifests in the bucket and events on the bus.
 
 A manifest is the commit of a stage: written last, once, never changed. The JSON Schemas under `events/` are
-generated from these models (`python -m spaceport.pipeline.contract events`) and a test holds them equal.
+generated from these models (`python -m spaceport.pipeline.schemas events`) and a test holds them equal.
 """
 
 from __future__ import annotations
 
 import json
-import sys
 from datetime import UTC, datetime
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -179,14 +177,3 @@ def now() -> datetime:
     """The time that manifests and rows carry: UTC, whole milliseconds."""
     moment = datetime.now(UTC)
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
-
-
-def schemas() -> dict[str, str]:
-    """File name to JSON Schema text, for each model that leaves a process."""
-    models: list[type[BaseModel]] = [RequestManifest, StageManifest, EndManifest, JobOptions]
-    return {f"{model.__name__}.schema.json": json.dumps(model.model_json_schema(), indent=2) + "\n" for model in models}
-
-
-if __name__ == "__main__":
-    for name, text in schemas().items():
-        (Path(sys.argv[1]) / name).write_text(text)

@@ -8,8 +8,9 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from spaceport.pipeline.contract import JobState, schemas
+from spaceport.pipeline.contract import JobState
 from spaceport.pipeline.jobs.table import JobTable
+from spaceport.pipeline.schemas import schemas
 from tests.contract.template import EVENTS, of_type
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from spaceport.pipeline.contract import schemas
 from spaceport.pipeline.errors import SENTENCES, Refused, Slug
 from spaceport.pipeline.options import PRESETS, JobOptions, Preset, resolve
+from spaceport.pipeline.schemas import schemas
 
 
 @pytest.mark.parametrize("preset", Preset)

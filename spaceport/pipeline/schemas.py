@@ -1,0 +1,24 @@
+"""The JSON Schemas of all that leaves a process: `python -m spaceport.pipeline.schemas events` writes them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from spaceport.pipeline.contract import EndManifest, RequestManifest, StageManifest
+from spaceport.pipeline.options import JobOptions
+
+MODELS: list[type[BaseModel]] = [RequestManifest, StageManifest, EndManifest, JobOptions]
+
+
+def schemas() -> dict[str, str]:
+    """File name to JSON Schema text, for each model that leaves a process."""
+    return {f"{model.__name__}.schema.json": json.dumps(model.model_json_schema(), indent=2) + "\n" for model in MODELS}
+
+
+if __name__ == "__main__":
+    for name, text in schemas().items():
+        (Path(sys.argv[1]) / name).write_text(text)
