@@ -16,13 +16,13 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import TypeAdapter, ValidationError
 
-from functions.api.errors import Conflict, Missing, answer
+from functions.api.errors import Conflict, answer
 from functions.api.start import StartJob, start
 from functions.api.upload import WantUpload, sign_upload
 from functions.clients import NAMESPACE, batch, bucket, queues, table
 from functions.links import FILES, links
 from spaceport.pipeline.contract import EndManifest, JobId, JobState
-from spaceport.pipeline.errors import Refused, Slug
+from spaceport.pipeline.errors import Refused, Slug, UnknownJob
 from spaceport.pipeline.jobs.batch import terminate
 from spaceport.pipeline.jobs.ending import stop_job
 from spaceport.pipeline.jobs.state import ENDS, JobRecord
@@ -54,10 +54,7 @@ def start_job() -> tuple[dict[str, Any], int] | Response[str]:
 def stop() -> dict[str, Any]:
     job_id = JOB_ID.validate_python(_body().get("jobId"))
     logger.set_correlation_id(job_id)
-    try:
-        end = stop_job(bucket(), table(), job_id)
-    except KeyError:
-        raise Missing(f"There is no job {job_id}.") from None
+    end = stop_job(bucket(), table(), job_id)
     if end.state is not JobState.STOPPED:
         raise Conflict(f"Job {job_id} had ended already: {end.state}.")
     ended = terminate(batch(), table(), job_id, queues())
@@ -78,7 +75,7 @@ def list_jobs() -> dict[str, Any]:
 def show_job(job_id: str) -> dict[str, Any]:
     row = table().get(JOB_ID.validate_python(job_id))
     if row is None:
-        raise Missing(f"There is no job {job_id}.")
+        raise UnknownJob(f"There is no job {job_id}.")
     ready = row.outputs.values() if row.state in ENDS else ()  # a page asks often, and manifests can be megabytes
     made = [stored.manifest for key in ready if (stored := bucket().read_manifest(key))]
     offered = [link.model_dump() for link in links(made, row.name, FILES)]
@@ -110,7 +107,7 @@ def _invalid(error: ValidationError) -> Response[str]:
     return _refused(Refused(Slug.BAD_OPTIONS, detail=explain(error)))
 
 
-def _missing(error: Missing) -> Response[str]:
+def _unknown_job(error: UnknownJob) -> Response[str]:
     return answer(404, "not_found", str(error))
 
 
@@ -130,7 +127,7 @@ def _unforeseen(error: Exception) -> Response[str]:
 
 app.exception_handler(Refused)(_refused)
 app.exception_handler(ValidationError)(_invalid)
-app.exception_handler(Missing)(_missing)
+app.exception_handler(UnknownJob)(_unknown_job)
 app.exception_handler(Conflict)(_conflict)
 app.exception_handler(Exception)(_unforeseen)
 

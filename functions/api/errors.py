@@ -7,10 +7,6 @@ import json
 from aws_lambda_powertools.event_handler import Response, content_types
 
 
-class Missing(Exception):
-    """404: there is no such job."""
-
-
 class Conflict(Exception):
     """409: the job is not in a state in which that could be done."""
 

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
-from functions.api.errors import Conflict, Missing
+from functions.api.errors import Conflict
 from functions.clients import bucket, table, uploads
 from spaceport.pipeline import layout
 from spaceport.pipeline.contract import AnyManifest, JobId, StageName
@@ -61,14 +61,14 @@ def start(wish: StartJob, owner: str | None) -> AnyManifest:
 
     Raises:
         Refused: the wish makes no sense, or names what is not ours.
-        Missing: the job to build on is unknown, or has not come that far.
+        UnknownJob: the job to build on does not exist, or has not got that far.
         Conflict: the wished id is another job's.
     """
     if (stage := STEPS.get(wish.step)) is None:
         raise Refused(Slug.BAD_OPTIONS, detail=f"`pipelineStep` must be one of {', '.join(STEPS)}")
     source = wish.continues or _source(wish, stage)
     if source is not None:
-        return _continued(source, stage, wish.ask(owner))
+        return continue_job(bucket(), source, stage, wish.ask(owner))
     key = _key_in(uploads(), wish.upload, "s3Url")
     if not key.startswith(layout.UPLOADS):
         raise Refused(Slug.BAD_OPTIONS, detail=f"`s3Url` must name a zip below {layout.UPLOADS}")
@@ -96,13 +96,6 @@ def _source(wish: StartJob, stage: StageName) -> str | None:
     if not job_id or rest.rstrip("/").split("/")[0] != home:
         raise Refused(Slug.BAD_OPTIONS, detail=f"`{field}` must name s3://{bucket().name}/jobs/ID/{home}/")
     return job_id
-
-
-def _continued(source: str, stage: StageName, ask: Ask) -> AnyManifest:
-    try:
-        return continue_job(bucket(), source, stage, ask)
-    except KeyError:
-        raise Missing(f"There is no job {source} with anything from which {stage} could start.") from None
 
 
 def _key_in(ours: Bucket, address: str | None, field: str) -> str:

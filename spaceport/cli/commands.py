@@ -25,7 +25,7 @@ from spaceport.cli.results import jobs_table, summary, take_home, tell_end
 from spaceport.cli.watch import NeverBegan, watch
 from spaceport.local.errors import CloudDied, StateInUse
 from spaceport.pipeline.contract import JobState, StageName
-from spaceport.pipeline.errors import Refused
+from spaceport.pipeline.errors import Refused, UnknownJob
 from spaceport.pipeline.jobs.accept import continue_job, new_job_id
 from spaceport.pipeline.jobs.recovery import rebuild_table
 from spaceport.pipeline.jobs.state import ENDS, JobRecord
@@ -168,7 +168,7 @@ def retry(
         stage = from_stage or _next_stage(row)
         try:
             begun = continue_job(deployment.bucket, job, stage)
-        except KeyError:
+        except UnknownJob:
             _complain(f"{job} has nothing from which {stage} could start.")
         console.print(f"{begun.job_id} goes on from {stage}. Watch it: `spaceport status {begun.job_id}`.")
 
@@ -198,7 +198,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))  # a kill stops the job as Ctrl-C does
     try:
         app()
-    except (CloudDied, NotDeployed, NeverBegan, Refused, StateInUse, json.JSONDecodeError) as error:
+    except (CloudDied, NotDeployed, NeverBegan, Refused, StateInUse, UnknownJob, json.JSONDecodeError) as error:
         complaints.print(str(error), style="red")
         sys.exit(1)
 

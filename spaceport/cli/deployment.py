@@ -36,7 +36,7 @@ class Deployment:
     """Raises when it has died, sooner than the calls to it give up."""
 
     def stop(self, job_id: str) -> EndManifest:
-        """Stop a job and end its Batch jobs. Returns how the job ended. Raises `KeyError` when there is none."""
+        """Stop a job and end its Batch jobs. Returns how the job ended. Raises `UnknownJob` when there is none."""
         end = stop_job(self.bucket, self.table, job_id)
         terminate(self.batch, self.table, job_id, self.queues)
         return end

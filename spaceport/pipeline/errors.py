@@ -132,6 +132,13 @@ class LostResource(SpaceportError):
     """The machine failed, not the input: another try may succeed."""
 
 
+class UnknownJob(Exception):
+    """There is no such job, or nothing of it to start from. `str(error)` is a sentence.
+
+    An exception of its own: a `KeyError` would make any bug in a dictionary read as a missing job.
+    """
+
+
 class Stopped(Exception):
     """The owner stopped the job. Not a failure: work ends, nothing is published."""
 

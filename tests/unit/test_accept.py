@@ -9,7 +9,7 @@ import pytest
 from pipeline_cases import photo_zip, requested, staged
 
 from spaceport.pipeline.contract import AnyManifest, EndManifest, JobState, RequestManifest, StageManifest, StageName
-from spaceport.pipeline.errors import Refused, Slug
+from spaceport.pipeline.errors import Refused, Slug, UnknownJob
 from spaceport.pipeline.jobs.accept import Ask, accept_upload, continue_job
 from spaceport.pipeline.jobs.table import JobTable
 from spaceport.pipeline.layout import request_key, stage_manifest_key
@@ -132,7 +132,7 @@ def test_a_job_continues_from_another(bucket: Bucket) -> None:
     assert third.request.email == "n@new.org"
 
 
-@pytest.mark.parametrize(("source", "ask", "error"), [("none", Ask(), KeyError), ("old", Ask(job_id="old"), Refused)])
+@pytest.mark.parametrize(("source", "ask", "error"), [("none", Ask(), UnknownJob), ("old", Ask(job_id="old"), Refused)])
 def test_what_cannot_be_continued(bucket: Bucket, source: str, ask: Ask, error: type[Exception]) -> None:
     bucket.put_manifest(request_key("old"), requested("old"))
     with pytest.raises(error):

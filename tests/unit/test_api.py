@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
+from types import ModuleType
 from typing import Any
 
 import pytest
 from function_cases import Batch, Context, call, deploy
 from pipeline_cases import JOB, ended, key_of, photo_zip, requested, staged, whole_job
 
-from functions.api import app
+from functions.api import app, start
 from functions.api.upload import MAX_BYTES
 from spaceport.pipeline.contract import Artefact, JobState, RequestManifest, StageManifest, StageName
 from spaceport.pipeline.jobs.table import JobTable
@@ -268,3 +269,23 @@ def test_an_upload_is_signed_for_this_zip_alone() -> None:
 )
 def test_an_upload_that_would_be_refused_later_is_refused_now(body: Any) -> None:
     assert ask("api_uploads", body)[0] == 400
+
+
+@pytest.mark.parametrize(
+    ("function", "module", "route", "body"),
+    [
+        ("stop_job", app, "api_stop", {"jobId": JOB}),
+        ("continue_job", start, "api_start_nested", {"continues": JOB, "step": "train"}),
+    ],
+)
+def test_a_bug_is_not_answered_as_an_unknown_job(
+    monkeypatch: pytest.MonkeyPatch, function: str, module: ModuleType, route: str, body: dict[str, Any]
+) -> None:
+    """A `KeyError` of any other origin is ours, and says nothing about the job."""
+
+    def broken(*_: object) -> None:
+        raise KeyError("some dictionary")
+
+    monkeypatch.setattr(module, function, broken)
+    status, answer = ask(route, body)
+    assert (status, answer["slug"]) == (500, "internal")

@@ -9,7 +9,7 @@ from pipeline_cases import JOB, ended, forget, key_of, requested, staged, whole_
 
 from spaceport.pipeline import layout
 from spaceport.pipeline.contract import AnyManifest, Failure, JobState, Outcome, StageName
-from spaceport.pipeline.errors import Slug
+from spaceport.pipeline.errors import Slug, UnknownJob
 from spaceport.pipeline.jobs.ending import end_job, read_end, request_of, stop_job
 from spaceport.pipeline.jobs.recovery import rebuild_table, recover_jobs, waiting_among, waiting_for
 from spaceport.pipeline.jobs.table import Claim, JobTable
@@ -35,7 +35,7 @@ def test_the_first_end_wins(bucket: Bucket, table: JobTable) -> None:
 
 
 def test_there_is_no_end_of_nothing(bucket: Bucket, table: JobTable) -> None:
-    with pytest.raises(KeyError):
+    with pytest.raises(UnknownJob):
         stop_job(bucket, table, "no-such-job")
 
 

@@ -27,7 +27,7 @@ from spaceport.pipeline.contract import (
     Upload,
     now,
 )
-from spaceport.pipeline.errors import Refused, Slug
+from spaceport.pipeline.errors import Refused, Slug, UnknownJob
 from spaceport.pipeline.jobs.ending import end_job, failure_of
 from spaceport.pipeline.jobs.table import JobTable
 from spaceport.pipeline.options import JobOptions, resolve
@@ -89,12 +89,12 @@ def continue_job(bucket: Bucket, source: str, stage: StageName, ask: Ask | None 
     """Begin a job that starts at `stage` on what job `source` has made, by pointing at its artefacts.
 
     Raises:
-        KeyError: `source` has no manifest for that stage to start from.
+        UnknownJob: `source` has no manifest for that stage to start from.
         Refused: `bad_options`.
     """
     stored = bucket.read_manifest(layout.input_manifest_key(source, stage))
     if stored is None:
-        raise KeyError(source)
+        raise UnknownJob(f"There is no job {source} with anything from which {stage} could start.")
     ask = ask or Ask()
     old = stored.manifest.request
     changes: dict[str, Any] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from spaceport.pipeline import layout
 from spaceport.pipeline.contract import EndManifest, Failure, JobState, Request, StageName, now
-from spaceport.pipeline.errors import SpaceportError
+from spaceport.pipeline.errors import SpaceportError, UnknownJob
 from spaceport.pipeline.jobs.state import MESSAGES
 from spaceport.pipeline.jobs.table import JobTable
 from spaceport.pipeline.storage import Bucket
@@ -28,7 +28,7 @@ def end_job(
     """End a job, or learn how it has ended already. Returns the end that holds.
 
     Raises:
-        KeyError: there is no such job (and no `request` was given to make its end from).
+        UnknownJob: there is no such job, and no `request` to make its end manifest from.
     """
     end = EndManifest(
         job_id=job_id,
@@ -60,7 +60,7 @@ def stop_job(bucket: Bucket, table: JobTable, job_id: str) -> EndManifest:
     """Stop a job on its owner's request. Ending its Batch jobs is the caller's part.
 
     A worker looks for the end right before it writes its manifest, so a stopped job gets none afterwards.
-    Raises `KeyError` when there is no such job.
+    Raises `UnknownJob` when there is no such job.
     """
     row = table.get(job_id)
     return end_job(bucket, table, job_id, JobState.STOPPED, stage=row.stage if row else None, message=STOPPED)
@@ -77,12 +77,12 @@ def read_end(bucket: Bucket, job_id: str) -> EndManifest | None:
 
 
 def request_of(bucket: Bucket, job_id: str) -> Request:
-    """What a job was asked for, from its first manifest. Raises `KeyError` when the job has none."""
+    """What a job was asked for, from its first manifest. Raises `UnknownJob` when the job has none."""
     folders = (layout.REQUEST, *(layout.PLACES[stage].home for stage in StageName), layout.END)
     for folder in folders:
         if stored := bucket.read_manifest(layout.manifest_key(job_id, folder)):
             return stored.manifest.request
-    raise KeyError(job_id)
+    raise UnknownJob(f"There is no job {job_id}.")
 
 
 def failure_of(error: SpaceportError) -> Failure:
