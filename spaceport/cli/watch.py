@@ -34,7 +34,7 @@ def watch(table: JobTable, job_id: str, console: Console, check: Callable[[], No
     """Show a job until it ends. Returns its last row. What `check` raises, once for each look at the table, passes.
 
     Raises:
-        NeverBegan: no job appeared within a minute.
+        NeverBegan: no job appeared within `PATIENCE_SECONDS`.
     """
     shown: AbstractContextManager[Bars | Lines] = Bars(console) if console.is_terminal else nullcontext(Lines(console))
     with shown as display:

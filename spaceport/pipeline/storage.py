@@ -6,6 +6,7 @@ The only module that reads or writes S3 objects of a job.
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef
 
 MAX_MANIFEST_BYTES = 16 << 20  # 10,000 photos give about 3 MB
+CONFLICT_PAUSES = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2)  # seconds; 6.3 in all, well within the time limits of the functions
 CHUNK = 1 << 20
 TRANSFERS = 8  # photos are many and small: latency, not bandwidth, decides
 MULTIPART = TransferConfig(multipart_threshold=32 << 20, multipart_chunksize=32 << 20, max_concurrency=4)
@@ -54,9 +56,10 @@ class Head:
 class Bucket:
     """One S3 bucket. Raises botocore's `ClientError` for anything that is not told here."""
 
-    def __init__(self, name: str, client: S3Client | None = None) -> None:
+    def __init__(self, name: str, client: S3Client | None = None, sleep: Callable[[float], None] = time.sleep) -> None:
         self.name = name
         self.client: S3Client = client or boto3.client("s3")
+        self._sleep = sleep
 
     def read_manifest(self, key: str) -> Stored | None:
         """The manifest at `key`, or None when there is none. Raises `ValueError` when the object is no manifest."""
@@ -68,19 +71,32 @@ class Bucket:
         return Stored(key, parse_manifest(raw), answer["ETag"].strip('"'))
 
     def put_manifest(self, key: str, manifest: AnyManifest) -> bool:
-        """Write a manifest once. False when one is already there: the first writer decided."""
+        """Write a manifest once. False when one is already there: the first writer decided.
+
+        Raises:
+            TimeoutError: another conditional write of `key` was in flight each time, also after all `CONFLICT_PAUSES`.
+        """
         body = manifest.model_dump_json(indent=1).encode()
-        try:
-            self.client.put_object(
-                Bucket=self.name, Key=key, Body=body, ContentType="application/json", IfNoneMatch="*"
-            )
-        except ClientError as error:
-            if _status(error) == 409:  # another conditional write is in flight: S3 asks to try again
-                return self.put_manifest(key, manifest)
-            if _status(error) == 412:
-                return False
-            raise
-        return True
+        pauses = iter(CONFLICT_PAUSES)
+        while True:
+            try:
+                self.client.put_object(
+                    Bucket=self.name, Key=key, Body=body, ContentType="application/json", IfNoneMatch="*"
+                )
+            except ClientError as error:
+                if _http_status(error) == 412:
+                    return False
+                if _http_status(error) != 409:  # ConditionalRequestConflict: S3 asks to try again
+                    raise
+                pause = next(pauses, None)
+                if pause is None:
+                    attempts = len(CONFLICT_PAUSES) + 1
+                    raise TimeoutError(
+                        f"another write of {key} was in flight at each of {attempts} attempts"
+                    ) from error
+                self._sleep(pause)
+            else:
+                return True
 
     def nudge(self, key: str) -> None:
         """Write a manifest again, unchanged, so that its event fires once more. Harmless when nothing was lost."""
@@ -97,7 +113,7 @@ class Bucket:
         try:
             answer = self.client.head_object(Bucket=self.name, Key=key)
         except ClientError as error:
-            if _status(error) == 404:
+            if _http_status(error) == 404:
                 return None
             raise
         return Head(answer["ContentLength"], answer["Metadata"], answer.get("VersionId"))
@@ -166,7 +182,7 @@ class Bucket:
         try:
             return self.client.get_object(Bucket=self.name, Key=key)
         except ClientError as error:
-            if _status(error) == 404:
+            if _http_status(error) == 404:
                 return None
             raise
 
@@ -191,5 +207,5 @@ def _each(items: list[Item], work: Callable[[Item], Result], check: Callable[[],
         return results
 
 
-def _status(error: ClientError) -> int:
+def _http_status(error: ClientError) -> int:
     return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))

@@ -98,6 +98,17 @@ def test_stop_and_retry(deployment: Deployment) -> None:
     call("stop", "no-such-job", code=1)
 
 
+def test_a_bug_in_retry_is_no_unknown_job(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise KeyError("some dictionary")
+
+    monkeypatch.setattr(commands, "continue_job", broken)
+    tell(deployment, *whole_job())
+    result = CliRunner().invoke(app, ["retry", JOB])
+    assert isinstance(result.exception, KeyError)
+    assert "nothing from which" not in result.output
+
+
 def test_a_completed_job_cannot_be_stopped(deployment: Deployment) -> None:
     tell(deployment, *whole_job())
     call("stop", JOB, code=1)
@@ -153,7 +164,7 @@ def test_ctrl_c_stops_the_job(deployment: Deployment, tmp_path: Path, monkeypatc
 def test_an_upload_without_a_job_is_noticed(table: JobTable, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watching, "PATIENCE_SECONDS", 0.0)
     monkeypatch.setattr(watching, "POLL_SECONDS", 0.0)
-    with pytest.raises(NeverBegan):
+    with pytest.raises(NeverBegan, match="within 0 seconds"):
         watching.watch(table, JOB, Console(file=io.StringIO()))
 
 

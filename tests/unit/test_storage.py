@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ClientError
 from pipeline_cases import JOB, ended, requested
 
 from spaceport.files import write_atomic
 from spaceport.pipeline.contract import Artefact, JobState
 from spaceport.pipeline.errors import LostResource, Slug, Stopped
 from spaceport.pipeline.layout import request_key, split
-from spaceport.pipeline.storage import Bucket
+from spaceport.pipeline.storage import CONFLICT_PAUSES, Bucket
 
 
 def nothing() -> None:
@@ -81,3 +83,40 @@ def test_a_stop_ends_a_transfer(bucket: Bucket, tmp_path: Path) -> None:
 def test_foreign_keys_belong_to_no_job(key: str) -> None:
     with pytest.raises(ValueError, match="not a key of a job"):
         split(key)
+
+
+class Contended:
+    """An S3 on which another conditional write of the same key is in flight for the first `conflicts` puts."""
+
+    def __init__(self, conflicts: int) -> None:
+        self.conflicts = conflicts
+        self.puts = 0
+
+    def put_object(self, **_: object) -> None:
+        self.puts += 1
+        if self.puts <= self.conflicts:
+            response = {"Error": {"Code": "ConditionalRequestConflict"}, "ResponseMetadata": {"HTTPStatusCode": 409}}
+            raise ClientError(response, "PutObject")  # type: ignore[arg-type]  # the parts that are read
+
+
+def contended(conflicts: int) -> tuple[Bucket, Contended, list[float]]:
+    """A bucket on such an S3, and the pauses it makes."""
+    client, pauses = Contended(conflicts), list[float]()
+    return Bucket("pipeline", client, pauses.append), client, pauses  # type: ignore[arg-type]  # the one call needed
+
+
+@pytest.mark.parametrize("conflicts", [0, 1, len(CONFLICT_PAUSES)])
+def test_a_manifest_waits_for_a_write_in_flight(conflicts: int) -> None:
+    bucket, client, pauses = contended(conflicts)
+    assert bucket.put_manifest(request_key(JOB), requested())
+    assert (client.puts, len(pauses)) == (conflicts + 1, conflicts)
+    assert all(later > earlier for earlier, later in itertools.pairwise(pauses))
+
+
+def test_a_manifest_does_not_wait_for_ever() -> None:
+    bucket, client, pauses = contended(10_000)
+    with pytest.raises(TimeoutError, match=request_key(JOB)) as caught:
+        bucket.put_manifest(request_key(JOB), requested())
+    assert isinstance(caught.value.__cause__, ClientError)
+    assert client.puts == len(CONFLICT_PAUSES) + 1
+    assert tuple(pauses) == CONFLICT_PAUSES and sum(pauses) < 10
