@@ -1,61 +1,91 @@
 # Everything lives in .venv; nothing is installed elsewhere.
-#   make demo    the whole pipeline on a survey that it makes itself
-#   make test    what CI runs
 PYTHON ?= python3.11
-# A machine without a GPU wants the CPU build of torch (200 MB instead of several GB):
-#   make demo TORCH="torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu"
+# Apart from the lock, because its build depends on the machine: without an NVIDIA driver torch comes from CPU_WHEELS
+# (200 MB), with one from PyPI (several GB). TORCH="torch==2.13.0 --index-url …" takes another build.
 TORCH ?= torch==2.13.0
+CPU_WHEELS := https://download.pytorch.org/whl/cpu
 BIN := .venv/bin
 READY := .venv/.ready
 NPM_READY := .venv/npm/.ready
 SAM := .venv/sam/bin/sam
+UV := .venv/lock/bin/uv
+PIP := $(BIN)/pip --quiet --disable-pip-version-check
 
-.PHONY: demo test test-slow test-gpu unit check explore fuzz schemas sam bench clean
+.PHONY: help demo test test-slow test-gpu unit check explore fuzz schemas architecture lock sam clean
 
-demo: $(READY)
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(READY) ## the whole pipeline on a survey of 30 photos that it makes itself
 	$(BIN)/spaceport demo
 
 # Side by side what is pure; one after the other what starts clouds and stages of its own.
-test: $(READY) $(NPM_READY)
+test: $(READY) $(NPM_READY) ## the tests, as CI runs them
 	$(BIN)/pytest -m "not slow and not gpu" -n auto tests/unit tests/contract
 	$(BIN)/pytest -m "not slow and not gpu" tests/numeric tests/integration tests/browser
 
-test-slow: $(READY) $(NPM_READY)
+test-slow: $(READY) $(NPM_READY) ## minutes more: trainings killed in the embedded cloud, real photos
 	$(BIN)/pytest -m slow
 
-test-gpu: $(READY)
+test-gpu: $(READY) ## on a machine with CUDA, after pip install -e .[cuda]
 	$(BIN)/pytest -m gpu
 
-unit: $(READY)
+unit: $(READY) ## the unit tests alone, with coverage of the pipeline and the functions
 	$(BIN)/pytest tests/unit -n auto --cov=spaceport.pipeline --cov=functions --cov-report=term-missing --cov-fail-under=90
 
-check: $(READY)
+check: $(READY) ## ruff, mypy --strict, cfn-lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/cfn-lint template.yaml
 
 # Property tests on examples that nobody has tried yet; `make test` always takes the same ones.
-explore: $(READY)
+explore: $(READY) ## property tests on new examples
 	$(BIN)/pytest --hypothesis-profile=explore -n auto -m "hypothesis and not slow and not gpu" tests
 
 # FUZZ_SECONDS in all, five minutes without it. What it finds goes into tests/fuzz/corpus and is replayed by the tests.
-fuzz: $(READY)
+fuzz: $(READY) ## FUZZ_SECONDS=300 of fuzzing the readers of files
 	$(BIN)/python tests/fuzz/fuzz.py
 
-schemas: $(READY)
+schemas: $(READY) ## renew the JSON Schemas in events/
 	$(BIN)/python -m spaceport.pipeline.schemas events
 
-# SAM's own pins must not mix with ours: a virtual environment inside the virtual environment.
-sam: $(SAM)
+architecture: ## renew docs/pictures/architecture.svg
+	$(PYTHON) docs/architecture.py
+
+# Exact versions and hashes of everything that pip installs here, in the images and in the functions, within the ranges
+# of pyproject.toml. torch, and what only torch brings, is in none. Newer versions: make lock UPGRADE=--upgrade
+LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
+	--annotation-style line --custom-compile-command "make lock" --default-index https://pypi.org/simple \
+	--no-emit-index-url --excludes .venv/lock/torch $(UPGRADE)
+IMAGE = $(LOCK) --constraints requirements/dev.txt pyproject.toml
+
+lock: $(UV) ## renew requirements/*.txt and functions/requirements.txt (UPGRADE=--upgrade for newer versions)
+	$(LOCK) pyproject.toml --group build --extra sfm --extra train --extra compress --extra functions --extra local \
+	  --extra dev --output-file requirements/dev.txt
+	$(IMAGE) --extra sfm --output-file requirements/sfm.txt
+	$(IMAGE) --extra train --extra cuda --output-file requirements/train.txt
+	$(IMAGE) --extra compress --output-file requirements/compress.txt
+	printf 'aws-lambda-powertools\npydantic\n' \
+	| $(LOCK) - --constraints requirements/dev.txt --output-file functions/requirements.txt
+	$(LOCK) --group sam --output-file requirements/sam.txt
+
+sam: $(SAM) ## sam validate --lint and sam build
 	$(SAM) validate --lint --region us-east-1
 	$(SAM) build
 
-$(READY): pyproject.toml
+$(READY): pyproject.toml requirements/dev.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip install --quiet $(TORCH)
-	$(BIN)/pip install --quiet --editable ".[sfm,train,compress,functions,local,dev]"
+	@echo "Installing into .venv, which takes a few minutes the first time"
+	@if [ "$(origin TORCH)" != file ] || nvidia-smi >/dev/null 2>&1 || [ -e /proc/driver/nvidia/version ]; then \
+	  $(PIP) install $(TORCH); \
+	else \
+	  $(PIP) install --timeout 10 --retries 1 --index-url $(CPU_WHEELS) $(TORCH) 2>.venv/torch.log \
+	  || { echo "No CPU build of torch from $(CPU_WHEELS): taking the one on PyPI (why: .venv/torch.log)"; \
+	       $(PIP) install $(TORCH); }; \
+	fi
+	$(PIP) install --require-hashes --no-deps --requirement requirements/dev.txt
+	$(PIP) install --no-deps --no-build-isolation --editable .
 	touch $@
 
 # The readers that the world uses, to prove that they open our files. Tests that need them skip, and say so, where
@@ -67,9 +97,16 @@ $(NPM_READY): tests/npm/package.json
 	  && touch $@ || echo "npm could not install the readers of others: the tests that need them are skipped"; \
 	fi
 
-$(SAM): $(READY)
+# SAM's own pins must not mix with ours: a virtual environment inside the virtual environment.
+$(SAM): requirements/sam.txt | $(READY)
 	$(PYTHON) -m venv .venv/sam
-	.venv/sam/bin/pip install --quiet aws-sam-cli
+	.venv/sam/bin/pip --quiet --disable-pip-version-check install --require-hashes --no-deps --requirement $<
+	touch $@
+
+$(UV):
+	$(PYTHON) -m venv .venv/lock
+	.venv/lock/bin/pip --quiet --disable-pip-version-check install uv==0.13.9
+	echo torch > .venv/lock/torch
 
 clean:
 	rm -rf .venv .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis demo-out
