@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 import pytest
@@ -39,14 +38,6 @@ def test_importing_a_function_takes_only_what_is_shipped(app: str) -> None:
     assert installed <= SHIPPED | RUNTIME | IF_THERE
     ours = {name for name in files if name.startswith("spaceport.")}
     assert all(name.startswith("spaceport.pipeline") for name in ours)
-
-
-def test_requirements_ask_for_what_the_project_asks_for() -> None:
-    lines = (ROOT / "functions" / "requirements.txt").read_text().splitlines()
-    wanted = {line for line in lines if line and not line.startswith("#")}
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    declared = {*project["dependencies"], *project["optional-dependencies"]["functions"]}
-    assert wanted <= {line.replace("[parser]", "") for line in declared}
 
 
 def test_a_built_package_is_small_and_whole() -> None:
