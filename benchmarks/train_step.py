@@ -21,7 +21,8 @@ from spaceport.simd.cores import usable_cores
 from spaceport.simd.jit import kernel
 from spaceport.simd.lanes import LANES
 from spaceport.simd.memory import store
-from spaceport.simd.ops import fma, spread
+from spaceport.simd.ops import broadcast, fma
+from spaceport.simd.thread_pool import THREAD_NAME
 from spaceport.splats.cameras import Camera
 from spaceport.splats.render import Rasteriser, record
 from spaceport.splats.render.buffers import GradBuffers
@@ -74,9 +75,9 @@ def least(work: Callable[[], object], repeats: int, clock: Callable[[], float] =
 @kernel
 def multiply_add(rounds: int, out: np.ndarray) -> None:
     """Twelve independent chains: enough to keep two units with a latency of four busy."""
-    a, b, c, d, e, f = spread(0.1), spread(0.2), spread(0.3), spread(0.4), spread(0.5), spread(0.6)
-    g, h, i, j, k, m = spread(0.7), spread(0.8), spread(0.9), spread(1.1), spread(1.2), spread(1.3)
-    scale, shift = spread(0.999), spread(0.001)
+    a, b, c, d, e, f = broadcast(0.1), broadcast(0.2), broadcast(0.3), broadcast(0.4), broadcast(0.5), broadcast(0.6)
+    g, h, i, j, k, m = broadcast(0.7), broadcast(0.8), broadcast(0.9), broadcast(1.1), broadcast(1.2), broadcast(1.3)
+    scale, shift = broadcast(0.999), broadcast(0.001)
     for _ in range(rounds):
         a, b, c, d = fma(a, scale, shift), fma(b, scale, shift), fma(c, scale, shift), fma(d, scale, shift)
         e, f, g, h = fma(e, scale, shift), fma(f, scale, shift), fma(g, scale, shift), fma(h, scale, shift)
@@ -123,7 +124,7 @@ def measure(params: Arrays, camera: Camera, photo: np.ndarray, threads: int, rep
     task = Task(pack(camera), 3, (0.0, 0.0, 0.0), np.empty(0, np.float32), (0.0, 0.0))
 
     def each(work: Callable[[int], None]) -> float:
-        return least(lambda: rasteriser._workers.each(work, threads), repeats)
+        return least(lambda: rasteriser._pool.parallel_for(work, threads), repeats)
 
     return Ours(
         render=least(lambda: rasteriser.render(params, camera), repeats),
@@ -141,7 +142,7 @@ def _spread_over_cores() -> None:
         return
     os.sched_setaffinity(threading.get_native_id(), {CORES[0]})
     for thread in threading.enumerate():
-        if thread.name.startswith("rasteriser-"):
+        if thread.name.startswith(THREAD_NAME):
             number = int(thread.name.rpartition("-")[2])
             os.sched_setaffinity(thread.native_id or 0, {CORES[number % len(CORES)]})
 

@@ -7,7 +7,7 @@ import math
 from spaceport.demo import places
 from spaceport.demo.textures import band, clamp, cover, fbm2, mix, noise2, stripes, times, visible
 from spaceport.demo.vec import Vec
-from spaceport.simd.jit import leaf
+from spaceport.simd.jit import subroutine
 
 GRASS: Vec = (0.105, 0.165, 0.045)
 LUSH: Vec = (0.060, 0.125, 0.030)
@@ -26,7 +26,7 @@ WHITE: Vec = (0.700, 0.700, 0.680)
 RED: Vec = (0.480, 0.075, 0.045)
 
 
-@leaf
+@subroutine
 def _meadow(x: float, y: float, footprint: float, seed: int) -> Vec:
     broad = fbm2(x / 21.0, y / 21.0, 3, 0.6, footprint / 21.0, seed + 20)
     patches = fbm2(x / 4.7, y / 4.7, 3, 0.65, footprint / 4.7, seed + 30)
@@ -38,14 +38,14 @@ def _meadow(x: float, y: float, footprint: float, seed: int) -> Vec:
     return times(colour, 1.0 + 0.50 * fine + 0.22 * patches)
 
 
-@leaf
+@subroutine
 def _rows(x: float, y: float, angle: float, period: float, footprint: float) -> float:
     """A smooth wave across parallel rows, -1 to 1."""
     across = -x * math.sin(angle) + y * math.cos(angle)
     return visible(period, footprint) * math.sin(2.0 * math.pi * across / period)
 
 
-@leaf
+@subroutine
 def _straw(x: float, y: float, footprint: float, seed: int) -> Vec:
     bend = 0.5 * noise2(x / 9.0, y / 9.0, seed + 60)
     swath = _rows(x, y + bend, 0.25, 2.6, footprint)
@@ -55,7 +55,7 @@ def _straw(x: float, y: float, footprint: float, seed: int) -> Vec:
     return times(colour, 1.0 + 0.22 * broad + 0.26 * fine)
 
 
-@leaf
+@subroutine
 def _crop(x: float, y: float, footprint: float, seed: int) -> Vec:
     bend = 0.3 * noise2(x / 7.0, y / 7.0, seed + 80)
     row = _rows(x, y + bend, 0.08, 1.3, footprint)
@@ -65,7 +65,7 @@ def _crop(x: float, y: float, footprint: float, seed: int) -> Vec:
     return times(mix(colour, DARK_SOIL, 0.7 * tracks), 1.0 + 0.3 * fine)
 
 
-@leaf
+@subroutine
 def _ploughed(x: float, y: float, footprint: float, seed: int) -> Vec:
     bend = 0.4 * noise2(x / 8.0, y / 8.0, seed + 90)
     row = _rows(x + bend, y, 1.2, 1.5, footprint)
@@ -75,7 +75,7 @@ def _ploughed(x: float, y: float, footprint: float, seed: int) -> Vec:
     return times(colour, 1.0 + 0.22 * row + 0.35 * clods)
 
 
-@leaf
+@subroutine
 def _stones(x: float, y: float, footprint: float, seed: int) -> float:
     """Brightness of gravel: pebbles, worn tracks and puddle stains."""
     pebbles = fbm2(x / 0.9, y / 0.9, 3, 0.85, footprint / 0.9, seed + 100)
@@ -83,7 +83,7 @@ def _stones(x: float, y: float, footprint: float, seed: int) -> float:
     return 1.0 + 0.3 * pebbles + 0.35 * stains
 
 
-@leaf
+@subroutine
 def _asphalt(x: float, across: float, footprint: float, seed: int) -> Vec:
     patches = clamp(6.0 * noise2(x / 7.0, across / 2.5, seed + 120) - 2.2)
     grain = fbm2(x / 2.2, across / 1.1, 4, 0.75, footprint / 1.1, seed + 121)
@@ -93,7 +93,7 @@ def _asphalt(x: float, across: float, footprint: float, seed: int) -> Vec:
     return times(ASPHALT, base - 0.5 * clamp(1.0 - crack * 14.0) * visible(0.3, footprint))
 
 
-@leaf
+@subroutine
 def _road(x: float, y: float, footprint: float, seed: int) -> Vec:
     across = places.road_offset(x, y)
     colour = _asphalt(x, across, footprint, seed)
@@ -103,14 +103,14 @@ def _road(x: float, y: float, footprint: float, seed: int) -> Vec:
     return mix(colour, WHITE, clamp((dashes + edges) * worn))
 
 
-@leaf
+@subroutine
 def _paving(x: float, y: float, footprint: float, seed: int) -> Vec:
     joints = max(stripes(x, 0.9, 0.1, footprint), stripes(y, 0.9, 0.1, footprint))
     tone = fbm2(x / 1.6, y / 1.6, 3, 0.8, footprint / 1.6, seed + 140)
     return times(PAVING, (1.0 + 0.3 * tone) * (1.0 - 0.35 * joints))
 
 
-@leaf
+@subroutine
 def _pad_paint(u: float, v: float, footprint: float) -> tuple[Vec, float]:
     """Markings of the launch pad and how much they cover: rings, a cross of hazard bars and a north arrow."""
     radius = math.hypot(u, v)
@@ -122,7 +122,7 @@ def _pad_paint(u: float, v: float, footprint: float) -> tuple[Vec, float]:
     return colour, max(ring, bars)
 
 
-@leaf
+@subroutine
 def _launch_pad(x: float, y: float, footprint: float, seed: int) -> Vec:
     u, v = x - places.PAD[0], y - places.PAD[1]
     joints = max(stripes(u + 0.04, 3.5, 0.023, footprint), stripes(v + 0.04, 3.5, 0.023, footprint))
@@ -134,7 +134,7 @@ def _launch_pad(x: float, y: float, footprint: float, seed: int) -> Vec:
     return times(mix(colour, paint, clamp(share * worn)), 1.0 - 0.75 * scorch)
 
 
-@leaf
+@subroutine
 def _fields(x: float, y: float, footprint: float, seed: int) -> Vec:
     wobble = 0.5 * noise2(x / 2.5, y / 2.5, seed + 1)
     soft = max(footprint, 0.4)
@@ -153,7 +153,7 @@ def _fields(x: float, y: float, footprint: float, seed: int) -> Vec:
     return colour
 
 
-@leaf
+@subroutine
 def _farm(colour: Vec, x: float, y: float, footprint: float, seed: int) -> Vec:
     """Over the fields: vegetable beds, the two tracks of the lane, the gravel yard."""
     wobble = 0.45 * fbm2(x / 1.8, y / 1.8, 3, 0.6, footprint / 1.8, seed + 5)
@@ -172,7 +172,7 @@ def _farm(colour: Vec, x: float, y: float, footprint: float, seed: int) -> Vec:
     return colour
 
 
-@leaf
+@subroutine
 def _wet(colour: Vec, x: float, y: float, footprint: float, seed: int) -> Vec:
     """The pond with its sandy, reedy shore."""
     shore = places.pond(x, y)
@@ -191,7 +191,7 @@ def _wet(colour: Vec, x: float, y: float, footprint: float, seed: int) -> Vec:
     return mix(colour, mix(wet, (0.10, 0.20, 0.05), lilies * visible(0.9, footprint)), water)
 
 
-@leaf
+@subroutine
 def _built(colour: Vec, x: float, y: float, footprint: float, seed: int) -> Vec:
     """Over the rest: drives, the road with its verge, the launch pad."""
     share = cover(places.drives(x, y), max(footprint, 0.05))
@@ -211,7 +211,7 @@ def _built(colour: Vec, x: float, y: float, footprint: float, seed: int) -> Vec:
     return colour
 
 
-@leaf
+@subroutine
 def ground_albedo(x: float, y: float, footprint: float, seed: int) -> Vec:
     """Linear RGB albedo of the ground at (`x`, `y`), averaged over a pixel `footprint` metres wide."""
     colour = _fields(x, y, footprint, seed)

@@ -15,25 +15,25 @@ from spaceport.demo.sunlight import ACROSS, GRID_CELL, SUN, UPWARDS, SunGrid
 from spaceport.demo.terrain import height_at
 from spaceport.demo.textures import clamp, noise3
 from spaceport.demo.vec import Vec
-from spaceport.simd.jit import leaf
+from spaceport.simd.jit import subroutine
 
 FAR = 1e9
 _SWELL = 1.25
 """No leaf cluster reaches further out of its blob than this, in radii."""
 
 
-@leaf
+@subroutine
 def along(origin: Vec, ray: Vec, t: float) -> Vec:
     """The point `t` metres along the ray."""
     return (origin[0] + t * ray[0], origin[1] + t * ray[1], origin[2] + t * ray[2])
 
 
-@leaf
+@subroutine
 def dot(a: Vec, b: Vec) -> float:
     return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
 
 
-@leaf
+@subroutine
 def ground_hit(heights: Array, slope: float, origin: Vec, ray: Vec) -> float:
     """March down to the terrain; no step can pass it, since no slope is steeper than `slope`."""
     closing = slope * math.hypot(ray[0], ray[1]) - ray[2]
@@ -49,7 +49,7 @@ def ground_hit(heights: Array, slope: float, origin: Vec, ray: Vec) -> float:
     return t
 
 
-@leaf
+@subroutine
 def solid_hit(faces: Array, count: int, origin: Vec, ray: Vec) -> tuple[float, int]:
     """Distance to a convex solid and the face that is hit: the last plane entered, if before the first one left."""
     enter, leave, entered = 1e-6, FAR, -1
@@ -68,13 +68,13 @@ def solid_hit(faces: Array, count: int, origin: Vec, ray: Vec) -> tuple[float, i
     return enter, entered
 
 
-@leaf
+@subroutine
 def _in_blob(blob: Array, point: Vec) -> Vec:
     """The point in the frame in which the blob is a unit sphere."""
     return ((point[0] - blob[0]) / blob[3], (point[1] - blob[1]) / blob[4], (point[2] - blob[2]) / blob[5])
 
 
-@leaf
+@subroutine
 def foliage(blob: Array, point: Vec, seed: int) -> float:
     """About the distance to the leaves of a blob, in metres, negative inside: an ellipsoid swollen by clusters."""
     q = _in_blob(blob, point)
@@ -87,7 +87,7 @@ def foliage(blob: Array, point: Vec, seed: int) -> float:
     return float((radius - 1.0 - 0.23 * lumps) * blob[5])
 
 
-@leaf
+@subroutine
 def _sphere_span(q: Vec, d: Vec, radius: float) -> tuple[float, float]:
     """Where q + t d enters and leaves the sphere around 0; (FAR, FAR) when it does not."""
     a, b, c = dot(d, d), dot(q, d), dot(q, q) - radius * radius
@@ -98,7 +98,7 @@ def _sphere_span(q: Vec, d: Vec, radius: float) -> tuple[float, float]:
     return (-b - root) / a, (-b + root) / a
 
 
-@leaf
+@subroutine
 def blob_hit(blob: Array, origin: Vec, ray: Vec, limit: float, seed: int) -> float:
     """Distance to the leaves of a blob, marched between where the ray enters and leaves its swollen ellipsoid."""
     d = (ray[0] / blob[3], ray[1] / blob[4], ray[2] / blob[5])
@@ -123,7 +123,7 @@ def blob_hit(blob: Array, origin: Vec, ray: Vec, limit: float, seed: int) -> flo
     return t
 
 
-@leaf
+@subroutine
 def _blob_light(blob: Array, point: Vec) -> float:
     """Sunlight that passes a blob: none through its middle, all beside it, some through its thin rim."""
     q = _in_blob(blob, point)
@@ -133,7 +133,7 @@ def _blob_light(blob: Array, point: Vec) -> float:
     return clamp((math.sqrt(dot(nearest, nearest)) - 0.88) / 0.22)
 
 
-@leaf
+@subroutine
 def sunlight_at(
     sun: SunGrid, faces: Array, counts: NDArray[np.int64], blobs: Array, point: Vec, ragged: Vec, skip: int
 ) -> float:

@@ -9,14 +9,14 @@ import math
 
 from spaceport.demo.textures import band, clamp, fbm2, mix, noise2, stripes, times, visible
 from spaceport.demo.vec import Vec
-from spaceport.simd.jit import leaf
+from spaceport.simd.jit import subroutine
 
 FRAME: Vec = (0.62, 0.60, 0.56)
 GLASS: Vec = (0.045, 0.06, 0.075)
 DOOR: Vec = (0.16, 0.075, 0.04)
 
 
-@leaf
+@subroutine
 def _windows(wall: Vec, u: float, v: float, width: float, footprint: float) -> Vec:
     """A row of windows on each floor, evenly over the wall's width; narrow walls have none."""
     count = math.floor(width / 2.7)
@@ -31,14 +31,14 @@ def _windows(wall: Vec, u: float, v: float, width: float, footprint: float) -> V
     return mix(mix(wall, FRAME, frame), GLASS, glass)
 
 
-@leaf
+@subroutine
 def _plaster(colour: Vec, u: float, v: float, width: float, footprint: float, seed: int) -> Vec:
     stains = fbm2(u / 2.6, v / 3.4, 4, 0.65, footprint / 2.6, seed)
     damp = 0.25 * clamp(1.0 - v / 0.8)
     return _windows(times(colour, 1.0 + 0.16 * stains - damp), u, v, width, footprint)
 
 
-@leaf
+@subroutine
 def _brick(colour: Vec, u: float, v: float, width: float, footprint: float, seed: int) -> Vec:
     tone = fbm2(u / 1.2, v / 0.6, 4, 0.8, footprint / 0.6, seed)
     joints = max(stripes(v, 0.2, 0.15, footprint), 0.6 * stripes(u, 0.42, 0.1, footprint))
@@ -46,7 +46,7 @@ def _brick(colour: Vec, u: float, v: float, width: float, footprint: float, seed
     return _windows(wall, u, v, width, footprint)
 
 
-@leaf
+@subroutine
 def _planks(colour: Vec, u: float, v: float, width: float, footprint: float, seed: int) -> Vec:
     board = noise2(u / 0.35, 0.5 + v / 9.0, seed) * visible(0.35, footprint)
     grain = fbm2(u / 0.8, v / 3.0, 4, 0.7, footprint / 0.8, seed + 1)
@@ -56,7 +56,7 @@ def _planks(colour: Vec, u: float, v: float, width: float, footprint: float, see
     return mix(wall, mix(times(DOOR, 1.0 + 0.4 * board), FRAME, 0.8 * cross), gate)
 
 
-@leaf
+@subroutine
 def _tiles(colour: Vec, u: float, v: float, footprint: float, seed: int) -> Vec:
     """Courses of tiles: darker under each course's edge, each tile of its own tone, moss in places."""
     tone = noise2(u / 0.55, v / 0.5, seed) * visible(0.5, footprint)
@@ -67,7 +67,7 @@ def _tiles(colour: Vec, u: float, v: float, footprint: float, seed: int) -> Vec:
     return mix(base, (0.13, 0.13, 0.06), 0.6 * moss)
 
 
-@leaf
+@subroutine
 def _metal(colour: Vec, u: float, v: float, footprint: float, seed: int) -> Vec:
     ribs = stripes(u, 0.75, 0.3, footprint)
     rust = clamp(1.5 * fbm2(u / 1.9, v / 4.0, 4, 0.7, footprint / 1.9, seed) - 0.25)
@@ -76,7 +76,7 @@ def _metal(colour: Vec, u: float, v: float, footprint: float, seed: int) -> Vec:
     return mix(base, (0.26, 0.13, 0.07), 0.65 * rust)
 
 
-@leaf
+@subroutine
 def _panels(u: float, v: float, footprint: float, seed: int) -> Vec:
     """Solar panels: dark cells of slightly different blue in pale frames."""
     frames = max(stripes(u, 1.7, 0.06, footprint), stripes(v, 1.05, 0.09, footprint))
@@ -84,7 +84,7 @@ def _panels(u: float, v: float, footprint: float, seed: int) -> Vec:
     return mix(times((0.030, 0.045, 0.095), 1.0 + 0.5 * tone), (0.45, 0.46, 0.48), frames)
 
 
-@leaf
+@subroutine
 def _hull(colour: Vec, u: float, v: float, footprint: float, seed: int) -> Vec:
     """A rocket's skin: bands of colour, plate joints, soot towards the engine."""
     painted = max(band(v, 5.7, 6.5, footprint), band(v, 0.4, 0.7, footprint))
@@ -95,12 +95,12 @@ def _hull(colour: Vec, u: float, v: float, footprint: float, seed: int) -> Vec:
     return times(skin, (1.0 - soot) * (1.0 - 0.25 * stripes(v, 1.1, 0.06, footprint)))
 
 
-@leaf
+@subroutine
 def _straw_bale(colour: Vec, u: float, v: float, footprint: float, seed: int) -> Vec:
     return times(colour, 1.0 + 0.35 * fbm2(u / 0.7, v / 0.35, 3, 0.8, footprint / 0.35, seed))
 
 
-@leaf
+@subroutine
 def face_albedo(face: tuple[float, Vec, float], u: float, v: float, footprint: float, seed: int) -> Vec:
     """Linear RGB albedo of a face (material, colour, width) at (`u`, `v`), averaged over a pixel."""
     material, colour, width = face

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 
-from spaceport.simd.jit import leaf
+from spaceport.simd.jit import subroutine
 
 PAD = (30.0, 7.0)
 """Centre of the launch pad."""
@@ -18,32 +18,32 @@ WATER_LEVEL = -1.5
 ROAD_HALF_WIDTH = 2.7
 
 
-@leaf
+@subroutine
 def road_centre(x: float) -> float:
     """Northing of the road's centre line where it passes `x`."""
     return -14.0 + 5.0 * math.sin(x / 22.0 + 0.5)
 
 
-@leaf
+@subroutine
 def road_offset(x: float, y: float) -> float:
     """Distance north of the road's centre line, measured across the road."""
     slope = 5.0 / 22.0 * math.cos(x / 22.0 + 0.5)
     return (y - road_centre(x)) / math.sqrt(1.0 + slope * slope)
 
 
-@leaf
+@subroutine
 def lane_offset(x: float, y: float) -> float:
     """Distance east of the centre of the lane that runs from the road through the yard to the fields."""
     return x + 5.0 - 3.0 * math.sin(y / 12.0)
 
 
-@leaf
+@subroutine
 def _rounded(x: float, y: float, half_x: float, half_y: float, radius: float) -> float:
     dx, dy = abs(x) - half_x + radius, abs(y) - half_y + radius
     return math.hypot(max(dx, 0.0), max(dy, 0.0)) + min(max(dx, dy), 0.0) - radius
 
 
-@leaf
+@subroutine
 def yard(x: float, y: float) -> float:
     """The gravel yard between farmhouse and barn, and the way from it to the launch pad."""
     court = _rounded(x + 2.0, y - 5.0, 11.0, 5.5, 4.0)
@@ -51,7 +51,7 @@ def yard(x: float, y: float) -> float:
     return min(court, way)
 
 
-@leaf
+@subroutine
 def drives(x: float, y: float) -> float:
     """Paved drives south of the road, one for each house, and the chapel's path."""
     first = _rounded(x + 12.5, y + 22.0, 2.2, 7.5, 1.0)
@@ -60,7 +60,7 @@ def drives(x: float, y: float) -> float:
     return min(first, second, chapel)
 
 
-@leaf
+@subroutine
 def pond(x: float, y: float) -> float:
     """The pond: about the distance to its shore."""
     angle = math.atan2(y - POND[1], x - POND[0])
@@ -68,32 +68,32 @@ def pond(x: float, y: float) -> float:
     return math.hypot((x - POND[0]) * 0.9, (y - POND[1]) * 1.1) - radius
 
 
-@leaf
+@subroutine
 def pad(x: float, y: float) -> float:
     """The launch pad's concrete disc."""
     return math.hypot(x - PAD[0], y - PAD[1]) - PAD_RADIUS
 
 
-@leaf
+@subroutine
 def beds(x: float, y: float) -> float:
     """Four vegetable beds behind the northern house."""
     u, v = x + 24.0, y - 15.5
     return _rounded(abs(abs(u) - 0.0) - 2.6, abs(v) - 1.6, 1.9, 1.1, 0.2)
 
 
-@leaf
+@subroutine
 def straw_field(x: float, y: float) -> float:
     """The harvested field in the north-east."""
     return max(2.5 - x - 0.1 * (y - 26.0), 25.5 + 0.06 * x - y, x - 74.0, y - 78.0)
 
 
-@leaf
+@subroutine
 def crop_field(x: float, y: float) -> float:
     """The field of green rows in the south."""
     return max(y + 39.0 + 0.08 * x, x - 70.0, -62.0 - x, -90.0 - y)
 
 
-@leaf
+@subroutine
 def ploughed_field(x: float, y: float) -> float:
     """The bare field in the north-west."""
     return max(40.5 - 0.1 * x - y, x + 8.0, -80.0 - x, y - 90.0)

@@ -17,7 +17,7 @@ from spaceport.demo.sunlight import SKY_CELL, SKY_COLOUR, SKY_HALF, SUN, SUN_COL
 from spaceport.demo.terrain import height_at
 from spaceport.demo.textures import clamp, noise2, noise3, times, visible
 from spaceport.demo.vec import Vec
-from spaceport.simd.jit import kernel, leaf
+from spaceport.simd.jit import kernel, subroutine
 
 BLOCK: Final = 32
 """Pixels to a side of a block; things that a block cannot see are sorted out once for all its rays."""
@@ -29,7 +29,7 @@ Pinhole = tuple[float, float, float]
 """Focal length and principal point x, y, in pixels."""
 
 
-@leaf
+@subroutine
 def _pixel_ray(turn: Array, lens: Pinhole, column: float, row: float) -> Vec:
     """World direction through an image point; `turn` [3, 3] takes camera axes to the world's."""
     u, v = (column - lens[1]) / lens[0], (row - lens[2]) / lens[0]
@@ -40,7 +40,7 @@ def _pixel_ray(turn: Array, lens: Pinhole, column: float, row: float) -> Vec:
     return (x / length, y / length, z / length)
 
 
-@leaf
+@subroutine
 def _things_in_block(spheres: Array, origin: Vec, axis: Vec, spread: float, found: NDArray[np.int64]) -> int:
     """List the things whose sphere meets the cone of half angle `spread` around `axis`; return how many."""
     count = 0
@@ -55,7 +55,7 @@ def _things_in_block(spheres: Array, origin: Vec, axis: Vec, spread: float, foun
     return count
 
 
-@leaf
+@subroutine
 def _nearest(scene: Scene, found: NDArray[np.int64], origin: Vec, ray: Vec) -> tuple[float, int, int]:
     """Distance, thing and face of what the ray meets first. The thing is `GROUND` for the ground."""
     best, what, face = ground_hit(scene.heights, scene.slope, origin, ray), GROUND, 0
@@ -75,7 +75,7 @@ def _nearest(scene: Scene, found: NDArray[np.int64], origin: Vec, ray: Vec) -> t
     return best, what, face
 
 
-@leaf
+@subroutine
 def _sky_share(sky: Array, x: float, y: float) -> float:
     last = sky.shape[0] - 1.001
     u = min(max((x + SKY_HALF) / SKY_CELL, 0.0), last)
@@ -86,7 +86,7 @@ def _sky_share(sky: Array, x: float, y: float) -> float:
     return float(south * (1 - b) + (sky[j + 1, i] * (1 - a) + sky[j + 1, i + 1] * a) * b)
 
 
-@leaf
+@subroutine
 def _lit(scene: Scene, point: Vec, normal: Vec, skip: int) -> float:
     """Share of the full sun on a surface: the angle's cosine times what is not in shade."""
     facing = dot(normal, SUN)
@@ -99,7 +99,7 @@ def _lit(scene: Scene, point: Vec, normal: Vec, skip: int) -> float:
     return facing * sunlight_at(scene.sun, scene.faces, scene.face_counts, scene.blobs, off, ragged, skip)
 
 
-@leaf
+@subroutine
 def _shine(albedo: Vec, sun: float, sky: float, bounce: float) -> Vec:
     red = albedo[0] * (sun * SUN_COLOUR[0] + sky * SKY_COLOUR[0] + bounce * _BOUNCE[0])
     green = albedo[1] * (sun * SUN_COLOUR[1] + sky * SKY_COLOUR[1] + bounce * _BOUNCE[1])
@@ -107,7 +107,7 @@ def _shine(albedo: Vec, sun: float, sky: float, bounce: float) -> Vec:
     return (red, green, blue)
 
 
-@leaf
+@subroutine
 def _shade_ground(scene: Scene, point: Vec, pixel: float, ray: Vec) -> tuple[Vec, float]:
     x, y, _ = point
     east = height_at(scene.heights, x + 0.8, y) - height_at(scene.heights, x - 0.8, y)
@@ -119,7 +119,7 @@ def _shade_ground(scene: Scene, point: Vec, pixel: float, ray: Vec) -> tuple[Vec
     return _shine(ground_albedo(x, y, footprint, scene.seed), sun, _sky_share(scene.sky, x, y), 0.0), sun
 
 
-@leaf
+@subroutine
 def _shade_solid(scene: Scene, hit: tuple[int, int], point: Vec, pixel: float, ray: Vec) -> tuple[Vec, float]:
     row = scene.faces[hit[0], hit[1]]
     normal = (row[0], row[1], row[2])
@@ -134,7 +134,7 @@ def _shade_solid(scene: Scene, hit: tuple[int, int], point: Vec, pixel: float, r
     return _shine(albedo, sun, sky, 1.0 - max(normal[2], 0.0)), sun
 
 
-@leaf
+@subroutine
 def _shade_blob(scene: Scene, thing: int, point: Vec, pixel: float) -> tuple[Vec, float]:
     blob = scene.blobs[thing - scene.face_counts.shape[0]]
     e = 0.09 * blob[9]
@@ -157,7 +157,7 @@ def _shade_blob(scene: Scene, thing: int, point: Vec, pixel: float) -> tuple[Vec
     return _shine(tint, sun * (0.55 + 0.45 * open_sky), open_sky, 0.3), sun
 
 
-@leaf
+@subroutine
 def _trace(scene: Scene, found: NDArray[np.int64], origin: Vec, ray: Vec, spread: float) -> tuple[Vec, float, int]:
     """Light along a ray, distance to where it comes from, and a key that differs across edges and shade lines."""
     t, thing, face = _nearest(scene, found, origin, ray)
@@ -173,7 +173,7 @@ def _trace(scene: Scene, found: NDArray[np.int64], origin: Vec, ray: Vec, spread
     return light, t, ((thing + 3) * 16 + face) * 2 + (1 if sun > 0.05 else 0)
 
 
-@leaf
+@subroutine
 def _edge(keys: NDArray[np.int64], depth: Array, row: int, column: int) -> bool:
     """Whether a neighbour sees something else, or the same much nearer or farther."""
     for step in range(4):
@@ -186,7 +186,7 @@ def _edge(keys: NDArray[np.int64], depth: Array, row: int, column: int) -> bool:
     return False
 
 
-@leaf
+@subroutine
 def _cone(turn: Array, lens: Pinhole, row: int, column: int) -> tuple[Vec, float]:
     """Axis and half angle of a cone around all rays of the block that begins at (`row`, `column`)."""
     axis = _pixel_ray(turn, lens, column + BLOCK / 2, row + BLOCK / 2)
@@ -218,7 +218,7 @@ def _cast(scene: Scene, turn: Array, origin: Vec, lens: Pinhole, light: Any, dep
                             _soften(scene, near, turn, origin, lens, (row, column), light)
 
 
-@leaf
+@subroutine
 def _soften(scene: Scene, near: Any, turn: Array, origin: Vec, lens: Pinhole, at: tuple[int, int], light: Any) -> None:
     """Replace a pixel by the mean of four rays spread over it."""
     red, green, blue = 0.0, 0.0, 0.0

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from spaceport.demo import places
 from spaceport.demo.textures import clamp, fbm2
-from spaceport.simd.jit import kernel, leaf
+from spaceport.simd.jit import kernel, subroutine
 
 HALF_EXTENT: Final = 200.0
 """The grid spans this far to each side of the origin, in metres; beyond, its rim goes on."""
@@ -18,13 +18,13 @@ CELL: Final = 0.8
 """Metres between heights of the grid."""
 
 
-@leaf
+@subroutine
 def _hills(x: float, y: float, seed: int) -> float:
     rolling = 3.0 * fbm2(x / 55.0, y / 55.0, 3, 0.42, 0.001, seed + 500)
     return rolling + 0.03 * y - 0.02 * x
 
 
-@leaf
+@subroutine
 def _level(height: float, target: float, distance: float, margin: float) -> float:
     """`target` inside (`distance` negative), `height` from `margin` metres outside, smooth between."""
     t = clamp(distance / margin)
@@ -55,7 +55,7 @@ def make_terrain(sites: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
     return heights
 
 
-@leaf
+@subroutine
 def height_at(heights: NDArray[np.float64], x: float, y: float) -> float:
     """Height of the ground at (`x`, `y`), bilinear in the grid; outside, that of the nearest rim."""
     last = heights.shape[0] - 1.001

@@ -11,31 +11,31 @@ import math
 import numpy as np
 
 from spaceport.demo.vec import Vec
-from spaceport.simd.jit import leaf
+from spaceport.simd.jit import subroutine
 
 _GRADIENTS = np.array([(math.cos(a), math.sin(a)) for a in np.arange(16) * (math.pi / 8) + 0.1])
 
 
-@leaf
+@subroutine
 def clamp(x: float) -> float:
     """`x` held between 0 and 1."""
     return min(max(x, 0.0), 1.0)
 
 
-@leaf
+@subroutine
 def mix(a: Vec, b: Vec, share: float) -> Vec:
     """`a` where `share` is 0, `b` where it is 1."""
     return (a[0] + (b[0] - a[0]) * share, a[1] + (b[1] - a[1]) * share, a[2] + (b[2] - a[2]) * share)
 
 
-@leaf
+@subroutine
 def times(colour: Vec, factor: float) -> Vec:
     """A colour made lighter or darker, never negative."""
     factor = max(factor, 0.05)
     return (colour[0] * factor, colour[1] * factor, colour[2] * factor)
 
 
-@leaf
+@subroutine
 def hashed(i: int, j: int, k: int, seed: int) -> int:
     """32 well-mixed bits for a lattice point (multiply and xor-shift, 64-bit wrap-around)."""
     h = (i * 374761393 + j * 668265263 + k * 2246822519 + seed * 3266489917) & 0xFFFFFFFF
@@ -44,18 +44,18 @@ def hashed(i: int, j: int, k: int, seed: int) -> int:
     return h ^ (h >> 16)
 
 
-@leaf
+@subroutine
 def _fade(t: float) -> float:
     return t * t * t * (t * (t * 6.0 - 15.0) + 10.0)
 
 
-@leaf
+@subroutine
 def _corner(i: int, j: int, dx: float, dy: float, seed: int) -> float:
     g = hashed(i, j, 0, seed) & 15
     return float(_GRADIENTS[g, 0] * dx + _GRADIENTS[g, 1] * dy)
 
 
-@leaf
+@subroutine
 def noise2(x: float, y: float, seed: int) -> float:
     """Gradient noise of the plane with wavelength about 1 (Perlin, "Improving Noise", 2002)."""
     i, j = math.floor(x), math.floor(y)
@@ -66,7 +66,7 @@ def noise2(x: float, y: float, seed: int) -> float:
     return 1.5 * (low * (1 - v) + high * v)
 
 
-@leaf
+@subroutine
 def noise3(x: float, y: float, z: float, seed: int) -> float:
     """Value noise of space with wavelength about 1: cheaper than gradients, soft enough for leaves."""
     i, j, k = math.floor(x), math.floor(y), math.floor(z)
@@ -79,13 +79,13 @@ def noise3(x: float, y: float, z: float, seed: int) -> float:
     return total * (2.0 / 4294967296.0) - 1.0
 
 
-@leaf
+@subroutine
 def visible(wavelength: float, footprint: float) -> float:
     """How much of a pattern a pixel grid shows: all of it from 4 pixels a wave, nothing below 2."""
     return clamp(0.5 * wavelength / footprint - 1.0)
 
 
-@leaf
+@subroutine
 def fbm2(x: float, y: float, octaves: int, gain: float, footprint: float, seed: int) -> float:
     """Octaves of `noise2` from wavelength 1 downwards, each turned against the last, as far as a pixel can show them.
 
@@ -103,13 +103,13 @@ def fbm2(x: float, y: float, octaves: int, gain: float, footprint: float, seed: 
     return total
 
 
-@leaf
+@subroutine
 def cover(distance: float, footprint: float) -> float:
     """Share of a pixel inside a shape, from the signed distance to its edge (negative inside)."""
     return clamp(0.5 - distance / footprint)
 
 
-@leaf
+@subroutine
 def stripes(x: float, period: float, duty: float, footprint: float) -> float:
     """Pulses `duty` of a `period` wide, starting at 0, averaged exactly over the pixel."""
     width = footprint / period
@@ -119,7 +119,7 @@ def stripes(x: float, period: float, duty: float, footprint: float) -> float:
     return (area_high - area_low) / width
 
 
-@leaf
+@subroutine
 def band(x: float, low: float, high: float, footprint: float) -> float:
     """Share of the pixel between `low` and `high`."""
     return clamp((x - low) / footprint + 0.5) * clamp((high - x) / footprint + 0.5)

@@ -1,2 +1,2 @@
-"""What the CPU kernels are written in: a vector of 16 lanes, its operations, a barrier, threads, and how kernels are
-compiled. Knows nothing of what is computed with it."""
+"""Explicit SIMD for numba kernels: vectors of 16 lanes, their operations, a barrier, a thread pool, and how kernels are
+compiled. Independent of what is computed with it."""

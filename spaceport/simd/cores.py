@@ -1,4 +1,4 @@
-"""How many threads are worth starting here."""
+"""How many threads are worth starting on this machine."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ import os
 
 
 def usable_cores() -> int:
-    """Cores that this process may run on. Libraries left to themselves count those of the whole machine."""
+    """Cores that this process may run on. `os.cpu_count` counts those of the whole machine, even inside a container."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,4 +1,4 @@
-"""The one place that knows how kernels are compiled."""
+"""How kernels are compiled: three decorators over numba's `njit`."""
 
 from __future__ import annotations
 
@@ -18,33 +18,33 @@ _HERE = Path(__file__).parent
 
 @cache
 def _stamp(folder: Path) -> tuple[tuple[str, float, int], ...]:
-    """Changes with any file that kernels in `folder` may be made of. numba itself looks only at a kernel's own file."""
+    """Changes with any file that kernels in `folder` may be compiled from; numba checks only a kernel's own file."""
     files = sorted(file for part in (_HERE, folder, folder.parent) for file in part.glob("*.py"))
     return tuple((file.name, (stat := file.stat()).st_mtime, stat.st_size) for file in files)
 
 
 def kernel(function: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Compile at first call, keep the machine code on disk, release the GIL, and divide by zero as IEEE does.
+    """Compile at the first call, cache the machine code on disk, release the GIL, divide by zero as IEEE 754 does.
 
-    Where nothing can be kept (a read-only file system without NUMBA_CACHE_DIR) each process compiles anew.
+    Where there is nowhere to cache (a read-only file system without NUMBA_CACHE_DIR), each process compiles anew.
     """
     try:
         stamp = _stamp(Path(function.__code__.co_filename).parent)
-        made: Any = njit(cache=True, **_OPTIONS)(function)
-        made._cache._cache_file._source_stamp = (*stamp, made._cache._cache_file._source_stamp)
+        dispatcher: Any = njit(cache=True, **_OPTIONS)(function)
+        dispatcher._cache._cache_file._source_stamp = (*stamp, dispatcher._cache._cache_file._source_stamp)
     except RuntimeError:  # numba: "no locator available"
-        made = njit(**_OPTIONS)(function)
-    compiled: Callable[_P, _R] = made
+        dispatcher = njit(**_OPTIONS)(function)
+    compiled: Callable[_P, _R] = dispatcher
     return compiled
 
 
-def inlined(function: Callable[_P, _R]) -> Callable[_P, _R]:
-    """A part of kernels: copied into each, so that vectors stay in registers."""
+def inline(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """A function that is inlined into the kernels that call it, so that vectors stay in registers."""
     compiled: Callable[_P, _R] = njit(inline="always", error_model="numpy")(function)
     return compiled
 
 
-def leaf(function: Callable[_P, _R]) -> Callable[_P, _R]:
-    """A function that kernels call."""
+def subroutine(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """A function that kernels call; LLVM decides what to inline."""
     compiled: Callable[_P, _R] = njit(error_model="numpy")(function)
     return compiled

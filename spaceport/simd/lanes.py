@@ -1,12 +1,12 @@
 """A vector of 16 float32 lanes for numba kernels.
 
-numba's loops over scalars are not turned into SIMD code by LLVM when they hold masks and exponentials, so this module
-gives numba three types of its own (16 floats, 16 int32, 16 flags) that are LLVM vectors, and the operations on them.
-Kernels then read as plain arithmetic (`a * b + 1.0`, `a < b`, `where(m, a, b)`), and LLVM maps the vectors to what the
-machine has: one 512-bit register, two of 256 bits, or four of 128.
+LLVM does not vectorise numba's scalar loops that hold masks and exponentials, so this module gives numba three types of
+its own that are LLVM vectors (16 float32, 16 int32, 16 flags), and the operators on them. Kernels read as plain
+arithmetic (`a * b + 1.0`, `a < b`, `select(m, a, b)`), and LLVM maps a vector to what the machine has: one register of
+512 bits, two of 256, or four of 128.
 
-The names of ops.py and memory.py only mean something inside a compiled kernel. NaN and infinity behave
-as IEEE says: comparisons with NaN are false.
+The functions of ops.py and memory.py exist only inside compiled kernels. NaN and infinity follow IEEE 754: comparisons
+with NaN are false.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ LANES = 16
 
 Ints = npt.NDArray[np.int32]
 Longs = npt.NDArray[np.int64]
-Vector = Any
-"""What annotations in kernels call a value of these types: only the compiler of numba knows them."""
+Lanes = Any
+"""A value of one of these types in the annotations of kernels; only numba's compiler tells them apart."""
 
 FAST = ("nsz", "contract", "afn", "arcp")
 F32, I32, I1 = ir.FloatType(), ir.IntType(32), ir.IntType(1)
@@ -71,7 +71,7 @@ def constant(value: float, vector: ir.VectorType = VF) -> ir.Constant:
     return ir.Constant(vector, [value] * LANES)
 
 
-def spread_lanes(builder: ir.IRBuilder, scalar: ir.Value, vector: ir.VectorType) -> ir.Value:
+def broadcast_scalar(builder: ir.IRBuilder, scalar: ir.Value, vector: ir.VectorType) -> ir.Value:
     first = builder.insert_element(ir.Constant(vector, ir.Undefined), scalar, I32(0))
     return builder.shuffle_vector(first, ir.Constant(vector, ir.Undefined), constant(0, VI))
 
@@ -83,16 +83,16 @@ def call(builder: ir.IRBuilder, name: str, result: ir.Type, *args: ir.Value, fla
     return builder.call(function, args, fastmath=flags)
 
 
-# Operators. A scalar operand is spread over the lanes.
+# Operators. A scalar operand is broadcast to all lanes.
 
 _Emit = Callable[[ir.IRBuilder, ir.Value, ir.Value], ir.Value]
 
 
-def _as_lanes(context: Any, builder: ir.IRBuilder, value: ir.Value, given: Any, wanted: Any) -> ir.Value:
-    if given == wanted:
+def _as_lanes(context: Any, builder: ir.IRBuilder, value: ir.Value, source: Any, target: Any) -> ir.Value:
+    if source == target:
         return value
-    scalar = types.float32 if wanted == floats else types.int32
-    return spread_lanes(builder, context.cast(builder, value, given, scalar), VF if wanted == floats else VI)
+    scalar = types.float32 if target == floats else types.int32
+    return broadcast_scalar(builder, context.cast(builder, value, source, scalar), VF if target == floats else VI)
 
 
 def _operator(function: Any, lanes: Any, result: Any, emit: _Emit, scalars: tuple[Any, ...]) -> None:
@@ -143,43 +143,50 @@ def _negate(_context: Any, builder: ir.IRBuilder, _signature: Any, args: tuple[i
     return builder.fneg(args[0], flags=FAST)
 
 
-# Functions. `define` makes one with fixed types out of what it emits; ops.py and memory.py use it.
+# Functions. ops.py and memory.py define theirs with `define_intrinsic`.
 
 FLOAT_ARRAY, INT_ARRAY = "float32 array", "int32 array"
 
 
-def _fits(given: Any, wanted: Any) -> bool:
-    if wanted in (FLOAT_ARRAY, INT_ARRAY):
-        dtype = types.float32 if wanted == FLOAT_ARRAY else types.int32
-        return isinstance(given, types.Array) and given.dtype == dtype and given.layout == "C"
-    if wanted == types.float32:
-        return isinstance(given, types.Float | types.Integer)
-    if wanted == types.int64:
-        return isinstance(given, types.Integer)
-    return bool(given == wanted)
+def _matches(argument: Any, parameter: Any) -> bool:
+    if parameter in (FLOAT_ARRAY, INT_ARRAY):
+        dtype = types.float32 if parameter == FLOAT_ARRAY else types.int32
+        return isinstance(argument, types.Array) and argument.dtype == dtype and argument.layout == "C"
+    if parameter == types.float32:
+        return isinstance(argument, types.Float | types.Integer)
+    if parameter == types.int64:
+        return isinstance(argument, types.Integer)
+    return bool(argument == parameter)
 
 
-def define(name: str, result: Any, wanted: tuple[Any, ...], emit: Callable[..., ir.Value], doc: str) -> Any:
-    """An intrinsic `name(*wanted) -> result`; `emit(builder, *values)`, where an array's value is its data pointer."""
+def define_intrinsic(
+    name: str, result: Any, parameters: tuple[Any, ...], emit: Callable[..., ir.Value], doc: str
+) -> Any:
+    """A function `name(*parameters) -> result` for kernels.
+
+    `parameters` are numba's types, FLOAT_ARRAY or INT_ARRAY. `emit(builder, *values)` emits its LLVM code; an array's
+    value is its data pointer, and scalars come converted.
+    """
 
     def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: tuple[ir.Value, ...]) -> ir.Value:
         values = []
-        for value, given, want in zip(args, sig.args, wanted, strict=True):
-            if isinstance(given, types.Array):
-                values.append(context.make_array(given)(context, builder, value).data)
-            elif want in (types.float32, types.int64):
-                values.append(context.cast(builder, value, given, want))
+        for value, argument, parameter in zip(args, sig.args, parameters, strict=True):
+            if isinstance(argument, types.Array):
+                values.append(context.make_array(argument)(context, builder, value).data)
+            elif parameter in (types.float32, types.int64):
+                values.append(context.cast(builder, value, argument, parameter))
             else:
                 values.append(value)
         emitted = emit(builder, *values)
         return context.get_dummy_value() if result == types.void else emitted
 
-    def typing(_typingctx: Any, *given: Any) -> Any:
-        if len(given) == len(wanted) and all(_fits(g, w) for g, w in zip(given, wanted, strict=True)):
-            return result(*given), codegen
+    def typing(_typingctx: Any, *arguments: Any) -> Any:
+        pairs = zip(arguments, parameters, strict=False)
+        if len(arguments) == len(parameters) and all(_matches(argument, parameter) for argument, parameter in pairs):
+            return result(*arguments), codegen
         return None
 
-    names = ", ".join(f"a{i}" for i in range(len(wanted)))
+    names = ", ".join(f"a{i}" for i in range(len(parameters)))
     scope: dict[str, Any] = {"typing": typing}
     # numba reads an intrinsic's parameters from its signature, so it must have one of its own.
     exec(f"def {name}(typingctx, {names}): return typing(typingctx, {names})", scope)  # noqa: S102 - our own text

@@ -1,4 +1,4 @@
-"""Arithmetic on vectors beyond the operators."""
+"""Functions of vectors, beyond the operators; named as LLVM and ISPC name them."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from spaceport.simd.lanes import (
     LANES,
     VF,
     VI,
+    broadcast_scalar,
     call,
     constant,
-    define,
+    define_intrinsic,
     flags,
     floats,
     ints,
-    spread_lanes,
 )
 
 FINITE = (*FAST, "ninf")
 _I64 = ir.IntType(64)
-_ROUNDER = 1.5 * 2**23  # added to a small float, leaves its nearest integer in the low bits
+_ROUNDER = 1.5 * 2**23  # added to a small float, it leaves the nearest integer in the low bits
 _SUFFIX = f"v{LANES}f32"
 
 
 def _exp2_polynomial(degree: int) -> list[float]:
-    """2^x on [-1/2, 1/2], lowest power first: interpolation at Chebyshev's points."""
+    """Coefficients of 2^x on [-1/2, 1/2], lowest power first: interpolation at the Chebyshev points."""
     fit = np.polynomial.Chebyshev.interpolate(np.exp2, degree, domain=[-0.5, 0.5])
     return [float(c) for c in fit.convert(kind=np.polynomial.Polynomial).coef]
 
@@ -51,7 +51,7 @@ def _exp2(degree: int) -> Any:
     coefficients = _exp2_polynomial(degree)
 
     def emit(b: ir.IRBuilder, x: ir.Value) -> ir.Value:
-        # (x + r) - r must not be folded away: LLVM would need `reassoc` for that, which lanes.py never gives.
+        # (x + r) - r must not be folded away: LLVM would need `reassoc` for that, which lanes.py never sets.
         shifted = b.fadd(x, constant(_ROUNDER))
         rest = b.fsub(x, b.fsub(shifted, constant(_ROUNDER)))
         exponent = b.shl(b.bitcast(shifted, VI), constant(23, VI))
@@ -62,8 +62,8 @@ def _exp2(degree: int) -> Any:
 
 def _log2(b: ir.IRBuilder, x: ir.Value) -> ir.Value:
     # x = 2^e m with m in [sqrt(1/2), sqrt(2)); log2 m = (2 / ln 2) artanh((m - 1) / (m + 1))
-    raised = b.sub(b.bitcast(x, VI), constant(0x3F3504F3, VI))
-    exponent = b.ashr(raised, constant(23, VI))
+    offset_bits = b.sub(b.bitcast(x, VI), constant(0x3F3504F3, VI))
+    exponent = b.ashr(offset_bits, constant(23, VI))
     mantissa = b.bitcast(b.sub(b.bitcast(x, VI), b.shl(exponent, constant(23, VI))), VF)
     one = constant(1.0)
     t = b.fdiv(b.fsub(mantissa, one), b.fadd(mantissa, one))
@@ -71,8 +71,8 @@ def _log2(b: ir.IRBuilder, x: ir.Value) -> ir.Value:
     return _fma(b, t, _horner(b, b.fmul(t, t), series), b.sitofp(exponent, VF))
 
 
-def _sums(b: ir.IRBuilder, values: ir.Value) -> ir.Value:
-    """Halve the number of vectors and the width of their partial sums together, four times."""
+def _reduce_add(b: ir.IRBuilder, values: ir.Value) -> ir.Value:
+    """Four rounds; each halves the number of vectors and the number of partial sums that each holds."""
     count = values.type.count
     vectors = [b.extract_value(values, k) if k < count else None for k in range(LANES)]
     half = LANES // 2
@@ -92,11 +92,11 @@ def _merge(b: ir.IRBuilder, x: ir.Value | None, y: ir.Value | None, half: int) -
     return b.fadd(parts[0], parts[1], flags=("nsz", "contract"))
 
 
-def _largest(b: ir.IRBuilder, x: ir.Value) -> ir.Value:
+def _reduce_max(b: ir.IRBuilder, x: ir.Value) -> ir.Value:
     half = LANES // 2
     while half:
-        turned = b.shuffle_vector(x, x, ir.Constant(VI, [(i + half) % LANES for i in range(LANES)]))
-        x = b.select(b.fcmp_ordered(">", x, turned), x, turned)
+        rotated = b.shuffle_vector(x, x, ir.Constant(VI, [(i + half) % LANES for i in range(LANES)]))
+        x = b.select(b.fcmp_ordered(">", x, rotated), x, rotated)
         half //= 2
     return b.extract_element(x, I32(0))
 
@@ -107,57 +107,81 @@ def _select_by(sign: str) -> Any:
 
 _two = (floats, floats)
 
-fma: Any = define("fma", floats, (floats, floats, floats), _fma, "x * y + z; rounded once where the machine can.")
-sqrt: Any = define("sqrt", floats, (floats,), lambda b, x: call(b, f"llvm.sqrt.{_SUFFIX}", VF, x), "Square root.")
-root: Any = define(
-    "root",
+fma: Any = define_intrinsic(
+    "fma", floats, (floats, floats, floats), _fma, "x * y + z, rounded once where the machine has the instruction."
+)
+sqrt: Any = define_intrinsic(
+    "sqrt", floats, (floats,), lambda b, x: call(b, f"llvm.sqrt.{_SUFFIX}", VF, x), "Square root."
+)
+sqrt_fast: Any = define_intrinsic(
+    "sqrt_fast",
     floats,
     (floats,),
     lambda b, x: call(b, f"llvm.sqrt.{_SUFFIX}", VF, x, flags=FINITE),
-    "Square root of finite numbers within 3e-7: may start from the machine's estimate.",
+    "Square root of finite numbers, relative error up to 3e-7: may refine the machine's estimate.",
 )
-quotient: Any = define(
-    "quotient",
+divide_fast: Any = define_intrinsic(
+    "divide_fast",
     floats,
     _two,
     lambda b, x, y: b.fdiv(x, y, flags=FINITE),
-    "x / y of finite numbers, y not 0, within 3e-7: may start from the machine's estimate of 1 / y.",
+    "x / y of finite numbers, y not 0, relative error up to 3e-7: may refine the machine's estimate of 1 / y.",
 )
-exp2: Any = define("exp2", floats, (floats,), _exp2(6), "2^x for |x| < 126, within 1e-7 of itself.")
-exp2_fast: Any = define("exp2_fast", floats, (floats,), _exp2(4), "2^x for |x| < 126, within 5e-6 of itself.")
-log2: Any = define("log2", floats, (floats,), _log2, "Logarithm to base 2 of normal positive numbers, within 1e-7.")
-smaller: Any = define("smaller", floats, _two, _select_by("<"), "The lesser; y where either is NaN.")
-larger: Any = define("larger", floats, _two, _select_by(">"), "The greater; y where either is NaN.")
-where: Any = define(
-    "where", floats, (flags, floats, floats), lambda b, m, x, y: b.select(m, x, y), "x in lanes of m, y in others."
+exp2: Any = define_intrinsic("exp2", floats, (floats,), _exp2(6), "2^x for |x| < 126, relative error up to 1e-7.")
+exp2_fast: Any = define_intrinsic(
+    "exp2_fast", floats, (floats,), _exp2(4), "2^x for |x| < 126, relative error up to 5e-6."
 )
-bits: Any = define(
-    "bits",
+log2: Any = define_intrinsic(
+    "log2", floats, (floats,), _log2, "Logarithm to base 2 of normal positive numbers, error up to 1e-7."
+)
+minimum: Any = define_intrinsic(
+    "minimum", floats, _two, _select_by("<"), "The smaller of x and y; y where either is NaN."
+)
+maximum: Any = define_intrinsic(
+    "maximum", floats, _two, _select_by(">"), "The larger of x and y; y where either is NaN."
+)
+select: Any = define_intrinsic(
+    "select",
+    floats,
+    (flags, floats, floats),
+    lambda b, m, x, y: b.select(m, x, y),
+    "x in the lanes that the mask m sets, y in the others.",
+)
+packmask: Any = define_intrinsic(
+    "packmask",
     types.int64,
     (flags,),
     lambda b, m: b.zext(b.bitcast(m, ir.IntType(LANES)), _I64),
-    "The flags as an integer, lane 0 in the lowest bit.",
+    "A mask as an integer, lane 0 in the lowest bit.",
 )
-lowest: Any = define(
-    "lowest",
+count_trailing_zeros: Any = define_intrinsic(
+    "count_trailing_zeros",
     types.int64,
     (types.int64,),
     lambda b, x: b.cttz(x, I1(1)),
-    "The place of the lowest bit that is set. There must be one.",
+    "The index of the lowest set bit; undefined for 0.",
 )
-spread: Any = define("spread", floats, (types.float32,), lambda b, x: spread_lanes(b, x, VF), "A scalar in all lanes.")
-lane_numbers: Any = define("lane_numbers", ints, (), lambda _: ir.Constant(VI, list(range(LANES))), "0, 1, 2 ... 15.")
-to_floats: Any = define("to_floats", floats, (ints,), lambda b, x: b.sitofp(x, VF), "int32 to float32.")
-float_bits: Any = define("float_bits", ints, (floats,), lambda b, x: b.bitcast(x, VI), "The pattern of the floats.")
-to_ints: Any = define("to_ints", ints, (floats,), lambda b, x: b.fptosi(x, VI), "float32 to int32, towards zero.")
-least: Any = define(
-    "least", ints, (ints, ints), lambda b, x, y: b.select(b.icmp_signed("<", x, y), x, y), "The lesser int32."
+broadcast: Any = define_intrinsic(
+    "broadcast", floats, (types.float32,), lambda b, x: broadcast_scalar(b, x, VF), "A scalar in all lanes."
 )
-largest: Any = define("largest", types.float32, (floats,), _largest, "The greatest of the 16 lanes.")
-sums9: Any = define(
-    "sums9",
+lane_index: Any = define_intrinsic(
+    "lane_index", ints, (), lambda _: ir.Constant(VI, list(range(LANES))), "0, 1, 2 ... 15."
+)
+to_floats: Any = define_intrinsic("to_floats", floats, (ints,), lambda b, x: b.sitofp(x, VF), "int32 to float32.")
+intbits: Any = define_intrinsic(
+    "intbits", ints, (floats,), lambda b, x: b.bitcast(x, VI), "The bit patterns of the floats as int32."
+)
+to_ints: Any = define_intrinsic(
+    "to_ints", ints, (floats,), lambda b, x: b.fptosi(x, VI), "float32 to int32, rounded towards zero."
+)
+minimum_ints: Any = define_intrinsic(
+    "minimum_ints", ints, (ints, ints), lambda b, x, y: b.select(b.icmp_signed("<", x, y), x, y), "The smaller int32."
+)
+reduce_max: Any = define_intrinsic("reduce_max", types.float32, (floats,), _reduce_max, "The largest of the 16 lanes.")
+reduce_add9: Any = define_intrinsic(
+    "reduce_add9",
     floats,
     (types.UniTuple(floats, 9),),
-    _sums,
-    "Lane k of the result is the sum of all lanes of vector k; lanes from 9 on are zero.",
+    _reduce_add,
+    "Nine horizontal sums at once: lane k is the sum of the lanes of vector k; lanes from 9 on are zero.",
 )

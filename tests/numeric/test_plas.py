@@ -10,7 +10,7 @@ from plas_reference import sort_square
 
 from spaceport.pipeline.errors import Stopped
 from spaceport.progress import Silent
-from spaceport.simd.thread_pool import Workers
+from spaceport.simd.thread_pool import ThreadPool
 from spaceport.splats.sog.plas import Schedule, sort_grid, spread_of
 from spaceport.splats.sog.plas.assign import reorder
 from spaceport.splats.sog.plas.blur import blurred
@@ -79,12 +79,12 @@ def test_the_blur_is_a_box_on_a_ring_of_rows_and_mirrored_columns():
     padded = np.pad(padded, ((0, 0), (radius, radius), (0, 0)), mode="wrap")
     windows = np.lib.stride_tricks.sliding_window_view(padded, (2 * radius + 1, 2 * radius + 1), axis=(0, 1))
     expected = windows.mean(axis=(-1, -2)).reshape(-1, 16)
-    assert np.allclose(blurred(cells, width, radius, Workers(2)), expected, atol=1e-5)
+    assert np.allclose(blurred(cells, width, radius, ThreadPool(2)), expected, atol=1e-5)
 
 
 def test_a_blur_of_equal_cells_changes_nothing_even_at_a_ragged_edge():
     cells = np.ones((7 * 5 + 3, 16), np.float32)
-    assert np.allclose(blurred(cells, 7, 9, Workers(1)), 1, atol=1e-6)
+    assert np.allclose(blurred(cells, 7, 9, ThreadPool(1)), 1, atol=1e-6)
 
 
 def test_bad_features_are_refused_and_a_stop_passes():

@@ -1,18 +1,29 @@
-"""The vector type against numpy, lane by lane."""
+"""Lanes against numpy, lane by lane."""
 
 import numpy as np
 import pytest
 
-from spaceport.simd import memory as mem
-from spaceport.simd import ops as vm
 from spaceport.simd.jit import kernel
 from spaceport.simd.lanes import LANES
-
-exp2, exp2_fast, log2, root, quotient, sqrt = vm.exp2, vm.exp2_fast, vm.log2, vm.root, vm.quotient, vm.sqrt
-smaller, larger, where, sums9, largest = vm.smaller, vm.larger, vm.where, vm.sums9, vm.largest
-bits, lowest, lane_numbers, to_ints, to_floats = vm.bits, vm.lowest, vm.lane_numbers, vm.to_ints, vm.to_floats
-load, store, gather, scatter = mem.load, mem.store, mem.gather, mem.scatter
-load_columns, store_rows, store_kept = mem.load_columns, mem.store_rows, mem.store_kept
+from spaceport.simd.memory import compress_store, compress_store_rows, gather, load, load_transposed, scatter, store
+from spaceport.simd.ops import (
+    count_trailing_zeros,
+    divide_fast,
+    exp2,
+    exp2_fast,
+    lane_index,
+    log2,
+    maximum,
+    minimum,
+    packmask,
+    reduce_add9,
+    reduce_max,
+    select,
+    sqrt,
+    sqrt_fast,
+    to_floats,
+    to_ints,
+)
 
 
 def floats(low: float, high: float) -> np.ndarray:
@@ -30,9 +41,9 @@ def _unary(which: int, x: np.ndarray, out: np.ndarray) -> None:
         elif which == 2:
             store(out, at, log2(v))
         elif which == 3:
-            store(out, at, root(v))
+            store(out, at, sqrt_fast(v))
         elif which == 4:
-            store(out, at, quotient(v + 1.0, v))
+            store(out, at, divide_fast(v + 1.0, v))
         else:
             store(out, at, sqrt(v))
 
@@ -59,12 +70,12 @@ def test_functions(which: int, x: np.ndarray, truth, tolerance: float) -> None:
 def _arithmetic(x: np.ndarray, y: np.ndarray, out: np.ndarray) -> tuple[int, int, float]:
     a, b = load(x, 0), load(y, 0)
     store(out, 0, -(a * 2.0 + b / a - 1.0))
-    store(out, LANES, where(((a < b) & (a > 0.25)) | (b <= 0.1), a, b))
-    store(out, 2 * LANES, smaller(a, b))
-    store(out, 3 * LANES, larger(a, b))
-    store(out, 4 * LANES, to_floats(to_ints(10.0 * a) + lane_numbers() * 3))
-    mask = bits(a < b)
-    return mask, lowest(mask), largest(a)
+    store(out, LANES, select(((a < b) & (a > 0.25)) | (b <= 0.1), a, b))
+    store(out, 2 * LANES, minimum(a, b))
+    store(out, 3 * LANES, maximum(a, b))
+    store(out, 4 * LANES, to_floats(to_ints(10.0 * a) + lane_index() * 3))
+    mask = packmask(a < b)
+    return mask, count_trailing_zeros(mask), reduce_max(a)
 
 
 def test_operators() -> None:
@@ -88,7 +99,7 @@ def test_comparisons_with_nan_are_false() -> None:
 @kernel
 def _sums(x: np.ndarray, out: np.ndarray) -> None:
     v = load(x, 0)
-    store(out, 0, sums9((v, v * 2.0, v * 3.0, v * 4.0, v * 5.0, v * 6.0, v * 7.0, v * 8.0, v * 9.0)))
+    store(out, 0, reduce_add9((v, v * 2.0, v * 3.0, v * 4.0, v * 5.0, v * 6.0, v * 7.0, v * 8.0, v * 9.0)))
 
 
 def test_nine_sums_at_once() -> None:
@@ -100,10 +111,10 @@ def test_nine_sums_at_once() -> None:
 
 @kernel
 def _places(x: np.ndarray, rows: np.ndarray, kept: np.ndarray, spread: np.ndarray) -> tuple[int, int]:
-    mask = lane_numbers() * 3 < 20
-    end = store_rows(rows, 0, load_columns(x, 0), mask)
-    scatter(spread, lane_numbers() * 2, gather(x, lane_numbers() * 17), mask)
-    return end, store_kept(kept, 0, lane_numbers() * 17, mask)
+    mask = lane_index() * 3 < 20
+    end = compress_store_rows(rows, 0, load_transposed(x, 0), mask)
+    scatter(spread, lane_index() * 2, gather(x, lane_index() * 17), mask)
+    return end, compress_store(kept, 0, lane_index() * 17, mask)
 
 
 def test_gather_scatter_transpose_and_compaction() -> None:

@@ -9,10 +9,10 @@ import math
 
 import numpy as np
 
-from spaceport.simd.jit import inlined, kernel
+from spaceport.simd.jit import inline, kernel
 from spaceport.simd.lanes import LANES
 from spaceport.simd.memory import load, store
-from spaceport.simd.ops import fma, quotient, root, spread
+from spaceport.simd.ops import broadcast, divide_fast, fma, sqrt_fast
 from spaceport.splats.model import Floats
 
 Six = tuple[Floats, Floats, Floats, Floats, Floats, Floats]
@@ -20,19 +20,19 @@ BETAS, EPSILON = (0.9, 0.999), np.float32(1e-15)
 _ONE, _KEEP, _KEEP_SQUARE = np.float32(1), np.float32(BETAS[0]), np.float32(BETAS[1])
 
 
-@inlined
+@inline
 def _update(
     value: Floats, first: Floats, second: Floats, grads: Floats, run: tuple[int, int], rate: float, scale: float
 ) -> None:
     whole = run[0] + (run[1] - run[0]) // LANES * LANES
     for k in range(run[0], whole, LANES):
         slope = load(grads, k)
-        mean = fma(spread(_KEEP), load(first, k), spread(_ONE - _KEEP) * slope)
-        square = fma(spread(_KEEP_SQUARE), load(second, k), spread(_ONE - _KEEP_SQUARE) * slope * slope)
-        step = quotient(mean, fma(root(square), spread(scale), spread(EPSILON)))
+        mean = fma(broadcast(_KEEP), load(first, k), broadcast(_ONE - _KEEP) * slope)
+        square = fma(broadcast(_KEEP_SQUARE), load(second, k), broadcast(_ONE - _KEEP_SQUARE) * slope * slope)
+        step = divide_fast(mean, fma(sqrt_fast(square), broadcast(scale), broadcast(EPSILON)))
         store(first, k, mean)
         store(second, k, square)
-        store(value, k, load(value, k) - spread(rate) * step)
+        store(value, k, load(value, k) - broadcast(rate) * step)
     for k in range(whole, run[1]):
         mean = _KEEP * first[k] + (_ONE - _KEEP) * grads[k]
         square = _KEEP_SQUARE * second[k] + (_ONE - _KEEP_SQUARE) * grads[k] * grads[k]

@@ -10,10 +10,20 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from spaceport.simd.jit import inlined, kernel
-from spaceport.simd.lanes import LANES, Ints, Vector
-from spaceport.simd.memory import gather, load, prefetch_own, spread_at, store
-from spaceport.simd.ops import exp2_fast, fma, lowest, quotient, smaller, spread, sums9, to_ints, where
+from spaceport.simd.jit import inline, kernel
+from spaceport.simd.lanes import LANES, Ints, Lanes
+from spaceport.simd.memory import broadcast_load, gather, load, prefetch_write, store
+from spaceport.simd.ops import (
+    broadcast,
+    count_trailing_zeros,
+    divide_fast,
+    exp2_fast,
+    fma,
+    minimum,
+    reduce_add9,
+    select,
+    to_ints,
+)
 from spaceport.splats.model import Floats
 from spaceport.splats.render import record
 from spaceport.splats.render.bins import TILE
@@ -40,7 +50,7 @@ _SCRATCH = 5 * PIXELS + _BLOCK_SCRATCH
 _BEHIND, _RED, _GREEN, _BLUE = PIXELS, 2 * PIXELS, 3 * PIXELS, 4 * PIXELS
 
 
-@inlined
+@inline
 def _pull(
     records: Floats,
     listed: Ints,
@@ -55,7 +65,7 @@ def _pull(
     for begin in range(0, len(listed), BATCH):
         batch = listed[begin : min(begin + BATCH, len(listed))]
         for k in range(len(batch)):
-            prefetch_own(grads, int(batch[k]) * record.SIZE)
+            prefetch_write(grads, int(batch[k]) * record.SIZE)
         touched_by(records, batch, corner, work, masks, True)
         for k in range(len(batch)):
             base = int(batch[k]) * record.SIZE
@@ -64,25 +74,25 @@ def _pull(
                 store(grads, base, load(grads, base) + found)
 
 
-@inlined
-def _pull_one(records: Floats, base: int, todo: int, scratch: Floats, places: Floats, x: Vector, y: Vector) -> Vector:
+@inline
+def _pull_one(records: Floats, base: int, todo: int, scratch: Floats, places: Floats, x: Lanes, y: Lanes) -> Lanes:
     """What the blocks `todo` say of one record, summed over their pixels."""
     bent = bend(records, base, x, y)
     red, green, blue = (
-        spread_at(records, base + record.RED),
-        spread_at(records, base + record.GREEN),
-        spread_at(records, base + record.BLUE),
+        broadcast_load(records, base + record.RED),
+        broadcast_load(records, base + record.GREEN),
+        broadcast_load(records, base + record.BLUE),
     )
-    zero = spread(0.0)
+    zero = broadcast(0.0)
     u, ux, uy, uxx, uxy, uyy = zero, zero, zero, zero, zero, zero
     by_red, by_green, by_blue = zero, zero, zero
     while todo != 0:
-        block = lowest(todo)
+        block = count_trailing_zeros(todo)
         todo &= todo - 1
         at = block * LANES
         p = exponent(places, block, bent, x, y)
         raw = exp2_fast(p)
-        alpha = where(p >= -record.CUT, smaller(raw, spread(record.MOST)), zero)
+        alpha = select(p >= -record.CUT, minimum(raw, broadcast(record.MOST)), zero)
         through = load(scratch, at)
         weight = alpha * through
         store(scratch, at, through - weight)
@@ -90,32 +100,32 @@ def _pull_one(records: Floats, base: int, todo: int, scratch: Floats, places: Fl
         shown = weight * fma(red, g_red, fma(green, g_green, blue * g_blue))
         behind = load(scratch, at + _BEHIND) - shown
         store(scratch, at + _BEHIND, behind)
-        pull = where(raw < record.MOST, shown - quotient(alpha * behind, 1.0 - alpha), zero)
+        pull = select(raw < record.MOST, shown - divide_fast(alpha * behind, 1.0 - alpha), zero)
         u = u + pull
-        ux = fma(pull, spread_at(places, EX + block), ux)
-        uy = fma(pull, spread_at(places, EY + block), uy)
-        uxx = fma(pull, spread_at(places, EXX + block), uxx)
-        uxy = fma(pull, spread_at(places, EXY + block), uxy)
-        uyy = fma(pull, spread_at(places, EYY + block), uyy)
+        ux = fma(pull, broadcast_load(places, EX + block), ux)
+        uy = fma(pull, broadcast_load(places, EY + block), uy)
+        uxx = fma(pull, broadcast_load(places, EXX + block), uxx)
+        uxy = fma(pull, broadcast_load(places, EXY + block), uxy)
+        uyy = fma(pull, broadcast_load(places, EYY + block), uyy)
         by_red = fma(weight, g_red, by_red)
         by_green = fma(weight, g_green, by_green)
         by_blue = fma(weight, g_blue, by_blue)
     return _gathered((u, ux, uy, uxx, uxy, uyy), (by_red, by_green, by_blue), x, y)
 
 
-@inlined
+@inline
 def _gathered(
-    moments: tuple[Vector, Vector, Vector, Vector, Vector, Vector],
-    colours: tuple[Vector, Vector, Vector],
-    x: Vector,
-    y: Vector,
-) -> Vector:
+    moments: tuple[Lanes, Lanes, Lanes, Lanes, Lanes, Lanes],
+    colours: tuple[Lanes, Lanes, Lanes],
+    x: Lanes,
+    y: Lanes,
+) -> Lanes:
     """Moments about block corners to moments of pixels (a pixel is x, y further), each summed over the lanes."""
     u, ux, uy, uxx, uxy, uyy = moments
     sum_x, sum_y = fma(x, u, ux), fma(y, u, uy)
     sum_xx, sum_yy = fma(x, ux + sum_x, uxx), fma(y, uy + sum_y, uyy)
     sum_xy = fma(x, sum_y, fma(y, ux, uxy))
-    return sums9((u, sum_x, sum_y, sum_xx, sum_xy, sum_yy, colours[0], colours[1], colours[2]))
+    return reduce_add9((u, sum_x, sum_y, sum_xx, sum_xy, sum_yy, colours[0], colours[1], colours[2]))
 
 
 @kernel
@@ -144,12 +154,12 @@ def pull_back(
         for block in range(BLOCKS):
             at = block * LANES
             first = (row * TILE + PLACES[block, 1]) * pitch + (column * TILE + PLACES[block, 0]) * 3
-            behind = spread(0.0)
+            behind = broadcast(0.0)
             for channel in range(3):
                 gradient = gather(by_picture, places + (first + channel))
                 behind = fma(gradient, gather(picture, places + (first + channel)), behind)
                 store(scratch, at + (channel + 2) * PIXELS, gradient)
-            store(scratch, at, spread(1.0))
+            store(scratch, at, broadcast(1.0))
             store(scratch, at + _BEHIND, behind)
         listed_here = lists[offsets[k] : offsets[k] + used[k]]
         _pull(records, listed_here, (column * TILE, row * TILE), scratch, masks, grads)

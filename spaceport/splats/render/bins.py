@@ -12,7 +12,7 @@ import math
 
 import numpy as np
 
-from spaceport.simd.jit import inlined, kernel
+from spaceport.simd.jit import inline, kernel
 from spaceport.simd.lanes import Ints, Longs
 from spaceport.simd.memory import prefetch
 from spaceport.splats.model import Floats
@@ -34,7 +34,7 @@ _DIGIT = 12
 _BUCKETS = 1 << _DIGIT
 
 
-@inlined
+@inline
 def rows_of(band: tuple[int, int], columns: int) -> tuple[int, int]:
     """The first tile row of a band, and the one after the last."""
     return band[0] // columns, (band[1] - 1) // columns + 1
@@ -87,7 +87,7 @@ def sort_by_depth(
     return count
 
 
-@inlined
+@inline
 def count_tiles(boxes: tuple[Ints, Ints], first: int, end: int, loads: Ints) -> None:
     """How many boxes of slots first to end hold each tile, into loads [rows + 1, columns + 1] (the last ones are 0)."""
     loads[:] = 0
@@ -140,7 +140,7 @@ def plan_bands(loads: Ints, visible: int, plan: Longs) -> int:
     return total
 
 
-@inlined
+@inline
 def chord(records: Floats, base: int, low: float, high: float) -> tuple[float, float]:
     """The ellipse's extent in x, from its centre, between heights `low` and `high` from its centre."""
     reach, waist = records[base + record.REACH_Y], records[base + record.WAIST]
@@ -153,7 +153,7 @@ def chord(records: Floats, base: int, low: float, high: float) -> tuple[float, f
     return slope * down - width * math.sqrt(max(zero, one - down * down * per_reach)), right
 
 
-@inlined
+@inline
 def columns_in_row(records: Floats, base: int, row: int, first: int, last: int) -> tuple[int, int]:
     """Of the tile columns first to last, those that the ellipse touches in a row of tiles."""
     low = np.float32(row * TILE) + np.float32(0.5) - records[base + record.Y]
@@ -165,7 +165,7 @@ def columns_in_row(records: Floats, base: int, row: int, first: int, last: int) 
     return begin, end
 
 
-@inlined
+@inline
 def find_spans(
     records: Floats,
     order: Ints,
@@ -209,7 +209,7 @@ def find_spans(
     return found
 
 
-@inlined
+@inline
 def fill(spans: Ints, found: int, offsets: Ints, cursors: Ints, lists: Ints) -> None:
     """Write the tiles' lists: the slots of the band's tile t stand from offsets[t] on, front to back."""
     cursors[:] = offsets

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from spaceport.simd.jit import inlined
-from spaceport.simd.lanes import LANES, Ints, Vector
-from spaceport.simd.memory import load, spread_at, store
-from spaceport.simd.ops import bits, fma, larger, root, smaller, spread
+from spaceport.simd.jit import inline
+from spaceport.simd.lanes import LANES, Ints, Lanes
+from spaceport.simd.memory import broadcast_load, load, store
+from spaceport.simd.ops import broadcast, fma, maximum, minimum, packmask, sqrt_fast
 from spaceport.splats.model import Floats
 from spaceport.splats.render import record
 from spaceport.splats.render.bins import TILE
@@ -40,56 +40,56 @@ finds its blocks, as the processor cannot guess where the loop over the blocks b
 SCRATCH = BATCH * _SHARE
 
 
-@inlined
-def pixel_x() -> Vector:
+@inline
+def pixel_x() -> Lanes:
     """Each lane's column in a block."""
     return load(_PATTERN, 0)
 
 
-@inlined
-def pixel_y() -> Vector:
+@inline
+def pixel_y() -> Lanes:
     """Each lane's row in a block."""
     return load(_PATTERN, LANES)
 
 
-@inlined
+@inline
 def touched(records: Floats, base: int, left: float, top: float, scratch: Floats, squares: bool) -> int:
     """Which blocks of the tile at pixel (left, top) a record's ellipse touches, as bits.
 
     Leaves in scratch, per block: the offset (EX, EY) of its first pixel from the ellipse's centre, and there the
     exponent (PEAK) and its gradient (GX, GY); with `squares`, also products of the offset.
     """
-    reach, waist = spread_at(records, base + record.REACH_Y), spread_at(records, base + record.WAIST)
-    slope, chord = spread_at(records, base + record.SLOPE), spread_at(records, base + record.CHORD)
-    per_reach = spread_at(records, base + record.PER_REACH)
+    reach, waist = broadcast_load(records, base + record.REACH_Y), broadcast_load(records, base + record.WAIST)
+    slope, chord = broadcast_load(records, base + record.SLOPE), broadcast_load(records, base + record.CHORD)
+    per_reach = broadcast_load(records, base + record.PER_REACH)
     ex = load(_PATTERN, 2 * LANES) + (np.float32(left) + np.float32(0.5) - records[base + record.X])
     ey = load(_PATTERN, 3 * LANES) + (np.float32(top) + np.float32(0.5) - records[base + record.Y])
-    low, high = larger(ey, -reach), smaller(ey + np.float32(HIGH - 1), reach)
-    up, down = smaller(larger(waist, low), high), smaller(larger(-waist, low), high)
-    zero = spread(0.0)
-    right_end = fma(chord, root(larger(1.0 - up * up * per_reach, zero)), slope * up)
-    left_end = slope * down - chord * root(larger(1.0 - down * down * per_reach, zero))
+    low, high = maximum(ey, -reach), minimum(ey + np.float32(HIGH - 1), reach)
+    up, down = minimum(maximum(waist, low), high), minimum(maximum(-waist, low), high)
+    zero = broadcast(0.0)
+    right_end = fma(chord, sqrt_fast(maximum(1.0 - up * up * per_reach, zero)), slope * up)
+    left_end = slope * down - chord * sqrt_fast(maximum(1.0 - down * down * per_reach, zero))
     hit = (ex <= right_end + 0.001) & (ex + np.float32(WIDE - 1) >= left_end - 0.001) & (low <= high)
     xx, xy, yy = (
-        spread_at(records, base + record.XX),
-        spread_at(records, base + record.XY),
-        spread_at(records, base + record.YY),
+        broadcast_load(records, base + record.XX),
+        broadcast_load(records, base + record.XY),
+        broadcast_load(records, base + record.YY),
     )
     gx, gy = fma(xx, ex, xy * ey), fma(xy, ex, yy * ey)
     store(scratch, EX, ex)
     store(scratch, EY, ey)
     store(scratch, GX, gx)
     store(scratch, GY, gy)
-    store(scratch, PEAK, fma(spread(0.5), fma(gx, ex, gy * ey), spread_at(records, base + record.PEAK)))
+    store(scratch, PEAK, fma(broadcast(0.5), fma(gx, ex, gy * ey), broadcast_load(records, base + record.PEAK)))
     if squares:
         store(scratch, EXX, ex * ex)
         store(scratch, EXY, ex * ey)
         store(scratch, EYY, ey * ey)
-    found: int = bits(hit)
+    found: int = packmask(hit)
     return found
 
 
-@inlined
+@inline
 def touched_by(
     records: Floats,
     listed: Ints,
@@ -104,34 +104,34 @@ def touched_by(
         masks[k] = touched(records, base, corner[0], corner[1], scratch[k * _SHARE :], squares)
 
 
-@inlined
+@inline
 def share(scratch: Floats, k: int) -> Floats:
     """What `touched_by` left for the k-th record."""
     return scratch[k * _SHARE :]
 
 
-@inlined
-def bend(records: Floats, base: int, x: Vector, y: Vector) -> Vector:
+@inline
+def bend(records: Floats, base: int, x: Lanes, y: Lanes) -> Lanes:
     """The part of the exponent that is equal in all blocks: the quadratic of the place within a block."""
-    xx, yy = spread_at(records, base + record.XX), spread_at(records, base + record.YY)
-    return fma(0.5 * xx * x, x, fma(0.5 * yy * y, y, spread_at(records, base + record.XY) * x * y))
+    xx, yy = broadcast_load(records, base + record.XX), broadcast_load(records, base + record.YY)
+    return fma(0.5 * xx * x, x, fma(0.5 * yy * y, y, broadcast_load(records, base + record.XY) * x * y))
 
 
-@inlined
-def exponent(scratch: Floats, block: int, bent: Vector, x: Vector, y: Vector) -> Vector:
+@inline
+def exponent(scratch: Floats, block: int, bent: Lanes, x: Lanes, y: Lanes) -> Lanes:
     """log2 of alpha at the pixels of a block."""
     return fma(
         x,
-        spread_at(scratch, GX + block),
-        fma(y, spread_at(scratch, GY + block), bent + spread_at(scratch, PEAK + block)),
+        broadcast_load(scratch, GX + block),
+        fma(y, broadcast_load(scratch, GY + block), bent + broadcast_load(scratch, PEAK + block)),
     )
 
 
-@inlined
+@inline
 def finished(light: Floats) -> bool:
     """Whether every pixel of a tile is opaque."""
     most = load(light, 0)
     for block in range(1, BLOCKS):
-        most = larger(most, load(light, block * LANES))
-    lit: int = bits(most > record.OPAQUE)
+        most = maximum(most, load(light, block * LANES))
+    lit: int = packmask(most > record.OPAQUE)
     return lit == 0

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from spaceport.simd.jit import inlined, kernel
-from spaceport.simd.lanes import LANES, Ints, Vector
-from spaceport.simd.memory import load, load_columns, load_ints, scatter, store
-from spaceport.simd.ops import fma, lane_numbers, larger, smaller, spread, sqrt, where
+from spaceport.simd.jit import inline, kernel
+from spaceport.simd.lanes import LANES, Ints, Lanes
+from spaceport.simd.memory import load, load_ints, load_transposed, scatter, store
+from spaceport.simd.ops import broadcast, fma, lane_index, maximum, minimum, select, sqrt
 from spaceport.splats.model import Floats
 from spaceport.splats.render import record, view
 from spaceport.splats.render.bins import PACK
@@ -28,18 +28,18 @@ from spaceport.splats.render.project import (
 
 Params = tuple[Floats, Floats, Floats, Floats, Floats, Floats]
 Outputs = tuple[Floats, Floats, Floats, Floats, Floats, Floats, Floats]
-Sixteen = tuple[Vector, ...]
+Sixteen = tuple[Lanes, ...]
 
 BLOCK = LANES * record.SIZE
 """Floats of 16 records."""
 
 
-@inlined
+@inline
 def _collect(
     slot: int, count: int, grads: Floats, boxes: tuple[Ints, Ints], places: tuple[Ints, int], scratch: Floats
 ) -> None:
     """Add up what the bands say of `count` records from `slot` on, into scratch; leave zeros behind for the next."""
-    zero = spread(0.0)
+    zero = broadcast(0.0)
     band_of, tiles = places
     for k in range(count):
         base = (slot + k) * record.SIZE
@@ -54,23 +54,23 @@ def _collect(
         store(scratch, k * record.SIZE, total)
 
 
-@inlined
-def _spread_three(array: Floats, rows: Vector, values: Three, mask: Vector) -> None:
+@inline
+def _spread_three(array: Floats, rows: Lanes, values: Three, mask: Lanes) -> None:
     at = rows * 3
     scatter(array, at, values[0], mask)
     scatter(array, at + 1, values[1], mask)
     scatter(array, at + 2, values[2], mask)
 
 
-@inlined
-def _scaled_sum(a: Vector, x: Three, b: Vector, y: Three) -> Three:
+@inline
+def _scaled_sum(a: Lanes, x: Three, b: Lanes, y: Three) -> Three:
     return fma(a, x[0], b * y[0]), fma(a, x[1], b * y[1]), fma(a, x[2], b * y[2])
 
 
-@inlined
+@inline
 def _rotation_back(
-    w: Vector, x: Vector, y: Vector, z: Vector, by: tuple[Three, Three, Three]
-) -> tuple[Vector, Vector, Vector, Vector]:
+    w: Lanes, x: Lanes, y: Lanes, z: Lanes, by: tuple[Three, Three, Three]
+) -> tuple[Lanes, Lanes, Lanes, Lanes]:
     """Gradient by a unit quaternion of the gradient by its matrix."""
     r0, r1, r2 = by
     return (
@@ -81,7 +81,7 @@ def _rotation_back(
     )
 
 
-@inlined
+@inline
 def _column_products(row_x: Three, by_x: Three, row_y: Three, by_y: Three) -> tuple[Three, Three, Three]:
     """row_xᵀ by_x + row_yᵀ by_y: gradient by the matrix that both rows went through."""
     return (
@@ -91,13 +91,13 @@ def _column_products(row_x: Three, by_x: Three, row_y: Three, by_y: Three) -> tu
     )
 
 
-@inlined
+@inline
 def _times_transposed(row: Three, turned: tuple[Three, Three, Three]) -> Three:
     return dot(row, turned[0]), dot(row, turned[1]), dot(row, turned[2])
 
 
-@inlined
-def _conic_back(vx: Three, vy: Three, columns: Sixteen) -> tuple[Vector, Vector, Three, Three]:
+@inline
+def _conic_back(vx: Three, vy: Three, columns: Sixteen) -> tuple[Lanes, Lanes, Three, Three]:
     """From moments to gradients by the centre (x, y) and by the rows of V, whose V Vᵀ + blur is the covariance."""
     sum_x, sum_y = columns[record.SUM_X], columns[record.SUM_Y]
     sum_xx, sum_xy, sum_yy = columns[record.SUM_XX], columns[record.SUM_XY], columns[record.SUM_YY]
@@ -115,42 +115,42 @@ def _conic_back(vx: Three, vy: Three, columns: Sixteen) -> tuple[Vector, Vector,
     return fma(a, sum_x, b * sum_y), fma(b, sum_x, c * sum_y), by_vx, by_vy
 
 
-@inlined
+@inline
 def _cross(a: Three, b: Three) -> Three:
     return a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]
 
 
-@inlined
-def _compensation_back(vx: Three, vy: Three, total: Vector) -> tuple[Three, Three]:
+@inline
+def _compensation_back(vx: Three, vy: Three, total: Lanes) -> tuple[Three, Three]:
     """From the gradient by the logarithm of the opacity, `total`, to those by the rows of V through
     ln sqrt(det(V Vᵀ) / det(V Vᵀ + blur)). The gradient of det(V Vᵀ) = |n|², n = vx x vy, is 2 vy x n and 2 n x vx."""
     normal = _cross(vx, vy)
-    own = larger(dot(normal, normal), spread(1e-30))
+    own = maximum(dot(normal, normal), broadcast(1e-30))
     blurred = own + record.BLUR * (dot(vx, vx) + dot(vy, vy)) + record.BLUR * record.BLUR
     both, blur = total * (1.0 / own - 1.0 / blurred), -(total * record.BLUR / blurred)
     return _scaled_sum(both, _cross(vy, normal), blur, vx), _scaled_sum(both, _cross(normal, vx), blur, vy)
 
 
-@inlined
-def _ratio_back(eye: Floats, axis: int, by_row: Three, focal: Vector, ratio: Vector) -> tuple[Vector, Vector]:
+@inline
+def _ratio_back(eye: Floats, axis: int, by_row: Three, focal: Lanes, ratio: Lanes) -> tuple[Lanes, Lanes]:
     """From the gradient by a row f/z (axis - clamped axis_z) of J W to those by x/z and 1/z."""
     k = 3 * axis
     low, high = eye[view.LEFT + 2 * axis], eye[view.RIGHT + 2 * axis]
-    clamped = smaller(larger(ratio, spread(low)), spread(high))
+    clamped = minimum(maximum(ratio, broadcast(low)), broadcast(high))
     along = by_row[0] * eye[k] + by_row[1] * eye[k + 1] + by_row[2] * eye[k + 2]
     deep = by_row[0] * eye[6] + by_row[1] * eye[7] + by_row[2] * eye[8]
-    by_ratio = where((ratio >= low) & (ratio <= high), -(focal * deep), spread(0.0))
+    by_ratio = select((ratio >= low) & (ratio <= high), -(focal * deep), broadcast(0.0))
     return by_ratio, eye[view.FX + axis] * (along - clamped * deep)
 
 
-@inlined
-def _shape_back(params: Params, outputs: Outputs, eye: Floats, rows: Vector, own: Vector, columns: Sixteen) -> Three:
+@inline
+def _shape_back(params: Params, outputs: Outputs, eye: Floats, rows: Lanes, own: Lanes, columns: Sixteen) -> Three:
     """Write the gradients of quats, scales and the screen; return that by the mean in camera coordinates."""
     x, y, z = _in_camera(params[0], eye, rows)
     per_z = 1.0 / z
     ratio_x, ratio_y = x * per_z, y * per_z
-    clamped_x = smaller(larger(ratio_x, spread(eye[view.LEFT])), spread(eye[view.RIGHT]))
-    clamped_y = smaller(larger(ratio_y, spread(eye[view.TOP])), spread(eye[view.BOTTOM]))
+    clamped_x = minimum(maximum(ratio_x, broadcast(eye[view.LEFT])), broadcast(eye[view.RIGHT]))
+    clamped_y = minimum(maximum(ratio_y, broadcast(eye[view.TOP])), broadcast(eye[view.BOTTOM]))
     qw, qx, qy, qz, per_length = unit_quats(params[1], rows)
     turned = rotation(qw, qx, qy, qz)
     deviations = exponentials(params[2], rows)
@@ -183,15 +183,15 @@ def _shape_back(params: Params, outputs: Outputs, eye: Floats, rows: Vector, own
     return by_ratio_x * per_z, by_ratio_y * per_z, -(by_per_z * per_z * per_z)
 
 
-@inlined
-def _in_camera(means: Floats, eye: Floats, rows: Vector) -> Three:
+@inline
+def _in_camera(means: Floats, eye: Floats, rows: Lanes) -> Three:
     x, y, z = three(means, rows)
     return to_camera(eye, x, y, z)
 
 
-@inlined
+@inline
 def _colour_back(
-    params: Params, outputs: Outputs, eye: Floats, rows: Vector, own: Vector, by_rgb: Three, degree: int, work: Floats
+    params: Params, outputs: Outputs, eye: Floats, rows: Lanes, own: Lanes, by_rgb: Three, degree: int, work: Floats
 ) -> Three:
     """Write the gradients of sh0 and shN; return that by the mean through the direction it is seen from."""
     x, y, z, per_distance = from_camera(eye, three(params[0], rows))
@@ -202,14 +202,14 @@ def _colour_back(
     return (gx - x * inward) * per_distance, (gy - y * inward) * per_distance, (gz - z * inward) * per_distance
 
 
-@inlined
+@inline
 def _where_drawn(drawn: Sixteen, columns: Sixteen) -> Three:
     """Gradients by colour, none where the colour was clamped at zero."""
-    zero = spread(0.0)
+    zero = broadcast(0.0)
     return (
-        where(drawn[record.RED] > 0.0, columns[record.SUM_RED], zero),
-        where(drawn[record.GREEN] > 0.0, columns[record.SUM_GREEN], zero),
-        where(drawn[record.BLUE] > 0.0, columns[record.SUM_BLUE], zero),
+        select(drawn[record.RED] > 0.0, columns[record.SUM_RED], zero),
+        select(drawn[record.GREEN] > 0.0, columns[record.SUM_GREEN], zero),
+        select(drawn[record.BLUE] > 0.0, columns[record.SUM_BLUE], zero),
     )
 
 
@@ -239,10 +239,10 @@ def chain(
         _collect(slot, count, grads, boxes, (band_of, columns), sums)
         for k in range(count, LANES):  # there is room behind the last record, but what stands there may be no row
             row_of[slot + k] = row_of[slot]
-        own = lane_numbers() < count
+        own = lane_index() < count
         rows = load_ints(row_of, slot)
-        found = load_columns(sums, 0)
-        drawn = load_columns(records, slot * record.SIZE)
+        found = load_transposed(sums, 0)
+        drawn = load_transposed(records, slot * record.SIZE)
         scatter(outputs[3], rows, found[record.SUM] * (1.0 - opacity_of(params[3], rows)), own)
         x, y, z = _shape_back(params, outputs, eye, rows, own, found)
         seen_x, seen_y, seen_z = _colour_back(params, outputs, eye, rows, own, _where_drawn(drawn, found), degree, work)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from spaceport.simd.jit import inlined
-from spaceport.simd.lanes import LANES, Vector
+from spaceport.simd.jit import inline
+from spaceport.simd.lanes import LANES, Lanes
 from spaceport.simd.memory import gather, load, scatter, store
 from spaceport.simd.ops import fma
 from spaceport.splats.model import Floats
@@ -17,8 +17,8 @@ SCRATCH = 32 * LANES
 _BY_BASIS = 16 * LANES
 
 
-@inlined
-def basis(x: Vector, y: Vector, z: Vector, degree: int, scratch: Floats) -> None:
+@inline
+def basis(x: Lanes, y: Lanes, z: Lanes, degree: int, scratch: Floats) -> None:
     """The basis without its constant first function, at unit directions, into scratch."""
     if degree > 0:
         store(scratch, 0 * LANES, -C1 * y)
@@ -41,8 +41,8 @@ def basis(x: Vector, y: Vector, z: Vector, degree: int, scratch: Floats) -> None
             store(scratch, 14 * LANES, -B0 * x * (xx - 3.0 * yy))
 
 
-@inlined
-def seen(sh0: Floats, rest: Floats, rows: Vector, degree: int, scratch: Floats) -> tuple[Vector, Vector, Vector]:
+@inline
+def seen(sh0: Floats, rest: Floats, rows: Lanes, degree: int, scratch: Floats) -> tuple[Lanes, Lanes, Lanes]:
     """SH + 0.5 of 16 rows, red, green, blue, from the basis in scratch."""
     at = rows * 3
     red = C0 * gather(sh0, at) + 0.5
@@ -58,12 +58,12 @@ def seen(sh0: Floats, rest: Floats, rows: Vector, degree: int, scratch: Floats) 
     return red, green, blue
 
 
-@inlined
+@inline
 def spread_gradient(
-    by_rgb: tuple[Vector, Vector, Vector],
+    by_rgb: tuple[Lanes, Lanes, Lanes],
     rest: Floats,
-    rows: Vector,
-    mask: Vector,
+    rows: Lanes,
+    mask: Lanes,
     degree: int,
     scratch: Floats,
     outputs: tuple[Floats, Floats],
@@ -85,13 +85,13 @@ def spread_gradient(
         at = at + 3
 
 
-@inlined
-def _by(scratch: Floats, k: int) -> Vector:
+@inline
+def _by(scratch: Floats, k: int) -> Lanes:
     return load(scratch, _BY_BASIS + (k - 1) * LANES)
 
 
-@inlined
-def direction_gradient(x: Vector, y: Vector, z: Vector, degree: int, scratch: Floats) -> tuple[Vector, Vector, Vector]:
+@inline
+def direction_gradient(x: Lanes, y: Lanes, z: Lanes, degree: int, scratch: Floats) -> tuple[Lanes, Lanes, Lanes]:
     """d loss / d (unit direction), from the gradient by the basis in scratch."""
     gx, gy, gz = 0.0 * x, 0.0 * y, 0.0 * z
     if degree > 0:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from spaceport.simd.jit import inlined, kernel
-from spaceport.simd.lanes import LANES, Ints, Vector
-from spaceport.simd.memory import load, scatter, spread_at, store
-from spaceport.simd.ops import exp2_fast, fma, lowest, smaller, spread, to_ints, where
+from spaceport.simd.jit import inline, kernel
+from spaceport.simd.lanes import LANES, Ints, Lanes
+from spaceport.simd.memory import broadcast_load, load, scatter, store
+from spaceport.simd.ops import broadcast, count_trailing_zeros, exp2_fast, fma, minimum, select, to_ints
 from spaceport.splats.model import Floats
 from spaceport.splats.render import record
 from spaceport.splats.render.bins import TILE
@@ -32,13 +32,13 @@ _PAIR_LOAD, _TILE_LOAD = 2, 16
 """What a Gaussian costs on a tile besides its blocks, and a tile besides its Gaussians, in blocks."""
 
 
-@inlined
-def alpha_of(p: Vector) -> Vector:
+@inline
+def alpha_of(p: Lanes) -> Lanes:
     """Opacity at exponent p: at most 0.999, and 0 where it is under 1/255."""
-    return where(p >= -record.CUT, smaller(exp2_fast(p), spread(record.MOST)), spread(0.0))
+    return select(p >= -record.CUT, minimum(exp2_fast(p), broadcast(record.MOST)), broadcast(0.0))
 
 
-@inlined
+@inline
 def _blend(
     records: Floats, listed: Ints, corner: tuple[int, int], scratch: Floats, masks: npt.NDArray[np.int64]
 ) -> tuple[int, int]:
@@ -57,13 +57,13 @@ def _blend(
             places = share(work, k)
             bent = bend(records, base, x, y)
             red, green, blue = (
-                spread_at(records, base + record.RED),
-                spread_at(records, base + record.GREEN),
-                spread_at(records, base + record.BLUE),
+                broadcast_load(records, base + record.RED),
+                broadcast_load(records, base + record.GREEN),
+                broadcast_load(records, base + record.BLUE),
             )
             todo = masks[k]
             while todo != 0:
-                block = lowest(todo)
+                block = count_trailing_zeros(todo)
                 todo &= todo - 1
                 blocks += 1
                 at = block * LANES
@@ -98,12 +98,12 @@ def draw(
     picture, exposed = pictures
     pitch = picture.shape[1] * 3
     places = to_ints(pixel_y()) * pitch + to_ints(pixel_x()) * 3
-    every = spread(0.0) < 1.0
+    every = broadcast(0.0) < 1.0
     masks, scratch = np.empty(BATCH, np.int64), np.empty(_SCRATCH, np.float32)
     for tile in range(band[0], band[1]):
         row, column = tile // columns, tile % columns
         for block in range(BLOCKS):
-            store(scratch, block * LANES, spread(1.0))
+            store(scratch, block * LANES, broadcast(1.0))
         scratch[PIXELS : 4 * PIXELS] = 0.0
         corner, k = (column * TILE, row * TILE), tile - band[0]
         used[k], blocks = _blend(records, lists[offsets[k] : offsets[k + 1]], corner, scratch, masks)
@@ -113,8 +113,8 @@ def draw(
             light = load(scratch, at)
             first = (row * TILE + PLACES[block, 1]) * pitch + (column * TILE + PLACES[block, 0]) * 3
             for channel in range(3):
-                value = fma(light, spread(background[channel]), load(scratch, at + (channel + 1) * PIXELS))
+                value = fma(light, broadcast(background[channel]), load(scratch, at + (channel + 1) * PIXELS))
                 scatter(picture, places + (first + channel), value, every)
                 if len(exposure) != 0:
-                    shown = fma(spread(exposure[channel]), value, spread(exposure[channel + 3]))
+                    shown = fma(broadcast(exposure[channel]), value, broadcast(exposure[channel + 3]))
                     scatter(exposed, places + (first + channel), shown, every)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from spaceport.simd.barrier import meet
+from spaceport.simd.barrier import barrier_wait
 from spaceport.simd.jit import kernel
 from spaceport.simd.lanes import Ints, Longs
 from spaceport.splats.model import Floats
@@ -149,16 +149,16 @@ def _compare(part: int, threads: int, canvas: Canvas, task: Task) -> None:
 
 @kernel
 def learn(
-    part: int, meeting: Ints, params: Params, visible: Visible, lists: Lists, canvas: Canvas, sums: Sums, task: Task
+    part: int, barrier: Ints, params: Params, visible: Visible, lists: Lists, canvas: Canvas, sums: Sums, task: Task
 ) -> None:
     """Draw, compare and differentiate, with the other threads, of whom there are as many as sums.by_records has."""
     threads = len(sums.by_records)
     show(part, visible, lists, canvas, task)
-    meet(meeting, threads)
+    barrier_wait(barrier, threads)
     _compare(part, threads, canvas, task)
-    meet(meeting, 2 * threads)
+    barrier_wait(barrier, 2 * threads)
     pull(part, visible, lists, canvas, sums.by_records)
-    meet(meeting, 3 * threads)
+    barrier_wait(barrier, 3 * threads)
     scratch = np.empty(BLOCK + colour.SCRATCH, np.float32)
     drawn = (visible.records, visible.rows, (visible.columns, visible.tile_rows))
     bands = (sums.by_records, canvas.band_of, canvas.columns)

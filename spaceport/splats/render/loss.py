@@ -12,10 +12,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from spaceport.simd.jit import inlined, kernel
-from spaceport.simd.lanes import LANES, Vector
-from spaceport.simd.memory import load, spread_at, store
-from spaceport.simd.ops import fma, lane_numbers, larger, quotient, spread, where
+from spaceport.simd.jit import inline, kernel
+from spaceport.simd.lanes import LANES, Lanes
+from spaceport.simd.memory import broadcast_load, load, store
+from spaceport.simd.ops import broadcast, divide_fast, fma, lane_index, maximum, select
 from spaceport.splats.model import Floats
 from spaceport.splats.render.similarity import window
 
@@ -30,43 +30,43 @@ _WINDOW = window().astype(np.float32)
 _SLACK = 4 * LANES
 
 
-@inlined
+@inline
 def scratch_size(width: int) -> int:
     """Floats of scratch a thread needs: five rows, and a ring of TAPS rows of three maps."""
     return (5 + 3 * TAPS) * (3 * width + 2 * _SIDE + 2 * _SLACK)
 
 
-@inlined
-def _along(row: Floats, at: int) -> Vector:
+@inline
+def _along(row: Floats, at: int) -> Lanes:
     """The window over a row whose neighbours are 3 apart."""
-    total = spread_at(_WINDOW, 0) * load(row, at)
+    total = broadcast_load(_WINDOW, 0) * load(row, at)
     for tap in range(1, TAPS):
-        total = fma(spread_at(_WINDOW, tap), load(row, at + 3 * tap), total)
+        total = fma(broadcast_load(_WINDOW, tap), load(row, at + 3 * tap), total)
     return total
 
 
-@inlined
-def _down(first: Floats, second: Floats, at: int, pitch: int) -> tuple[Vector, Vector, Vector, Vector, Vector]:
+@inline
+def _down(first: Floats, second: Floats, at: int, pitch: int) -> tuple[Lanes, Lanes, Lanes, Lanes, Lanes]:
     """The window down a column of two pictures: their means, mean squares and mean product."""
     a, b = load(first, at), load(second, at)
-    weight = spread_at(_WINDOW, 0)
+    weight = broadcast_load(_WINDOW, 0)
     wa, wb = weight * a, weight * b
     mean_a, mean_b, aa, bb, ab = wa, wb, wa * a, wb * b, wa * b
     for tap in range(1, TAPS):
         a, b = load(first, at + tap * pitch), load(second, at + tap * pitch)
-        weight = spread_at(_WINDOW, tap)
+        weight = broadcast_load(_WINDOW, tap)
         wa, wb = weight * a, weight * b
         mean_a, mean_b = mean_a + wa, mean_b + wb
         aa, bb, ab = fma(wa, a, aa), fma(wb, b, bb), fma(wa, b, ab)
     return mean_a, mean_b, aa, bb, ab
 
 
-@inlined
+@inline
 def _similarity(picture: Floats, photo: Floats, at: int, width: int, lines: Floats, ring: Floats) -> float:
     """SSIM summed over the windows whose first row begins at `at`; its derivatives by mean, mean square and mean
     product go into `ring` [3, line], from _SIDE on."""
     pitch, valid = picture.shape[1] * 3, 3 * (width - REACH)
-    one, zero = spread(1.0), spread(0.0)
+    one, zero = broadcast(1.0), broadcast(0.0)
     for x in range(0, 3 * width, LANES):
         mean_a, mean_b, aa, bb, ab = _down(picture, photo, at + x, pitch)
         store(lines[0], x, mean_a)
@@ -78,24 +78,24 @@ def _similarity(picture: Floats, photo: Floats, at: int, width: int, lines: Floa
     for x in range(0, valid, LANES):
         mean_a, mean_b = _along(lines[0], x), _along(lines[1], x)
         aa, bb, ab = _along(lines[2], x), _along(lines[3], x), _along(lines[4], x)
-        n1 = fma(2.0 * mean_a, mean_b, spread(_C1))
-        n2 = fma(spread(2.0), ab - mean_a * mean_b, spread(_C2))
-        d1 = fma(mean_a, mean_a, fma(mean_b, mean_b, spread(_C1)))
+        n1 = fma(2.0 * mean_a, mean_b, broadcast(_C1))
+        n2 = fma(broadcast(2.0), ab - mean_a * mean_b, broadcast(_C2))
+        d1 = fma(mean_a, mean_a, fma(mean_b, mean_b, broadcast(_C1)))
         d2 = (aa - mean_a * mean_a) + (bb - mean_b * mean_b) + _C2
-        per_d1, per_d2 = quotient(one, d1), quotient(one, d2)
+        per_d1, per_d2 = divide_fast(one, d1), divide_fast(one, d2)
         per_both = per_d1 * per_d2
         ssim = n1 * n2 * per_both
-        inside = lane_numbers() + x < valid
-        total = total + where(inside, ssim, zero)
+        inside = lane_index() + x < valid
+        total = total + select(inside, ssim, zero)
         by_mean = 2.0 * (mean_b * (n2 - n1) * per_both + mean_a * ssim * (per_d2 - per_d1))
-        store(ring[0], _SIDE + x, where(inside, by_mean, zero))
-        store(ring[1], _SIDE + x, where(inside, -(ssim * per_d2), zero))
-        store(ring[2], _SIDE + x, where(inside, 2.0 * n1 * per_both, zero))
+        store(ring[0], _SIDE + x, select(inside, by_mean, zero))
+        store(ring[1], _SIDE + x, select(inside, -(ssim * per_d2), zero))
+        store(ring[2], _SIDE + x, select(inside, 2.0 * n1 * per_both, zero))
     return _total(total, lines[0])
 
 
-@inlined
-def _total(values: Vector, scratch: Floats) -> float:
+@inline
+def _total(values: Lanes, scratch: Floats) -> float:
     store(scratch, 0, values)
     total = 0.0
     for lane in range(LANES):
@@ -103,7 +103,7 @@ def _total(values: Vector, scratch: Floats) -> float:
     return total
 
 
-@inlined
+@inline
 def _spread_back(ring: Floats, y: int, width: int, lines: Floats) -> None:
     """The window down the ring, for row y: what each window that holds a pixel of it says, into lines[0] to [2]."""
     line = ring.shape[2]
@@ -112,31 +112,31 @@ def _spread_back(ring: Floats, y: int, width: int, lines: Floats) -> None:
     for kind in range(3):
         for x in range(0, 3 * width + _SIDE, LANES):
             at = kind * line + x
-            total = spread_at(lines[3], 0) * load(ring, at)
+            total = broadcast_load(lines[3], 0) * load(ring, at)
             for slot in range(1, TAPS):
-                total = fma(spread_at(lines[3], slot), load(ring, at + 3 * slot * line), total)
+                total = fma(broadcast_load(lines[3], slot), load(ring, at + 3 * slot * line), total)
             store(lines[kind], x, total)
 
 
-@inlined
+@inline
 def _slope(
     pictures: tuple[Floats, Floats, Floats], at: int, width: int, weights: tuple[float, float], lines: Floats
 ) -> float:
     """d loss / d picture of the row that begins at `at`, into pictures[2]. Returns the sum of |picture - photo|."""
     picture, photo, by_picture = pictures
     by_l1, by_ssim = np.float32(weights[0]), np.float32(weights[1])
-    zero = spread(0.0)
+    zero = broadcast(0.0)
     error = zero
     for x in range(0, 3 * width, LANES):
         a, b = load(picture, at + x), load(photo, at + x)
-        inside = lane_numbers() + x < 3 * width
-        difference = where(inside, a - b, zero)
-        error = error + larger(difference, -difference)
-        slope = where(difference > 0.0, spread(by_l1), where(difference < 0.0, spread(-by_l1), zero))
+        inside = lane_index() + x < 3 * width
+        difference = select(inside, a - b, zero)
+        error = error + maximum(difference, -difference)
+        slope = select(difference > 0.0, broadcast(by_l1), select(difference < 0.0, broadcast(-by_l1), zero))
         if by_ssim != 0.0:
             similar = fma(2.0 * a, _along(lines[1], x), fma(b, _along(lines[2], x), _along(lines[0], x)))
-            slope = fma(spread(by_ssim), similar, slope)
-        store(by_picture, at + x, where(inside, slope, zero))
+            slope = fma(broadcast(by_ssim), similar, slope)
+        store(by_picture, at + x, select(inside, slope, zero))
     return _total(error, lines[4])
 
 

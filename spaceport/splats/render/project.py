@@ -13,23 +13,23 @@ import math
 
 import numpy as np
 
-from spaceport.simd.jit import inlined, kernel
-from spaceport.simd.lanes import LANES, Ints, Vector
-from spaceport.simd.memory import gather, store, store_kept, store_rows
+from spaceport.simd.jit import inline, kernel
+from spaceport.simd.lanes import LANES, Ints, Lanes
+from spaceport.simd.memory import compress_store, compress_store_rows, gather, store
 from spaceport.simd.ops import (
-    bits,
+    broadcast,
     exp2,
-    float_bits,
     fma,
-    lane_numbers,
-    larger,
-    least,
+    intbits,
+    lane_index,
     log2,
-    smaller,
-    spread,
+    maximum,
+    minimum,
+    minimum_ints,
+    packmask,
+    select,
     sqrt,
     to_ints,
-    where,
 )
 from spaceport.splats.model import Floats
 from spaceport.splats.render import record, view
@@ -41,18 +41,18 @@ _HUGE = 1e12  # variance on the picture, pixels squared; beyond it float32 holds
 
 _FAINTEST = 1e-30  # of a Gaussian seen edge-on; any opacity times its root is under 1/255
 
-Three = tuple[Vector, Vector, Vector]
+Three = tuple[Lanes, Lanes, Lanes]
 
 
-@inlined
-def three(array: Floats, rows: Vector) -> Three:
+@inline
+def three(array: Floats, rows: Lanes) -> Three:
     """The columns of an [N, 3] array at 16 rows."""
     at = rows * 3
     return gather(array, at), gather(array, at + 1), gather(array, at + 2)
 
 
-@inlined
-def to_camera(eye: Floats, x: Vector, y: Vector, z: Vector) -> Three:
+@inline
+def to_camera(eye: Floats, x: Lanes, y: Lanes, z: Lanes) -> Three:
     """World to camera coordinates."""
     return (
         eye[0] * x + eye[1] * y + eye[2] * z + eye[9],
@@ -61,8 +61,8 @@ def to_camera(eye: Floats, x: Vector, y: Vector, z: Vector) -> Three:
     )
 
 
-@inlined
-def unit_quats(quats: Floats, rows: Vector) -> tuple[Vector, Vector, Vector, Vector, Vector]:
+@inline
+def unit_quats(quats: Floats, rows: Lanes) -> tuple[Lanes, Lanes, Lanes, Lanes, Lanes]:
     """w, x, y, z of length 1, and 1 / the length they had."""
     at = rows * 4
     w, x, y, z = gather(quats, at), gather(quats, at + 1), gather(quats, at + 2), gather(quats, at + 3)
@@ -70,8 +70,8 @@ def unit_quats(quats: Floats, rows: Vector) -> tuple[Vector, Vector, Vector, Vec
     return w * per_length, x * per_length, y * per_length, z * per_length, per_length
 
 
-@inlined
-def rotation(w: Vector, x: Vector, y: Vector, z: Vector) -> tuple[Three, Three, Three]:
+@inline
+def rotation(w: Lanes, x: Lanes, y: Lanes, z: Lanes) -> tuple[Three, Three, Three]:
     """Rows of the matrix of a unit quaternion."""
     return (
         (1.0 - 2.0 * (y * y + z * z), 2.0 * (x * y - w * z), 2.0 * (x * z + w * y)),
@@ -80,8 +80,8 @@ def rotation(w: Vector, x: Vector, y: Vector, z: Vector) -> tuple[Three, Three, 
     )
 
 
-@inlined
-def jacobian(eye: Floats, axis: int, focal: Vector, ratio: Vector) -> Three:
+@inline
+def jacobian(eye: Floats, axis: int, focal: Lanes, ratio: Lanes) -> Three:
     """One row of J W: how a picture coordinate moves with the world. `axis` 0 is x; `focal` is f / z."""
     k = 3 * axis
     return (
@@ -91,7 +91,7 @@ def jacobian(eye: Floats, axis: int, focal: Vector, ratio: Vector) -> Three:
     )
 
 
-@inlined
+@inline
 def through(row: Three, turned: tuple[Three, Three, Three]) -> Three:
     """A row times a 3 x 3 matrix."""
     a, b, c = row
@@ -103,65 +103,65 @@ def through(row: Three, turned: tuple[Three, Three, Three]) -> Three:
     )
 
 
-@inlined
-def dot(a: Three, b: Three) -> Vector:
+@inline
+def dot(a: Three, b: Three) -> Lanes:
     return fma(a[0], b[0], fma(a[1], b[1], a[2] * b[2]))
 
 
-@inlined
+@inline
 def times(a: Three, b: Three) -> Three:
     return a[0] * b[0], a[1] * b[1], a[2] * b[2]
 
 
-@inlined
-def cross_squared(a: Three, b: Three) -> Vector:
+@inline
+def cross_squared(a: Three, b: Three) -> Lanes:
     """|a x b|²: the determinant of [a; b][a; b]ᵀ without the cancellation."""
     x, y, z = a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]
     return fma(x, x, fma(y, y, z * z))
 
 
-@inlined
-def exponentials(scales: Floats, rows: Vector) -> Three:
+@inline
+def exponentials(scales: Floats, rows: Lanes) -> Three:
     """Standard deviations from their logarithms, held within what float32 can square."""
     a, b, c = three(scales, rows)
     return _exponential(a), _exponential(b), _exponential(c)
 
 
-@inlined
-def _exponential(x: Vector) -> Vector:
-    return exp2(larger(smaller(x * LOG2E, spread(40.0)), spread(-40.0)))
+@inline
+def _exponential(x: Lanes) -> Lanes:
+    return exp2(maximum(minimum(x * LOG2E, broadcast(40.0)), broadcast(-40.0)))
 
 
-@inlined
-def opacity_of(opacities: Floats, rows: Vector) -> Vector:
+@inline
+def opacity_of(opacities: Floats, rows: Lanes) -> Lanes:
     """Sigmoid of the logits."""
-    logit = larger(smaller(gather(opacities, rows), spread(60.0)), spread(-60.0))
+    logit = maximum(minimum(gather(opacities, rows), broadcast(60.0)), broadcast(-60.0))
     return 1.0 / (1.0 + exp2(-LOG2E * logit))
 
 
-@inlined
-def from_camera(eye: Floats, mean: Three) -> tuple[Vector, Vector, Vector, Vector]:
+@inline
+def from_camera(eye: Floats, mean: Three) -> tuple[Lanes, Lanes, Lanes, Lanes]:
     """Unit direction from the camera to a mean, and 1 / distance."""
     x, y, z = mean[0] - eye[22], mean[1] - eye[23], mean[2] - eye[24]
     per_distance = 1.0 / sqrt(x * x + y * y + z * z)
     return x * per_distance, y * per_distance, z * per_distance, per_distance
 
 
-@inlined
-def _tiles(centre: Vector, reach: Vector, side: float) -> Vector:
+@inline
+def _tiles(centre: Lanes, reach: Lanes, side: float) -> Lanes:
     """The tiles from the first to the last that centre ± reach meets along a side, packed."""
-    last_pixel, zero = spread(side - np.float32(1.0)), spread(0.0)
-    first = smaller(larger(centre - reach - 0.5, zero), last_pixel)
-    last = smaller(larger(centre + reach - 0.5, zero), last_pixel)
+    last_pixel, zero = broadcast(side - np.float32(1.0)), broadcast(0.0)
+    first = minimum(maximum(centre - reach - 0.5, zero), last_pixel)
+    last = minimum(maximum(centre + reach - 0.5, zero), last_pixel)
     return to_ints(first * (1 / TILE)) + to_ints(last * (1 / TILE)) * PACK
 
 
-@inlined
-def _peak(opacity: Vector, eye: Floats, share: Vector) -> Vector:
+@inline
+def _peak(opacity: Lanes, eye: Floats, share: Lanes) -> Lanes:
     """log2 of the opacity at the centre; `share` is det(V Vᵀ) / det(V Vᵀ + blur)."""
     peak = log2(opacity)
     if eye[view.ANTIALIASED] != 0.0:
-        peak = fma(spread(0.5), log2(larger(share, spread(_FAINTEST))), peak)
+        peak = fma(broadcast(0.5), log2(maximum(share, broadcast(_FAINTEST))), peak)
     return peak
 
 
@@ -188,18 +188,18 @@ def project(
     radii, loads = sizes
     at = slot
     for start in range(first, last, LANES):
-        numbers = lane_numbers() + start
-        rows = least(numbers, lane_numbers() * 0 + (last - 1))
+        numbers = lane_index() + start
+        rows = minimum_ints(numbers, lane_index() * 0 + (last - 1))
         mean = three(means, rows)
         x, y, z = to_camera(eye, mean[0], mean[1], mean[2])
         visible = (numbers < last) & (z > record.NEAR) & (z < record.FAR)
-        if bits(visible) == 0:
-            store(radii, start, spread(0.0))
+        if packmask(visible) == 0:
+            store(radii, start, broadcast(0.0))
             continue
         per_z = 1.0 / z
         ratio_x, ratio_y = x * per_z, y * per_z
-        clamped_x = smaller(larger(ratio_x, spread(eye[view.LEFT])), spread(eye[view.RIGHT]))
-        clamped_y = smaller(larger(ratio_y, spread(eye[view.TOP])), spread(eye[view.BOTTOM]))
+        clamped_x = minimum(maximum(ratio_x, broadcast(eye[view.LEFT])), broadcast(eye[view.RIGHT]))
+        clamped_y = minimum(maximum(ratio_y, broadcast(eye[view.TOP])), broadcast(eye[view.BOTTOM]))
         qw, qx, qy, qz, _ = unit_quats(quats, rows)
         turned = rotation(qw, qx, qy, qz)
         deviations = exponentials(scales, rows)
@@ -212,18 +212,18 @@ def project(
         peak = _peak(opacity_of(opacities, rows), eye, own / determinant)
         margin = peak + record.CUT
         reach_x, reach_y = sqrt(2.0 * math.log(2.0) * margin * xx), sqrt(2.0 * math.log(2.0) * margin * yy)
-        px = fma(spread(eye[view.FX]), ratio_x, spread(eye[view.CX]))
-        py = fma(spread(eye[view.FY]), ratio_y, spread(eye[view.CY]))
+        px = fma(broadcast(eye[view.FX]), ratio_x, broadcast(eye[view.CX]))
+        py = fma(broadcast(eye[view.FY]), ratio_y, broadcast(eye[view.CY]))
         visible = visible & (margin > 0.0) & (xx + yy < _HUGE) & (determinant > 0.0)
         visible = visible & (px + reach_x >= 0.5) & (px - reach_x <= eye[view.WIDTH] - 0.5)
         visible = visible & (py + reach_y >= 0.5) & (py - reach_y <= eye[view.HEIGHT] - 0.5)
-        store(radii, start, where(visible, larger(reach_x, reach_y), spread(0.0)))
-        if bits(visible) == 0:
+        store(radii, start, select(visible, maximum(reach_x, reach_y), broadcast(0.0)))
+        if packmask(visible) == 0:
             continue
         dx, dy, dz, _ = from_camera(eye, mean)
         basis(dx, dy, dz, degree, scratch)
         red, green, blue = seen(sh0, rest, rows, degree, scratch)
-        zero = spread(0.0)
+        zero = broadcast(0.0)
         per_determinant = -LOG2E / determinant
         columns = (
             px,
@@ -232,9 +232,9 @@ def project(
             -(xy * per_determinant),
             xx * per_determinant,
             peak,
-            larger(red, zero),
-            larger(green, zero),
-            larger(blue, zero),
+            maximum(red, zero),
+            maximum(green, zero),
+            maximum(blue, zero),
             reach_x,
             reach_y,
             xy / yy,
@@ -243,10 +243,10 @@ def project(
             1.0 / (reach_y * reach_y),
             z,
         )
-        store_kept(rows_out, at, rows, visible)
-        store_kept(keys, at, float_bits(z), visible)
-        store_kept(columns_out, at, _tiles(px, reach_x, eye[view.WIDTH]), visible)
-        store_kept(tile_rows_out, at, _tiles(py, reach_y, eye[view.HEIGHT]), visible)
-        at = store_rows(records, at * LANES, columns, visible) // LANES
+        compress_store(rows_out, at, rows, visible)
+        compress_store(keys, at, intbits(z), visible)
+        compress_store(columns_out, at, _tiles(px, reach_x, eye[view.WIDTH]), visible)
+        compress_store(tile_rows_out, at, _tiles(py, reach_y, eye[view.HEIGHT]), visible)
+        at = compress_store_rows(records, at * LANES, columns, visible) // LANES
     count_tiles((columns_out, tile_rows_out), slot, at, loads)
     return at - slot

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from spaceport.simd.cores import usable_cores
 from spaceport.simd.lanes import LANES
-from spaceport.simd.thread_pool import Workers
+from spaceport.simd.thread_pool import ThreadPool
 from spaceport.splats.cameras import Camera
 from spaceport.splats.model import Floats, Gaussians
 from spaceport.splats.render import colour
@@ -36,17 +36,17 @@ class Rasteriser:
         """
         if threads is not None and threads < 1:
             raise ValueError(f"at least one thread is needed, not {threads}")
-        self._workers = Workers(threads or usable_cores())
+        self._pool = ThreadPool(threads or usable_cores())
         self._antialiased = antialiased
         self._model = ModelBuffers(0, 1)
         self._grads: GradBuffers | None = None
         self._canvases: dict[tuple[int, int], Canvas] = {}
-        self._lists = no_lists(self._workers.count)
+        self._lists = no_lists(self._pool.count)
 
     @property
     def threads(self) -> int:
         """How many threads work on a picture."""
-        return self._workers.count
+        return self._pool.count
 
     def render(
         self,
@@ -64,7 +64,7 @@ class Rasteriser:
         eye = self._project(params, camera, degree, canvas)
         task = Task(eye, degree, _colour(background), _AS_DRAWN, (0.0, 0.0))
         visible, lists = self._model.visible, self._lists
-        self._workers.each(lambda part: show(part, visible, lists, canvas, task), self.threads)
+        self._pool.parallel_for(lambda part: show(part, visible, lists, canvas, task), self.threads)
         return canvas.picture[: camera.height, : camera.width].copy()
 
     def loss_and_grads(
@@ -130,7 +130,7 @@ class Rasteriser:
         values, firsts, seconds, slopes = (_flat(one) for one in (params, *moments, grads))
         corrections = np.array([1 / (1 - BETAS[0] ** steps), (1 - BETAS[1] ** steps) ** -0.5], np.float32)
         by_array, parts = np.array([rates[name] for name in NAMES], np.float32), self.threads
-        self._workers.each(lambda k: adam(k, parts, values, firsts, seconds, slopes, by_array, corrections), parts)
+        self._pool.parallel_for(lambda k: adam(k, parts, values, firsts, seconds, slopes, by_array, corrections), parts)
 
     def _project(
         self, params: Params, camera: Camera, degree: int, canvas: Canvas, photo: Photo | None = None
@@ -160,7 +160,7 @@ class Rasteriser:
                 scale = np.float32(1 if photo.dtype == np.float32 else 1 / 255)
                 np.multiply(photo[first:last], scale, out=canvas.photo[first:last, : canvas.width], dtype=np.float32)
 
-        self._workers.each(one, max(len(parts), len(strips)))
+        self._pool.parallel_for(one, max(len(parts), len(strips)))
         self._lists = plan_lists(self._lists, loads, int(visible.regions[:, 1].sum()))
         return eye
 
@@ -180,8 +180,10 @@ class Rasteriser:
         if task.degree < grads.degree:
             grads.by_params["shN"][:] = 0.0
         grads.degree = task.degree
-        arrays, sums, meeting = arrays_of(params), grads.sums, np.zeros(1, np.int32)
-        self._workers.each(lambda part: learn(part, meeting, arrays, visible, lists, canvas, sums, task), self.threads)
+        arrays, sums, barrier = arrays_of(params), grads.sums, np.zeros(1, np.int32)
+        self._pool.parallel_for(
+            lambda part: learn(part, barrier, arrays, visible, lists, canvas, sums, task), self.threads
+        )
         self._grads = grads
         return grads
 

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 from numpy.typing import NDArray
 
-from spaceport.simd.jit import inlined, kernel
+from spaceport.simd.jit import inline, kernel
 from spaceport.splats.sog.attributes.blocks import row_max
 
 MIDDLE = 128
@@ -74,7 +74,7 @@ def _decode(code: NDArray[np.uint8], quats: NDArray[np.float32]) -> None:
         quats[i, mode] = np.sqrt(max(0.0, 1 - squares))
 
 
-@inlined
+@inline
 def _normalise(quat: NDArray[np.float32], unit: NDArray[np.float64]) -> None:
     """A unit quaternion; a zero one becomes the identity."""
     largest = 0.0

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from spaceport.simd.cores import usable_cores
 from spaceport.simd.jit import kernel
-from spaceport.simd.thread_pool import Workers
+from spaceport.simd.thread_pool import ThreadPool
 
 RUN = 512
 """Gaussians of a run. The work grows with it, the gain hardly any more: 2,048 save another 0.3 % of the bytes."""
@@ -31,7 +31,7 @@ def walked(features: NDArray[np.floating], run: int = RUN) -> NDArray[np.int64]:
         for number in range(thread, runs, threads):
             _walk(rows, order, number * run, min(len(rows), (number + 1) * run))
 
-    Workers(threads).each(share, threads)
+    ThreadPool(threads).parallel_for(share, threads)
     return order
 
 

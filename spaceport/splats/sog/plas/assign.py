@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from spaceport.simd.jit import inlined, kernel
-from spaceport.simd.memory import load, load_columns, prefetch, store
+from spaceport.simd.jit import inline, kernel
+from spaceport.simd.memory import load, load_transposed, prefetch, store
 from spaceport.splats.sog.plas.blur import LANES, Cells
 
 NEVER = np.float32(-1e30)
@@ -90,7 +90,7 @@ def _block(
     return gained
 
 
-@inlined
+@inline
 def _move(
     flat: Cells,
     order: Indices,
@@ -110,7 +110,7 @@ def _move(
             store(flat, here[j] * LANES, load(kept, choice[j] * LANES))
 
 
-@inlined
+@inline
 def _find(
     at: NDArray[np.int64],
     begin: int,
@@ -131,7 +131,7 @@ def _find(
             at[four, j] = (y if y < height else y - height) * width + (x if x < width else x - width)
 
 
-@inlined
+@inline
 def _compare(
     flat: Cells, goal: Cells, here: NDArray[np.int64], products: NDArray[np.float32], likeness: NDArray[np.float32]
 ) -> None:
@@ -140,7 +140,7 @@ def _compare(
         element = load(flat, here[a] * LANES)
         for b in range(4):
             store(products, (4 * a + b) * LANES, element * load(goal, here[b] * LANES))
-    c = load_columns(products, 0)
+    c = load_transposed(products, 0)
     first = ((c[0] + c[1]) + (c[2] + c[3])) + ((c[4] + c[5]) + (c[6] + c[7]))
     second = ((c[8] + c[9]) + (c[10] + c[11])) + ((c[12] + c[13]) + (c[14] + c[15]))
     store(likeness, 0, first + second)
@@ -159,7 +159,7 @@ def _compare_around_holes(cells: Cells, targets: Cells, here: NDArray[np.int64],
                 likeness[4 * a + b] = (cells[here[a]] * targets[here[b]]).sum()
 
 
-@inlined
+@inline
 def _best(likeness: NDArray[np.float32], choice: NDArray[np.int64]) -> float:
     """The best of the 24 assignments, as the element for each of the four cells; returns its gain over staying.
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from spaceport.simd.jit import inlined, kernel
-from spaceport.simd.thread_pool import Workers
+from spaceport.simd.jit import inline, kernel
+from spaceport.simd.thread_pool import ThreadPool
 
 LANES = 16
 """Features of a cell: one cache line of float32. Fewer are filled up with zeros."""
@@ -18,17 +18,17 @@ LANES = 16
 Cells = NDArray[np.float32]
 
 
-def blurred(cells: Cells, width: int, radius: int, workers: Workers) -> Cells:
+def blurred(cells: Cells, width: int, radius: int, pool: ThreadPool) -> Cells:
     """Mean over (2 radius + 1) squared cells of `cells` [N,16], which fill a grid `width` wide row by row.
 
     Where a row or column is too short for the box, the box is narrower.
     """
     rows = -(-len(cells) // width)
     along, out = np.empty_like(cells), np.empty_like(cells)
-    shares = np.linspace(0, rows, workers.count + 1).astype(np.int64)
-    workers.each(lambda part: _rows(cells, along, width, radius, shares[part], shares[part + 1]), workers.count)
-    edges = np.linspace(0, min(width, len(cells)), workers.count + 1).astype(np.int64)
-    workers.each(lambda part: _columns(along, out, width, radius, edges[part], edges[part + 1]), workers.count)
+    shares = np.linspace(0, rows, pool.count + 1).astype(np.int64)
+    pool.parallel_for(lambda part: _rows(cells, along, width, radius, shares[part], shares[part + 1]), pool.count)
+    edges = np.linspace(0, min(width, len(cells)), pool.count + 1).astype(np.int64)
+    pool.parallel_for(lambda part: _columns(along, out, width, radius, edges[part], edges[part + 1]), pool.count)
     return out
 
 
@@ -74,7 +74,7 @@ def _columns(cells: Cells, out: Cells, width: int, radius: int, first: int, last
                     total[x - first, k] += cells[enters * width + x, k] - cells[leaves * width + x, k]
 
 
-@inlined
+@inline
 def _mirrored(y: int, height: int) -> int:
     if y < 0:
         return min(-y, height - 1)

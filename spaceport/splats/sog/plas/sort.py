@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from spaceport.progress import Progress
 from spaceport.simd.cores import usable_cores
-from spaceport.simd.thread_pool import Workers
+from spaceport.simd.thread_pool import ThreadPool
 from spaceport.splats.sog.plas.assign import Indices, distance, reorder
 from spaceport.splats.sog.plas.blur import LANES, Cells, blurred
 
@@ -105,11 +105,11 @@ class _Sorter:
         self.order: Indices = np.arange(len(features), dtype=np.int32)
         self.height, self.width = -(-len(features) // width), width
         self.random, self.schedule, self.reorders = random, schedule, 0
-        self.workers = Workers(threads)
+        self.pool = ThreadPool(threads)
 
     def sort(self, radius: int, progress: Progress) -> None:
         """Trade places at one radius, at several positions of the blocks, until one brings nothing."""
-        targets = blurred(self.cells, self.width, radius, self.workers)
+        targets = blurred(self.cells, self.width, radius, self.pool)
         side = max(self.schedule.smallest_block, 2 * radius + 2)
         block = min(side, self.height), min(side, self.width)
         if block[0] * block[1] < 4:
@@ -159,12 +159,12 @@ class _Sorter:
         count = len(corners) * drawn.shape[1]
         parts = min(MOST_PARTS, -(-count // SMALLEST_PART))
         edges = [count * part // parts for part in range(parts + 1)]
-        threads = min(self.workers.count, parts)
+        threads = min(self.pool.count, parts)
         sums = [0.0] * parts
 
         def share(thread: int) -> None:
             for part in range(thread, parts, threads):
                 sums[part] = work((edges[part], edges[part + 1]))
 
-        self.workers.each(share, threads)
+        self.pool.parallel_for(share, threads)
         return sum(sums)
