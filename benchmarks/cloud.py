@@ -24,7 +24,7 @@ from spaceport.demo import make_survey
 from spaceport.local.children import survivors
 from spaceport.local.cloud import EmbeddedCloud
 from spaceport.pipeline.contract import StageName
-from spaceport.pipeline.jobs.state import ENDS
+from spaceport.pipeline.jobs.state import END_STATES
 
 GOALS: dict[str, float | None] = {
     "start": None,
@@ -95,7 +95,7 @@ def _upload(cloud: Deployment, job: str, data: bytes, options: dict[str, Any]) -
 
 def _ended(cloud: Deployment, job: str) -> bool:
     row = cloud.table.get(job)
-    return row is not None and row.state in ENDS
+    return row is not None and row.state in END_STATES
 
 
 def _at_work(cloud: Deployment, state: Path, job: str, stage: StageName) -> bool:

@@ -11,7 +11,6 @@ import boto3
 from botocore.config import Config
 
 from spaceport.pipeline import layout
-from spaceport.pipeline.jobs.recovery import FOLDERS
 from spaceport.pipeline.jobs.table import JobTable
 from spaceport.pipeline.storage import Bucket
 
@@ -61,8 +60,10 @@ def job_of_manifest(key: str) -> tuple[str, str] | None:
     A rule's wildcard also matches slashes, so `jobs/ID/extracted/colmap/manifest.json` arrives here too.
     """
     try:
-        job_id, rest = layout.split(key)
+        job_id, rest = layout.split_key(key)
     except ValueError:
         return None
     folder = rest.removesuffix(f"/{layout.MANIFEST}")
-    return (job_id, folder) if layout.manifest_key(job_id, folder) == key and folder in FOLDERS else None
+    return (
+        (job_id, folder) if layout.manifest_key(job_id, folder) == key and folder in layout.MANIFEST_FOLDERS else None
+    )

@@ -8,7 +8,7 @@ Count = int | float | str
 
 
 class Progress(Protocol):
-    """What a stage's core calls. Any call may raise `Stopped`, `Interrupted` or `LostClaim`: let it pass."""
+    """What a stage's core calls. Any call may raise `Stopped`, `Interrupted` or `LostLease`: let it pass."""
 
     def update(self, fraction: float, message: str, **counts: Count) -> None:
         """Tell that `fraction` (0 to 1, from real counters) of the stage is done, and what happens now.

@@ -23,9 +23,9 @@ from functions.clients import NAMESPACE, batch, bucket, queues, table
 from functions.links import FILES, links
 from spaceport.pipeline.contract import EndManifest, JobId, JobState
 from spaceport.pipeline.errors import Refused, Slug, UnknownJob
-from spaceport.pipeline.jobs.batch import terminate
+from spaceport.pipeline.jobs.batch import terminate_jobs
 from spaceport.pipeline.jobs.ending import stop_job
-from spaceport.pipeline.jobs.state import ENDS, JobRecord
+from spaceport.pipeline.jobs.state import END_STATES, JobRecord
 from spaceport.pipeline.options import LEGACY, PRESETS, JobOptions, explain, resolve
 
 LISTED, MOST_LISTED = 50, 200
@@ -57,7 +57,7 @@ def stop() -> dict[str, Any]:
     end = stop_job(bucket(), table(), job_id)
     if end.state is not JobState.STOPPED:
         raise Conflict(f"Job {job_id} had ended already: {end.state}.")
-    ended = terminate(batch(), table(), job_id, queues())
+    ended = terminate_jobs(batch(), table(), job_id, queues())
     logger.info("stopped", batch_jobs=ended)
     return {"jobId": job_id, "state": end.state, "message": end.message, "batchJobs": ended}
 
@@ -76,7 +76,7 @@ def show_job(job_id: str) -> dict[str, Any]:
     row = table().get(JOB_ID.validate_python(job_id))
     if row is None:
         raise UnknownJob(f"There is no job {job_id}.")
-    ready = row.outputs.values() if row.state in ENDS else ()  # a page asks often, and manifests can be megabytes
+    ready = row.outputs.values() if row.state in END_STATES else ()  # a page asks often, and manifests can be megabytes
     made = [stored.manifest for key in ready if (stored := bucket().read_manifest(key))]
     offered = [link.model_dump() for link in links(made, row.name, FILES)]
     stages = {name: stage.model_dump(mode="json", exclude_none=True) for name, stage in table().stages(job_id).items()}

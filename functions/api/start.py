@@ -14,7 +14,7 @@ from functions.clients import bucket, table, uploads
 from spaceport.pipeline import layout
 from spaceport.pipeline.contract import AnyManifest, JobId, StageName
 from spaceport.pipeline.errors import Refused, Slug
-from spaceport.pipeline.jobs.accept import Ask, accept_upload, continue_job
+from spaceport.pipeline.jobs.accept import Submission, accept_upload, continue_job
 from spaceport.pipeline.storage import Bucket
 
 STEPS: dict[str, StageName] = {
@@ -50,10 +50,10 @@ class StartJob(BaseModel):
     """A job whose finished stages are built on, instead of one of the addresses."""
     options: dict[str, Any] = {}
 
-    def ask(self, owner: str | None) -> Ask:
+    def ask(self, owner: str | None) -> Submission:
         """The wish as `spaceport.pipeline.jobs.accept` takes it."""
         given = {**(self.model_extra or {}), **self.options}
-        return Ask(name=self.name, email=self.email, owner=owner, options=given, job_id=self.job_id)
+        return Submission(name=self.name, email=self.email, owner=owner, options=given, job_id=self.job_id)
 
 
 def start(wish: StartJob, owner: str | None) -> AnyManifest:
@@ -88,9 +88,9 @@ def _source(wish: StartJob, stage: StageName) -> str | None:
         StageName.COMPRESS: ("gaussianOutputS3Uri", wish.gaussian),
     }[stage]
     key = _key_in(bucket(), address, field)
-    home = layout.PLACES[stage].input
+    home = layout.STAGE_FOLDERS[stage].input
     try:
-        job_id, rest = layout.split(key)
+        job_id, rest = layout.split_key(key)
     except ValueError:
         job_id, rest = "", ""
     if not job_id or rest.rstrip("/").split("/")[0] != home:

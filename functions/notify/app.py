@@ -26,7 +26,7 @@ from functions.clients import NAMESPACE, bucket, job_of_manifest, table
 from functions.links import DAY, link_seconds, links
 from functions.notify.mail import Mail, write_mail
 from spaceport.pipeline.contract import AnyManifest, EndManifest
-from spaceport.pipeline.jobs.recovery import manifests
+from spaceport.pipeline.jobs.recovery import read_manifests
 from spaceport.pipeline.jobs.state import JobRecord, advance
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def handler(event: S3EventBridgeNotificationEvent, context: LambdaContext) -> No
         return
     job_id = found[0]
     logger.set_correlation_id(job_id)
-    told = [stored.manifest for stored in manifests(bucket(), job_id)]
+    told = [stored.manifest for stored in read_manifests(bucket(), job_id)]
     end = told[-1] if told else None
     sender = os.environ.get("SPACEPORT_MAIL_FROM")
     if not isinstance(end, EndManifest):

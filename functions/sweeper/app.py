@@ -30,7 +30,7 @@ from functions.clients import NAMESPACE, batch, bucket, queues, table
 from functions.sweeper.heal import heal
 from functions.sweeper.silent import silent_jobs
 from spaceport.pipeline.contract import now
-from spaceport.pipeline.jobs.batch import queued
+from spaceport.pipeline.jobs.batch import unfinished_jobs
 
 SILENT = timedelta(minutes=10)
 ROOM_MS = 20_000
@@ -45,7 +45,7 @@ metrics = Metrics(namespace=NAMESPACE, service="sweeper")
 def handler(_: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     """Returns how often each thing was done. One job that cannot be healed does not keep the others waiting."""
     silent = list(silent_jobs(table(), now() - SILENT))
-    waiting = {job.key: job for job in queued(batch(), queues())} if silent else {}
+    waiting = {job.key: job for job in unfinished_jobs(batch(), queues())} if silent else {}
     done: Counter[str] = Counter()
     for job_id in silent:
         if context.get_remaining_time_in_millis() < ROOM_MS:

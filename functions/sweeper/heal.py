@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from spaceport.pipeline.contract import TITLES, StageName, now
 from spaceport.pipeline.errors import LostResource, Slug
-from spaceport.pipeline.jobs.batch import Queued
+from spaceport.pipeline.jobs.batch import BatchJob
 from spaceport.pipeline.jobs.ending import fail_job, failure_of
-from spaceport.pipeline.jobs.recovery import manifests, waiting_for
-from spaceport.pipeline.jobs.state import StageRecord, Work
+from spaceport.pipeline.jobs.recovery import pending_manifest, read_manifests
+from spaceport.pipeline.jobs.state import StageRecord, StageState
 from spaceport.pipeline.jobs.table import JobTable
 from spaceport.pipeline.jobs.tracker import on_manifest
 from spaceport.pipeline.storage import Bucket
@@ -24,15 +24,15 @@ QUEUED = timedelta(hours=6)
 NUDGES = 3
 
 
-def heal(bucket: Bucket, table: JobTable, batch: BatchClient, job_id: str, queued: Mapping[str, Queued]) -> str:
+def heal(bucket: Bucket, table: JobTable, batch: BatchClient, job_id: str, queued: Mapping[str, BatchJob]) -> str:
     """Help a silent job. Returns what was done: recorded, working, queued, nudged, unqueued or ended."""
-    for stored in manifests(bucket, job_id):
+    for stored in read_manifests(bucket, job_id):
         on_manifest(bucket, table, stored.key)
-    waiting = waiting_for(bucket, job_id)
+    waiting = pending_manifest(bucket, job_id)
     if waiting is None or waiting.stage is None:
         return "recorded"
     claim = table.stages(job_id).get(waiting.stage)
-    if claim and claim.work is Work.WORKING and claim.lease_until > table.clock():
+    if claim and claim.work is StageState.WORKING and claim.lease_until > table.clock():
         return "working"
     standing = queued.get(waiting.key)
     if standing and standing.status != "RUNNING":
@@ -47,7 +47,7 @@ def heal(bucket: Bucket, table: JobTable, batch: BatchClient, job_id: str, queue
 
 
 def _queued(
-    bucket: Bucket, table: JobTable, batch: BatchClient, job_id: str, stage: StageName, standing: Queued
+    bucket: Bucket, table: JobTable, batch: BatchClient, job_id: str, stage: StageName, standing: BatchJob
 ) -> str:
     if now() - standing.created_at < QUEUED:
         return "queued"

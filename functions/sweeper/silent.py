@@ -9,7 +9,7 @@ from typing import Any
 from boto3.dynamodb.conditions import Key
 
 from spaceport.pipeline.contract import JobState
-from spaceport.pipeline.jobs.state import ENDS
+from spaceport.pipeline.jobs.state import END_STATES
 from spaceport.pipeline.jobs.table import JobTable
 
 
@@ -17,7 +17,7 @@ def silent_jobs(table: JobTable, since: datetime) -> Iterator[str]:
     """Ids of unfinished jobs whose row was not touched after `since`, the longest silent of each state first."""
     last = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")  # as rows have it, less the milliseconds
     for state in JobState:
-        if state not in ENDS:
+        if state not in END_STATES:
             yield from _in_state(table, state, last)
 
 

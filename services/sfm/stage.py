@@ -93,7 +93,7 @@ def _run(source: Path, output: Path, scratch: Path, options: SfmOptions, phases:
     intake = take_in(source, output / "extracted", scratch / "photos", options.max_image_size, phases)
     total, unreadable = len(intake.photos), len(intake.photos) - len(intake.readable)
     if total - unreadable < MIN_PHOTOS:
-        raise Refused(Slug.NO_READABLE_IMAGES, found=total - unreadable, total=total, limit=MIN_PHOTOS)
+        raise Refused(Slug.NO_READABLE_IMAGES, count=total - unreadable, total=total, limit=MIN_PHOTOS)
     given = take_given(output / "extracted", intake.model_files, intake.readable, phases.check)
     intake = given.narrow(intake) if given else intake
     staged = _staged(intake)

@@ -39,7 +39,7 @@ def run(source: Path, output: Path, options: TrainOptions, progress: Progress) -
     Raises:
         Refused: `bad_reconstruction`, `photo_mismatch`, `bad_options` or `training_diverged`.
         LostResource: `disk_full` or `out_of_memory`.
-        Interrupted, Stopped, LostClaim: from `progress`; on Interrupted the checkpoint has been saved.
+        Interrupted, Stopped, LostLease: from `progress`; on Interrupted the checkpoint has been saved.
     """
     with machine_limits("Training"), _cuda_memory():
         progress.update(0.0, "Reading the reconstruction")

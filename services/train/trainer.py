@@ -104,7 +104,7 @@ class Trainer:
 
         Raises:
             Refused: `training_diverged` when the loss is no longer a number.
-            Interrupted, Stopped, LostClaim: from `progress`.
+            Interrupted, Stopped, LostLease: from `progress`.
         """
         reason = None
         try:

@@ -28,7 +28,7 @@ from spaceport.pipeline.contract import JobState, StageName
 from spaceport.pipeline.errors import Refused, UnknownJob
 from spaceport.pipeline.jobs.accept import continue_job, new_job_id
 from spaceport.pipeline.jobs.recovery import rebuild_table
-from spaceport.pipeline.jobs.state import ENDS, JobRecord
+from spaceport.pipeline.jobs.state import END_STATES, JobRecord
 from spaceport.pipeline.layout import UPLOADS
 from spaceport.pipeline.options import Preset, resolve
 
@@ -163,7 +163,7 @@ def retry(
     """
     with _deployment(stack, state) as deployment:
         row = _known(deployment, job)
-        if row.state not in ENDS:
+        if row.state not in END_STATES:
             _complain(f"{job} is still at work ({row.state}). Stop it first: `spaceport stop {job}`.")
         stage = from_stage or _next_stage(row)
         try:

@@ -10,7 +10,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from spaceport.pipeline.contract import EndManifest
-from spaceport.pipeline.jobs.batch import terminate
+from spaceport.pipeline.jobs.batch import terminate_jobs
 from spaceport.pipeline.jobs.ending import stop_job
 from spaceport.pipeline.jobs.table import JobTable
 from spaceport.pipeline.storage import Bucket
@@ -38,7 +38,7 @@ class Deployment:
     def stop(self, job_id: str) -> EndManifest:
         """Stop a job and end its Batch jobs. Returns how the job ended. Raises `UnknownJob` when there is none."""
         end = stop_job(self.bucket, self.table, job_id)
-        terminate(self.batch, self.table, job_id, self.queues)
+        terminate_jobs(self.batch, self.table, job_id, self.queues)
         return end
 
 

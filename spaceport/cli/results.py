@@ -9,7 +9,7 @@ from rich.table import Table
 
 from spaceport.pipeline import layout
 from spaceport.pipeline.contract import TITLES, JobState, StageManifest, StageName
-from spaceport.pipeline.jobs.recovery import manifests
+from spaceport.pipeline.jobs.recovery import read_manifests
 from spaceport.pipeline.jobs.state import JobRecord
 from spaceport.pipeline.storage import Bucket
 
@@ -28,10 +28,10 @@ EXIT_CODES: dict[JobState, int] = {
 def take_home(bucket: Bucket, job_id: str, folder: Path) -> list[Path]:
     """Copy a job's results below `folder`, checked against their sha256. Returns the files."""
     wanted = {}
-    for stored in manifests(bucket, job_id):
+    for stored in read_manifests(bucket, job_id):
         if isinstance(stored.manifest, StageManifest):
             for artefact in stored.manifest.artefacts:
-                path = PurePosixPath(layout.split(artefact.key)[1])
+                path = PurePosixPath(layout.split_key(artefact.key)[1])
                 if str(path).startswith(TAKEN) and ".." not in path.parts:
                     wanted[folder / path] = artefact
     bucket.fetch_all(wanted, lambda: None)

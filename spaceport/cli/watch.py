@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from spaceport.pipeline.contract import TITLES, Figure, StageName
-from spaceport.pipeline.jobs.state import ENDS, SPAN, JobRecord
+from spaceport.pipeline.jobs.state import END_STATES, PERCENT_SPAN, JobRecord
 from spaceport.pipeline.jobs.table import JobTable
 
 POLL_SECONDS = 0.4
@@ -49,7 +49,7 @@ def watch(table: JobTable, job_id: str, console: Console, check: Callable[[], No
 def _rows(table: JobTable, job_id: str, check: Callable[[], None]) -> Iterator[JobRecord]:
     deadline = time.monotonic() + PATIENCE_SECONDS
     row = None
-    while row is None or row.state not in ENDS:
+    while row is None or row.state not in END_STATES:
         check()
         if (row := table.get(job_id)) is not None:
             yield row
@@ -60,7 +60,7 @@ def _rows(table: JobTable, job_id: str, check: Callable[[], None]) -> Iterator[J
 
 def fraction(row: JobRecord, stage: StageName) -> float:
     """How much of a stage is done, 0 to 1, from the job's percentage."""
-    low, high = SPAN[stage]
+    low, high = PERCENT_SPAN[stage]
     return min(max((row.percent - low) / (high - low), 0.0), 1.0)
 
 

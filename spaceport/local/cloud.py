@@ -36,7 +36,7 @@ from spaceport.local.package import package
 from spaceport.local.translate import Translation, fill, translate
 from spaceport.pipeline.errors import Refused
 from spaceport.pipeline.jobs.accept import accept_upload
-from spaceport.pipeline.jobs.recovery import recover_jobs, uploads_taken, waiting_among
+from spaceport.pipeline.jobs.recovery import accepted_uploads, pending_among, recover_jobs
 from spaceport.pipeline.jobs.table import JobTable
 from spaceport.pipeline.layout import UPLOADS
 from spaceport.pipeline.storage import Bucket
@@ -134,10 +134,10 @@ class EmbeddedCloud:
         table = JobTable(outputs["JobTable"], resource)
         taken: set[str] = set()
         for found in recover_jobs(bucket, table):
-            taken |= uploads_taken(found)
-            if waiting := waiting_among(found):
+            taken |= accepted_uploads(found)
+            if waiting := pending_among(found):
                 bucket.nudge(waiting.key)
-        for item in list(uploads.objects(UPLOADS)):
+        for item in list(uploads.list_objects(UPLOADS)):
             if item.key not in taken and item.key.lower().endswith(".zip"):
                 try:
                     accept_upload(bucket, table, uploads, item.key, "recovered")

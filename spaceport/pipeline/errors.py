@@ -1,6 +1,6 @@
 """Every way a job can fail: a slug for machines, a sentence for people.
 
-A sentence says what happened and what to do next; `{name}` fields are filled from the facts of the case.
+A sentence says what happened and what to do next; `{name}` fields are filled from the keywords of `SpaceportError`.
 """
 
 from __future__ import annotations
@@ -61,34 +61,34 @@ SENTENCES: dict[Slug, str] = {
     Slug.RATIO_BOMB: (
         "The zip claims to unpack to far more than photos do ({name}). Make a fresh zip of the photos and upload that."
     ),
-    Slug.TOO_MANY_ENTRIES: "The zip holds {found} files; at most {limit} are taken. Split the survey into several zips.",
+    Slug.TOO_MANY_ENTRIES: "The zip holds {count} files; at most {limit} are accepted. Split the survey into several zips.",
     Slug.ARCHIVE_TOO_LARGE: (
-        "The zip would unpack to {found_gb} GB; at most {limit_gb} GB are taken. Split the survey or use smaller photos."
+        "The zip would unpack to {size_gb} GB; at most {limit_gb} GB are accepted. Split the survey or use smaller photos."
     ),
     Slug.DUPLICATE_NAMES: "The zip holds the same file name twice ({name}). Rename one of them and upload it again.",
     Slug.DAMAGED_ZIP: "The zip is damaged and cannot be unpacked ({name}). Make a fresh zip of the photos and upload that.",
-    Slug.NO_IMAGES: "The zip holds no photos. Photos (JPEG, HEIC, PNG, TIFF, WebP, DNG) or a video (MP4, MOV) are needed.",
+    Slug.NO_IMAGES: "The zip holds no photos. It needs photos (JPEG, HEIC, PNG, TIFF, WebP, DNG) or a video (MP4, MOV).",
     Slug.TOO_FEW_IMAGES: (
-        "The zip holds only {found} photos; at least {limit} that overlap are needed, and 20 or more give a good model."
+        "The zip holds only {count} photos; at least {limit} that overlap are needed, and 20 or more give a good model."
     ),
     Slug.BAD_OPTIONS: "The options of this job cannot be used: {detail}. Run `spaceport options` to see what is accepted.",
     Slug.UPLOAD_MISSING: "The uploaded zip is no longer there ({name}). Upload it again.",
     Slug.BAD_POSITIONS: "The file {name} cannot be used: {detail}. Correct it or leave it out, and upload the photos again.",
     Slug.BAD_GIVEN_MODEL: (
         "The COLMAP model in the zip cannot be used: {detail}. Correct it, or leave it out to have the photos reconstructed"
-        " anew, and upload again."
+        " from scratch, and upload again."
     ),
     Slug.NO_READABLE_IMAGES: (
-        "Only {found} of {total} photos could be read; at least {limit} are needed. Check that the files open on your own"
+        "Only {count} of {total} photos could be read; at least {limit} are needed. Check that the files open on your own"
         " computer and upload them again."
     ),
-    Slug.HOPELESS_CAPTURE: "No model can come of these photos: {why} Take them again and upload the new ones.",
+    Slug.HOPELESS_CAPTURE: "No model can be made from these photos: {why} Take them again and upload the new ones.",
     Slug.NO_OVERLAP: (
         "No two of the {total} photos could be matched with each other. Fly with more overlap, 70 % or more, and keep the"
         " photos sharp."
     ),
     Slug.TOO_FEW_REGISTERED: (
-        "Only {found} of {total} photos could be placed. Fly with more overlap, 70 % or more, and keep the photos sharp."
+        "Only {count} of {total} photos could be placed. Fly with more overlap, 70 % or more, and keep the photos sharp."
     ),
     Slug.BAD_RECONSTRUCTION: (
         "The reconstruction cannot be trained on: {detail}. Run structure from motion again, with more or sharper photos."
@@ -106,12 +106,12 @@ SENTENCES: dict[Slug, str] = {
     Slug.DISK_FULL: "The machine ran out of disk space during {stage}. Use fewer or smaller photos, or a larger disk.",
     Slug.OUT_OF_MEMORY: "The machine ran out of memory during {stage}. Use fewer photos, preset `draft`, or a larger machine.",
     Slug.INPUT_MISSING: "A file that {stage} needs is missing or was changed ({name}). Start the job again from the upload.",
-    Slug.TIMED_OUT: "{stage} did not finish in its time limit. Use fewer photos or preset `draft`, or raise the limit.",
+    Slug.TIMED_OUT: "{stage} did not finish within its time limit. Use fewer photos or preset `draft`, or raise the limit.",
     Slug.NEVER_STARTED: (
-        "{stage} waited too long for a machine and was given up. Try again later, or ask the operator to look at the queue."
+        "{stage} waited too long for a machine and was given up. Try again later, or ask the operator to check the queue."
     ),
-    Slug.MACHINE_LOST: "The machine that ran {stage} was lost and no other try is left. Start the job again.",
-    Slug.INTERNAL: "{stage} ended for a reason that we did not foresee. The operator finds it in the log of this job.",
+    Slug.MACHINE_LOST: "The machine that ran {stage} was lost, and no tries are left. Start the job again.",
+    Slug.INTERNAL: "{stage} ended for a reason that we did not foresee. The operator can find it in the log of this job.",
 }
 
 
@@ -140,12 +140,12 @@ class UnknownJob(Exception):
 
 
 class Stopped(Exception):
-    """The owner stopped the job. Not a failure: work ends, nothing is published."""
+    """The owner stopped the job. Not a failure: work ends and nothing is published."""
 
 
 class Interrupted(Exception):
-    """The machine is about to go (SIGTERM without a stop): save what can be saved, then retry."""
+    """The machine is about to be taken away (SIGTERM without a stop): save what can be saved, then retry."""
 
 
-class LostClaim(Exception):
-    """Another worker holds this piece of work now: end quietly, publish nothing."""
+class LostLease(Exception):
+    """Another worker holds the lease now: end quietly and publish nothing."""

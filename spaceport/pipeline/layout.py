@@ -23,21 +23,23 @@ _KEY = re.compile(r"^jobs/(?P<job>[a-z0-9][a-z0-9-]{2,63})/(?P<rest>.+)$")
 
 
 @dataclass(frozen=True)
-class StagePlace:
-    """The folder of a stage's manifest, the folder of the manifest that wakes it, and what it fetches."""
+class StageFolders:
+    """The folders of a stage's own manifest and of the one that wakes it, and which artefacts it fetches."""
 
-    home: str
+    output: str
     input: str
-    wants: tuple[str, ...]
+    fetched_prefixes: tuple[str, ...]
 
 
-PLACES: dict[StageName, StagePlace] = {
-    StageName.SFM: StagePlace(home="colmap", input=REQUEST, wants=()),
-    StageName.TRAIN: StagePlace(home="gaussian", input="colmap", wants=("colmap/dense/",)),
-    StageName.COMPRESS: StagePlace(
-        home="compressed", input="gaussian", wants=("gaussian/model.ply", "gaussian/cameras.json")
+STAGE_FOLDERS: dict[StageName, StageFolders] = {
+    StageName.SFM: StageFolders(output="colmap", input=REQUEST, fetched_prefixes=()),
+    StageName.TRAIN: StageFolders(output="gaussian", input="colmap", fetched_prefixes=("colmap/dense/",)),
+    StageName.COMPRESS: StageFolders(
+        output="compressed", input="gaussian", fetched_prefixes=("gaussian/model.ply", "gaussian/cameras.json")
     ),
 }
+MANIFEST_FOLDERS = (REQUEST, *(STAGE_FOLDERS[stage].output for stage in StageName), END)
+"""Of a job's manifests, in the order in which they are written."""
 
 
 def job_prefix(job_id: str) -> str:
@@ -49,16 +51,16 @@ def manifest_key(job_id: str, folder: str) -> str:
 
 
 def stage_manifest_key(job_id: str, stage: StageName) -> str:
-    return manifest_key(job_id, PLACES[stage].home)
+    return manifest_key(job_id, STAGE_FOLDERS[stage].output)
 
 
 def input_manifest_key(job_id: str, stage: StageName) -> str:
-    return manifest_key(job_id, PLACES[stage].input)
+    return manifest_key(job_id, STAGE_FOLDERS[stage].input)
 
 
 def checkpoint_key(job_id: str, stage: StageName) -> str:
-    """Where a stage's unfinished work lies for its next try. No artefact: it goes when the stage is done."""
-    return f"{job_prefix(job_id)}{PLACES[stage].home}/{CHECKPOINT}"
+    """Where a stage keeps its unfinished work for the next try. Not an artefact: deleted when the stage is done."""
+    return f"{job_prefix(job_id)}{STAGE_FOLDERS[stage].output}/{CHECKPOINT}"
 
 
 def request_key(job_id: str) -> str:
@@ -69,17 +71,18 @@ def end_key(job_id: str) -> str:
     return manifest_key(job_id, END)
 
 
-def split(key: str) -> tuple[str, str]:
+def split_key(key: str) -> tuple[str, str]:
     """Job id and path within the job. Raises `ValueError` for a key that belongs to no job."""
-    if (match := _KEY.match(key)) is None:
+    match = _KEY.match(key)
+    if match is None:
         raise ValueError(f"not a key of a job: {key!r}")
     return match["job"], match["rest"]
 
 
-def stage_woken_by(key: str) -> tuple[str, StageName]:
+def stage_for_manifest(key: str) -> tuple[str, StageName]:
     """Job and stage that a manifest wakes. Raises `ValueError` when it wakes none."""
-    job_id, rest = split(key)
-    for stage, place in PLACES.items():
-        if rest == f"{place.input}/{MANIFEST}":
+    job_id, rest = split_key(key)
+    for stage, folders in STAGE_FOLDERS.items():
+        if rest == f"{folders.input}/{MANIFEST}":
             return job_id, stage
     raise ValueError(f"no stage is woken by {key!r}")

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 MAX_MANIFEST_BYTES = 16 << 20  # 10,000 photos give about 3 MB
 CONFLICT_PAUSES = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2)  # seconds; 6.3 in all, well within the time limits of the functions
-CHUNK = 1 << 20
-TRANSFERS = 8  # photos are many and small: latency, not bandwidth, decides
+CHUNK_BYTES = 1 << 20
+MAX_TRANSFERS = 8  # photos are many and small: latency, not bandwidth, decides
 MULTIPART = TransferConfig(multipart_threshold=32 << 20, multipart_chunksize=32 << 20, max_concurrency=4)
 
 
@@ -36,8 +36,8 @@ Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
-class Stored:
-    """A manifest as it lies in the bucket."""
+class StoredManifest:
+    """A manifest as it is in the bucket."""
 
     key: str
     manifest: AnyManifest
@@ -45,8 +45,8 @@ class Stored:
 
 
 @dataclass(frozen=True)
-class Head:
-    """What S3 knows of an object: `version` only in a bucket that keeps versions."""
+class ObjectHead:
+    """What HeadObject returns; `version` only in a versioned bucket."""
 
     bytes: int
     metadata: dict[str, str]
@@ -54,21 +54,22 @@ class Head:
 
 
 class Bucket:
-    """One S3 bucket. Raises botocore's `ClientError` for anything that is not told here."""
+    """One S3 bucket. Raises botocore's `ClientError` for anything that is not documented here."""
 
     def __init__(self, name: str, client: S3Client | None = None, sleep: Callable[[float], None] = time.sleep) -> None:
         self.name = name
         self.client: S3Client = client or boto3.client("s3")
         self._sleep = sleep
 
-    def read_manifest(self, key: str) -> Stored | None:
+    def read_manifest(self, key: str) -> StoredManifest | None:
         """The manifest at `key`, or None when there is none. Raises `ValueError` when the object is no manifest."""
-        if (answer := self._get(key)) is None:
+        response = self._get(key)
+        if response is None:
             return None
-        raw = answer["Body"].read(MAX_MANIFEST_BYTES + 1)
+        raw = response["Body"].read(MAX_MANIFEST_BYTES + 1)
         if len(raw) > MAX_MANIFEST_BYTES:
             raise ValueError(f"manifest {key} is larger than {MAX_MANIFEST_BYTES} bytes")
-        return Stored(key, parse_manifest(raw), answer["ETag"].strip('"'))
+        return StoredManifest(key, parse_manifest(raw), response["ETag"].strip('"'))
 
     def put_manifest(self, key: str, manifest: AnyManifest) -> bool:
         """Write a manifest once. False when one is already there: the first writer decided.
@@ -100,36 +101,36 @@ class Bucket:
 
     def nudge(self, key: str) -> None:
         """Write a manifest again, unchanged, so that its event fires once more. Harmless when nothing was lost."""
-        answer = self.client.get_object(Bucket=self.name, Key=key)
+        response = self.client.get_object(Bucket=self.name, Key=key)
         self.client.put_object(
-            Bucket=self.name, Key=key, Body=answer["Body"].read(MAX_MANIFEST_BYTES), ContentType="application/json"
+            Bucket=self.name, Key=key, Body=response["Body"].read(MAX_MANIFEST_BYTES), ContentType="application/json"
         )
 
     def exists(self, key: str) -> bool:
         return self.head(key) is not None
 
-    def head(self, key: str) -> Head | None:
-        """What is known of an object, or None when there is none."""
+    def head(self, key: str) -> ObjectHead | None:
+        """An object's size, metadata and version, or None when there is no object."""
         try:
-            answer = self.client.head_object(Bucket=self.name, Key=key)
+            response = self.client.head_object(Bucket=self.name, Key=key)
         except ClientError as error:
             if _http_status(error) == 404:
                 return None
             raise
-        return Head(answer["ContentLength"], answer["Metadata"], answer.get("VersionId"))
+        return ObjectHead(response["ContentLength"], response["Metadata"], response.get("VersionId"))
 
-    def remove(self, key: str, version: str | None) -> None:
-        """Delete an object; of a versioned one exactly this version, so that nothing of it stays and is paid for."""
+    def delete(self, key: str, version: str | None) -> None:
+        """Delete an object; in a versioned bucket exactly this version, so that nothing of it stays and costs money."""
         which: dict[str, Any] = {"VersionId": version} if version else {}
         self.client.delete_object(Bucket=self.name, Key=key, **which)
 
-    def objects(self, prefix: str) -> Iterator[Artefact]:
+    def list_objects(self, prefix: str) -> Iterator[Artefact]:
         """Every object under `prefix`, without its sha256."""
         for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix):
             for item in page.get("Contents", []):
                 yield Artefact(key=item["Key"], bytes=item["Size"])
 
-    def folders(self, prefix: str) -> Iterator[str]:
+    def list_folders(self, prefix: str) -> Iterator[str]:
         """The names of the folders right under `prefix`."""
         pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix, Delimiter="/")
         for page in pages:
@@ -137,7 +138,7 @@ class Bucket:
                 yield item["Prefix"][len(prefix) : -1]
 
     def publish(self, path: Path, key: str) -> Artefact:
-        """Upload one file (multipart when large) and say what was uploaded."""
+        """Upload one file (multipart when large). Returns the artefact that it now is."""
         artefact = Artefact(key=key, bytes=path.stat().st_size, sha256=sha256_of(path))
         self.client.upload_file(str(path), self.name, key, Config=MULTIPART)
         return artefact
@@ -147,25 +148,29 @@ class Bucket:
         self.client.upload_file(str(path), self.name, key, Config=MULTIPART, ExtraArgs={"Metadata": metadata})
 
     def publish_folder(
-        self, folder: Path, prefix: str, check: Callable[[], None], leave_out: Path | None = None
+        self, folder: Path, prefix: str, check: Callable[[], None], exclude: Path | None = None
     ) -> list[Artefact]:
         """Upload all files below `folder`, several at a time; `check` may raise to end it. Sorted by key."""
-        files = sorted(path for path in folder.rglob("*") if path.is_file() and path != leave_out)
-        return _each(files, lambda path: self.publish(path, prefix + path.relative_to(folder).as_posix()), check)
+        files = sorted(path for path in folder.rglob("*") if path.is_file() and path != exclude)
+        return _map_concurrently(
+            files, lambda path: self.publish(path, prefix + path.relative_to(folder).as_posix()), check
+        )
 
     def fetch(self, artefact: Artefact, path: Path) -> None:
         """Download one object to `path`, whole or not at all.
 
         Raises:
-            LostResource: `input_missing`, when it is gone or is not what its manifest says.
+            LostResource: `input_missing`, when it is gone or does not match its size and sha256.
         """
-        if (answer := self._get(artefact.key)) is None:
+        response = self._get(artefact.key)
+        if response is None:
             raise LostResource(Slug.INPUT_MISSING, stage="This step", name=artefact.key)
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(path.name + ".part")
-        digest, size = hashlib.sha256(), 0
+        digest = hashlib.sha256()
+        size = 0
         with part.open("wb") as file:
-            for chunk in answer["Body"].iter_chunks(CHUNK):
+            for chunk in response["Body"].iter_chunks(CHUNK_BYTES):
                 size += len(chunk)
                 digest.update(chunk)
                 file.write(chunk)
@@ -174,9 +179,9 @@ class Bucket:
             raise LostResource(Slug.INPUT_MISSING, stage="This step", name=artefact.key)
         part.replace(path)
 
-    def fetch_all(self, wanted: dict[Path, Artefact], check: Callable[[], None]) -> None:
+    def fetch_all(self, artefacts: dict[Path, Artefact], check: Callable[[], None]) -> None:
         """Download several objects, several at a time; `check` may raise to end it."""
-        _each(list(wanted), lambda path: self.fetch(wanted[path], path), check)
+        _map_concurrently(list(artefacts), lambda path: self.fetch(artefacts[path], path), check)
 
     def _get(self, key: str) -> GetObjectOutputTypeDef | None:
         try:
@@ -193,8 +198,8 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _each(items: list[Item], work: Callable[[Item], Result], check: Callable[[], None]) -> list[Result]:
-    with ThreadPoolExecutor(TRANSFERS) as pool:
+def _map_concurrently(items: list[Item], work: Callable[[Item], Result], check: Callable[[], None]) -> list[Result]:
+    with ThreadPoolExecutor(MAX_TRANSFERS) as pool:
         futures = [pool.submit(work, item) for item in items]
         try:
             results = []

@@ -21,7 +21,7 @@ from spaceport.local.cloud import EmbeddedCloud, running
 from spaceport.local.mailbox import mails
 from spaceport.pipeline import layout
 from spaceport.pipeline.contract import StageName
-from spaceport.pipeline.jobs.state import ENDS, JobRecord
+from spaceport.pipeline.jobs.state import END_STATES, JobRecord
 
 TINY: dict[str, Any] = {
     "preset": "draft",
@@ -54,7 +54,7 @@ class Cloud:
         return self.deployment.table.get(job_id)
 
     def ended(self, job_id: str, seconds: float = 300) -> JobRecord:
-        return self.until(job_id, lambda row: row.state in ENDS, seconds)
+        return self.until(job_id, lambda row: row.state in END_STATES, seconds)
 
     def until(self, job_id: str, holds: Callable[[JobRecord], bool], seconds: float = PATIENCE) -> JobRecord:
         """Wait for something to hold of a job's row."""
@@ -78,7 +78,7 @@ class Cloud:
         return mails(self.embedded.access)
 
     def manifest_keys(self, job_id: str) -> set[str]:
-        keys = (item.key for item in self.deployment.bucket.objects(layout.job_prefix(job_id)))
+        keys = (item.key for item in self.deployment.bucket.list_objects(layout.job_prefix(job_id)))
         return {key.split("/")[2] for key in keys if key.endswith("/manifest.json")}
 
     def logs(self) -> str:

@@ -15,7 +15,7 @@ from waiting import PATIENCE
 from spaceport.demo import Survey
 from spaceport.local.cloud import STACK
 from spaceport.pipeline.contract import JobState, StageName
-from spaceport.pipeline.jobs.accept import Ask, continue_job
+from spaceport.pipeline.jobs.accept import Submission, continue_job
 
 
 class Api:
@@ -77,7 +77,7 @@ def test_upload_watch_stop_and_go_on(cloud: Cloud, api: Api, survey: Survey) -> 
     assert api("POST", "/stop-job", {"jobId": "no-such-job"})[0] == 404
 
     # What structure from motion made is not made again: a new job goes on from it.
-    begun = continue_job(cloud.deployment.bucket, job, StageName.TRAIN, Ask(options=TINY))
+    begun = continue_job(cloud.deployment.bucket, job, StageName.TRAIN, Submission(options=TINY))
     row = cloud.ended(begun.job_id)
     assert row.state is JobState.COMPLETED, cloud.logs()
     assert "sfm" not in row.seconds or row.continues == job

@@ -13,7 +13,7 @@ from spaceport.demo import Survey
 from spaceport.local.children import survivors
 from spaceport.local.cloud import EmbeddedCloud
 from spaceport.pipeline.contract import JobState, StageName
-from spaceport.pipeline.jobs.recovery import manifests
+from spaceport.pipeline.jobs.recovery import read_manifests
 from spaceport.pipeline.layout import stage_manifest_key
 
 SLOW_SFM = TINY | {"sfm": {"max_image_size": 2048, "max_features": 16384, "first_octave": -1}}
@@ -54,7 +54,7 @@ def test_a_crash_in_each_stage_is_made_good(survey: Survey, tmp_path: Path, stag
         cloud = Cloud(crashing)
         job = cloud.upload(survey.zip_path, "to-crash", CRASHED[stage])
         catch(cloud, job, stage)
-        before = {item.key: item.etag for item in manifests(cloud.deployment.bucket, job)}
+        before = {item.key: item.etag for item in read_manifests(cloud.deployment.bucket, job)}
     finally:
         crashing.kill()
     old_logs = {path.name for path in (state / "logs").glob("*-*.log")}
@@ -62,7 +62,7 @@ def test_a_crash_in_each_stage_is_made_good(survey: Survey, tmp_path: Path, stag
         again = Cloud(embedded)
         row = again.ended(job)
         assert row.state is JobState.COMPLETED, again.logs()
-        after = {item.key: item.etag for item in manifests(again.deployment.bucket, job)}
+        after = {item.key: item.etag for item in read_manifests(again.deployment.bucket, job)}
         new_runs = {path.name.split("-")[0] for path in (state / "logs").glob("*-*.log") if path.name not in old_logs}
     assert before.items() <= after.items(), "a manifest was written again"
     finished = {each for each in StageName if stage_manifest_key(job, each) in before}

@@ -1,4 +1,4 @@
-"""How a job begins, and what is turned away at the door."""
+"""How a job begins, and what is turned away at the intake."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pipeline_cases import photo_zip, requested, staged
 
 from spaceport.pipeline.contract import AnyManifest, EndManifest, JobState, RequestManifest, StageManifest, StageName
 from spaceport.pipeline.errors import Refused, Slug, UnknownJob
-from spaceport.pipeline.jobs.accept import Ask, accept_upload, continue_job
+from spaceport.pipeline.jobs.accept import Submission, accept_upload, continue_job
 from spaceport.pipeline.jobs.table import JobTable
 from spaceport.pipeline.layout import request_key, stage_manifest_key
 from spaceport.pipeline.storage import Bucket
@@ -18,21 +18,25 @@ from spaceport.pipeline.storage import Bucket
 KEY = "uploads/My Beach (1).zip"
 
 
-class Door:
-    """Puts a zip into the uploads bucket and lets it in."""
+class Intake:
+    """Uploads a zip and accepts it, as intake does."""
 
     def __init__(self, bucket: Bucket, uploads: Bucket, table: JobTable) -> None:
-        self.bucket, self.uploads, self.table = bucket, uploads, table
+        self.bucket = bucket
+        self.uploads = uploads
+        self.table = table
 
-    def __call__(self, data: bytes, token: str = "1", ask: Ask | None = None, **metadata: str) -> AnyManifest:
+    def __call__(
+        self, data: bytes, token: str = "1", submission: Submission | None = None, **metadata: str
+    ) -> AnyManifest:
         named = {name.replace("_", "-"): value for name, value in metadata.items()}
         self.uploads.client.put_object(Bucket=self.uploads.name, Key=KEY, Body=data, Metadata=named)
-        return accept_upload(self.bucket, self.table, self.uploads, KEY, token, ask)
+        return accept_upload(self.bucket, self.table, self.uploads, KEY, token, submission)
 
 
 @pytest.fixture
-def door(bucket: Bucket, uploads: Bucket, table: JobTable) -> Door:
-    return Door(bucket, uploads, table)
+def intake(bucket: Bucket, uploads: Bucket, table: JobTable) -> Intake:
+    return Intake(bucket, uploads, table)
 
 
 def accepted(manifest: AnyManifest) -> RequestManifest:
@@ -49,46 +53,48 @@ def rejected(manifest: AnyManifest, slug: Slug) -> EndManifest:
     return manifest
 
 
-def test_a_good_zip_begins_a_job(door: Door) -> None:
-    made = accepted(door(photo_zip(5), email="pilot@example.com", options='{"preset": "draft"}'))
+def test_a_good_zip_begins_a_job(intake: Intake) -> None:
+    made = accepted(intake(photo_zip(5), email="pilot@example.com", options='{"preset": "draft"}'))
     assert made.job_id.startswith("my-beach-1-")
     assert made.photos == 5
     assert made.request.email == "pilot@example.com"
     assert made.request.options.preset == "draft"
-    stored = door.bucket.read_manifest(request_key(made.job_id))
+    stored = intake.bucket.read_manifest(request_key(made.job_id))
     assert stored is not None
     assert stored.manifest == made
 
 
-def test_the_same_event_twice_is_one_job_and_a_new_upload_is_another(door: Door) -> None:
-    first = door(photo_zip())
-    assert door(photo_zip()) == first
-    assert door(photo_zip(), token="2").job_id != first.job_id
+def test_the_same_event_twice_is_one_job_and_a_new_upload_is_another(intake: Intake) -> None:
+    first = intake(photo_zip())
+    assert intake(photo_zip()) == first
+    assert intake(photo_zip(), token="2").job_id != first.job_id
 
 
-def test_a_rejection_is_remembered(door: Door) -> None:
-    first = rejected(door(b"no zip", email="pilot@example.com"), Slug.NOT_A_ZIP)
-    assert door(b"no zip") == first
-    row = door.table.get(first.job_id)
+def test_a_rejection_is_remembered(intake: Intake) -> None:
+    first = rejected(intake(b"no zip", email="pilot@example.com"), Slug.NOT_A_ZIP)
+    assert intake(b"no zip") == first
+    row = intake.table.get(first.job_id)
     assert row is not None
     assert (row.state, row.email) == (JobState.REJECTED, "pilot@example.com")
     assert row.failure == first.failure
 
 
-def test_options_in_the_zip_and_what_outranks_them(door: Door) -> None:
+def test_options_in_the_zip_and_what_outranks_them(intake: Intake) -> None:
     inner = {"name": "From the zip", "email": "zip@example.com", "options": {"preset": "draft", "target_psnr": 20}}
     data = photo_zip(3, {"spaceport.json": json.dumps(inner).encode()})
-    made = accepted(door(data, options='{"target_psnr": 25}')).request
+    made = accepted(intake(data, options='{"target_psnr": 25}')).request
     assert (made.name, made.email, made.options.train.target_psnr) == ("From the zip", "zip@example.com", 25.0)
-    told = accepted(door(data, "2", Ask(name="Mine", options={"preset": "high"}), job_name="B%C3%A4ch")).request
-    assert (told.name, told.options.preset) == ("Mine", "high")
-    named = accepted(door(data, "3", job_name="B%C3%A4ch")).request
+    request = accepted(
+        intake(data, "2", Submission(name="Mine", options={"preset": "high"}), job_name="B%C3%A4ch")
+    ).request
+    assert (request.name, request.options.preset) == ("Mine", "high")
+    named = accepted(intake(data, "3", job_name="B%C3%A4ch")).request
     assert named.name == "Bäch"
 
 
-def test_flat_options_in_the_zip(door: Door) -> None:
+def test_flat_options_in_the_zip(intake: Intake) -> None:
     data = photo_zip(3, {"spaceport.json": b'{"email": "a@b.org", "max_iterations": 77}'})
-    made = accepted(door(data)).request
+    made = accepted(intake(data)).request
     assert (made.email, made.options.train.max_iterations) == ("a@b.org", 77)
 
 
@@ -103,18 +109,18 @@ def test_flat_options_in_the_zip(door: Door) -> None:
         ({}, {"options": '{"preset": "ultra"}'}),
     ],
 )
-def test_bad_options_reject_the_job(door: Door, extra: dict[str, bytes], metadata: dict[str, str]) -> None:
-    rejected(door(photo_zip(3, extra), **metadata), Slug.BAD_OPTIONS)
+def test_bad_options_reject_the_job(intake: Intake, extra: dict[str, bytes], metadata: dict[str, str]) -> None:
+    rejected(intake(photo_zip(3, extra), **metadata), Slug.BAD_OPTIONS)
 
 
 @pytest.mark.parametrize("email", ["nobody", "a@b", "a@b.c\n", "a b@c.de", "x" * 70 + "@a.de", "<a@b.de>"])
-def test_an_address_that_is_none_is_left_out(door: Door, email: str) -> None:
-    assert accepted(door(photo_zip(), ask=Ask(email=email))).request.email is None
+def test_an_address_that_is_none_is_left_out(intake: Intake, email: str) -> None:
+    assert accepted(intake(photo_zip(), submission=Submission(email=email))).request.email is None
 
 
-def test_a_missing_upload_is_no_job(door: Door) -> None:
+def test_a_missing_upload_is_no_job(intake: Intake) -> None:
     with pytest.raises(Refused) as refusal:
-        accept_upload(door.bucket, door.table, door.uploads, "uploads/gone.zip", "1")
+        accept_upload(intake.bucket, intake.table, intake.uploads, "uploads/gone.zip", "1")
     assert refusal.value.slug is Slug.UPLOAD_MISSING
 
 
@@ -127,33 +133,37 @@ def test_a_job_continues_from_another(bucket: Bucket) -> None:
     assert isinstance(first, StageManifest)
     assert first.artefacts == done.artefacts
     assert first.request.continues == "old-job"
-    third = continue_job(bucket, "old-job-r1", StageName.TRAIN, Ask(options={"preset": "high"}, email="n@new.org"))
+    third = continue_job(
+        bucket, "old-job-r1", StageName.TRAIN, Submission(options={"preset": "high"}, email="n@new.org")
+    )
     assert (third.job_id, third.request.options.preset) == ("old-job-r3", "high")
     assert third.request.email == "n@new.org"
 
 
-@pytest.mark.parametrize(("source", "ask", "error"), [("none", Ask(), UnknownJob), ("old", Ask(job_id="old"), Refused)])
-def test_what_cannot_be_continued(bucket: Bucket, source: str, ask: Ask, error: type[Exception]) -> None:
+@pytest.mark.parametrize(
+    ("source", "submission", "error"), [("none", Submission(), UnknownJob), ("old", Submission(job_id="old"), Refused)]
+)
+def test_what_cannot_be_continued(bucket: Bucket, source: str, submission: Submission, error: type[Exception]) -> None:
     bucket.put_manifest(request_key("old"), requested("old"))
     with pytest.raises(error):
-        continue_job(bucket, source, StageName.SFM, ask)
+        continue_job(bucket, source, StageName.SFM, submission)
 
 
-def test_reading_by_ranges_needs_little(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reading_by_ranges_needs_little(intake: Intake, monkeypatch: pytest.MonkeyPatch) -> None:
     """A directory at the end of 20 MB of photos is read without the photos."""
     seen: list[int] = []
-    get = door.uploads.client.get_object
+    get = intake.uploads.client.get_object
 
     def counting(**arguments: Any) -> Any:
         answer = get(**arguments)
         seen.append(answer["ContentLength"])
         return answer
 
-    monkeypatch.setattr(door.uploads.client, "get_object", counting)
-    accepted(door(photo_zip(3, {"big.bin": bytes(20 << 20)})))
+    monkeypatch.setattr(intake.uploads.client, "get_object", counting)
+    accepted(intake(photo_zip(3, {"big.bin": bytes(20 << 20)})))
     assert sum(seen) < 2 << 20
 
 
-@pytest.mark.parametrize(("told", "taken"), [("my-own-id", True), ("No Id", False), ("../x", False)])
-def test_an_upload_may_bring_its_id(door: Door, told: str, taken: bool) -> None:
-    assert (door(photo_zip(), job_id=told).job_id == told) == taken
+@pytest.mark.parametrize(("job_id", "taken"), [("my-own-id", True), ("No Id", False), ("../x", False)])
+def test_an_upload_may_bring_its_id(intake: Intake, job_id: str, taken: bool) -> None:
+    assert (intake(photo_zip(), job_id=job_id).job_id == job_id) == taken

@@ -11,7 +11,7 @@ from spaceport.pipeline import layout
 from spaceport.pipeline.contract import AnyManifest, Failure, JobState, Outcome, StageName
 from spaceport.pipeline.errors import Slug, UnknownJob
 from spaceport.pipeline.jobs.ending import end_job, read_end, request_of, stop_job
-from spaceport.pipeline.jobs.recovery import rebuild_table, recover_jobs, waiting_among, waiting_for
+from spaceport.pipeline.jobs.recovery import pending_among, pending_manifest, rebuild_table, recover_jobs
 from spaceport.pipeline.jobs.table import Claim, JobTable
 from spaceport.pipeline.jobs.tracker import on_batch_failed, on_manifest
 from spaceport.pipeline.storage import Bucket
@@ -86,7 +86,7 @@ def test_events_in_any_order_and_number_end_in_the_same_row(
     bucket: Bucket, table: JobTable, data: st.DataObject
 ) -> None:
     """Through the real bucket and table: every event one to three times, shuffled."""
-    for item in list(bucket.objects("jobs/")):
+    for item in list(bucket.list_objects("jobs/")):
         bucket.client.delete_object(Bucket=bucket.name, Key=item.key)
     forget(table, JOB)
     made = whole_job()[:-1]
@@ -157,9 +157,9 @@ def test_failed_compression_delivers_the_model(bucket: Bucket, table: JobTable) 
 
 
 def test_who_is_woken_by_what() -> None:
-    assert layout.stage_woken_by(layout.request_key(JOB)) == (JOB, StageName.SFM)
+    assert layout.stage_for_manifest(layout.request_key(JOB)) == (JOB, StageName.SFM)
     with pytest.raises(ValueError, match="no stage"):
-        layout.stage_woken_by(layout.end_key(JOB))
+        layout.stage_for_manifest(layout.end_key(JOB))
 
 
 def test_the_table_is_made_again_from_the_bucket(bucket: Bucket, table: JobTable) -> None:
@@ -211,15 +211,15 @@ def test_news_while_the_table_is_made_again_is_not_lost(
 
 
 def test_what_a_job_waits_for(bucket: Bucket, table: JobTable) -> None:
-    assert waiting_for(bucket, JOB) is None
+    assert pending_manifest(bucket, JOB) is None
     made = whole_job()
     awaited = [StageName.SFM, StageName.TRAIN, StageName.COMPRESS, None]
     for manifest, stage in zip(made, awaited, strict=False):
         put(bucket, manifest)
         (found,) = recover_jobs(bucket, table)
-        waiting = waiting_among(found)
-        assert waiting == waiting_for(bucket, JOB)
+        waiting = pending_among(found)
+        assert waiting == pending_manifest(bucket, JOB)
         assert waiting is not None
         assert (waiting.key, waiting.stage) == (key_of(manifest), stage)
     put(bucket, ended())
-    assert waiting_for(bucket, JOB) is None
+    assert pending_manifest(bucket, JOB) is None

@@ -41,7 +41,7 @@ def test_the_same_event_twice_is_one_job(uploads: Bucket, bucket: Bucket) -> Non
     put(uploads, photo_zip(5))
     first, second = (handler(event("upload_put", KEY), Context()) for _ in range(2))
     assert first == second
-    assert len(list(bucket.folders("jobs/"))) == 1
+    assert len(list(bucket.list_folders("jobs/"))) == 1
 
 
 def test_a_bad_upload_is_rejected_at_once(uploads: Bucket, bucket: Bucket) -> None:
@@ -55,4 +55,4 @@ def test_a_bad_upload_is_rejected_at_once(uploads: Bucket, bucket: Bucket) -> No
 
 def test_an_upload_that_is_gone_is_no_job(bucket: Bucket) -> None:
     assert handler(event("upload_put", KEY), Context()) == {}
-    assert list(bucket.folders("jobs/")) == []
+    assert list(bucket.list_folders("jobs/")) == []

@@ -9,7 +9,7 @@ from pipeline_cases import JOB, forget, requested, staged, whole_job
 
 from spaceport.pipeline.contract import Failure, JobState, StageName
 from spaceport.pipeline.errors import Slug
-from spaceport.pipeline.jobs.state import Beat, Work
+from spaceport.pipeline.jobs.state import Beat, StageState
 from spaceport.pipeline.jobs.table import LEASE_SECONDS, Claim, JobTable
 
 SFM = StageName.SFM
@@ -86,7 +86,7 @@ def test_a_released_claim_is_free_and_keeps_its_reason(table: JobTable) -> None:
     failure = Failure(slug=Slug.DISK_FULL, sentence="full")
     assert table.release(JOB, SFM, "batch-1", 1.0, failure)
     row = table.stages(JOB)[SFM]
-    assert (row.work, row.failure) == (Work.RELEASED, failure)
+    assert (row.work, row.failure) == (StageState.RELEASED, failure)
     assert table.claim(JOB, SFM, "etag", "batch-2", 1) is Claim.GRANTED
     assert table.stages(JOB)[SFM].failure is None
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pipeline_cases import JOB, START, ended, requested, staged, whole_job
 
 from spaceport.pipeline.contract import AnyManifest, JobState, StageName
-from spaceport.pipeline.jobs.state import ENDS, RANK, Beat, JobRecord, advance, overall_percent
+from spaceport.pipeline.jobs.state import END_STATES, RANK, Beat, JobRecord, advance, overall_percent
 
 
 def fold(news: list[AnyManifest | Beat], row: JobRecord | None = None) -> list[JobRecord]:
@@ -57,7 +57,7 @@ def test_state_and_percent_never_fall(news: list[AnyManifest | Beat]) -> None:
         assert RANK[after.state] >= RANK[before.state]
         assert after.percent >= before.percent
         assert after.updated_at >= before.updated_at
-        if before.state in ENDS:
+        if before.state in END_STATES:
             assert after.state == before.state
 
 

@@ -17,7 +17,7 @@ from functions.notify import app
 from functions.notify.mail import duration, figures, size, write_mail
 from spaceport.pipeline.contract import Artefact, EndManifest, Failure, JobState, Outcome, StageManifest, StageName
 from spaceport.pipeline.errors import Slug
-from spaceport.pipeline.jobs.state import ENDS, JobRecord, advance
+from spaceport.pipeline.jobs.state import END_STATES, JobRecord, advance
 from spaceport.pipeline.jobs.table import JobTable
 from spaceport.pipeline.layout import end_key
 from spaceport.pipeline.storage import Bucket
@@ -137,7 +137,7 @@ def test_what_was_finished_can_be_gone_on_from() -> None:
     assert f"spaceport retry {JOB}" in mail.text
 
 
-@pytest.mark.parametrize("state", sorted(ENDS))
+@pytest.mark.parametrize("state", sorted(END_STATES))
 def test_every_end_has_its_words(state: JobState) -> None:
     over = end(state)
     mail = write_mail(over, row(over), [], LONGEST, None)

@@ -15,7 +15,7 @@ from zip_cases import CENTRAL, THREE, Counting, as_zip64, claiming, patched, slu
 
 from spaceport.pipeline.errors import Refused, Slug
 from spaceport.pipeline.uploads import photo_zip
-from spaceport.pipeline.uploads.photo_zip import Extracted, PhotoZip, extract, inspect
+from spaceport.pipeline.uploads.photo_zip import ExtractResult, PhotoZip, extract, inspect
 
 # what people send
 
@@ -184,7 +184,7 @@ def test_a_link_in_place_is_not_followed(tmp_path: Path) -> None:
 
 
 def test_what_the_listener_raises_passes_and_leaves_no_half_file(tmp_path: Path) -> None:
-    def stop(_: Extracted) -> None:
+    def stop(_: ExtractResult) -> None:
         raise KeyboardInterrupt
 
     file = zipped(THREE)

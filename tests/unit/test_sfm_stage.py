@@ -26,7 +26,7 @@ from services.sfm.photos.unpack import unpack
 from services.sfm.report import report
 from spaceport.pipeline.errors import LostResource, Refused, Slug, Stopped
 from spaceport.pipeline.options import SfmOptions
-from spaceport.pipeline.uploads.photo_zip import Extracted
+from spaceport.pipeline.uploads.photo_zip import ExtractResult
 from spaceport.progress import Count, Silent
 
 
@@ -74,7 +74,7 @@ def test_a_folder_of_photos_is_copied_without_junk_and_links(tmp_path: Path) -> 
     (source / "link.jpg").symlink_to(source / "c.jpeg")
     heard: list[tuple[str, int]] = []
 
-    def hear(photo: Extracted, total: int) -> None:
+    def hear(photo: ExtractResult, total: int) -> None:
         heard.append((photo.name, total))
 
     found = unpack(source, tmp_path / "out", hear)

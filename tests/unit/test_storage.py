@@ -12,7 +12,7 @@ from pipeline_cases import JOB, ended, requested
 from spaceport.files import write_atomic
 from spaceport.pipeline.contract import Artefact, JobState
 from spaceport.pipeline.errors import LostResource, Slug, Stopped
-from spaceport.pipeline.layout import request_key, split
+from spaceport.pipeline.layout import request_key, split_key
 from spaceport.pipeline.storage import CONFLICT_PAUSES, Bucket
 
 
@@ -54,9 +54,9 @@ def test_a_folder_goes_up_and_comes_back(bucket: Bucket, tmp_path: Path) -> None
         "jobs/abc/colmap/größe.txt",
         "jobs/abc/colmap/sparse/points3D.bin",
     ]
-    assert [item.key for item in bucket.objects("jobs/abc/")] == [artefact.key for artefact in artefacts]
-    assert list(bucket.folders("jobs/")) == ["abc"]
-    back = {tmp_path / "in" / split(artefact.key)[1]: artefact for artefact in artefacts}
+    assert [item.key for item in bucket.list_objects("jobs/abc/")] == [artefact.key for artefact in artefacts]
+    assert list(bucket.list_folders("jobs/")) == ["abc"]
+    back = {tmp_path / "in" / split_key(artefact.key)[1]: artefact for artefact in artefacts}
     bucket.fetch_all(back, nothing)
     assert (tmp_path / "in/colmap/sparse/points3D.bin").read_bytes() == b"points"
 
@@ -82,7 +82,7 @@ def test_a_stop_ends_a_transfer(bucket: Bucket, tmp_path: Path) -> None:
 @pytest.mark.parametrize("key", ["jobs/", "uploads/a.zip", "jobs/UPPER/a", "jobs/a/b", "jobs//request/manifest.json"])
 def test_foreign_keys_belong_to_no_job(key: str) -> None:
     with pytest.raises(ValueError, match="not a key of a job"):
-        split(key)
+        split_key(key)
 
 
 class Contended:

@@ -16,7 +16,7 @@ from functions.sweeper.silent import silent_jobs
 from spaceport.pipeline.contract import Failure, JobState, StageName, now
 from spaceport.pipeline.errors import Slug
 from spaceport.pipeline.jobs.ending import read_end
-from spaceport.pipeline.jobs.recovery import waiting_for
+from spaceport.pipeline.jobs.recovery import pending_manifest
 from spaceport.pipeline.jobs.table import JobTable
 from spaceport.pipeline.layout import request_key
 from spaceport.pipeline.storage import Bucket
@@ -78,11 +78,11 @@ def test_a_manifest_that_woke_nobody_is_nudged_and_at_last_given_up(
     batch: Batch, bucket: Bucket, table: JobTable, nudges: list[str]
 ) -> None:
     begun(bucket, table, requested())
-    before = waiting_for(bucket, JOB)
+    before = pending_manifest(bucket, JOB)
     for _ in range(NUDGES):
         assert sweep() == {"nudged": 1}
     assert nudges == [request_key(JOB)] * NUDGES
-    assert waiting_for(bucket, JOB) == before  # a nudge changes nothing, the etag neither
+    assert pending_manifest(bucket, JOB) == before  # a nudge changes nothing, the etag neither
     assert sweep() == {"ended": 1}
     assert (state(table), slug(bucket)) == (JobState.FAILED, Slug.NEVER_STARTED)
     assert sweep() == {}

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spaceport.pipeline.uploads.kinds import Kind, masked_photo, models_in, sort_out
+from spaceport.pipeline.uploads.kinds import Kind, classify, find_models, photo_of_mask
 
 
 @pytest.mark.parametrize(
@@ -32,33 +32,33 @@ from spaceport.pipeline.uploads.kinds import Kind, masked_photo, models_in, sort
     ],
 )
 def test_kinds(name: str, kind: Kind | None) -> None:
-    assert sort_out([name]).get(name) is kind
+    assert classify([name]).get(name) is kind
 
 
 def test_a_mask_needs_its_photo() -> None:
-    kinds = sort_out(["f/A.JPG", "f/a_mask.PNG", "b_mask.png", "f/c.dng", "f/c_MASK.jpg", "a_mask.png"])
+    kinds = classify(["f/A.JPG", "f/a_mask.PNG", "b_mask.png", "f/c.dng", "f/c_MASK.jpg", "a_mask.png"])
     masks = [name for name, kind in kinds.items() if kind is Kind.MASK]
     assert masks == ["f/a_mask.PNG", "f/c_MASK.jpg"]
-    assert masked_photo("f/a_mask.PNG") == "f/a"
-    assert masked_photo("f/a.png") is None
+    assert photo_of_mask("f/a_mask.PNG") == "f/a"
+    assert photo_of_mask("f/a.png") is None
 
 
 def test_a_raw_photo_beside_its_developed_one_is_passed_over() -> None:
-    assert list(sort_out(["a.jpg", "a.DNG", "b.dng", "f/a.dng"])) == ["a.jpg", "b.dng", "f/a.dng"]
+    assert list(classify(["a.jpg", "a.DNG", "b.dng", "f/a.dng"])) == ["a.jpg", "b.dng", "f/a.dng"]
 
 
 def test_a_whole_model_is_found_wherever_it_lies() -> None:
     flat = ["a.jpg", "cameras.txt", "images.txt", "points3D.txt"]
-    assert [name for name, kind in sort_out(flat).items() if kind is Kind.MODEL] == flat[1:]
+    assert [name for name, kind in classify(flat).items() if kind is Kind.MODEL] == flat[1:]
     both = ["m/cameras.bin", "m/images.bin", "m/points3D.bin", "m/cameras.txt", "m/images.txt", "m/points3D.txt"]
     for names in (both, both[::-1]):
-        assert models_in(names) == {"m": {part: f"m/{part}.bin" for part in ("cameras", "images", "points3D")}}
-    assert models_in([*both[:2], *both[3:]]) == {
+        assert find_models(names) == {"m": {part: f"m/{part}.bin" for part in ("cameras", "images", "points3D")}}
+    assert find_models([*both[:2], *both[3:]]) == {
         "m": {part: f"m/{part}.txt" for part in ("cameras", "images", "points3D")}
     }
-    assert models_in([name.replace("m/", "n/") for name in both[:2]]) == {}
+    assert find_models([name.replace("m/", "n/") for name in both[:2]]) == {}
 
 
 @given(st.lists(st.text(st.characters(blacklist_characters="\0"), min_size=1), unique=True))
 def test_any_names_are_sorted_out(names: list[str]) -> None:
-    assert set(sort_out(names)) <= set(names)
+    assert set(classify(names)) <= set(names)

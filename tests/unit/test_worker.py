@@ -27,12 +27,12 @@ from spaceport.pipeline.contract import (
 )
 from spaceport.pipeline.errors import LostResource, Refused, Slug, SpaceportError
 from spaceport.pipeline.jobs.ending import read_end, stop_job
-from spaceport.pipeline.jobs.state import Beat, Work
+from spaceport.pipeline.jobs.state import Beat, StageState
 from spaceport.pipeline.jobs.table import JobTable
 from spaceport.pipeline.stages import heartbeat
-from spaceport.pipeline.stages.heartbeat import Holding
+from spaceport.pipeline.stages.heartbeat import Lease
 from spaceport.pipeline.stages.stage import DONE, FAILED, REFUSED, RETRY, Stage
-from spaceport.pipeline.stages.worker import work
+from spaceport.pipeline.stages.worker import run_stage
 from spaceport.pipeline.storage import Bucket
 from spaceport.progress import Progress
 
@@ -58,8 +58,8 @@ class Bench:
         self, core: Core, stage: StageName = StageName.SFM, holder: str = "batch-1", key: str = "", ago: float = 0.0
     ) -> int:
         """`ago`: as if the try had begun so many seconds earlier."""
-        holding = Holding(self.bucket, self.table, JOB, stage, holder, began=time.monotonic() - ago)
-        return work(Stage(stage, core), holding, key or self.key, 1, self.scratch)
+        lease = Lease(self.bucket, self.table, JOB, stage, holder, began=time.monotonic() - ago)
+        return run_stage(Stage(stage, core), lease, key or self.key, 1, self.scratch)
 
     def manifest(self, stage: StageName = StageName.SFM) -> StageManifest | None:
         stored = self.bucket.read_manifest(layout.stage_manifest_key(JOB, stage))
@@ -105,7 +105,7 @@ def test_a_stage_publishes_and_then_writes_its_manifest(bench: Bench) -> None:
     assert [artefact.key for artefact in manifest.artefacts] == [f"jobs/{JOB}/colmap/report.json"]
     assert manifest.input is not None
     assert manifest.input.key == bench.key
-    assert bench.table.stages(JOB)[StageName.SFM].work is Work.DONE
+    assert bench.table.stages(JOB)[StageName.SFM].work is StageState.DONE
     assert list(bench.scratch.iterdir()) == []
 
 
@@ -151,7 +151,7 @@ def test_a_lost_resource_is_tried_again(bench: Bench, error: Exception, slug: Sl
     assert bench.work(raising(error)) == RETRY
     assert read_end(bench.bucket, JOB) is None
     row = bench.table.stages(JOB)[StageName.SFM]
-    assert row.work is Work.RELEASED
+    assert row.work is StageState.RELEASED
     assert row.failure is not None
     assert row.failure.slug is slug
     assert bench.work(good) == DONE
@@ -172,7 +172,7 @@ def test_sigterm_means_try_again(bench: Bench) -> None:
 
     assert bench.work(core) == RETRY
     assert bench.manifest() is None
-    assert bench.table.stages(JOB)[StageName.SFM].work is Work.RELEASED
+    assert bench.table.stages(JOB)[StageName.SFM].work is StageState.RELEASED
 
 
 def test_seconds_and_dollars_are_those_of_all_tries(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,7 +184,7 @@ def test_seconds_and_dollars_are_those_of_all_tries(bench: Bench, monkeypatch: p
     assert bench.work(raising(LostResource(Slug.MACHINE_LOST, stage="Training")), ago=1000) == RETRY
     with pytest.raises(KeyboardInterrupt):
         bench.work(killed, ago=2000)
-    assert bench.table.stages(JOB)[StageName.SFM].work is Work.WORKING
+    assert bench.table.stages(JOB)[StageName.SFM].work is StageState.WORKING
     assert bench.work(good, ago=4000) == DONE
     manifest = bench.manifest()
     assert manifest is not None

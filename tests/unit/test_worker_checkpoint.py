@@ -18,12 +18,12 @@ from spaceport.pipeline import layout
 from spaceport.pipeline.contract import Outcome, StageManifest, StageName
 from spaceport.pipeline.errors import LostResource, Refused, Slug
 from spaceport.pipeline.jobs.ending import read_end, stop_job
-from spaceport.pipeline.jobs.state import Work
+from spaceport.pipeline.jobs.state import StageState
 from spaceport.pipeline.jobs.table import JobTable
 from spaceport.pipeline.stages import checkpoint, heartbeat
-from spaceport.pipeline.stages.heartbeat import Holding
+from spaceport.pipeline.stages.heartbeat import Lease
 from spaceport.pipeline.stages.stage import DONE, FAILED, REFUSED, RETRY, Stage
-from spaceport.pipeline.stages.worker import work
+from spaceport.pipeline.stages.worker import run_stage
 from spaceport.pipeline.storage import Bucket
 from spaceport.progress import Progress
 
@@ -42,9 +42,9 @@ class Bench:
         table.record(staged(StageName.SFM))
 
     def work(self, core: Core, *, attempt: int = 1, holder: str = "batch-1") -> int:
-        holding = Holding(self.bucket, self.table, JOB, StageName.TRAIN, holder)
+        lease = Lease(self.bucket, self.table, JOB, StageName.TRAIN, holder)
         stage = Stage(StageName.TRAIN, core, checkpoint="gaussian/checkpoint")
-        return work(stage, holding, self.key, attempt, self.scratch)
+        return run_stage(stage, lease, self.key, attempt, self.scratch)
 
     def etag(self) -> str:
         stored = self.bucket.read_manifest(self.key)
@@ -62,8 +62,8 @@ class Bench:
         return self.bucket.client.get_object(Bucket=self.bucket.name, Key=KEY)["Body"].read()
 
     def versions(self) -> int:
-        found = self.bucket.client.list_object_versions(Bucket=self.bucket.name, Prefix=KEY)
-        return len(found.get("Versions", [])) + len(found.get("DeleteMarkers", []))
+        listing = self.bucket.client.list_object_versions(Bucket=self.bucket.name, Prefix=KEY)
+        return len(listing.get("Versions", [])) + len(listing.get("DeleteMarkers", []))
 
     def until_kept(self, body: bytes) -> None:
         until(lambda: self.kept() == body)
@@ -78,7 +78,7 @@ def bench(bucket: Bucket, table: JobTable, tmp_path: Path) -> Bench:
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(heartbeat, "BEAT_SECONDS", 0.01)
     monkeypatch.setattr(heartbeat, "RENEW_SECONDS", 0.02)
-    monkeypatch.setattr(checkpoint, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(checkpoint, "POLL_SECONDS", 0.02)
 
 
 def save(output: Path, body: bytes) -> None:
@@ -98,8 +98,8 @@ def cut_off(*_: Any) -> Outcome:
     raise LostResource(Slug.MACHINE_LOST, stage="Training")
 
 
-def found(into: list[bytes | None]) -> Core:
-    """Ends at once, having noted the checkpoint that it was given."""
+def record_checkpoint(into: list[bytes | None]) -> Core:
+    """Ends at once, after recording the checkpoint that it starts from."""
 
     def core(source: Path, output: Path, options: Any, progress: Progress) -> Outcome:
         path = output / "gaussian" / "checkpoint"
@@ -129,7 +129,7 @@ def test_it_is_uploaded_each_time_it_has_changed_and_only_its_last_version_is_ke
 
 
 def test_sigterm_uploads_the_very_last_one(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkpoint, "LOOK_SECONDS", 60.0)
+    monkeypatch.setattr(checkpoint, "POLL_SECONDS", 60.0)
 
     def core(source: Path, output: Path, options: Any, progress: Progress) -> Outcome:
         os.kill(os.getpid(), signal.SIGTERM)
@@ -140,9 +140,9 @@ def test_sigterm_uploads_the_very_last_one(bench: Bench, monkeypatch: pytest.Mon
 
     assert bench.work(core) == RETRY
     assert bench.kept() == b"the last moment"
-    assert bench.table.stages(JOB)[StageName.TRAIN].work is Work.RELEASED
+    assert bench.table.stages(JOB)[StageName.TRAIN].work is StageState.RELEASED
     seen: list[bytes | None] = []
-    assert bench.work(found(seen), attempt=2) == DONE
+    assert bench.work(record_checkpoint(seen), attempt=2) == DONE
     assert seen == [b"the last moment"]
 
 
@@ -150,7 +150,7 @@ def test_the_next_try_goes_on_from_it_and_what_is_done_leaves_none(bench: Bench)
     bench.put(b"by a try that was killed")
     bench.put(b"and another")
     seen: list[bytes | None] = []
-    assert bench.work(found(seen), attempt=2) == DONE
+    assert bench.work(record_checkpoint(seen), attempt=2) == DONE
     assert seen == [b"and another"]
     stored = bench.bucket.read_manifest(layout.stage_manifest_key(JOB, StageName.TRAIN))
     assert stored
@@ -161,18 +161,18 @@ def test_the_next_try_goes_on_from_it_and_what_is_done_leaves_none(bench: Bench)
 
 def test_it_is_there_until_the_manifest_is(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     order: list[str] = []
-    put, remove = bench.bucket.put_manifest, bench.bucket.remove
-    monkeypatch.setattr(bench.bucket, "put_manifest", lambda *given: order.append("manifest") or put(*given))
-    monkeypatch.setattr(bench.bucket, "remove", lambda *given: order.append("remove") or remove(*given))
+    put, delete = bench.bucket.put_manifest, bench.bucket.delete
+    monkeypatch.setattr(bench.bucket, "put_manifest", lambda *arguments: order.append("manifest") or put(*arguments))
+    monkeypatch.setattr(bench.bucket, "delete", lambda *arguments: order.append("delete") or delete(*arguments))
     bench.put(b"from before")
-    assert bench.work(found([]), attempt=2) == DONE
-    assert order == ["manifest", "remove"]
+    assert bench.work(record_checkpoint([]), attempt=2) == DONE
+    assert order == ["manifest", "delete"]
 
 
 def test_one_of_another_input_is_not_used(bench: Bench) -> None:
     bench.put(b"of other photos", etag="0" * 32)
     seen: list[bytes | None] = []
-    assert bench.work(found(seen)) == DONE
+    assert bench.work(record_checkpoint(seen)) == DONE
     assert seen == [None]
 
 
@@ -261,13 +261,13 @@ def test_trouble_with_it_never_fails_the_stage(
         raise trouble
 
     bench.put(b"from before")
-    for name in ("put_file", "fetch", "remove"):
+    for name in ("put_file", "fetch", "delete"):
         monkeypatch.setattr(bench.bucket, name, denied)
     monkeypatch.setattr(bench.bucket, "fetch_all", lambda *_: None)
     seen: list[bytes | None] = []
 
     def core(source: Path, output: Path, options: Any, progress: Progress) -> Outcome:
-        made = found(seen)(source, output, options, progress)
+        made = record_checkpoint(seen)(source, output, options, progress)
         save(output, b"new")
         time.sleep(0.1)
         return made
@@ -280,6 +280,6 @@ def test_trouble_with_it_never_fails_the_stage(
 
 def test_a_stage_without_one_neither_asks_nor_deletes(bench: Bench) -> None:
     bench.put(b"not its own")
-    holding = Holding(bench.bucket, bench.table, JOB, StageName.TRAIN, "batch-1")
-    assert work(Stage(StageName.TRAIN, found([])), holding, bench.key, 1, bench.scratch) == DONE
+    lease = Lease(bench.bucket, bench.table, JOB, StageName.TRAIN, "batch-1")
+    assert run_stage(Stage(StageName.TRAIN, record_checkpoint([])), lease, bench.key, 1, bench.scratch) == DONE
     assert bench.kept() == b"not its own"

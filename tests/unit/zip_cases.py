@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from spaceport.pipeline.errors import Refused, Slug
-from spaceport.pipeline.uploads.photo_zip import Extracted, extract, inspect
+from spaceport.pipeline.uploads.photo_zip import ExtractResult, extract, inspect
 
 THREE = {f"{letter}.jpg": letter.encode() * 300 for letter in "abc"}
 CENTRAL, END = b"PK\1\2", b"PK\5\6"
@@ -57,8 +57,8 @@ def slug_of(file: io.BytesIO) -> Slug:
     return caught.value.slug
 
 
-def unpacked(file: io.BytesIO, folder: Path) -> dict[str, Extracted]:
-    seen: list[Extracted] = []
+def unpacked(file: io.BytesIO, folder: Path) -> dict[str, ExtractResult]:
+    seen: list[ExtractResult] = []
     results = extract(file, inspect(file).photos, folder, seen.append)
     assert seen == results
     return {result.name: result for result in results}

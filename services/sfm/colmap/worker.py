@@ -112,7 +112,7 @@ def _match_and_map(task: Task, database: Path, news: News) -> tuple[dict[str, An
         raise Refused(Slug.NO_OVERLAP, total=total)
     placed = most_placed(models)
     if placed < max(MIN_REGISTERED, MIN_SHARE * total):
-        raise Refused(Slug.TOO_FEW_REGISTERED, found=placed, total=total)
+        raise Refused(Slug.TOO_FEW_REGISTERED, count=placed, total=total)
     return {"method": " + ".join(methods), "pairs": len(pairs), "verified": verified}, models
 
 

@@ -14,8 +14,8 @@ from services.sfm.photos.decoder_pool import Reply, ask_all
 from services.sfm.photos.geo_files import ControlPoint, parse_control_points, parse_geo, read_text, with_positions
 from services.sfm.photos.unpack import unpack
 from spaceport.pipeline.errors import Refused, Slug
-from spaceport.pipeline.uploads.kinds import CONTROL_POINTS, Kind, masked_photo, photo_stem, sort_out
-from spaceport.pipeline.uploads.photo_zip import Extracted
+from spaceport.pipeline.uploads.kinds import CONTROL_POINTS, Kind, classify, photo_of_mask, photo_stem
+from spaceport.pipeline.uploads.photo_zip import ExtractResult
 
 MOST_FRAMES: Final = 400  # of all videos together
 FEWEST_FRAMES: Final = 8  # of each
@@ -77,7 +77,7 @@ def take_in(source: Path, extracted: Path, copies: Path, longest: int, phases: P
         OSError: the disk is full.
     """
     unpacked = _unpack(source, extracted, phases)
-    kinds = sort_out(file.name for file in unpacked)
+    kinds = classify(file.name for file in unpacked)
     damaged = {file.name: file.reason or "" for file in unpacked if file.path is None}
     _check_model(kinds, damaged)
     names = {kind: [name for name, each in kinds.items() if each is kind and name not in damaged] for kind in Kind}
@@ -93,10 +93,10 @@ def take_in(source: Path, extracted: Path, copies: Path, longest: int, phases: P
     return Intake(every, made, masked, control_points, bad_masks, names[Kind.MODEL])
 
 
-def _unpack(source: Path, extracted: Path, phases: Phases) -> list[Extracted]:
+def _unpack(source: Path, extracted: Path, phases: Phases) -> list[ExtractResult]:
     done = 0
 
-    def on_file(_: Extracted, total: int) -> None:
+    def on_file(_: ExtractResult, total: int) -> None:
         nonlocal done
         done += 1
         phases.count("unpacking", done, total)
@@ -191,7 +191,7 @@ def _masks(
 ) -> tuple[list[str], list[Unreadable]]:
     """Photos that got a mask, by the name that COLMAP looks for, and the masks that are of no use."""
     photos = {photo_stem(name): name for name in copies}
-    pairs = [(mask, photos[stem]) for mask in masks if (stem := masked_photo(mask)) in photos]
+    pairs = [(mask, photos[stem]) for mask in masks if (stem := photo_of_mask(mask)) in photos]
     if not pairs:
         return [], []
     folder.mkdir()

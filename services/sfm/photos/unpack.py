@@ -7,13 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from spaceport.pipeline.uploads import photo_zip
-from spaceport.pipeline.uploads.kinds import sort_out
-from spaceport.pipeline.uploads.photo_zip import Extracted
+from spaceport.pipeline.uploads.kinds import classify
+from spaceport.pipeline.uploads.photo_zip import ExtractResult
 
 UPLOAD = "upload.zip"
 
 
-def unpack(source: Path, folder: Path, on_file: Callable[[Extracted, int], None]) -> list[Extracted]:
+def unpack(source: Path, folder: Path, on_file: Callable[[ExtractResult, int], None]) -> list[ExtractResult]:
     """Put every file of use of `source` below `folder` under the name it came with; tell `on_file` each and the total.
 
     `source` holds `upload.zip`, or the photos themselves (links, dot files and `__MACOSX` are passed over).
@@ -33,15 +33,15 @@ def unpack(source: Path, folder: Path, on_file: Callable[[Extracted, int], None]
         return photo_zip.extract(file, files, folder, lambda done: on_file(done, len(files)))
 
 
-def _copy_all(source: Path, folder: Path, on_file: Callable[[Extracted, int], None]) -> list[Extracted]:
+def _copy_all(source: Path, folder: Path, on_file: Callable[[ExtractResult, int], None]) -> list[ExtractResult]:
     files = (path for path in source.rglob("*") if path.is_file() and not path.is_symlink())
-    kinds = sort_out(sorted(path.relative_to(source).as_posix() for path in files))
-    photo_zip.check_enough(kinds)
+    kinds = classify(sorted(path.relative_to(source).as_posix() for path in files))
+    photo_zip.require_photos(kinds)
     copied = []
     for name in kinds:
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source / name, target)
-        copied.append(Extracted(name, target))
+        copied.append(ExtractResult(name, target))
         on_file(copied[-1], len(kinds))
     return copied

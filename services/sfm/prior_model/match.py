@@ -14,7 +14,7 @@ from services.sfm.photo import PhotoFacts, Unreadable
 from services.sfm.photos.ingest import Intake
 from services.sfm.prior_model.validate import MAX_SHOWN, GivenImage, GivenModel, read_given
 from spaceport.pipeline.errors import Refused, Slug
-from spaceport.pipeline.uploads.kinds import is_whole, models_in
+from spaceport.pipeline.uploads.kinds import find_models, is_complete
 from spaceport.pipeline.uploads.photo_zip import MIN_PHOTOS
 
 NOT_IN_MODEL: Final = "the reconstruction that came with the photos does not hold it"
@@ -81,7 +81,7 @@ def take_given(
     Raises:
         Refused: bad_given_model, where no model can be used.
     """
-    whole = {folder: parts for folder, parts in models_in(names).items() if is_whole(parts)}
+    whole = {folder: parts for folder, parts in find_models(names).items() if is_complete(parts)}
     found: list[Given] = []
     first_fault: Exception | None = None
     for folder in sorted(whole, key=lambda folder: (_depth(folder), folder))[:MOST_MODELS]:

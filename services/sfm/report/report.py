@@ -82,7 +82,7 @@ def shortfall(facts: dict[str, Any]) -> list[str]:
             " what lies between."
         )
     if placed + sum(parts) < ENOUGH * used:
-        found.append(SENTENCES[Slug.TOO_FEW_REGISTERED].format(found=placed, total=used))
+        found.append(SENTENCES[Slug.TOO_FEW_REGISTERED].format(count=placed, total=used))
     return found
 
 

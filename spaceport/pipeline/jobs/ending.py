@@ -1,4 +1,4 @@
-"""How a job ends: one end manifest, written once. Whoever writes it first decides; all others learn how it ended."""
+"""How a job ends: one end manifest, written once. Whoever writes it first decides; all others read how it ended."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def end_job(
     failure: Failure | None = None,
     message: str | None = None,
 ) -> EndManifest:
-    """End a job, or learn how it has ended already. Returns the end that holds.
+    """End a job, unless it has ended already. Returns the end manifest that stands.
 
     Raises:
         UnknownJob: there is no such job, and no `request` to make its end manifest from.
@@ -39,8 +39,7 @@ def end_job(
         failure=failure,
         message=message or (failure.sentence if failure else MESSAGES[state]),
     )
-    key = layout.end_key(job_id)
-    if not bucket.put_manifest(key, end):
+    if not bucket.put_manifest(layout.end_key(job_id), end):
         end = read_end(bucket, job_id) or end
     table.record(end)
     return end
@@ -57,9 +56,9 @@ def fail_job(bucket: Bucket, table: JobTable, job_id: str, stage: StageName, fai
 
 
 def stop_job(bucket: Bucket, table: JobTable, job_id: str) -> EndManifest:
-    """Stop a job on its owner's request. Ending its Batch jobs is the caller's part.
+    """Stop a job on its owner's request. Ending its Batch jobs is up to the caller.
 
-    A worker looks for the end right before it writes its manifest, so a stopped job gets none afterwards.
+    A worker looks for the end manifest right before it writes its own, so a stopped job gets none afterwards.
     Raises `UnknownJob` when there is no such job.
     """
     row = table.get(job_id)
@@ -77,10 +76,10 @@ def read_end(bucket: Bucket, job_id: str) -> EndManifest | None:
 
 
 def request_of(bucket: Bucket, job_id: str) -> Request:
-    """What a job was asked for, from its first manifest. Raises `UnknownJob` when the job has none."""
-    folders = (layout.REQUEST, *(layout.PLACES[stage].home for stage in StageName), layout.END)
-    for folder in folders:
-        if stored := bucket.read_manifest(layout.manifest_key(job_id, folder)):
+    """A job's request, from its first manifest. Raises `UnknownJob` when the job has none."""
+    for folder in layout.MANIFEST_FOLDERS:
+        stored = bucket.read_manifest(layout.manifest_key(job_id, folder))
+        if stored:
             return stored.manifest.request
     raise UnknownJob(f"There is no job {job_id}.")
 

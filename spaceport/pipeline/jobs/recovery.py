@@ -1,4 +1,4 @@
-"""Making good what was lost: the table from the manifests, and the event that a stage never heard."""
+"""Restoring what was lost: the table from the manifests, and the manifest whose event no stage received."""
 
 from __future__ import annotations
 
@@ -7,15 +7,13 @@ from dataclasses import dataclass
 
 from spaceport.pipeline import layout
 from spaceport.pipeline.contract import StageName
-from spaceport.pipeline.jobs.table import SWAP_TRIES, JobTable
-from spaceport.pipeline.storage import Bucket, Stored
-
-FOLDERS = (layout.REQUEST, *(layout.PLACES[stage].home for stage in StageName), layout.END)
+from spaceport.pipeline.jobs.table import SWAP_ATTEMPTS, JobTable
+from spaceport.pipeline.storage import Bucket, StoredManifest
 
 
 @dataclass(frozen=True)
-class Waiting:
-    """A job that has not ended, and its latest manifest: the one to which nobody has answered yet."""
+class PendingManifest:
+    """The latest manifest of a job that has not ended: nothing has followed it yet."""
 
     job_id: str
     key: str
@@ -24,50 +22,51 @@ class Waiting:
     """The stage that `key` wakes; None when only the end is missing."""
 
 
-def manifests(bucket: Bucket, job_id: str) -> list[Stored]:
+def read_manifests(bucket: Bucket, job_id: str) -> list[StoredManifest]:
     """A job's manifests in the order in which they were made."""
-    found = (bucket.read_manifest(layout.manifest_key(job_id, folder)) for folder in FOLDERS)
-    return [stored for stored in found if stored]
+    every = (bucket.read_manifest(layout.manifest_key(job_id, folder)) for folder in layout.MANIFEST_FOLDERS)
+    return [stored for stored in every if stored]
 
 
 def rebuild_table(bucket: Bucket, table: JobTable) -> int:
-    """Make every job's row again from its manifests, also while workers work. Returns the number of jobs."""
+    """Rebuild every job's row from its manifests, also while workers work. Returns the number of jobs."""
     return sum(1 for _ in recover_jobs(bucket, table))
 
 
-def recover_jobs(bucket: Bucket, table: JobTable) -> Iterator[list[Stored]]:
-    """Make the rows of all jobs again, one by one; yields the manifests that each was made from."""
-    for job_id in bucket.folders(layout.JOBS):
-        if found := _recover(bucket, table, job_id):
-            yield found
+def recover_jobs(bucket: Bucket, table: JobTable) -> Iterator[list[StoredManifest]]:
+    """Rebuild the rows of all jobs, one by one; yields the manifests that each was made from."""
+    for job_id in bucket.list_folders(layout.JOBS):
+        manifests = _recover(bucket, table, job_id)
+        if manifests:
+            yield manifests
 
 
-def _recover(bucket: Bucket, table: JobTable, job_id: str) -> list[Stored]:
-    """Asks again when there was news of the job between the look at its manifests and the writing of its row."""
-    for _ in range(SWAP_TRIES):
+def _recover(bucket: Bucket, table: JobTable, job_id: str) -> list[StoredManifest]:
+    """Starts over when the row changed between reading the manifests and writing it."""
+    for _ in range(SWAP_ATTEMPTS):
         version = table.version(job_id)
-        found = manifests(bucket, job_id)
-        if not found or table.replace(job_id, [stored.manifest for stored in found], version):
-            return found
-    raise TimeoutError(f"the row of {job_id} changed {SWAP_TRIES} times while it was being made again")
+        manifests = read_manifests(bucket, job_id)
+        if not manifests or table.replace(job_id, [stored.manifest for stored in manifests], version):
+            return manifests
+    raise TimeoutError(f"the row of {job_id} changed {SWAP_ATTEMPTS} times while it was being rebuilt")
 
 
-def waiting_for(bucket: Bucket, job_id: str) -> Waiting | None:
-    """What a job waits for, or None when it has ended or never began."""
-    found = manifests(bucket, job_id)
-    return waiting_among(found) if found else None
+def pending_manifest(bucket: Bucket, job_id: str) -> PendingManifest | None:
+    """The manifest on which a job waits, or None when it has ended or never began."""
+    manifests = read_manifests(bucket, job_id)
+    return pending_among(manifests) if manifests else None
 
 
-def waiting_among(found: list[Stored]) -> Waiting | None:
-    """What the job of these manifests waits for, or None when it has ended."""
-    last = found[-1]
+def pending_among(manifests: list[StoredManifest]) -> PendingManifest | None:
+    """The one of a job's manifests on which it waits, or None when the job has ended."""
+    last = manifests[-1]
     if last.manifest.kind == "end":
         return None
     job_id = last.manifest.job_id
-    woken = {layout.input_manifest_key(job_id, stage): stage for stage in StageName}
-    return Waiting(job_id, last.key, last.etag, woken.get(last.key))
+    stages = {layout.input_manifest_key(job_id, stage): stage for stage in StageName}
+    return PendingManifest(job_id, last.key, last.etag, stages.get(last.key))
 
 
-def uploads_taken(found: list[Stored]) -> set[str]:
-    """Keys of the uploads from which the job of these manifests was begun, or that were rejected."""
-    return {upload.key for stored in found if (upload := stored.manifest.request.upload)}
+def accepted_uploads(manifests: list[StoredManifest]) -> set[str]:
+    """Keys of the uploads for which these manifests are an answer: a job was begun from them, or they were rejected."""
+    return {stored.manifest.request.upload.key for stored in manifests if stored.manifest.request.upload}

@@ -1,8 +1,8 @@
 """A job's row, and how it may change. Pure: no AWS, no clock.
 
-`advance` folds any news into a row so that the order and the number of deliveries do not matter: states only rise,
-the percentage only rises, facts of each stage are merged, and an end is final. A property test delivers every event
-one to three times in random order and expects the same row.
+`advance` folds any event into a row so that the order and the number of deliveries do not matter: states only rise,
+the percentage only rises, the counts of each stage are merged, and an end is final. A property test delivers every
+event one to three times in random order and expects the same row.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ from spaceport.pipeline.contract import (
 from spaceport.pipeline.layout import REQUEST, stage_manifest_key
 from spaceport.pipeline.pricing import estimate_usd
 
-ENDS = frozenset(
+END_STATES = frozenset(
     {JobState.COMPLETED, JobState.COMPLETED_DEGRADED, JobState.FAILED, JobState.STOPPED, JobState.REJECTED}
 )
-RUNNING: dict[StageName, JobState] = {
+RUNNING_STATE: dict[StageName, JobState] = {
     StageName.SFM: JobState.SFM,
     StageName.TRAIN: JobState.TRAINING,
     StageName.COMPRESS: JobState.COMPRESSING,
 }
-AFTER: dict[StageName, JobState] = {
+NEXT_STATE: dict[StageName, JobState] = {
     StageName.SFM: JobState.TRAINING,
     StageName.TRAIN: JobState.COMPRESSING,
     StageName.COMPRESS: JobState.COMPRESSING,  # only the end manifest ends a job
@@ -46,10 +46,10 @@ RANK: dict[JobState, int] = {
     JobState.SFM: 1,
     JobState.TRAINING: 2,
     JobState.COMPRESSING: 3,
-} | dict.fromkeys(ENDS, 4)
+} | dict.fromkeys(END_STATES, 4)
 
-# The share of the whole that each stage fills on the bar, by where the time goes on 2 cores.
-SPAN: dict[StageName, tuple[float, float]] = {
+# The percentages of the whole job that each stage covers, by where the time goes on 2 cores.
+PERCENT_SPAN: dict[StageName, tuple[float, float]] = {
     StageName.SFM: (0.0, 25.0),
     StageName.TRAIN: (25.0, 90.0),
     StageName.COMPRESS: (90.0, 100.0),
@@ -82,10 +82,10 @@ class JobRecord(BaseModel):
     heartbeat_at: datetime | None = None
     counts: dict[str, Figure] = {}
     facts: dict[str, dict[str, Figure]] = {}
-    """The counts as each stage gave them; `counts` is made from these."""
+    """The counts as each stage reported them; `counts` is made from these."""
     quality: dict[str, float] = {}
     live: dict[str, Figure] = {}
-    """Figures of the running stage: they come and go, unlike counts and quality."""
+    """Figures of the running stage, gone when it ends, unlike counts and quality."""
     estimate_usd: float = 0.0
     cost_usd: dict[str, float] = {}
     seconds: dict[str, float] = {}
@@ -95,8 +95,8 @@ class JobRecord(BaseModel):
     continues: JobId | None = None
 
 
-class Work(StrEnum):
-    """What became of a claim."""
+class StageState(StrEnum):
+    """The state of a stage's row: a worker has it, gave it back, or has finished it."""
 
     WORKING = "WORKING"
     RELEASED = "RELEASED"
@@ -104,29 +104,29 @@ class Work(StrEnum):
 
 
 class StageRecord(BaseModel):
-    """The row `record = "stage#sfm"`: who does a stage, and until when he may be silent."""
+    """The row `record = "stage#sfm"`: which worker has the stage, and until when its lease lasts."""
 
     model_config = ConfigDict(frozen=True)
 
     job_id: JobId
     record: str
-    work: Work
+    work: StageState
     input_etag: str
     holder: str
     attempt: int = 1
     lease_until: float
     """Seconds since the epoch."""
     claims: int = 1
-    """How often the work was begun."""
+    """How often the stage was begun."""
     spent: float = 0.0
-    """Seconds that all tries have worked, as far as they have told; one that was killed has not told its last ones."""
+    """Seconds that all tries have worked, as of their last heartbeat: a killed one lacks its last seconds."""
     failure: Failure | None = None
-    """Why the last try failed, for the one who ends the job."""
+    """Why the last try failed, for whoever ends the job."""
 
 
 @dataclass(frozen=True)
 class Beat:
-    """News from a running stage."""
+    """A heartbeat of a running stage, with its progress."""
 
     stage: StageName
     fraction: float
@@ -137,26 +137,26 @@ class Beat:
 
 def overall_percent(stage: StageName, fraction: float) -> float:
     """A stage's fraction (0 to 1) as a percentage of the whole job."""
-    low, high = SPAN[stage]
+    low, high = PERCENT_SPAN[stage]
     return round(low + (high - low) * min(max(fraction, 0.0), 1.0), 1)
 
 
-def advance(record: JobRecord | None, news: AnyManifest | Beat) -> JobRecord | None:
-    """The row after the news. Returns the same object when the news is old. A beat cannot make a row."""
-    if isinstance(news, Beat):
-        return _beat(record, news) if record else None
-    record = record or _fresh(news.job_id, news.request)
-    match news:
+def advance(record: JobRecord | None, event: AnyManifest | Beat) -> JobRecord | None:
+    """The row after the event. Returns the same object when the event is old. A beat cannot make a row."""
+    if isinstance(event, Beat):
+        return _apply_beat(record, event) if record else None
+    record = record or _new_record(event.job_id, event.request)
+    match event:
         case RequestManifest():
-            after = _requested(record, news)
+            after = _apply_request(record, event)
         case StageManifest():
-            after = _staged(record, news)
+            after = _apply_stage(record, event)
         case EndManifest():
-            after = _ended(record, news)
-    return record.model_copy(update=after | {"updated_at": max(record.updated_at, news.created_at)})
+            after = _apply_end(record, event)
+    return record.model_copy(update=after | {"updated_at": max(record.updated_at, event.created_at)})
 
 
-def _fresh(job_id: str, request: Request) -> JobRecord:
+def _new_record(job_id: str, request: Request) -> JobRecord:
     return JobRecord(
         job_id=job_id,
         name=request.name,
@@ -168,61 +168,61 @@ def _fresh(job_id: str, request: Request) -> JobRecord:
     )
 
 
-def _requested(record: JobRecord, news: RequestManifest) -> dict[str, object]:
-    estimate = estimate_usd(news.photos, news.request.options.train.max_iterations)
-    return _counted(record, REQUEST, {"photos": news.photos}) | {"estimate_usd": estimate}
+def _apply_request(record: JobRecord, event: RequestManifest) -> dict[str, object]:
+    estimate = estimate_usd(event.photos, event.request.options.train.max_iterations)
+    return _merge_counts(record, REQUEST, {"photos": event.photos}) | {"estimate_usd": estimate}
 
 
-def _staged(record: JobRecord, news: StageManifest) -> dict[str, object]:
-    changes = _counted(record, news.stage, news.outcome.counts) | {
-        "quality": record.quality | news.outcome.quality,
-        "cost_usd": record.cost_usd | {news.stage: news.usd},
-        "seconds": record.seconds | {news.stage: news.seconds},
-        "outputs": record.outputs | {news.stage: stage_manifest_key(news.job_id, news.stage)},
+def _apply_stage(record: JobRecord, event: StageManifest) -> dict[str, object]:
+    changes = _merge_counts(record, event.stage, event.outcome.counts) | {
+        "quality": record.quality | event.outcome.quality,
+        "cost_usd": record.cost_usd | {event.stage: event.usd},
+        "seconds": record.seconds | {event.stage: event.seconds},
+        "outputs": record.outputs | {event.stage: stage_manifest_key(event.job_id, event.stage)},
     }
-    if record.state in ENDS:
+    if record.state in END_STATES:
         return changes
-    changes["percent"] = max(record.percent, SPAN[news.stage][1])
-    state = AFTER[news.stage]
+    changes["percent"] = max(record.percent, PERCENT_SPAN[event.stage][1])
+    state = NEXT_STATE[event.stage]
     if RANK[state] > RANK[record.state]:
         changes |= {"state": state, "stage": None, "live": {}, "message": MESSAGES[state]}
     return changes
 
 
-def _counted(record: JobRecord, source: str, counts: dict[str, Figure]) -> dict[str, object]:
+def _merge_counts(record: JobRecord, source: str, counts: dict[str, Figure]) -> dict[str, object]:
     """Where two stages count the same thing (compression may drop Gaussians) the later stage is right."""
     facts = record.facts | {source: counts}
     ordered = [facts[name] for name in (REQUEST, *StageName) if name in facts]
     return {"facts": facts, "counts": {name: value for part in ordered for name, value in part.items()}}
 
 
-def _ended(record: JobRecord, news: EndManifest) -> dict[str, object]:
-    if record.state in ENDS:
+def _apply_end(record: JobRecord, event: EndManifest) -> dict[str, object]:
+    if record.state in END_STATES:
         return {}
-    whole = news.state in {JobState.COMPLETED, JobState.COMPLETED_DEGRADED}
+    completed = event.state in {JobState.COMPLETED, JobState.COMPLETED_DEGRADED}
     return {
-        "state": news.state,
-        "stage": news.stage,
-        "failure": news.failure,
-        "message": news.message,
+        "state": event.state,
+        "stage": event.stage,
+        "failure": event.failure,
+        "message": event.message,
         "live": {},
-        "percent": 100.0 if whole else record.percent,
+        "percent": 100.0 if completed else record.percent,
     }
 
 
-def _beat(record: JobRecord, news: Beat) -> JobRecord:
-    running = RUNNING[news.stage]
-    if record.state in ENDS or RANK[running] < RANK[record.state] or news.stage in record.outputs:
+def _apply_beat(record: JobRecord, event: Beat) -> JobRecord:
+    running = RUNNING_STATE[event.stage]
+    if record.state in END_STATES or RANK[running] < RANK[record.state] or event.stage in record.outputs:
         return record
-    percent = overall_percent(news.stage, news.fraction)
+    percent = overall_percent(event.stage, event.fraction)
     return record.model_copy(
         update={
             "state": running,
-            "stage": news.stage,
+            "stage": event.stage,
             "percent": max(record.percent, percent),
-            "message": news.message if percent >= record.percent else record.message,
-            "live": record.live | news.counts,
-            "heartbeat_at": news.at,
-            "updated_at": max(record.updated_at, news.at),
+            "message": event.message if percent >= record.percent else record.message,
+            "live": record.live | event.counts,
+            "heartbeat_at": event.at,
+            "updated_at": max(record.updated_at, event.at),
         }
     )

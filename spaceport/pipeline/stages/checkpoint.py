@@ -1,7 +1,7 @@
-"""A stage's checkpoint, kept in the bucket while it works, so that the next try goes on where this one was cut off.
+"""A stage's checkpoint, kept in the bucket while it works, so that the next try resumes where this one was cut off.
 
-The stage only writes a file below its output, by replacing it; all else happens here. Whatever goes wrong with a
-checkpoint costs time, never the job: it is logged, and the stage begins afresh.
+The stage only writes a file below its output, by replacing it; the rest happens here. Whatever goes wrong with a
+checkpoint costs time, never the job: it is logged, and the stage starts afresh.
 """
 
 from __future__ import annotations
@@ -17,41 +17,44 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from spaceport.pipeline import layout
 from spaceport.pipeline.contract import Artefact
-from spaceport.pipeline.errors import Interrupted, LostClaim, LostResource
+from spaceport.pipeline.errors import Interrupted, LostLease, LostResource
 from spaceport.pipeline.jobs.ending import read_end
-from spaceport.pipeline.stages.heartbeat import Holding
+from spaceport.pipeline.stages.heartbeat import Lease
 
-LOOK_SECONDS = 5.0
-"""How soon a new checkpoint is noticed; how often there is one is the stage's choice."""
+POLL_SECONDS = 5.0
+"""How soon a new checkpoint is noticed; how often there is one is up to the stage."""
 INPUT = "input-etag"
-MOST_VERSIONS = 10
-"""Each try that was killed leaves at most one."""
-TROUBLE = (ClientError, BotoCoreError, Boto3Error, OSError, LostResource, TimeoutError)
-"""What may happen; anything else is a bug, and logged as one."""
+MAX_VERSIONS = 10
+"""Each killed try leaves at most one."""
+TRANSIENT_ERRORS = (ClientError, BotoCoreError, Boto3Error, OSError, LostResource, TimeoutError)
+"""What may go wrong outside this process; anything else is a bug, and logged as one."""
 
-Look = tuple[int, int, int]
+FileStamp = tuple[int, int, int]
+"""Inode, modification time and size: what changes when a file is replaced."""
 
 log = logging.getLogger(__name__)
 
 
-class CheckpointKeeper:
-    """A context manager around a stage's work: uploads in a thread of its own, and in the end once more or no more.
+class CheckpointSync:
+    """A context manager around a stage's work that uploads its checkpoint whenever it changes, in a thread of its own.
 
     Args:
-        holding: the claim in whose name it uploads; once that is lost, or the job has ended, it does not.
+        lease: in whose name it uploads; once that is lost, or the job has ended, it uploads nothing.
         input_etag: of the stage's input manifest. A checkpoint of any other input is not fetched.
         path: of the file that the stage writes, or None for a stage that has none.
         scratch: a folder on the same disk, outside the stage's output.
     """
 
-    def __init__(self, holding: Holding, input_etag: str, path: Path | None, scratch: Path) -> None:
+    def __init__(self, lease: Lease, input_etag: str, path: Path | None, scratch: Path) -> None:
         self.path = path
-        self._holding, self._etag, self._scratch = holding, input_etag, scratch
-        self._key = layout.checkpoint_key(holding.job_id, holding.stage)
-        self._known: Look | None = None
+        self._lease = lease
+        self._etag = input_etag
+        self._scratch = scratch
+        self._key = layout.checkpoint_key(lease.job_id, lease.stage)
+        self._uploaded: FileStamp | None = None
         self._version: str | None = None
         self._done = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="checkpoint", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="checkpoint", daemon=True)
 
     def fetch(self) -> None:
         """Put the checkpoint of an earlier try of the same input where the stage looks for it."""
@@ -60,88 +63,88 @@ class CheckpointKeeper:
         try:
             self._fetch(self.path)
         except Exception as error:
-            _complain("cannot be fetched, beginning afresh", error)
+            _log_error("cannot be fetched, starting afresh", error)
 
-    def __enter__(self) -> CheckpointKeeper:
+    def __enter__(self) -> CheckpointSync:
         if self.path:
             self._thread.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        """Upload once more when the machine goes away; delete it when no other try will come."""
+        """Upload once more when the machine is taken away; delete the checkpoint when there will be no other try."""
         if self.path is None:
             return
         self._done.set()
-        self._thread.join()  # an upload under way is finished: the one after it may be of use to the next try
+        self._thread.join()  # which finishes an upload under way
         if isinstance(error, Interrupted):
             self._save()
-        elif not isinstance(error, LostClaim | LostResource | KeyboardInterrupt | SystemExit):
+        elif not isinstance(error, LostLease | LostResource | KeyboardInterrupt | SystemExit):
             self._discard()
 
-    def _watch(self) -> None:
-        while not self._done.wait(LOOK_SECONDS):
+    def _run(self) -> None:
+        while not self._done.wait(POLL_SECONDS):
             self._save()
 
     def _fetch(self, path: Path) -> None:
-        found = self._holding.bucket.head(self._key)
-        if found is None:
+        head = self._lease.bucket.head(self._key)
+        if head is None:
             return
-        self._version = found.version
-        if found.metadata.get(INPUT) != self._etag:
-            log.info("the checkpoint in the bucket is of another input: beginning afresh")
+        self._version = head.version
+        if head.metadata.get(INPUT) != self._etag:
+            log.info("the checkpoint in the bucket is of another input: starting afresh")
             return
         part = self._scratch / "checkpoint.fetched"
-        self._holding.bucket.fetch(Artefact(key=self._key, bytes=found.bytes), part)
+        self._lease.bucket.fetch(Artefact(key=self._key, bytes=head.bytes), part)
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._known = _look(part)
+        self._uploaded = _stamp(part)
         part.replace(path)
-        log.info("fetched a checkpoint of %d bytes", found.bytes)
+        log.info("fetched a checkpoint of %d bytes", head.bytes)
 
     def _save(self) -> None:
-        """Upload the file if it has changed and the work is still ours."""
+        """Upload the file if it has changed and the lease is still ours."""
         try:
-            if self.path and self.path.exists() and _look(self.path) != self._known and self._ours():
+            if self.path and self.path.exists() and _stamp(self.path) != self._uploaded and self._still_ours():
                 self._upload(self.path)
         except Exception as error:
-            _complain("cannot be uploaded, will try again", error)
+            _log_error("cannot be uploaded, will try again", error)
 
     def _upload(self, path: Path) -> None:
-        """A second name holds on to this very file: parts of an upload are read one by one, and `path` may change."""
-        held = self._scratch / "checkpoint.uploading"
-        held.unlink(missing_ok=True)
-        os.link(path, held)
+        """Through a hard link to this very file: parts of an upload are read one by one, and `path` may be replaced."""
+        linked = self._scratch / "checkpoint.uploading"
+        linked.unlink(missing_ok=True)
+        os.link(path, linked)
         try:
-            seen, before = _look(held), self._version
-            self._holding.bucket.put_file(held, self._key, {INPUT: self._etag})
-            self._known = seen
+            stamp = _stamp(linked)
+            self._lease.bucket.put_file(linked, self._key, {INPUT: self._etag})
+            self._uploaded = stamp
         finally:
-            held.unlink(missing_ok=True)
-        found = self._holding.bucket.head(self._key)
-        self._version = found.version if found else None
-        if before and before != self._version:
-            self._holding.bucket.remove(self._key, before)
-        log.info("uploaded a checkpoint of %d bytes", seen[2])
+            linked.unlink(missing_ok=True)
+        head = self._lease.bucket.head(self._key)
+        replaced = self._version
+        self._version = head.version if head else None
+        if replaced and replaced != self._version:
+            self._lease.bucket.delete(self._key, replaced)
+        log.info("uploaded a checkpoint of %d bytes", stamp[2])
 
-    def _ours(self) -> bool:
-        work = self._holding
-        return work.renew() and read_end(work.bucket, work.job_id) is None
+    def _still_ours(self) -> bool:
+        return self._lease.renew() and read_end(self._lease.bucket, self._lease.job_id) is None
 
     def _discard(self) -> None:
-        """Delete it, and the one before it that a killed try may have left: a version removed uncovers the next."""
+        """Delete it, and the ones that killed tries may have left: deleting a version uncovers the one before it."""
         try:
-            for _ in range(MOST_VERSIONS):
-                if (found := self._holding.bucket.head(self._key)) is None:
+            for _ in range(MAX_VERSIONS):
+                head = self._lease.bucket.head(self._key)
+                if head is None:
                     return
-                self._holding.bucket.remove(self._key, found.version)
+                self._lease.bucket.delete(self._key, head.version)
         except Exception as error:
-            _complain("stays in the bucket", error)
+            _log_error("stays in the bucket", error)
 
 
-def _complain(what: str, error: Exception) -> None:
-    log.warning("the checkpoint %s: %s", what, error, exc_info=not isinstance(error, TROUBLE))
+def _log_error(what: str, error: Exception) -> None:
+    log.warning("the checkpoint %s: %s", what, error, exc_info=not isinstance(error, TRANSIENT_ERRORS))
 
 
-def _look(path: Path) -> Look:
-    """What changes when a file is replaced."""
-    told = path.stat()
-    return told.st_ino, told.st_mtime_ns, told.st_size
+def _stamp(path: Path) -> FileStamp:
+    status = path.stat()
+    return status.st_ino, status.st_mtime_ns, status.st_size

@@ -1,4 +1,4 @@
-"""What a service is: a name, a core that works on folders, and how its process ends. Needs no cloud."""
+"""What a service is: a name, a core that works on folders, and the exit codes of its process. Needs no cloud."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ DONE, FAILED, REFUSED, RETRY = 0, 1, 65, 75  # 65 and 75 are EX_DATAERR and EX_T
 class Stage:
     """A service: its name, and its core from folders and options to an outcome.
 
-    A core that can go on where it was cut off writes `checkpoint` (a path below its output), whole each time, and
-    looks for it when it begins.
+    A core that can resume writes `checkpoint` (a path below its output), whole each time, and looks for it when it
+    begins.
     """
 
     name: StageName
@@ -27,5 +27,5 @@ class Stage:
     checkpoint: str | None = None
 
     def options(self, options: JobOptions) -> Any:
-        """The part of a job's options that is this stage's."""
+        """This stage's part of a job's options."""
         return getattr(options, self.name.value)

@@ -1,7 +1,7 @@
-"""One stage on one job in the cloud: claim, fetch, work with heartbeats, publish, manifest.
+"""One stage of one job in the cloud: take the lease, fetch, work with heartbeats, publish, write the manifest.
 
-Killed at any point, nothing is lost or done twice: artefacts without a manifest are invisible, the manifest is put
-once, and the claim falls to the next try when its lease ends.
+Killed at any point, nothing is lost or done twice: artefacts without a manifest are invisible, the manifest is written
+once, and the next try gets the lease when this one expires.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from spaceport.pipeline.contract import (
 )
 from spaceport.pipeline.errors import (
     Interrupted,
-    LostClaim,
+    LostLease,
     LostResource,
     Refused,
     Slug,
@@ -42,22 +42,22 @@ from spaceport.pipeline.errors import (
 from spaceport.pipeline.jobs.ending import fail_job, failure_of, read_end
 from spaceport.pipeline.jobs.table import Claim, JobTable
 from spaceport.pipeline.pricing import cost_usd, instance_type
-from spaceport.pipeline.stages.checkpoint import CheckpointKeeper
-from spaceport.pipeline.stages.heartbeat import Heartbeat, Holding
+from spaceport.pipeline.stages.checkpoint import CheckpointSync
+from spaceport.pipeline.stages.heartbeat import Heartbeat, Lease
 from spaceport.pipeline.stages.limits import machine_limits
 from spaceport.pipeline.stages.stage import DONE, FAILED, REFUSED, RETRY, Stage
-from spaceport.pipeline.storage import CHUNK, Bucket, Stored
+from spaceport.pipeline.storage import CHUNK_BYTES, Bucket, StoredManifest
 from spaceport.progress import Progress
 
 log = logging.getLogger(__name__)
 
 
-def work_woken_by(stage: Stage, bucket: str, key: str) -> int:
-    """Work on the job whose manifest `key` woke this process of AWS Batch; returns its exit code."""
-    job_id, woken = layout.stage_woken_by(key)
-    if woken is not stage.name:
-        raise ValueError(f"{key} wakes {woken}, not {stage.name}")
-    holding = Holding(
+def run_from_manifest(stage: Stage, bucket: str, key: str) -> int:
+    """StageState on the job whose manifest `key` woke this process of AWS Batch; returns its exit code."""
+    job_id, stage_name = layout.stage_for_manifest(key)
+    if stage_name is not stage.name:
+        raise ValueError(f"{key} wakes {stage_name}, not {stage.name}")
+    lease = Lease(
         bucket=Bucket(bucket),
         table=JobTable(os.environ["SPACEPORT_TABLE"]),
         job_id=job_id,
@@ -66,94 +66,96 @@ def work_woken_by(stage: Stage, bucket: str, key: str) -> int:
     )
     attempt = int(os.environ.get("AWS_BATCH_JOB_ATTEMPT", "1"))
     scratch = Path(os.environ.get("SPACEPORT_WORK") or tempfile.gettempdir())
-    return work(stage, holding, key, attempt, scratch)
+    return run_stage(stage, lease, key, attempt, scratch)
 
 
-def work(stage: Stage, holding: Holding, key: str, attempt: int, scratch: Path) -> int:
-    """Do `stage` for the manifest at `key`. Returns the exit code that tells Batch what to do next."""
-    stored = holding.bucket.read_manifest(key)
-    if stored is None or not _needed(stage, holding, stored.manifest):
+def run_stage(stage: Stage, lease: Lease, key: str, attempt: int, scratch: Path) -> int:
+    """Run `stage` for the manifest at `key`. Returns the exit code by which Batch decides what to do next."""
+    stored = lease.bucket.read_manifest(key)
+    if stored is None or not _is_needed(stage, lease, stored.manifest):
         log.info("nothing to do for %s", key)
         return DONE
-    claim = holding.table.claim(holding.job_id, stage.name, stored.etag, holding.holder, attempt)
+    claim = lease.table.claim(lease.job_id, stage.name, stored.etag, lease.holder, attempt)
     if claim is not Claim.GRANTED:
-        log.info("%s of %s is %s: leaving it", stage.name, holding.job_id, claim.value)
+        log.info("%s of %s is %s: leaving it", stage.name, lease.job_id, claim.value)
         return DONE
-    holding = replace(holding, earlier=holding.table.stages(holding.job_id)[stage.name].spent)
-    folder = scratch / f"{holding.job_id}-{stage.name}"
+    lease = replace(lease, spent_before=lease.table.stages(lease.job_id)[stage.name].spent)
+    folder = scratch / f"{lease.job_id}-{stage.name}"
     shutil.rmtree(folder, ignore_errors=True)
     try:
-        return _guarded(stage, holding, stored, folder)
+        return _run_guarded(stage, lease, stored, folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _needed(stage: Stage, holding: Holding, manifest: AnyManifest) -> bool:
+def _is_needed(stage: Stage, lease: Lease, manifest: AnyManifest) -> bool:
     if stage.name is StageName.COMPRESS and not manifest.request.options.compress_enabled:
         return False
-    if holding.bucket.exists(layout.stage_manifest_key(holding.job_id, stage.name)):
+    if lease.bucket.exists(layout.stage_manifest_key(lease.job_id, stage.name)):
         return False
-    return read_end(holding.bucket, holding.job_id) is None
+    return read_end(lease.bucket, lease.job_id) is None
 
 
-def _guarded(stage: Stage, holding: Holding, stored: Stored, folder: Path) -> int:
-    """Run, and turn every way to end into an exit code and what the table must know."""
+def _run_guarded(stage: Stage, lease: Lease, stored: StoredManifest, folder: Path) -> int:
+    """Run, and turn every way to end into an exit code and an update of the table."""
     try:
-        _run(stage, holding, stored, folder)
-    except (Stopped, LostClaim) as end:
-        log.info("%s of %s ended early: %s", stage.name, holding.job_id, type(end).__name__)
-        _release(holding, None)
+        _run(stage, lease, stored, folder)
+    except (Stopped, LostLease) as end:
+        log.info("%s of %s ended early: %s", stage.name, lease.job_id, type(end).__name__)
+        _release(lease, None)
         return DONE
     except Interrupted:
-        log.info("the machine goes away: %s of %s will be tried again", stage.name, holding.job_id)
-        _release(holding, None)
+        log.info("the machine is taken away: %s of %s will be tried again", stage.name, lease.job_id)
+        _release(lease, None)
         return RETRY
     except LostResource as error:
         log.warning("%s", error)
-        _release(holding, error)
+        _release(lease, error)
         return RETRY
     except SpaceportError as error:
         log.warning("%s", error)
-        _release(holding, error)
-        fail_job(holding.bucket, holding.table, holding.job_id, stage.name, failure_of(error))
+        _release(lease, error)
+        fail_job(lease.bucket, lease.table, lease.job_id, stage.name, failure_of(error))
         return REFUSED
     except Exception:
-        log.exception("%s of %s failed", stage.name, holding.job_id)
-        _release(holding, SpaceportError(Slug.INTERNAL, stage=TITLES[stage.name]))
+        log.exception("%s of %s failed", stage.name, lease.job_id)
+        _release(lease, SpaceportError(Slug.INTERNAL, stage=TITLES[stage.name]))
         return FAILED
     return DONE
 
 
-def _release(holding: Holding, error: SpaceportError | None) -> None:
+def _release(lease: Lease, error: SpaceportError | None) -> None:
     failure = failure_of(error) if error else None
-    holding.table.release(holding.job_id, holding.stage, holding.holder, holding.spent(), failure)
+    lease.table.release(lease.job_id, lease.stage, lease.holder, lease.spent(), failure)
 
 
-def _run(stage: Stage, holding: Holding, stored: Stored, folder: Path) -> None:
+def _run(stage: Stage, lease: Lease, stored: StoredManifest, folder: Path) -> None:
     manifest = stored.manifest
-    source, output = folder / "input", folder / "output"
+    source = folder / "input"
+    output = folder / "output"
     output.mkdir(parents=True)
-    keeper = CheckpointKeeper(holding, stored.etag, output / stage.checkpoint if stage.checkpoint else None, folder)
-    with Heartbeat(holding) as progress, keeper, machine_limits(TITLES[stage.name]):
+    checkpoint = CheckpointSync(lease, stored.etag, output / stage.checkpoint if stage.checkpoint else None, folder)
+    with Heartbeat(lease) as progress, checkpoint, machine_limits(TITLES[stage.name]):
         progress.update(0.0, "Fetching the input")
-        _fetch(stage, holding, manifest, source, progress)
-        keeper.fetch()
+        _fetch(stage, lease, manifest, source, progress)
+        checkpoint.fetch()
         outcome = stage.run(source, output, stage.options(manifest.request.options), progress)
-        prefix = layout.job_prefix(holding.job_id)
-        artefacts = holding.bucket.publish_folder(output, prefix, progress.check, leave_out=keeper.path)
-        _commit(holding, stored, outcome, artefacts)
+        prefix = layout.job_prefix(lease.job_id)
+        artefacts = lease.bucket.publish_folder(output, prefix, progress.check, exclude=checkpoint.path)
+        _commit(lease, stored, outcome, artefacts)
 
 
-def _commit(holding: Holding, stored: Stored, outcome: Outcome, artefacts: list[Artefact]) -> None:
-    """Write the manifest, unless the job was ended meanwhile. From here on the stage is done, whatever happens."""
-    if read_end(holding.bucket, holding.job_id):
+def _commit(lease: Lease, stored: StoredManifest, outcome: Outcome, artefacts: list[Artefact]) -> None:
+    """Write the manifest, unless the job has ended meanwhile. From then on the stage is done, whatever happens."""
+    if read_end(lease.bucket, lease.job_id):
         raise Stopped
-    instance, seconds = instance_type(), holding.spent()
-    holding.bucket.put_manifest(
-        layout.stage_manifest_key(holding.job_id, holding.stage),
+    instance = instance_type()
+    seconds = lease.spent()
+    lease.bucket.put_manifest(
+        layout.stage_manifest_key(lease.job_id, lease.stage),
         StageManifest(
-            job_id=holding.job_id,
-            stage=holding.stage,
+            job_id=lease.job_id,
+            stage=lease.stage,
             created_at=now(),
             request=stored.manifest.request,
             input=InputRef(key=stored.key, etag=stored.etag),
@@ -165,37 +167,37 @@ def _commit(holding: Holding, stored: Stored, outcome: Outcome, artefacts: list[
             usd=cost_usd(instance, seconds),
         ),
     )
-    holding.table.finish(holding.job_id, holding.stage, holding.holder)
+    lease.table.finish(lease.job_id, lease.stage, lease.holder)
 
 
-def _fetch(stage: Stage, holding: Holding, manifest: AnyManifest, source: Path, progress: Progress) -> None:
+def _fetch(stage: Stage, lease: Lease, manifest: AnyManifest, source: Path, progress: Progress) -> None:
     source.mkdir(parents=True)
     if isinstance(manifest, RequestManifest):
         if manifest.request.upload is None:
-            raise Refused(Slug.UPLOAD_MISSING, name=holding.job_id)
-        _fetch_upload(holding, manifest.request.upload, source / "upload.zip", progress)
+            raise Refused(Slug.UPLOAD_MISSING, name=lease.job_id)
+        _fetch_upload(lease, manifest.request.upload, source / "upload.zip", progress)
     elif isinstance(manifest, StageManifest):
-        wanted = {source / path: artefact for path, artefact in _wanted(stage, manifest)}
-        holding.bucket.fetch_all(wanted, progress.check)
+        artefacts = {source / path: artefact for path, artefact in _input_artefacts(stage, manifest)}
+        lease.bucket.fetch_all(artefacts, progress.check)
 
 
-def _wanted(stage: Stage, manifest: StageManifest) -> list[tuple[PurePosixPath, Artefact]]:
-    """Where each artefact that the stage wants goes below its input folder: as it lies below its job."""
-    found = []
+def _input_artefacts(stage: Stage, manifest: StageManifest) -> list[tuple[PurePosixPath, Artefact]]:
+    """The artefacts that the stage fetches, and their paths below its input folder: the same as below the job."""
+    artefacts = []
     for artefact in manifest.artefacts:
-        path = PurePosixPath(layout.split(artefact.key)[1])
+        path = PurePosixPath(layout.split_key(artefact.key)[1])
         if ".." in path.parts or path.is_absolute():
             raise Refused(Slug.INPUT_MISSING, stage=TITLES[stage.name], name=artefact.key)
-        if str(path).startswith(layout.PLACES[stage.name].wants):
-            found.append((path, artefact))
-    return found
+        if str(path).startswith(layout.STAGE_FOLDERS[stage.name].fetched_prefixes):
+            artefacts.append((path, artefact))
+    return artefacts
 
 
-def _fetch_upload(holding: Holding, upload: Upload, path: Path, progress: Progress) -> None:
-    """The zip that was accepted, or none: the etag pins it."""
+def _fetch_upload(lease: Lease, upload: Upload, path: Path, progress: Progress) -> None:
+    """Download the very zip that was accepted: the etag pins it."""
     version: dict[str, Any] = {"VersionId": upload.version_id} if upload.version_id else {}
     try:
-        answer = holding.bucket.client.get_object(
+        response = lease.bucket.client.get_object(
             Bucket=upload.bucket, Key=upload.key, IfMatch=f'"{upload.etag}"', **version
         )
     except ClientError as error:
@@ -203,7 +205,7 @@ def _fetch_upload(holding: Holding, upload: Upload, path: Path, progress: Progre
             raise Refused(Slug.UPLOAD_MISSING, name=upload.key) from error
         raise
     with path.open("wb") as file:
-        for chunk in answer["Body"].iter_chunks(CHUNK):
+        for chunk in response["Body"].iter_chunks(CHUNK_BYTES):
             progress.check()
             file.write(chunk)
 

@@ -12,75 +12,78 @@ VIDEO_SUFFIXES: Final = frozenset({".mp4", ".mov", ".m4v"})
 CONTROL_POINTS: Final = "gcp_list.txt"
 GEO: Final = "geo.txt"
 MODEL_PARTS: Final = ("cameras", "images", "points3D")
-"""The files of a COLMAP model, each `.bin` or `.txt`. Rigs and frames, which new ones have too, are not needed."""
+"""The files of a COLMAP model, each `.bin` or `.txt`. Rigs and frames, which newer ones also have, are not needed."""
 _MODEL_FILES: Final = {f"{part}{suffix}".lower(): (part, suffix) for part in MODEL_PARTS for suffix in (".bin", ".txt")}
 _MODEL_FOLDER: Final = "sparse"
 _MASK: Final = "_mask"
-_RAW: Final = ".dng"  # cameras can be told to save both; twice the same view adds nothing
+_RAW: Final = ".dng"  # cameras can save both; the same view twice adds nothing
 
 
 class Kind(StrEnum):
-    """What a file is taken for."""
+    """What a file is used as."""
 
     PHOTO = "photo"
     VIDEO = "video"
     MASK = "mask"
-    """`NAME_mask.png` beside `NAME.jpg` (OpenDroneMap's convention): black is left out."""
+    """`NAME_mask.png` beside `NAME.jpg` (OpenDroneMap's convention): black is ignored."""
     TEXT = "text"
     """`gcp_list.txt` or `geo.txt`, as OpenDroneMap reads them."""
     MODEL = "model"
-    """A part of a COLMAP model, whose photos are then not reconstructed anew."""
+    """A part of a COLMAP model: the prior model, which replaces a reconstruction of its own."""
 
 
-def sort_out(names: Iterable[str]) -> dict[str, Kind]:
-    """The kind of each name, in the order given; names of no use are missing, and raw photos beside developed ones."""
+def classify(names: Iterable[str]) -> dict[str, Kind]:
+    """The kind of each name, in order. Left out: files of no use, and raw photos that have a developed one."""
     useful = [name for name in names if not is_junk(name)]
-    of_models = {path for parts in models_in(useful).values() for path in parts.values()}
-    kinds = {name: kind for name in useful if (kind := Kind.MODEL if name in of_models else _kind(PurePosixPath(name)))}
+    of_models = {path for parts in find_models(useful).values() for path in parts.values()}
+    all_kinds = {name: Kind.MODEL if name in of_models else _kind(PurePosixPath(name)) for name in useful}
+    kinds = {name: kind for name, kind in all_kinds.items() if kind}
     photos = {name: photo_stem(name) for name, kind in kinds.items() if kind is Kind.PHOTO}
-    masks = {name for name in photos if masked_photo(name) in photos.values()}
+    masks = {name for name in photos if photo_of_mask(name) in photos.values()}
     developed = {stem for name, stem in photos.items() if not name.lower().endswith(_RAW)}
     raws = {name for name, stem in photos.items() if name.lower().endswith(_RAW) and stem in developed}
     return {name: Kind.MASK if name in masks else kind for name, kind in kinds.items() if name not in raws}
 
 
-def models_in(names: Iterable[str]) -> dict[str, dict[str, str]]:
+def find_models(names: Iterable[str]) -> dict[str, dict[str, str]]:
     """COLMAP models by their folder ("." is the top): the path of each of `MODEL_PARTS`, binary ones before text.
 
-    Whole ones are found wherever they lie. One that lacks a part is told only where COLMAP's folders (`sparse`,
-    `sparse/0`) leave no doubt of what it should be.
+    Complete ones are found in any folder. One that lacks a part is reported only in COLMAP's own folders (`sparse`,
+    `sparse/0`), where there is no doubt what it should be.
     """
-    found: dict[str, dict[str, dict[str, str]]] = {}
+    by_folder: dict[str, dict[str, dict[str, str]]] = {}
     for name in names:
         path = PurePosixPath(name)
-        if known := _MODEL_FILES.get(path.name.lower()):
-            part, suffix = known
-            found.setdefault(str(path.parent), {}).setdefault(suffix, {})[part] = name
+        if path.name.lower() in _MODEL_FILES:
+            part, suffix = _MODEL_FILES[path.name.lower()]
+            by_folder.setdefault(str(path.parent), {}).setdefault(suffix, {})[part] = name
     best = {
         folder: max(kinds.values(), key=lambda parts: (len(parts), parts.get("cameras", "").lower().endswith(".bin")))
-        for folder, kinds in found.items()
+        for folder, kinds in by_folder.items()
     }
-    return {folder: parts for folder, parts in best.items() if is_whole(parts) or _is_models(PurePosixPath(folder))}
+    return {
+        folder: parts for folder, parts in best.items() if is_complete(parts) or _is_model_folder(PurePosixPath(folder))
+    }
 
 
-def is_whole(parts: dict[str, str]) -> bool:
-    """Whether a model has all that is needed."""
+def is_complete(parts: dict[str, str]) -> bool:
+    """Whether a model has all the parts that are needed."""
     return len(parts) == len(MODEL_PARTS)
 
 
-def _is_models(folder: PurePosixPath) -> bool:
-    home = folder.parent if folder.name.isdecimal() else folder
-    return home.name.lower() == _MODEL_FOLDER
+def _is_model_folder(folder: PurePosixPath) -> bool:
+    parent = folder.parent if folder.name.isdecimal() else folder
+    return parent.name.lower() == _MODEL_FOLDER
 
 
-def masked_photo(mask: str) -> str | None:
-    """The path, without suffix and in small letters, of the photo that a file of this name would mask."""
+def photo_of_mask(mask: str) -> str | None:
+    """The path, without suffix and in lower case, of the photo that a file of this name would mask."""
     stem = photo_stem(mask)
     return stem.removesuffix(_MASK) if stem.endswith(_MASK) else None
 
 
 def photo_stem(name: str) -> str:
-    """The path of a photo without its suffix and in small letters, as `masked_photo` returns it."""
+    """The path of a photo without its suffix and in lower case, as `photo_of_mask` returns it."""
     return str(PurePosixPath(name).with_suffix("")).lower()
 
 
@@ -94,5 +97,5 @@ def _kind(path: PurePosixPath) -> Kind | None:
 
 
 def is_junk(name: str) -> bool:
-    """What operating systems add unasked: resource forks and dot files."""
+    """What operating systems add by themselves: resource forks and dot files."""
     return any(part == "__MACOSX" or part.startswith(".") for part in name.split("/"))

@@ -1,6 +1,6 @@
-"""Reads zips that strangers send: the table of contents first, every limit before any byte is unpacked.
+"""Reads zips from untrusted senders: the central directory first, and every limit before any byte is unpacked.
 
-Standard library only: the intake function imports this too, and hands over a file whose reads are ranged S3 requests.
+Standard library only: the intake function imports this too, and passes a file whose reads are ranged S3 requests.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Final
 
 from spaceport.pipeline.errors import Refused, Slug
-from spaceport.pipeline.uploads.kinds import MODEL_PARTS, Kind, is_junk, is_whole, models_in, sort_out
+from spaceport.pipeline.uploads.kinds import MODEL_PARTS, Kind, classify, find_models, is_complete, is_junk
 from spaceport.pipeline.uploads.zip_directory import (
     MAX_DIRECTORY_BYTES,
     MAX_ENTRIES,
-    ZippedFile,
+    ZipEntry,
     damaged,
+    printable,
     read_directory,
-    shown,
 )
 from spaceport.pipeline.uploads.zip_unpack import DamagedError, unpack
 
@@ -29,37 +29,34 @@ __all__ = [
     "MAX_ENTRIES",
     "MAX_OPTIONS_BYTES",
     "MIN_PHOTOS",
-    "Extracted",
+    "ExtractResult",
     "PhotoZip",
-    "ZippedPhoto",
-    "check_enough",
     "extract",
     "inspect",
+    "require_photos",
 ]
 
 MIN_PHOTOS: Final = 3  # two photos fix no scale-free geometry worth training on
 MAX_TOTAL_BYTES: Final = 16 * 10**9  # 1,600 photos of 10 MB; must lie twice on the machine's disk, zipped and not
 # Photos hardly compress (1:1), raw TIFF scans reach 3:1. Deflate ends at 1032:1, which is what bombs are near.
 MAX_ENTRY_RATIO: Final = 100
-ENTRY_RATIO_FROM: Final = 4 << 20  # below this, even a plain black image harms no one
+ENTRY_RATIO_FROM: Final = 4 << 20  # below this, even an all-black image does no harm
 MAX_TOTAL_RATIO: Final = 20
 TOTAL_RATIO_FROM: Final = 64 << 20
 MAX_OPTIONS_BYTES: Final = 64 << 10
 OPTIONS_NAME: Final = "spaceport.json"
 
-ZippedPhoto = ZippedFile  # the same entry, once its name says that it is of use
-
 
 @dataclass(frozen=True)
 class PhotoZip:
-    """What the table of contents promises, each in the zip's order.
+    """What the zip's central directory lists, each in the zip's order.
 
     `extras` are videos, masks, positions, control points and COLMAP models; `ignored` names the files of no use,
     and `options` holds `spaceport.json`, if any.
     """
 
-    photos: tuple[ZippedPhoto, ...]
-    extras: tuple[ZippedPhoto, ...]
+    photos: tuple[ZipEntry, ...]
+    extras: tuple[ZipEntry, ...]
     ignored: tuple[str, ...]
     options: bytes | None
 
@@ -69,8 +66,8 @@ class PhotoZip:
 
 
 @dataclass(frozen=True)
-class Extracted:
-    """The fate of one photo: a file at `path`, or the `reason` why there is none."""
+class ExtractResult:
+    """What became of one photo: a file at `path`, or the `reason` why there is none."""
 
     name: str
     path: Path | None
@@ -78,7 +75,7 @@ class Extracted:
 
 
 def inspect(file: BinaryIO) -> PhotoZip:
-    """Judge a zip by its table of contents: two or three reads near its end, no photo is unpacked.
+    """Check a zip by its central directory alone: two or three reads near its end; no photo is unpacked.
 
     Raises:
         Refused: not_a_zip, empty_zip, damaged_zip, too_many_entries, encrypted_zip, unsafe_path, symlink_entry,
@@ -89,85 +86,87 @@ def inspect(file: BinaryIO) -> PhotoZip:
         raise Refused(Slug.EMPTY_ZIP)
     _check_sizes(files)
     _check_duplicates(files)
-    kinds = sort_out(entry.name for entry in files)
+    kinds = classify(entry.name for entry in files)
     photos = tuple(entry for entry in files if kinds.get(entry.name) is Kind.PHOTO)
     extras = tuple(entry for entry in files if entry.name in kinds and kinds[entry.name] is not Kind.PHOTO)
-    check_enough(kinds)
+    require_photos(kinds)
     options = next((_read_options(file, entry) for entry in files if entry.name == OPTIONS_NAME), None)
     ignored = (entry.name for entry in files if entry.name not in kinds and entry.name != OPTIONS_NAME)
     return PhotoZip(photos, extras, tuple(name for name in ignored if not is_junk(name)), options)
 
 
-def check_enough(kinds: dict[str, Kind]) -> None:
-    """Let pass what can become a model: photos enough, or a video, whose frames nobody has counted yet.
+def require_photos(kinds: dict[str, Kind]) -> None:
+    """Check that there is enough for a model: photos, or a video, whose frames are not counted yet.
 
-    `kinds` are by name, as `sort_out` tells them.
+    Args:
+        kinds: by name, from `classify`.
 
     Raises:
         Refused: no_images, too_few_images; bad_given_model where all COLMAP models lack a part.
     """
     _check_models(name for name, kind in kinds.items() if kind is Kind.MODEL)
-    found = list(kinds.values()).count(Kind.PHOTO)
+    photos = list(kinds.values()).count(Kind.PHOTO)
     if Kind.VIDEO in kinds.values():
         return
-    if not found:
+    if not photos:
         raise Refused(Slug.NO_IMAGES)
-    if found < MIN_PHOTOS:
-        raise Refused(Slug.TOO_FEW_IMAGES, found=found, limit=MIN_PHOTOS)
+    if photos < MIN_PHOTOS:
+        raise Refused(Slug.TOO_FEW_IMAGES, count=photos, limit=MIN_PHOTOS)
 
 
 def _check_models(names: Iterable[str]) -> None:
-    models = models_in(names)
-    if not models or any(is_whole(parts) for parts in models.values()):
+    models = find_models(names)
+    if not models or any(is_complete(parts) for parts in models.values()):
         return
     folder, parts = min(models.items())
     missing = " and ".join(f"{part}.bin" for part in MODEL_PARTS if part not in parts)
-    raise Refused(Slug.BAD_GIVEN_MODEL, detail=f"{shown(folder)} has no {missing}")
+    raise Refused(Slug.BAD_GIVEN_MODEL, detail=f"{printable(folder)} has no {missing}")
 
 
 def extract(
-    file: BinaryIO, photos: Iterable[ZippedPhoto], folder: Path, on_file: Callable[[Extracted], None]
-) -> list[Extracted]:
-    """Unpack `photos` below `folder`, in a stream; tell `on_file` about each one, damaged ones with their reason.
+    file: BinaryIO, photos: Iterable[ZipEntry], folder: Path, on_file: Callable[[ExtractResult], None]
+) -> list[ExtractResult]:
+    """Unpack `photos` below `folder` as a stream; call `on_file` for each one, damaged ones with their reason.
 
-    No file is written outside `folder`, none is longer than the table of contents said, and none stays unless its
-    checksum holds. What `on_file` raises passes. `OSError` of the disk passes too (`ENOSPC`: it is full).
+    No file is written outside `folder`, none is longer than the central directory says, and none stays unless its
+    checksum is right. Exceptions of `on_file` propagate, and so do those of the disk (`OSError` with `ENOSPC`).
     """
     results = []
     for photo in photos:
         try:
-            result = Extracted(photo.name, _extract_one(file, photo, folder))
+            result = ExtractResult(photo.name, _extract_one(file, photo, folder))
         except DamagedError as damage:
-            result = Extracted(photo.name, None, str(damage))
+            result = ExtractResult(photo.name, None, str(damage))
         results.append(result)
         on_file(result)
     return results
 
 
-def _check_sizes(files: list[ZippedFile]) -> None:
-    total, packed = sum(entry.size for entry in files), sum(entry.packed for entry in files)
+def _check_sizes(files: list[ZipEntry]) -> None:
+    total = sum(entry.size for entry in files)
+    packed = sum(entry.packed for entry in files)
     if total > MAX_TOTAL_BYTES:
         gigabytes = f"{min(total, 10**15) / 10**9:.1f}"
-        raise Refused(Slug.ARCHIVE_TOO_LARGE, found_gb=gigabytes, limit_gb=MAX_TOTAL_BYTES // 10**9)
+        raise Refused(Slug.ARCHIVE_TOO_LARGE, size_gb=gigabytes, limit_gb=MAX_TOTAL_BYTES // 10**9)
     for entry in files:
         if entry.size > max(ENTRY_RATIO_FROM, MAX_ENTRY_RATIO * entry.packed):
-            raise Refused(Slug.RATIO_BOMB, name=shown(entry.name))
+            raise Refused(Slug.RATIO_BOMB, name=printable(entry.name))
     if total > max(TOTAL_RATIO_FROM, MAX_TOTAL_RATIO * packed):
         raise Refused(Slug.RATIO_BOMB, name=f"{total // 10**6} MB out of {packed // 10**6}")
 
 
-def _check_duplicates(files: list[ZippedFile]) -> None:
-    """No two files may land on one path, on a file system that ignores case and composition; nor a file on a folder."""
+def _check_duplicates(files: list[ZipEntry]) -> None:
+    """No two files may have one path where case and composition are ignored, nor a file the path of a folder."""
     keys = [unicodedata.normalize("NFC", unicodedata.normalize("NFC", entry.name).casefold()) for entry in files]
     folders = {str(parent) for key in keys for parent in PurePosixPath(key).parents}
     seen: set[str] = set()
     for key, entry in zip(keys, files, strict=True):
         if key in seen or key in folders:
-            raise Refused(Slug.DUPLICATE_NAMES, name=shown(entry.name))
+            raise Refused(Slug.DUPLICATE_NAMES, name=printable(entry.name))
         seen.add(key)
 
 
-def _read_options(file: BinaryIO, entry: ZippedFile) -> bytes:
+def _read_options(file: BinaryIO, entry: ZipEntry) -> bytes:
     if entry.size > MAX_OPTIONS_BYTES:
         raise Refused(Slug.BAD_OPTIONS, detail=f"{OPTIONS_NAME} is larger than {MAX_OPTIONS_BYTES // 1024} KiB")
     try:
@@ -176,9 +175,11 @@ def _read_options(file: BinaryIO, entry: ZippedFile) -> bytes:
         raise damaged(entry.name) from None
 
 
-def _extract_one(file: BinaryIO, photo: ZippedPhoto, folder: Path) -> Path:
+def _extract_one(file: BinaryIO, photo: ZipEntry, folder: Path) -> Path:
     target = folder / photo.name
-    if not target.resolve().is_relative_to(folder.resolve()):  # names are checked; this guards against a link in place
+    if not target.resolve().is_relative_to(
+        folder.resolve()
+    ):  # names are checked; this guards against a symlink on the disk
         raise DamagedError("its path leaves the folder")
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.parent / f".{zlib.crc32(photo.raw_name):08x}.partial"

@@ -1,4 +1,4 @@
-"""An S3 object as a seekable file, so that a zip's directory is read without fetching the zip."""
+"""An S3 object as a seekable file, so that a zip's directory can be read without downloading the zip."""
 
 from __future__ import annotations
 
@@ -12,11 +12,15 @@ WINDOW = 256 << 10  # one read-ahead: a directory of 2,000 photos in one request
 
 
 class RangedObject(io.RawIOBase):
-    """Reads `bucket/key` by ranges; `etag` pins the version, so a replaced upload is noticed as an error."""
+    """Reads `bucket/key` by ranges; `etag` pins the version, so that a replaced upload is an error."""
 
     def __init__(self, client: S3Client, bucket: str, key: str, size: int, etag: str) -> None:
-        self._client, self._bucket, self._key, self._etag = client, bucket, key, etag
-        self._size, self._at = size, 0
+        self._client = client
+        self._bucket = bucket
+        self._key = key
+        self._size = size
+        self._etag = etag
+        self._position = 0
 
     def readable(self) -> bool:
         return True
@@ -25,25 +29,25 @@ class RangedObject(io.RawIOBase):
         return True
 
     def tell(self) -> int:
-        return self._at
+        return self._position
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
         if base + offset < 0:
             raise ValueError("seek before the start of the object")
-        self._at = base + offset
-        return self._at
+        self._position = base + offset
+        return self._position
 
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]  # typeshed: any buffer
-        last = min(self._at + len(buffer), self._size) - 1
-        if last < self._at:
+        last = min(self._position + len(buffer), self._size) - 1
+        if last < self._position:
             return 0
-        answer = self._client.get_object(
-            Bucket=self._bucket, Key=self._key, Range=f"bytes={self._at}-{last}", IfMatch=self._etag
+        response = self._client.get_object(
+            Bucket=self._bucket, Key=self._key, Range=f"bytes={self._position}-{last}", IfMatch=self._etag
         )
-        data = answer["Body"].read(last - self._at + 1)
+        data = response["Body"].read(last - self._position + 1)
         buffer[: len(data)] = data
-        self._at += len(data)
+        self._position += len(data)
         return len(data)
 
 

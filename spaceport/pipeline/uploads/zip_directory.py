@@ -1,8 +1,8 @@
-"""The table of contents of a zip that strangers send: found, parsed and bounded before any file in it is read.
+"""The central directory of an untrusted zip: located, parsed and checked before any file in it is read.
 
 The zip format is parsed here and not by `zipfile`, which loads a directory of any size, takes offsets outside the
 file, and lets entries share bytes. Source: PKWARE APPNOTE 6.3.10, sections 4.3 to 4.5. Standard library only: the
-intake function imports this too, and hands over a file whose reads are ranged S3 requests.
+intake function imports this too, and passes a file whose reads are ranged S3 requests.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from typing import BinaryIO, Final
 
 from spaceport.pipeline.errors import Refused, Slug
 
-MAX_ENTRIES: Final = 10_000  # ten long flights; matching and training give up far earlier
+MAX_ENTRIES: Final = 10_000  # ten long flights; matching and training give up far below that
 MAX_DIRECTORY_BYTES: Final = 8 << 20  # 800 bytes for each of MAX_ENTRIES; real ones need 100 to 150
 MAX_NAME_BYTES: Final = 512  # an S3 key holds 1,024 with our prefix
 MAX_PART_BYTES: Final = 255  # what Linux file systems take
 MAX_PARTS: Final = 20  # folders in folders; keeps the work per name small
 
-LOCAL_HEADER: Final = struct.Struct("<4s5H3L2H")  # what stands before an entry's bytes, ahead of its name
+LOCAL_HEADER: Final = struct.Struct("<4s5H3L2H")  # stands before an entry's name and bytes
 STORED: Final = 0
 ENCRYPTION_FLAGS: Final = 1 << 0 | 1 << 6 | 1 << 13  # classic, strong, hidden headers
 
@@ -38,7 +38,7 @@ _DIRECTORY_NAME: Final = "its table of contents"
 
 
 @dataclass(frozen=True)
-class ZippedFile:
+class ZipEntry:
     """One entry of the zip. `name` is a safe relative path with `/`; `limit` is where the next entry begins."""
 
     name: str
@@ -51,11 +51,11 @@ class ZippedFile:
     limit: int
 
 
-def read_directory(file: BinaryIO) -> list[ZippedFile]:
+def read_directory(file: BinaryIO) -> list[ZipEntry]:
     """The files in the zip, in its order and without its folders: two or three reads near its end.
 
     Every name is a safe relative path, every file a plain one that is not encrypted, and no two share bytes. Their
-    sizes are what the zip claims, and nobody has judged them yet.
+    sizes are what the zip claims, and still to be checked.
 
     Raises:
         Refused: not_a_zip, damaged_zip, too_many_entries, encrypted_zip, unsafe_path or symlink_entry.
@@ -65,7 +65,7 @@ def read_directory(file: BinaryIO) -> list[ZippedFile]:
     if count == 0:
         return []
     table = read_at(file, start, length)
-    return [entry for entry in _bounded(list(_entries(table, count)), start) if not entry.name.endswith("/")]
+    return [entry for entry in _with_limits(list(_entries(table, count)), start) if not entry.name.endswith("/")]
 
 
 def _find_directory(file: BinaryIO, size: int) -> tuple[int, int, int]:
@@ -97,14 +97,14 @@ def _find_directory(file: BinaryIO, size: int) -> tuple[int, int, int]:
     if disk or first_disk or here != min(count, 0xFFFF) or start + length > end:
         raise damaged(_DIRECTORY_NAME)
     if count > MAX_ENTRIES:
-        raise Refused(Slug.TOO_MANY_ENTRIES, found=count, limit=MAX_ENTRIES)
+        raise Refused(Slug.TOO_MANY_ENTRIES, count=count, limit=MAX_ENTRIES)
     if length > MAX_DIRECTORY_BYTES or length < count * _ENTRY.size:
         raise damaged(_DIRECTORY_NAME)
     return start, length, count
 
 
 def _read_end64(file: BinaryIO, tail: bytes, at: int, end: int) -> tuple[int, int, int, int]:
-    """Where the zip64 end record lies, and the directory's length, offset and number of entries from it."""
+    """Offset of the zip64 end record, and the directory's length, offset and number of entries from it."""
     _, disk, where, disks = _END64_LOCATOR.unpack_from(tail, at - _END64_LOCATOR.size)
     if disk or disks > 1 or where + _END64.size > end - _END64_LOCATOR.size:
         raise damaged(_DIRECTORY_NAME)
@@ -114,7 +114,7 @@ def _read_end64(file: BinaryIO, tail: bytes, at: int, end: int) -> tuple[int, in
     return where, length, start, count
 
 
-def _entries(table: bytes, count: int) -> Iterator[ZippedFile]:
+def _entries(table: bytes, count: int) -> Iterator[ZipEntry]:
     """Each entry of the central directory, its name and kind checked; directories keep their final `/`."""
     at = 0
     for _ in range(count):
@@ -130,7 +130,7 @@ def _entries(table: bytes, count: int) -> Iterator[ZippedFile]:
         name = _safe_name(raw_name)
         mode = head[15] >> 16
         if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
-            raise Refused(Slug.SYMLINK_ENTRY, name=shown(name))
+            raise Refused(Slug.SYMLINK_ENTRY, name=printable(name))
         if flags & ENCRYPTION_FLAGS or method == _AES:
             raise Refused(Slug.ENCRYPTED_ZIP)
         if stat.S_ISDIR(mode) and not name.endswith("/"):
@@ -139,14 +139,15 @@ def _entries(table: bytes, count: int) -> Iterator[ZippedFile]:
         size, packed, offset, disk = _zip64_fields(extra, name, size, packed, head[16], head[13])
         if disk or (method == STORED and packed != size):
             raise damaged(name)
-        yield ZippedFile(name, raw_name, method, crc, packed, size, offset, limit=0)
+        yield ZipEntry(name, raw_name, method, crc, packed, size, offset, limit=0)
     if at != len(table):
-        raise damaged(_DIRECTORY_NAME)  # more entries than counted: readers would disagree on what is inside
+        raise damaged(_DIRECTORY_NAME)  # more entries than counted: readers would disagree on the contents
 
 
 def _zip64_fields(extra: bytes, name: str, size: int, packed: int, offset: int, disk: int) -> tuple[int, int, int, int]:
-    """Replace the saturated ones of the four fields by those of the zip64 extra field, in the order it has them."""
-    fields, saturated = [size, packed, offset, disk], [2**32 - 1] * 3 + [0xFFFF]
+    """The four fields, with each saturated one replaced by that of the zip64 extra field, which has them in order."""
+    fields = [size, packed, offset, disk]
+    saturated = [2**32 - 1] * 3 + [0xFFFF]
     missing = [i for i in range(4) if fields[i] == saturated[i]]
     at = 0
     while missing and at + 4 <= len(extra):
@@ -168,13 +169,13 @@ def _zip64_fields(extra: bytes, name: str, size: int, packed: int, offset: int, 
 def _safe_name(raw: bytes) -> str:
     """The entry's path with `/`, without empty and `.` parts. Raises `Refused` if it could leave a folder."""
     try:
-        name = raw.decode("utf-8")  # also without the flag that says so: macOS sets none
+        name = raw.decode("utf-8")  # even without the flag that says so: macOS does not set it
     except UnicodeDecodeError:
         name = raw.decode("cp437")
     parts = name.split("/")
     unsafe = name.startswith("/") or "\\" in name or ".." in parts or _DRIVE.match(name)
     if unsafe or any(ord(letter) < 32 or ord(letter) == 127 for letter in name):
-        raise Refused(Slug.UNSAFE_PATH, name=shown(name))
+        raise Refused(Slug.UNSAFE_PATH, name=printable(name))
     kept = [part for part in parts if part not in ("", ".")]
     if not 0 < len(kept) <= MAX_PARTS or len(name.encode()) > MAX_NAME_BYTES:
         raise damaged(name)
@@ -183,8 +184,8 @@ def _safe_name(raw: bytes) -> str:
     return "/".join(kept) + ("/" if name.endswith("/") else "")
 
 
-def _bounded(entries: list[ZippedFile], directory_at: int) -> Iterator[ZippedFile]:
-    """The same entries with their `limit`. Raises `Refused` where one lies outside the file or in another's bytes."""
+def _with_limits(entries: list[ZipEntry], directory_at: int) -> Iterator[ZipEntry]:
+    """The same entries with their `limit`. Raises `Refused` where one lies outside the file or overlaps another."""
     order = sorted(entries, key=lambda entry: entry.offset)
     limits = {}
     for entry, after in zip(order, [*(entry.offset for entry in order[1:]), directory_at], strict=True):
@@ -192,13 +193,14 @@ def _bounded(entries: list[ZippedFile], directory_at: int) -> Iterator[ZippedFil
             raise damaged(entry.name)
         limits[entry.offset] = after
     for entry in entries:
-        yield ZippedFile(**{**vars(entry), "limit": limits[entry.offset]})
+        yield ZipEntry(**{**vars(entry), "limit": limits[entry.offset]})
 
 
 def read_at(file: BinaryIO, offset: int, length: int) -> bytes:
-    """Exactly `length` bytes from `offset`, however short each read is. Raises `Refused` where the file ends."""
+    """Exactly `length` bytes from `offset`, however short each read is. Raises `Refused` where the file ends early."""
     file.seek(offset)
-    chunks, missing = [], length
+    chunks = []
+    missing = length
     while missing > 0 and (chunk := file.read(missing)):
         chunks.append(chunk)
         missing -= len(chunk)
@@ -208,10 +210,10 @@ def read_at(file: BinaryIO, offset: int, length: int) -> bytes:
 
 
 def damaged(name: str) -> Refused:
-    """The refusal of a zip that contradicts itself; `name` is the entry, or the part, where it does."""
-    return Refused(Slug.DAMAGED_ZIP, name=shown(name))
+    """The refusal of an inconsistent zip; `name` is the entry, or the part, that is wrong."""
+    return Refused(Slug.DAMAGED_ZIP, name=printable(name))
 
 
-def shown(name: str) -> str:
-    """A hostile name, fit for a sentence: printable and short."""
+def printable(name: str) -> str:
+    """An untrusted name, fit for a sentence: printable and short."""
     return "".join(letter if letter.isprintable() else "?" for letter in name)[:100]

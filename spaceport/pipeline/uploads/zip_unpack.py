@@ -1,4 +1,4 @@
-"""Unpacks one file of a hostile zip in a stream, and trusts neither its header nor its packed bytes.
+"""Unpacks one file of an untrusted zip as a stream, and trusts neither its header nor its packed bytes.
 
 Source: PKWARE APPNOTE 6.3.10, sections 4.3.7 and 4.4. Standard library only: the intake function imports this too.
 """
@@ -9,9 +9,9 @@ import zlib
 from collections.abc import Iterator
 from typing import BinaryIO, Final
 
-from spaceport.pipeline.uploads.zip_directory import ENCRYPTION_FLAGS, LOCAL_HEADER, STORED, ZippedFile, read_at
+from spaceport.pipeline.uploads.zip_directory import ENCRYPTION_FLAGS, LOCAL_HEADER, STORED, ZipEntry, read_at
 
-MAX_FILE_BYTES: Final = 4 << 30  # where drones split their videos; photos end far below
+MAX_FILE_BYTES: Final = 4 << 30  # where drones split their videos; photos are far smaller
 
 _DEFLATED: Final = 8
 _CHUNK: Final = 1 << 20
@@ -21,14 +21,15 @@ class DamagedError(Exception):
     """This one entry cannot be unpacked; the others may."""
 
 
-def unpack(file: BinaryIO, entry: ZippedFile) -> Iterator[bytes]:
+def unpack(file: BinaryIO, entry: ZipEntry) -> Iterator[bytes]:
     """The entry's bytes in chunks, never more than its size; raises `DamagedError` at the first contradiction."""
     if entry.size > MAX_FILE_BYTES:
         raise DamagedError(f"it is larger than {MAX_FILE_BYTES // 10**6} MB")
-    if entry.packed > 2 * entry.size + _CHUNK:  # padding that unpacks to nothing would only cost time
+    if entry.packed > 2 * entry.size + _CHUNK:  # padding that unpacks to nothing only costs time
         raise DamagedError("it is packed into more bytes than it has")
-    at, crc, written = _data_start(file, entry), 0, 0
-    for chunk in _inflate(file, at, entry):
+    crc = 0
+    written = 0
+    for chunk in _inflate(file, _data_start(file, entry), entry):
         written += len(chunk)
         if written > entry.size:
             raise DamagedError("it is longer than the zip says")
@@ -40,7 +41,7 @@ def unpack(file: BinaryIO, entry: ZippedFile) -> Iterator[bytes]:
         raise DamagedError("its checksum is wrong")
 
 
-def _data_start(file: BinaryIO, entry: ZippedFile) -> int:
+def _data_start(file: BinaryIO, entry: ZipEntry) -> int:
     head = LOCAL_HEADER.unpack(read_at(file, entry.offset, LOCAL_HEADER.size))
     name = read_at(file, entry.offset + LOCAL_HEADER.size, head[9]) if head[9] == len(entry.raw_name) else b""
     if head[0] != b"PK\3\4" or name != entry.raw_name or head[3] != entry.method or head[2] & ENCRYPTION_FLAGS:
@@ -51,8 +52,8 @@ def _data_start(file: BinaryIO, entry: ZippedFile) -> int:
     return start
 
 
-def _inflate(file: BinaryIO, at: int, entry: ZippedFile) -> Iterator[bytes]:
-    """What the packed bytes unpack to, in chunks of about `_CHUNK` bytes."""
+def _inflate(file: BinaryIO, at: int, entry: ZipEntry) -> Iterator[bytes]:
+    """The unpacked bytes, in chunks of about `_CHUNK` bytes."""
     if entry.method not in (STORED, _DEFLATED):
         raise DamagedError(f"it is packed by a method that is not supported ({entry.method})")
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
@@ -68,7 +69,7 @@ def _inflate(file: BinaryIO, at: int, entry: ZippedFile) -> Iterator[bytes]:
                 yield chunk
                 if last and not data and not chunk:
                     raise DamagedError("its packed bytes end too soon")
-                data = inflater.unconsumed_tail  # empty while zlib may still hold a few bytes back
+                data = inflater.unconsumed_tail  # empty even while zlib still holds a few bytes back
         except zlib.error:
             raise DamagedError("its packed bytes are damaged") from None
         if inflater.eof:
