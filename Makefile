@@ -27,7 +27,7 @@ test: $(READY) $(NPM_READY) ## the tests, as CI runs them
 test-slow: $(READY) $(NPM_READY) ## minutes more: trainings killed in the embedded cloud, real photos
 	$(BIN)/pytest -m slow
 
-test-gpu: $(READY) ## on a machine with CUDA, after pip install -e .[cuda]
+test-gpu: $(READY) ## the CUDA path, on a machine that has it
 	$(BIN)/pytest -m gpu
 
 unit: $(READY) ## the unit tests alone, with coverage of the pipeline and the functions
