@@ -60,7 +60,7 @@ LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --fork-strate
 	--no-emit-index-url --excludes .venv/lock/torch $(UPGRADE)
 IMAGE = $(LOCK) --constraints requirements/dev.txt pyproject.toml
 
-lock: $(UV) ## renew requirements/*.txt and functions/requirements.txt (UPGRADE=--upgrade for newer versions)
+lock: $(UV) ## renew the locked versions of all dependencies (UPGRADE=--upgrade for newer ones)
 	$(LOCK) pyproject.toml --group build --extra sfm --extra train --extra compress --extra functions --extra local \
 	  --extra dev --output-file requirements/dev.txt
 	$(IMAGE) --extra sfm --output-file requirements/sfm.txt
@@ -69,6 +69,7 @@ lock: $(UV) ## renew requirements/*.txt and functions/requirements.txt (UPGRADE=
 	printf 'aws-lambda-powertools\npydantic\n' \
 	| $(LOCK) - --constraints requirements/dev.txt --output-file functions/requirements.txt
 	$(LOCK) --group sam --output-file requirements/sam.txt
+	npm install --package-lock-only --omit-lockfile-registry-resolved --loglevel=error --no-audit --no-fund --prefix tests/npm
 
 sam: $(SAM) ## sam validate --lint and sam build
 	$(SAM) validate --lint --region us-east-1
@@ -90,10 +91,10 @@ $(READY): pyproject.toml requirements/dev.txt
 
 # The readers that the world uses, to prove that they open our files. Tests that need them skip, and say so, where
 # npm is missing or its registry cannot be reached.
-$(NPM_READY): tests/npm/package.json
+$(NPM_READY): tests/npm/package.json tests/npm/package-lock.json
 	mkdir -p .venv/npm
 	if command -v npm >/dev/null; then \
-	  cp $< .venv/npm/ && npm install --loglevel=error --no-audit --no-fund --prefix .venv/npm \
+	  cp $^ .venv/npm/ && npm ci --loglevel=error --no-audit --no-fund --prefix .venv/npm \
 	  && touch $@ || echo "npm could not install the readers of others: the tests that need them are skipped"; \
 	fi
 
