@@ -1,4 +1,4 @@
-"""What the functions share: bucket, table, and the check of a key that woke one. Made once per process."""
+"""What the functions share: clients, made once per process, and the check of a manifest's key."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 NAMESPACE = "Spaceport"
-"""Of all metrics."""
-warnings.filterwarnings("ignore", "No application metrics to publish")  # most calls have nothing to count
+"""Of all CloudWatch metrics."""
+warnings.filterwarnings("ignore", "No application metrics to publish")  # most invocations have nothing to count
 
 
 @cache
 def s3() -> S3Client:
-    """Signature version 4 by name: without it some regions still sign links the old way."""
+    """With signature version 4, without which some regions still sign links the old way."""
     return boto3.client("s3", config=Config(signature_version="s3v4"))
 
 
@@ -55,7 +55,7 @@ def queues() -> list[str]:
 
 
 def job_of_manifest(key: str) -> tuple[str, str] | None:
-    """Job id and folder (request, colmap, …) of a manifest's key, or None when it is none.
+    """Job id and folder (request, colmap, …) of a manifest's key, or None when it is not a manifest of a job.
 
     A rule's wildcard also matches slashes, so `jobs/ID/extracted/colmap/manifest.json` arrives here too.
     """

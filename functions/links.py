@@ -12,16 +12,16 @@ from functions.clients import bucket, s3
 from spaceport.pipeline.contract import AnyManifest, Artefact, StageManifest
 
 DAY = 24 * 3600
-LONGEST = 7 * DAY
+MAX_SECONDS = 7 * DAY
 """S3's own limit for a presigned link."""
-SESSION = 12 * 3600
-"""A link signed by a role ends with the role's session: in Lambda after twelve hours at most."""
+SESSION_SECONDS = 12 * 3600
+"""A link signed by a role expires with the role's session: in Lambda after twelve hours at most."""
 
 MODELS: dict[str, str] = {
     "compressed/model.sog": "compressed model (SOG)",
     "gaussian/model.ply": "full model (PLY)",
 }
-"""End of the key, and what to call it, in the order in which people want them."""
+"""End of the key and label, the most wanted first."""
 FILES: dict[str, str] = MODELS | {
     "compressed/preview.jpg": "preview of the compressed model",
     "gaussian/preview.jpg": "preview of the full model",
@@ -32,7 +32,7 @@ FILES: dict[str, str] = MODELS | {
 
 
 class Link(BaseModel):
-    """A file that can be fetched without credentials for a while."""
+    """A file that can be downloaded without credentials for a while."""
 
     file: str
     label: str
@@ -43,21 +43,21 @@ class Link(BaseModel):
 def link_seconds() -> int:
     """How long a link signed here can work at most."""
     credentials = boto3.Session().get_credentials()
-    return SESSION if credentials and credentials.token else LONGEST
+    return SESSION_SECONDS if credentials and credentials.token else MAX_SECONDS
 
 
-def links(manifests: Iterable[AnyManifest], name: str, wanted: dict[str, str] = MODELS) -> list[Link]:
-    """Links to those `wanted` files that the manifests name; a continued job's lie below another job."""
+def links(manifests: Iterable[AnyManifest], name: str, files: dict[str, str] = MODELS) -> list[Link]:
+    """Links to those `files` that the manifests list; a continued job's may lie below another job."""
     artefacts = [artefact for each in manifests if isinstance(each, StageManifest) for artefact in each.artefacts]
     return [
-        Link(file=ending, label=label, url=_signed(artefact, name), bytes=artefact.bytes)
-        for ending, label in wanted.items()
+        Link(file=ending, label=label, url=_presigned_url(artefact, name), bytes=artefact.bytes)
+        for ending, label in files.items()
         for artefact in artefacts
         if artefact.key.endswith(f"/{ending}")
     ]
 
 
-def _signed(artefact: Artefact, name: str) -> str:
+def _presigned_url(artefact: Artefact, name: str) -> str:
     stem, _, kind = artefact.key.rpartition("/")[2].rpartition(".")
     filename = f"{file_name(name)}.{kind}" if stem == "model" else f"{file_name(name)}-{stem}.{kind}"
     return s3().generate_presigned_url(

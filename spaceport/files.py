@@ -1,4 +1,4 @@
-"""Local files that are there whole or not at all, whenever the process is killed."""
+"""Local files that are written whole or not at all, even if the process is killed at any moment."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A path to write to. It takes the place of `path` when the block ends well, and is removed otherwise."""
+    """A path to write to. It replaces `path` when the block ends without an error, and is removed otherwise."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         yield part
@@ -23,15 +23,15 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def replacing_folder(path: Path) -> Iterator[Path]:
-    """An empty folder to fill. It takes the place of the folder `path` when the block ends well, else it is removed.
+    """An empty folder to fill. It replaces the folder `path` when the block ends without an error, else it is removed.
 
-    Whoever looks at `path`, whenever this process is killed, sees all of the old files or all of the new ones. What a
-    killed process left beside it is removed here.
+    Even if this process is killed at any moment, `path` has all of the old files or all of the new ones. What a killed
+    process left beside it is removed here.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    for left in path.parent.glob(f".{path.name}.*.part"):
-        if not _alive(left.name.split(".")[-2]):
-            shutil.rmtree(left, ignore_errors=True)
+    for stale in path.parent.glob(f".{path.name}.*.part"):
+        if not _is_running(stale.name.split(".")[-2]):
+            shutil.rmtree(stale, ignore_errors=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     part.mkdir()
     try:
@@ -44,7 +44,7 @@ def replacing_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(part, ignore_errors=True)
 
 
-def _alive(pid: str) -> bool:
+def _is_running(pid: str) -> bool:
     try:
         os.kill(int(pid), 0)
     except (ProcessLookupError, ValueError):
@@ -54,24 +54,25 @@ def _alive(pid: str) -> bool:
     return True
 
 
-_AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # linux/fcntl.h, linux/fs.h
+_AT_FDCWD = -100  # linux/fcntl.h
+_RENAME_EXCHANGE = 2  # linux/fs.h
 
 
 def _exchange(one: Path, other: Path) -> None:
-    """Let two folders trade names in one step, where the system can; else there is a moment without `other`."""
+    """Swap the names of two folders atomically where the system can; else `other` is missing for a moment."""
     library = ctypes.CDLL(None, use_errno=True)
     if hasattr(library, "renameat2"):
         names = os.fsencode(one), os.fsencode(other)
         if library.renameat2(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _RENAME_EXCHANGE) == 0:
             return
-    aside = one.with_name(f"{one.name}.old")
-    other.rename(aside)
+    backup = one.with_name(f"{one.name}.old")
+    other.rename(backup)
     one.rename(other)
-    shutil.rmtree(aside, ignore_errors=True)
+    shutil.rmtree(backup, ignore_errors=True)
 
 
 def write_atomic(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all; its folder is made if need be."""
+    """Write a file whole or not at all; its folder is created if missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as part:
         part.write_bytes(data)

@@ -1,4 +1,4 @@
-"""How a stage tells how far it is, and learns that it must end."""
+"""How a stage reports its progress, and learns that it must end."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ Count = int | float | str
 
 
 class Progress(Protocol):
-    """What a stage's core calls. Any call may raise `Stopped`, `Interrupted` or `LostLease`: let it pass."""
+    """What a stage's core calls. Any call may raise `Stopped`, `Interrupted` or `LostLease`: let them propagate."""
 
     def update(self, fraction: float, message: str, **counts: Count) -> None:
-        """Tell that `fraction` (0 to 1, from real counters) of the stage is done, and what happens now.
+        """Report that `fraction` (0 to 1, from real counters) of the stage is done, and what happens now.
 
         `counts` are figures a person wants to see meanwhile: photos, registered, gaussians, psnr, eta_seconds.
-        Cheap: call it as often as there is news.
+        Cheap: call it as often as something changes.
         """
 
     def check(self) -> None:
@@ -22,7 +22,7 @@ class Progress(Protocol):
 
 
 class Silent:
-    """Progress for tests and library use: tells no one, never ends the work."""
+    """Progress for tests and library use: reports to no one, never ends the work."""
 
     def update(self, fraction: float, message: str, **counts: Count) -> None:
         pass
@@ -35,7 +35,9 @@ class Share:
     """One phase of a stage: 0 to 1 here is `begin` to `end` of the whole."""
 
     def __init__(self, whole: Progress, begin: float, end: float) -> None:
-        self._whole, self._begin, self._end = whole, begin, end
+        self._whole = whole
+        self._begin = begin
+        self._end = end
 
     def update(self, fraction: float, message: str, **counts: Count) -> None:
         self._whole.update(self._begin + (self._end - self._begin) * fraction, message, **counts)

@@ -1,4 +1,4 @@
-"""The API: start, stop and show jobs, tell the options, sign an upload.
+"""The API: start, stop and show jobs, list the options, sign an upload.
 
 Every caller has an API key and sees every job of this deployment; a job started here is marked with the caller's key.
 """
@@ -16,9 +16,9 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import TypeAdapter, ValidationError
 
-from functions.api.errors import Conflict, answer
+from functions.api.errors import Conflict, error_response
 from functions.api.start import StartJob, start
-from functions.api.upload import WantUpload, sign_upload
+from functions.api.upload import UploadRequest, sign_upload
 from functions.clients import NAMESPACE, batch, bucket, queues, table
 from functions.links import FILES, links
 from spaceport.pipeline.contract import EndManifest, JobId, JobState
@@ -26,9 +26,10 @@ from spaceport.pipeline.errors import Refused, Slug, UnknownJob
 from spaceport.pipeline.jobs.batch import terminate_jobs
 from spaceport.pipeline.jobs.ending import stop_job
 from spaceport.pipeline.jobs.state import END_STATES, JobRecord
-from spaceport.pipeline.options import LEGACY, PRESETS, JobOptions, explain, resolve
+from spaceport.pipeline.options import LEGACY, PRESETS, JobOptions, resolve, validation_message
 
-LISTED, MOST_LISTED = 50, 200
+DEFAULT_LIMIT = 50
+MAX_LIMIT = 200
 JOB_ID: TypeAdapter[str] = TypeAdapter(JobId)
 
 logger = Logger(service="api")
@@ -40,19 +41,18 @@ app = APIGatewayRestResolver(
 
 @app.post("/start-job")
 def start_job() -> tuple[dict[str, Any], int] | Response[str]:
-    wish = StartJob.model_validate(_body())
-    manifest = start(wish, _caller())
-    table().record(manifest)  # so that the caller's next question finds it; the tracker would do so a moment later
+    manifest = start(StartJob.model_validate(_json_body()), _caller())
+    table().record(manifest)  # so that the caller's next request finds it; the tracker does so only a moment later
     logger.set_correlation_id(manifest.job_id)
     if isinstance(manifest, EndManifest) and manifest.failure:
-        return answer(400, manifest.failure.slug, manifest.failure.sentence, jobId=manifest.job_id)
+        return error_response(400, manifest.failure.slug, manifest.failure.sentence, jobId=manifest.job_id)
     metrics.add_metric("Started", MetricUnit.Count, 1)
     return {"jobId": manifest.job_id, "name": manifest.request.name, "status": "/jobs/" + manifest.job_id}, 202
 
 
 @app.post("/stop-job")
 def stop() -> dict[str, Any]:
-    job_id = JOB_ID.validate_python(_body().get("jobId"))
+    job_id = JOB_ID.validate_python(_json_body().get("jobId"))
     logger.set_correlation_id(job_id)
     end = stop_job(bucket(), table(), job_id)
     if end.state is not JobState.STOPPED:
@@ -64,11 +64,11 @@ def stop() -> dict[str, Any]:
 
 @app.get("/jobs")
 def list_jobs() -> dict[str, Any]:
-    told = app.current_event.query_string_parameters or {}
-    limit = TypeAdapter(int).validate_python(told.get("limit", LISTED))
-    limit = min(max(limit, 1), MOST_LISTED)
-    rows = _rows(told.get("state"), told.get("owner"), limit)
-    return {"jobs": [_shown(row) for row in rows[:limit]]}
+    query = app.current_event.query_string_parameters or {}
+    limit = TypeAdapter(int).validate_python(query.get("limit", DEFAULT_LIMIT))
+    limit = min(max(limit, 1), MAX_LIMIT)
+    rows = _list_rows(query.get("state"), query.get("owner"), limit)
+    return {"jobs": [_public(row) for row in rows[:limit]]}
 
 
 @app.get("/jobs/<job_id>")
@@ -76,16 +76,16 @@ def show_job(job_id: str) -> dict[str, Any]:
     row = table().get(JOB_ID.validate_python(job_id))
     if row is None:
         raise UnknownJob(f"There is no job {job_id}.")
-    ready = row.outputs.values() if row.state in END_STATES else ()  # a page asks often, and manifests can be megabytes
-    made = [stored.manifest for key in ready if (stored := bucket().read_manifest(key))]
-    offered = [link.model_dump() for link in links(made, row.name, FILES)]
+    keys = row.outputs.values() if row.state in END_STATES else ()  # the page polls, and manifests can be megabytes
+    manifests = [stored.manifest for stored in map(bucket().read_manifest, keys) if stored]
+    file_links = [link.model_dump() for link in links(manifests, row.name, FILES)]
     stages = {name: stage.model_dump(mode="json", exclude_none=True) for name, stage in table().stages(job_id).items()}
-    return {"job": _shown(row), "stages": stages, "links": offered}
+    return {"job": _public(row), "stages": stages, "links": file_links}
 
 
 @app.get("/options")
 def options() -> dict[str, Any]:
-    """What a job may be told: a JSON Schema, what each preset changes, and the flat names taken from old clients."""
+    """The options of a job: a JSON Schema, what each preset changes, and the flat names accepted from old clients."""
     return {
         "schema": JobOptions.model_json_schema(),
         "defaults": resolve({}).model_dump(mode="json"),
@@ -96,33 +96,35 @@ def options() -> dict[str, Any]:
 
 @app.post("/uploads")
 def uploads() -> tuple[dict[str, Any], int]:
-    return sign_upload(WantUpload.model_validate(_body()), _caller()), 201
+    return sign_upload(UploadRequest.model_validate(_json_body()), _caller()), 201
 
 
 def _refused(error: Refused) -> Response[str]:
-    return answer(400, error.slug, str(error))
+    return error_response(400, error.slug, str(error))
 
 
 def _invalid(error: ValidationError) -> Response[str]:
-    return _refused(Refused(Slug.BAD_OPTIONS, detail=explain(error)))
+    return _refused(Refused(Slug.BAD_OPTIONS, detail=validation_message(error)))
 
 
 def _unknown_job(error: UnknownJob) -> Response[str]:
-    return answer(404, "not_found", str(error))
+    return error_response(404, "not_found", str(error))
 
 
 def _conflict(error: Conflict) -> Response[str]:
-    return answer(409, "conflict", str(error))
+    return error_response(409, "conflict", str(error))
 
 
 @app.not_found
 def _no_route(_: NotFoundError) -> Response[str]:
-    return answer(404, "not_found", "There is no such address. GET /options, GET /jobs and POST /start-job exist.")
+    return error_response(404, "not_found", "There is no such address. Try GET /options, GET /jobs or POST /start-job.")
 
 
 def _unforeseen(error: Exception) -> Response[str]:
     logger.exception("unforeseen", exc_info=error)
-    return answer(500, "internal", "Something went wrong on our side. Try again; the operator finds it in the log.")
+    return error_response(
+        500, "internal", "Something went wrong on our side. Try again; the operator can find it in the log."
+    )
 
 
 app.exception_handler(Refused)(_refused)
@@ -138,30 +140,30 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     return app.resolve(event, context)
 
 
-def _body() -> dict[str, Any]:
+def _json_body() -> dict[str, Any]:
     try:
-        told = app.current_event.json_body
+        body = app.current_event.json_body
     except (ValueError, RecursionError):
-        told = None
-    if not isinstance(told, dict):
+        body = None
+    if not isinstance(body, dict):
         raise Refused(Slug.BAD_OPTIONS, detail="the body must be a JSON object")
-    return told
+    return body
 
 
 def _caller() -> str | None:
-    """The id of the caller's API key: not a secret, and the same for all that he starts."""
+    """The id of the caller's API key: not a secret, and the same for every job started with it."""
     return app.current_event.request_context.identity.api_key_id
 
 
-def _rows(state: str | None, owner: str | None, limit: int) -> list[JobRecord]:
+def _list_rows(state: str | None, owner: str | None, limit: int) -> list[JobRecord]:
     """Rows by state or by owner, the newest first."""
     if owner:
         rows = table().by_owner(_caller() or "" if owner == "me" else owner, limit)
         return [row for row in rows if state in {None, row.state.value}]
     states = [TypeAdapter(JobState).validate_python(state)] if state else list(JobState)
-    found = [row for each in states for row in table().by_state(each, limit)]
-    return sorted(found, key=lambda row: row.updated_at, reverse=True)
+    rows = [row for each in states for row in table().by_state(each, limit)]
+    return sorted(rows, key=lambda row: row.updated_at, reverse=True)
 
 
-def _shown(row: JobRecord) -> dict[str, Any]:
+def _public(row: JobRecord) -> dict[str, Any]:
     return row.model_dump(mode="json", exclude_none=True, exclude={"record", "facts"})

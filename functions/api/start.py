@@ -1,4 +1,4 @@
-"""The body of `POST /start-job`, ours or the original system's flat fields, and what it starts."""
+"""`POST /start-job`: its body, with our fields or the original system's flat ones, and the job that it starts."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Url = Annotated[str, Field(max_length=2048)]
 
 
 class StartJob(BaseModel):
-    """What may be asked. Fields that are not named here are options, nested or flat; `resolve` judges them."""
+    """The body. Fields that are not named here are options, nested or flat; `resolve` validates them."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -47,65 +47,66 @@ class StartJob(BaseModel):
     colmap: Url | None = Field(None, validation_alias=AliasChoices("colmapOutputS3Uri", "colmap"))
     gaussian: Url | None = Field(None, validation_alias=AliasChoices("gaussianOutputS3Uri", "gaussian"))
     continues: JobId | None = None
-    """A job whose finished stages are built on, instead of one of the addresses."""
+    """A job whose finished stages to build on, instead of one of the addresses."""
     options: dict[str, Any] = {}
 
-    def ask(self, owner: str | None) -> Submission:
-        """The wish as `spaceport.pipeline.jobs.accept` takes it."""
-        given = {**(self.model_extra or {}), **self.options}
-        return Submission(name=self.name, email=self.email, owner=owner, options=given, job_id=self.job_id)
+    def submission(self, owner: str | None) -> Submission:
+        """The body as `spaceport.pipeline.jobs.accept` takes it."""
+        options = {**(self.model_extra or {}), **self.options}
+        return Submission(name=self.name, email=self.email, owner=owner, options=options, job_id=self.job_id)
 
 
-def start(wish: StartJob, owner: str | None) -> AnyManifest:
-    """Begin what is wished for. The same wish twice is one job, except when it builds on another job.
+def start(body: StartJob, owner: str | None) -> AnyManifest:
+    """Begin the job. The same body twice is one job, except when it builds on another job.
 
     Raises:
-        Refused: the wish makes no sense, or names what is not ours.
+        Refused: the body is invalid, or names a bucket that is not ours.
         UnknownJob: the job to build on does not exist, or has not got that far.
-        Conflict: the wished id is another job's.
+        Conflict: another job has the id in the body.
     """
-    if (stage := STEPS.get(wish.step)) is None:
+    stage = STEPS.get(body.step)
+    if stage is None:
         raise Refused(Slug.BAD_OPTIONS, detail=f"`pipelineStep` must be one of {', '.join(STEPS)}")
-    source = wish.continues or _source(wish, stage)
+    source = body.continues or _source_job(body, stage)
     if source is not None:
-        return continue_job(bucket(), source, stage, wish.ask(owner))
-    key = _key_in(uploads(), wish.upload, "s3Url")
+        return continue_job(bucket(), source, stage, body.submission(owner))
+    key = _key_in(uploads(), body.upload, "s3Url")
     if not key.startswith(layout.UPLOADS):
         raise Refused(Slug.BAD_OPTIONS, detail=f"`s3Url` must name a zip below {layout.UPLOADS}")
-    manifest = accept_upload(bucket(), table(), uploads(), key, _token(wish), wish.ask(owner))
-    told = manifest.request.upload
-    if told is None or told.key != key:
-        raise Conflict(f"The id {manifest.job_id} is another job's. Choose another, or leave `jobId` away.")
+    manifest = accept_upload(bucket(), table(), uploads(), key, _idempotency_token(body), body.submission(owner))
+    upload = manifest.request.upload
+    if upload is None or upload.key != key:
+        raise Conflict(f"The id {manifest.job_id} is another job's. Choose another, or leave out `jobId`.")
     return manifest
 
 
-def _source(wish: StartJob, stage: StageName) -> str | None:
+def _source_job(body: StartJob, stage: StageName) -> str | None:
     """The job whose output an address names, for a start at a later step."""
     if stage is StageName.SFM:
         return None
     field, address = {
-        StageName.TRAIN: ("colmapOutputS3Uri", wish.colmap),
-        StageName.COMPRESS: ("gaussianOutputS3Uri", wish.gaussian),
+        StageName.TRAIN: ("colmapOutputS3Uri", body.colmap),
+        StageName.COMPRESS: ("gaussianOutputS3Uri", body.gaussian),
     }[stage]
     key = _key_in(bucket(), address, field)
-    home = layout.STAGE_FOLDERS[stage].input
+    folder = layout.STAGE_FOLDERS[stage].input
     try:
         job_id, rest = layout.split_key(key)
     except ValueError:
         job_id, rest = "", ""
-    if not job_id or rest.rstrip("/").split("/")[0] != home:
-        raise Refused(Slug.BAD_OPTIONS, detail=f"`{field}` must name s3://{bucket().name}/jobs/ID/{home}/")
+    if not job_id or rest.rstrip("/").split("/")[0] != folder:
+        raise Refused(Slug.BAD_OPTIONS, detail=f"`{field}` must name s3://{bucket().name}/jobs/ID/{folder}/")
     return job_id
 
 
-def _key_in(ours: Bucket, address: str | None, field: str) -> str:
+def _key_in(bucket: Bucket, address: str | None, field: str) -> str:
     """The key of an address in a bucket of ours. Raises `Refused` for anything else."""
-    match = next((found for pattern in _URLS if (found := pattern.fullmatch(address or ""))), None)
-    if match is None or match["bucket"] != ours.name:
-        raise Refused(Slug.BAD_OPTIONS, detail=f"`{field}` must be an address in s3://{ours.name}/")
+    match = next(filter(None, (pattern.fullmatch(address or "") for pattern in _URLS)), None)
+    if match is None or match["bucket"] != bucket.name:
+        raise Refused(Slug.BAD_OPTIONS, detail=f"`{field}` must be an address in s3://{bucket.name}/")
     return match["key"] if (address or "").startswith("s3://") else unquote(match["key"])
 
 
-def _token(wish: StartJob) -> str:
-    """The same for a call that is sent again, and another one as soon as anything differs."""
-    return hashlib.sha256(wish.model_dump_json().encode()).hexdigest()
+def _idempotency_token(body: StartJob) -> str:
+    """The same for a call that is sent again, and another as soon as anything differs."""
+    return hashlib.sha256(body.model_dump_json().encode()).hexdigest()

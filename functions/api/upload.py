@@ -15,13 +15,13 @@ from spaceport.pipeline.jobs.accept import new_job_id
 from spaceport.pipeline.layout import UPLOADS
 from spaceport.pipeline.options import resolve
 
-SECONDS = 3600
-MAX_BYTES: Final = 5 * 2**30  # what S3 takes in one piece; larger zips go by the command line, in parts
-MAX_METADATA = 1900  # S3 takes 2 KB of names and values
+EXPIRES_SECONDS = 3600
+MAX_BYTES: Final = 5 * 2**30  # the limit of a single-part upload; larger zips go through the command line, in parts
+MAX_METADATA = 1900  # S3 accepts 2 KB of names and values
 
 
-class WantUpload(BaseModel):
-    """What the page says of the zip. Its job begins by itself as soon as the last byte is there."""
+class UploadRequest(BaseModel):
+    """What the page says about the zip. Its job begins by itself as soon as the last byte has arrived."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -31,26 +31,26 @@ class WantUpload(BaseModel):
     options: dict[str, Any] = {}
 
 
-def sign_upload(want: WantUpload, owner: str | None) -> dict[str, Any]:
-    """The address and the form fields for one upload of exactly so many bytes, and the id of the job it begins.
+def sign_upload(request: UploadRequest, owner: str | None) -> dict[str, Any]:
+    """The address and the form fields for one upload of exactly `bytes` bytes, and the id of the job it begins.
 
     Send the fields in this order as multipart/form-data and the zip as the last field, `file`.
 
     Raises:
-        Refused: `bad_options`, before anyone waits for an upload in vain.
+        Refused: `bad_options`, so that no one uploads in vain.
     """
-    resolve(want.options)
-    job_id = new_job_id(want.name, os.urandom(16).hex())
-    metadata = {"job-id": job_id, "job-name": quote(want.name)}
-    if want.options:
-        metadata["options"] = json.dumps(want.options, separators=(",", ":"))
-    metadata |= {name: value for name, value in (("email", want.email), ("owner", owner)) if value}
+    resolve(request.options)
+    job_id = new_job_id(request.name, os.urandom(16).hex())
+    metadata = {"job-id": job_id, "job-name": quote(request.name)}
+    if request.options:
+        metadata["options"] = json.dumps(request.options, separators=(",", ":"))
+    metadata |= {name: value for name, value in (("email", request.email), ("owner", owner)) if value}
     if sum(len(name) + len(value.encode()) for name, value in metadata.items()) > MAX_METADATA:
         raise Refused(Slug.BAD_OPTIONS, detail="name and options together are too long for an upload")
     fields = {f"x-amz-meta-{name}": value for name, value in metadata.items()}
     fields["Content-Type"] = "application/zip"
     conditions: list[Any] = [{name: value} for name, value in fields.items()]
-    conditions.append(["content-length-range", want.bytes, want.bytes])
+    conditions.append(["content-length-range", request.bytes, request.bytes])
     key = f"{UPLOADS}{job_id}.zip"
-    form = s3().generate_presigned_post(uploads().name, key, fields, conditions, ExpiresIn=SECONDS)
-    return {"jobId": job_id, "key": key, "url": form["url"], "fields": form["fields"], "seconds": SECONDS}
+    form = s3().generate_presigned_post(uploads().name, key, fields, conditions, ExpiresIn=EXPIRES_SECONDS)
+    return {"jobId": job_id, "key": key, "url": form["url"], "fields": form["fields"], "seconds": EXPIRES_SECONDS}

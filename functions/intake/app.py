@@ -1,6 +1,6 @@
-"""A zip was uploaded: begin its job, or say at once why it cannot become one.
+"""A zip was uploaded: begin its job, or reject it at once with the reason.
 
-The event may come twice: its sequencer makes both the same wish, so there is one job.
+The event may come twice. Its sequencer is the idempotency token, so there is one job.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ metrics = Metrics(namespace=NAMESPACE, service="intake")
 @metrics.log_metrics
 @event_source(data_class=S3EventBridgeNotificationEvent)
 def handler(event: S3EventBridgeNotificationEvent, _: LambdaContext) -> dict[str, str]:
-    """Returns the job's id and how its first manifest is called."""
+    """Returns the job's id and the kind of its first manifest."""
     upload = event.detail.object
     try:
         manifest = accept_upload(bucket(), table(), uploads(), upload.key, upload.sequencer)
-    except Refused as refusal:  # deleted before it was looked at: there is no one to tell
+    except Refused as refusal:  # deleted before it was inspected: there is no one to notify
         logger.warning("upload is gone", key=upload.key, slug=refusal.slug)
         return {}
     logger.set_correlation_id(manifest.job_id)
     failure = manifest.failure if isinstance(manifest, EndManifest) else None
     metrics.add_metric("Rejected" if failure else "Accepted", MetricUnit.Count, 1)
-    logger.info("upload looked at", key=upload.key, outcome=manifest.kind, slug=failure.slug if failure else None)
+    logger.info("upload inspected", key=upload.key, outcome=manifest.kind, slug=failure.slug if failure else None)
     return {"job_id": manifest.job_id, "kind": manifest.kind}

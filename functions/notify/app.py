@@ -1,7 +1,7 @@
-"""A job is over: one mail to its owner, if there is an address.
+"""A job has ended: one mail to its owner, if there is an address.
 
-The event may come twice. Powertools keeps a mark beside the job's other rows (`record` = `mail#…`), so the second one
-sends nothing; a send that failed leaves no mark and is tried again.
+The event may come twice. Powertools keeps an idempotency record beside the job's other rows (`record` = `mail#…`), so
+the second one sends nothing; a send that failed leaves no record and is tried again.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_ses import SESClient
 
-REMEMBERED = 365 * DAY
+IDEMPOTENCY_SECONDS = 365 * DAY
 
 logger = Logger(service="notify")
 metrics = Metrics(namespace=NAMESPACE, service="notify")
@@ -44,39 +44,42 @@ metrics = Metrics(namespace=NAMESPACE, service="notify")
 @event_source(data_class=S3EventBridgeNotificationEvent)
 def handler(event: S3EventBridgeNotificationEvent, context: LambdaContext) -> None:
     """Raises botocore's `ClientError` when SES refuses sender or receiver: a dead letter, and an alarm."""
-    if (found := job_of_manifest(event.detail.object.key)) is None:
-        logger.warning("not a manifest of a job", key=event.detail.object.key)
+    key = event.detail.object.key
+    manifest = job_of_manifest(key)
+    if manifest is None:
+        logger.warning("not a manifest of a job", key=key)
         return
-    job_id = found[0]
+    job_id = manifest[0]
     logger.set_correlation_id(job_id)
-    told = [stored.manifest for stored in read_manifests(bucket(), job_id)]
-    end = told[-1] if told else None
+    manifests = [stored.manifest for stored in read_manifests(bucket(), job_id)]
+    end = manifests[-1] if manifests else None
     sender = os.environ.get("SPACEPORT_MAIL_FROM")
     if not isinstance(end, EndManifest):
-        logger.warning("no end to tell of")
+        logger.warning("no end manifest")
     elif not end.request.email:
         logger.info("no mail: the job has no address", state=end.state)
     elif not sender:
         logger.warning("no mail: this deployment has no sender", state=end.state)
     else:
-        address, mail = end.request.email, _mail(end, told)
+        address = end.request.email
+        mail = _mail(end, manifests)
         message_id = _send_once(job_id, lambda job: _send(sender, address, mail, job), context)
         logger.info("mail sent", state=end.state, message_id=message_id)
 
 
-def _mail(end: EndManifest, told: list[AnyManifest]) -> Mail:
-    """From the manifests alone: the table may not have heard of the last one yet."""
+def _mail(end: EndManifest, manifests: list[AnyManifest]) -> Mail:
+    """From the manifests alone: the table may not have the last one yet."""
     record: JobRecord | None = None
-    for news in told:
-        record = advance(record, news)
+    for manifest in manifests:
+        record = advance(record, manifest)
     assert record is not None  # noqa: S101  # a manifest always makes a row
     web = os.environ.get("SPACEPORT_WEB_URL")
     page = f"{web.rstrip('/')}/?job={end.job_id}" if web else None
-    return write_mail(end, record, links(told, end.request.name), link_seconds(), page)
+    return write_mail(end, record, links(manifests, end.request.name), link_seconds(), page)
 
 
 def _send(sender: str, address: str, mail: Mail, job: str) -> str:
-    answer = _ses().send_email(
+    response = _ses().send_email(
         Source=f"Spaceport <{sender}>",
         Destination={"ToAddresses": [address]},
         Tags=[{"Name": "job", "Value": job}],
@@ -89,24 +92,24 @@ def _send(sender: str, address: str, mail: Mail, job: str) -> str:
         },
     )
     metrics.add_metric("Mails", MetricUnit.Count, 1)
-    return answer["MessageId"]
+    return response["MessageId"]
 
 
 def _send_once(job_id: str, send: Callable[..., str], context: LambdaContext) -> str:
-    """Send, unless the mark says that it was sent. Returns the id of the mail."""
-    marks = DynamoDBPersistenceLayer(
+    """Send, unless the idempotency record says that it was sent. Returns the mail's id."""
+    persistence = DynamoDBPersistenceLayer(
         table().table.name,
         key_attr="job_id",
         sort_key_attr="record",
         static_pk_value=job_id,
         boto3_client=_dynamodb(),
     )
-    config = IdempotencyConfig(expires_after_seconds=REMEMBERED, lambda_context=context)
+    config = IdempotencyConfig(expires_after_seconds=IDEMPOTENCY_SECONDS, lambda_context=context)
 
-    once = idempotent_function(
-        send, data_keyword_argument="job", persistence_store=marks, config=config, key_prefix="mail"
+    send_once = idempotent_function(
+        send, data_keyword_argument="job", persistence_store=persistence, config=config, key_prefix="mail"
     )
-    return str(once(job=job_id))
+    return str(send_once(job=job_id))
 
 
 @cache

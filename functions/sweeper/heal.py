@@ -1,4 +1,4 @@
-"""What the sweeper does with one silent job: the least that helps. `app.py` tells why."""
+"""What the sweeper does about one silent job: the least that helps. `app.py` says why."""
 
 from __future__ import annotations
 
@@ -19,45 +19,49 @@ from spaceport.pipeline.storage import Bucket
 if TYPE_CHECKING:
     from mypy_boto3_batch import BatchClient
 
-QUEUED = timedelta(hours=6)
-"""How long a job may stand in a queue. Longer than the queue's own limits, which catch what AWS can explain."""
-NUDGES = 3
+MAX_QUEUED = timedelta(hours=6)
+"""How long a job may wait in a queue. Longer than the queue's own limits, which catch what AWS can explain."""
+MAX_NUDGES = 3
 
 
-def heal(bucket: Bucket, table: JobTable, batch: BatchClient, job_id: str, queued: Mapping[str, BatchJob]) -> str:
-    """Help a silent job. Returns what was done: recorded, working, queued, nudged, unqueued or ended."""
+def heal(bucket: Bucket, table: JobTable, batch: BatchClient, job_id: str, batch_jobs: Mapping[str, BatchJob]) -> str:
+    """Help a silent job. Returns the action: recorded, working, queued, nudged, unqueued or ended.
+
+    Args:
+        batch_jobs: the unfinished ones, by the key of the manifest that woke each.
+    """
     for stored in read_manifests(bucket, job_id):
         on_manifest(bucket, table, stored.key)
-    waiting = pending_manifest(bucket, job_id)
-    if waiting is None or waiting.stage is None:
+    pending = pending_manifest(bucket, job_id)
+    if pending is None or pending.stage is None:
         return "recorded"
-    claim = table.stages(job_id).get(waiting.stage)
-    if claim and claim.work is StageState.WORKING and claim.lease_until > table.clock():
+    row = table.stages(job_id).get(pending.stage)
+    if row and row.work is StageState.WORKING and row.lease_until > table.clock():
         return "working"
-    standing = queued.get(waiting.key)
-    if standing and standing.status != "RUNNING":
-        return _queued(bucket, table, batch, job_id, waiting.stage, standing)
-    if standing and claim is None:  # its container starts, and will claim at once
+    batch_job = batch_jobs.get(pending.key)
+    if batch_job and batch_job.status != "RUNNING":
+        return _leave_or_give_up(bucket, table, batch, job_id, pending.stage, batch_job)
+    if batch_job and row is None:  # its container is starting, and will take the lease at once
         return "queued"
-    if table.count_nudge(job_id, waiting.stage) <= NUDGES:
-        bucket.nudge(waiting.key)
+    if table.count_nudge(job_id, pending.stage) <= MAX_NUDGES:
+        bucket.nudge(pending.key)
         return "nudged"
-    _end(bucket, table, job_id, waiting.stage, claim)
+    _end(bucket, table, job_id, pending.stage, row)
     return "ended"
 
 
-def _queued(
-    bucket: Bucket, table: JobTable, batch: BatchClient, job_id: str, stage: StageName, standing: BatchJob
+def _leave_or_give_up(
+    bucket: Bucket, table: JobTable, batch: BatchClient, job_id: str, stage: StageName, batch_job: BatchJob
 ) -> str:
-    if now() - standing.created_at < QUEUED:
+    if now() - batch_job.created_at < MAX_QUEUED:
         return "queued"
-    _end(bucket, table, job_id, stage, None)  # before the queue's own word of it, which says less
-    batch.terminate_job(jobId=standing.batch_id, reason=f"It waited {QUEUED} for a machine.")
+    _end(bucket, table, job_id, stage, None)  # before the queue reports it, with less to say
+    batch.terminate_job(jobId=batch_job.batch_id, reason=f"It waited {MAX_QUEUED} for a machine.")
     return "unqueued"
 
 
-def _end(bucket: Bucket, table: JobTable, job_id: str, stage: StageName, claim: StageRecord | None) -> None:
-    """The reason that the last worker left, or else what its silence means."""
-    slug = Slug.MACHINE_LOST if claim else Slug.NEVER_STARTED
-    failure = claim.failure if claim else None
+def _end(bucket: Bucket, table: JobTable, job_id: str, stage: StageName, row: StageRecord | None) -> None:
+    """With the reason that the last worker recorded, or else with what its silence means."""
+    slug = Slug.MACHINE_LOST if row else Slug.NEVER_STARTED
+    failure = row.failure if row else None
     fail_job(bucket, table, job_id, stage, failure or failure_of(LostResource(slug, stage=TITLES[stage])))

@@ -1,4 +1,4 @@
-"""What the sweeper looks at: rows that nobody touched for long."""
+"""The jobs that the sweeper looks at: those whose rows were not written for long."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from spaceport.pipeline.jobs.table import JobTable
 
 
 def silent_jobs(table: JobTable, since: datetime) -> Iterator[str]:
-    """Ids of unfinished jobs whose row was not touched after `since`, the longest silent of each state first."""
-    last = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")  # as rows have it, less the milliseconds
+    """Ids of unfinished jobs whose row was not written after `since`, in each state the longest silent first."""
+    last = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")  # as in the rows, without the milliseconds
     for state in JobState:
         if state not in END_STATES:
             yield from _in_state(table, state, last)
@@ -24,13 +24,13 @@ def silent_jobs(table: JobTable, since: datetime) -> Iterator[str]:
 def _in_state(table: JobTable, state: JobState, last: str) -> Iterator[str]:
     start: dict[str, Any] = {}
     while True:
-        answer = table.table.query(
+        response = table.table.query(
             IndexName="by_state",
             KeyConditionExpression=Key("state").eq(state.value) & Key("updated_at").lt(last),
             ProjectionExpression="job_id",
             **start,
         )
-        yield from (str(item["job_id"]) for item in answer["Items"])
-        if "LastEvaluatedKey" not in answer:
+        yield from (str(item["job_id"]) for item in response["Items"])
+        if "LastEvaluatedKey" not in response:
             return
-        start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+        start = {"ExclusiveStartKey": response["LastEvaluatedKey"]}

@@ -1,6 +1,6 @@
-"""News of a job: any manifest that was written, and any Batch job that failed for good. Both go into the job table.
+"""Records in the job table every manifest that is written and every Batch job that fails for good.
 
-Both kinds come at least once and in any order; `pipeline.jobs.tracker` treats a second one as none and never goes back.
+Both kinds of events come at least once and in any order; `pipeline.jobs.tracker` is idempotent and never goes back.
 """
 
 from __future__ import annotations
@@ -23,40 +23,42 @@ metrics = Metrics(namespace=NAMESPACE, service="tracker")
 @metrics.log_metrics
 @event_source(data_class=EventBridgeEvent)
 def handler(event: EventBridgeEvent, _: LambdaContext) -> None:
-    """Raises `ValueError` for what is no manifest and for events that no rule sends: they end as dead letters."""
+    """Raises `ValueError` for what is no manifest and for events that no rule sends: they become dead letters."""
     match event.detail_type:
         case "Object Created":
-            _manifest(S3EventBridgeNotificationEvent(event.raw_event).detail.object.key)
+            _record_manifest(S3EventBridgeNotificationEvent(event.raw_event).detail.object.key)
         case "Batch Job State Change":
-            _failed(event.detail)
+            _record_failure(event.detail)
         case other:
             raise ValueError(f"no rule should send {other!r}")
 
 
-def _manifest(key: str) -> None:
-    if (found := job_of_manifest(key)) is None:
+def _record_manifest(key: str) -> None:
+    manifest = job_of_manifest(key)
+    if manifest is None:
         logger.warning("not a manifest of a job", key=key)
         return
-    logger.set_correlation_id(found[0])
+    logger.set_correlation_id(manifest[0])
     on_manifest(bucket(), table(), key)
     metrics.add_metric("Manifests", MetricUnit.Count, 1)
     logger.info("manifest recorded", key=key)
 
 
-def _failed(detail: dict[str, Any]) -> None:
+def _record_failure(detail: dict[str, Any]) -> None:
     key = (detail.get("parameters") or {}).get("key", "")
-    if (found := job_of_manifest(key)) is None:
+    manifest = job_of_manifest(key)
+    if manifest is None:
         logger.warning("a Batch job that is not ours failed", batch_job=detail.get("jobId"))
         return
-    logger.set_correlation_id(found[0])
-    reason, exit_code = _why(detail)
+    logger.set_correlation_id(manifest[0])
+    reason, exit_code = _failure_reason(detail)
     on_batch_failed(bucket(), table(), key, detail["jobId"], reason, exit_code)
     metrics.add_metric("BatchFailed", MetricUnit.Count, 1)
     logger.warning("Batch job failed", batch_job=detail["jobId"], key=key, reason=reason, exit_code=exit_code)
 
 
-def _why(detail: dict[str, Any]) -> tuple[str, int | None]:
-    """What Batch says, first of the job and then of its container, and the exit code if the container ever ended."""
+def _failure_reason(detail: dict[str, Any]) -> tuple[str, int | None]:
+    """Batch's reasons, of the job and then of its container, and the exit code if the container ever exited."""
     attempts = detail.get("attempts") or [{}]
     container = attempts[-1].get("container") or detail.get("container") or {}
     reasons = (detail.get("statusReason"), container.get("reason"))

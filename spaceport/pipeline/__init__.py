@@ -1,1 +1,1 @@
-"""What every part of the pipeline shares: contracts, keys, options, the job table, storage, the stage frame."""
+"""What every part of the pipeline shares: contracts, keys, options, the job table, storage, the frame of a stage."""

@@ -1,7 +1,7 @@
-"""What the parts say to each other: manifests in the bucket and events on the bus.
+"""What the parts exchange: manifests in the bucket, whose creation is the event that wakes the next part.
 
 A manifest is the commit of a stage: written last, once, never changed. The JSON Schemas under `events/` are
-generated from these models (`python -m spaceport.pipeline.schemas events`) and a test holds them equal.
+generated from these models (`python -m spaceport.pipeline.schemas events`) and a test keeps them equal.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ TITLES: dict[StageName, str] = {
 
 
 class JobState(StrEnum):
-    """Where a job is. Order and allowed steps are in `jobs.py`."""
+    """The state of a job. `jobs/state.py` has the order and the transitions."""
 
     RECEIVED = "RECEIVED"
     SFM = "SFM"
@@ -54,11 +54,13 @@ class JobState(StrEnum):
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True)  # a newer writer may say more than this reader knows
+    model_config = ConfigDict(
+        extra="ignore", frozen=True
+    )  # a newer writer may add fields that this reader does not know
 
 
 class Failure(_Model):
-    """Why something ended badly: the slug for machines, the sentence for people."""
+    """Why something failed: the slug for machines, the sentence for people."""
 
     slug: Slug
     sentence: Text
@@ -73,7 +75,7 @@ class Artefact(_Model):
 
 
 class Upload(_Model):
-    """The zip as it was uploaded; the version and etag pin the very bytes that were accepted."""
+    """The zip as it was uploaded; version and etag pin the very bytes that were accepted."""
 
     bucket: str
     key: str
@@ -83,7 +85,7 @@ class Upload(_Model):
 
 
 class Request(_Model):
-    """What was asked for. Every manifest of a job carries it, so each stage needs only its own input."""
+    """What the user asked for. Every manifest of a job carries it, so each stage needs only its own input."""
 
     name: Annotated[str, Field(min_length=1, max_length=200)]
     email: Annotated[str, Field(max_length=254)] | None = None
@@ -114,7 +116,7 @@ class RequestManifest(_Model):
 
 
 class Outcome(_Model):
-    """What a stage's core returns: only what it measured."""
+    """What a stage's core returns: only what it made and measured."""
 
     message: Text
     counts: dict[str, Figure] = {}
@@ -123,7 +125,7 @@ class Outcome(_Model):
     """What was measured: reprojection_error_px, psnr_held_out, psnr_train, sog_psnr… (dB, pixels or metres)."""
     device: str = "cpu"
     degraded: Failure | None = None
-    """Set when the stage could not reach its goal but what came before it is still worth delivering."""
+    """Set when the stage failed but the result of the stage before it is still worth delivering."""
 
 
 class StageManifest(_Model):
@@ -141,13 +143,13 @@ class StageManifest(_Model):
     code_version: str
     instance_type: str
     seconds: Annotated[float, Field(ge=0)]
-    """Of all tries; of one that was killed, what it had told until then (it tells every 30 seconds at least)."""
+    """Of all tries; of a killed one up to its last lease renewal, of which there is one at least every 30 seconds."""
     usd: Annotated[float, Field(ge=0)]
-    """What so many seconds cost on the machine of the last try."""
+    """What these seconds cost on the machine of the last try."""
 
 
 class EndManifest(_Model):
-    """`jobs/ID/end/manifest.json`: the job is over, for good. Whoever writes it first decides how. Wakes notify."""
+    """`jobs/ID/end/manifest.json`: the job is over for good. Whoever writes it first decides how. Wakes notify."""
 
     schema_version: Literal[1] = SCHEMA_VERSION
     kind: Literal["end"] = "end"
@@ -156,7 +158,7 @@ class EndManifest(_Model):
     state: JobState
     request: Request
     stage: StageName | None = None
-    """The stage that failed or was stopped, if one had begun."""
+    """The stage that failed or was stopped, if any had begun."""
     failure: Failure | None = None
     message: Text
 

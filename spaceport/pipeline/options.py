@@ -1,6 +1,6 @@
 """All options of a job: one model per stage, three presets, and the flat fields of the original system.
 
-`resolve` is the only way options are made: preset first, then what the user set by name.
+`resolve` is the only way to make options: first the preset, then what the user set by name.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ class SfmOptions(_Options):
     """Structure from motion."""
 
     max_image_size: Annotated[int, Field(ge=320, le=8192)] = 1600
-    """Longest side in pixels at which features are sought and photos are undistorted."""
+    """Longest side in pixels at which features are extracted and photos are undistorted."""
     max_photos: Annotated[int, Field(ge=3, le=10_000)] = 500
-    """Photos used at most; of more, an even and sharp choice is made along the flight."""
+    """The most photos to use; of more, sharp ones are chosen evenly along the flight."""
     max_features: Annotated[int, Field(ge=256, le=16384)] = 8192
     """SIFT features kept per photo."""
     first_octave: Literal[-1, 0] = 0
-    """-1 doubles the photo before the search: more features, three times the time."""
+    """-1 doubles the photo's size before the extraction: more features in three times the time."""
     matching: Literal["auto", "spatial", "exhaustive", "sequential", "retrieval"] = "auto"
-    """auto: spatial with GPS, exhaustive up to 60 photos, else by time and likeness; where little comes of it, more."""
+    """auto: spatial with GPS, exhaustive up to 60 photos, else by time and similarity; more pairs where few match."""
     mapper: Literal["auto", "incremental", "global"] = "auto"
-    """auto: incremental, and global when photos are left over; the better model is kept."""
+    """auto: incremental, and also global when photos are left unregistered; the better model is kept."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto: SIFT on a GPU where `pycolmap-cuda12` finds one."""
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
@@ -48,38 +48,38 @@ class TrainOptions(_Options):
     """Training of the Gaussians."""
 
     max_iterations: Annotated[int, Field(ge=1, le=100_000)] = 2500
-    """Steps of training at most; each step fits one photo. Few photos get fewer: see `max_looks`."""
+    """The most training steps; each step fits one photo. Few photos get fewer: see `max_looks`."""
     max_looks: Annotated[int, Field(ge=1, le=10_000)] = 100
-    """Steps for each photo at most: few photos that are looked at for too long are learned by heart."""
+    """The most steps for each photo: a few photos that are trained on for too long are overfitted."""
     max_gaussians: Annotated[int, Field(ge=1_000, le=10_000_000)] | None = None
-    """Cap on Gaussians; without it, chosen from photos and device."""
+    """The most Gaussians; by default chosen from photos and device."""
     image_size: Annotated[int, Field(ge=64, le=8192)] | None = None
-    """Longest side in pixels of the finest level; without it, chosen from the device (CPU 640, GPU full)."""
+    """Longest side in pixels of the finest level; by default chosen by device (CPU 640, GPU full size)."""
     sh_degree: Annotated[int, Field(ge=0, le=3)] = 3
-    """Highest band of colour that changes with the view; with under 48 photos fewer are used."""
+    """Highest band of spherical harmonics, for colour that depends on the view; with under 48 photos fewer are used."""
     antialiased: bool = False
-    """Gaussians thinner than a pixel keep their weight (Mip-Splatting): for models seen at many scales. The model must
-    then be drawn so; its files say it."""
+    """Gaussians thinner than a pixel keep their weight (Mip-Splatting): for models seen at many scales. Viewers must
+    then render the model the same way; its files say so."""
     prune: bool = True
-    """Leave out, in the end, Gaussians and colour bands that the photos hardly miss: at most 0.05 dB in all."""
+    """Remove, at the end, Gaussians and colour bands that hardly matter for the photos: at most 0.05 dB in all."""
     progressive_resolution: bool = True
     """Train on quarter, half and three-quarter photos before the full level."""
     plateau_stop: bool = True
-    """Stop when held-out PSNR no longer rises."""
+    """Stop when the held-out PSNR no longer rises."""
     plateau_patience: Annotated[int, Field(ge=50, le=100_000)] = 500
-    """Iterations without a better held-out PSNR before a plateau is called."""
+    """Iterations without a better held-out PSNR that count as a plateau."""
     target_psnr: Annotated[float, Field(gt=0, le=100)] | None = None
-    """Stop as soon as held-out PSNR reaches this, in dB."""
+    """Stop as soon as the held-out PSNR reaches this, in dB."""
     max_minutes: Annotated[float, Field(gt=0, le=100_000)] | None = None
-    """End after so many minutes of training; the schedule is shortened to fit, so that it ends well."""
+    """Stop after this many minutes of training; the schedule is shortened to fit, so that it still completes."""
     max_usd: Annotated[float, Field(gt=0, le=10_000)] | None = None
-    """End when the machine has cost so many dollars; without effect on a machine of your own."""
+    """Stop when the machine has cost this many dollars; has no effect on a machine of your own."""
     test_every: Annotated[int, Field(ge=2, le=1000)] = 8
-    """Every n-th photo is held out of training and only measured."""
+    """Every n-th photo is held out of training, to measure only."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto: cuda where there is a GPU."""
     threads: Annotated[int, Field(ge=1, le=256)] | None = None
-    """CPU threads; without it, all cores."""
+    """CPU threads; by default all cores."""
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
     """The same seed and input give the same result."""
 
@@ -94,19 +94,19 @@ class CompressOptions(_Options):
     """Compression to SOG."""
 
     preset: CompressPreset = CompressPreset.BALANCED
-    """How alike the file must look where `target_psnr` does not say: web 42 dB, balanced 45 dB, archive 50 dB."""
+    """How well the file must match the model without `target_psnr`: web 42 dB, balanced 45 dB, archive 50 dB."""
     target_psnr: Annotated[float, Field(gt=0, le=100)] | None = None
-    """The smallest file that matches the model this well, in dB, or comes as near as the format can."""
+    """Make the smallest file that matches the model this well, in dB, or as well as the format can."""
     max_bytes: Annotated[int, Field(ge=1_000, le=2**32 - 1)] | None = None
-    """No larger file is published. Without `target_psnr`, the best one of that size is made."""
+    """Publish no larger file. Without `target_psnr`, make the best one of that size."""
     palette_size: Annotated[int, Field(ge=64, le=65536)] | None = None
-    """Entries of the SH palette; without it, as many as the target needs at the fewest bytes."""
+    """Entries of the SH palette; by default as many as the target needs at the fewest bytes."""
     kmeans_rounds: Annotated[int, Field(ge=1, le=100)] = 10
-    """Rounds of the palette's k-means."""
+    """Iterations of the palette's k-means."""
     order: Literal["auto", "walk", "morton", "plas"] = "auto"
-    """morton: a curve through space; walk: on it, from like to like; auto: the smaller; plas: a smooth grid."""
+    """morton: a curve through space; walk: along it, to the most similar; auto: the smaller; plas: a smooth grid."""
     lod: Literal["auto", "never", "always"] = "auto"
-    """Levels of detail for streaming besides. auto: with over a million Gaussians, 16 m wide on two axes."""
+    """Also write levels of detail, for streaming. auto: with over a million Gaussians, 16 m wide on two axes."""
     min_psnr: Annotated[float, Field(gt=0, le=100)] = 30.0
     """The decoded file must match the model this well, in dB, or it is not published."""
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
@@ -114,14 +114,14 @@ class CompressOptions(_Options):
 
 
 class JobOptions(_Options):
-    """Everything a job may be told, with its preset applied."""
+    """All options of a job, with its preset applied."""
 
     preset: Preset = Preset.STANDARD
     sfm: SfmOptions = SfmOptions()
     train: TrainOptions = TrainOptions()
     compress: CompressOptions = CompressOptions()
     compress_enabled: bool = True
-    """Off: the job ends with the trained model, uncompressed."""
+    """False: the job ends with the trained model, uncompressed."""
 
 
 PRESETS: dict[Preset, dict[str, dict[str, Any]]] = {
@@ -138,29 +138,29 @@ PRESETS: dict[Preset, dict[str, dict[str, Any]]] = {
     },
 }
 
-# The flat fields of the original system, and where each one lives here. `None`: read elsewhere or without effect.
+# The flat fields of the original system, and the option that each one sets. `None`: handled in `_from_legacy`.
 LEGACY: dict[str, tuple[str, str] | None] = {
     "progressive_resolution": ("train", "progressive_resolution"),
     "psnr_plateau_termination": ("train", "plateau_stop"),
     "target_psnr": ("train", "target_psnr"),
     "max_iterations": ("train", "max_iterations"),
     "plateau_patience": ("train", "plateau_patience"),
-    "optimization_enabled": None,  # false switches off all three progressive measures, see _legacy
+    "optimization_enabled": None,  # false: progressive_resolution and plateau_stop off
     "sogs_compression": None,  # false: compress_enabled off
     "gpu_acceleration": None,  # false: device cpu
 }
 
 
-def resolve(given: dict[str, Any] | None = None) -> JobOptions:
-    """Make a job's options from what a user gave: nested as in `JobOptions`, or the original's flat fields.
+def resolve(options: dict[str, Any] | None = None) -> JobOptions:
+    """Make a job's options from those of a user: nested as in `JobOptions`, or the original system's flat fields.
 
     Raises:
-        Refused: `bad_options`, naming each field that is wrong.
+        Refused: `bad_options`, naming each invalid field.
     """
-    if not isinstance(given, dict | None):
-        raise Refused(Slug.BAD_OPTIONS, detail="an object with options is expected")
+    if not isinstance(options, dict | None):
+        raise Refused(Slug.BAD_OPTIONS, detail="the options must be an object")
     try:
-        merged = _legacy(dict(given or {}))
+        merged = _from_legacy(dict(options or {}))
         preset = Preset(merged.get("preset") or Preset.STANDARD)
         for stage, defaults in PRESETS[preset].items():
             chosen = merged.get(stage, {})
@@ -169,34 +169,35 @@ def resolve(given: dict[str, Any] | None = None) -> JobOptions:
             merged[stage] = defaults | chosen
         return JobOptions.model_validate(merged | {"preset": preset})
     except ValidationError as error:
-        raise Refused(Slug.BAD_OPTIONS, detail=explain(error)) from None
+        raise Refused(Slug.BAD_OPTIONS, detail=validation_message(error)) from None
     except ValueError:
         names = ", ".join(Preset)
         raise Refused(Slug.BAD_OPTIONS, detail=f"the preset must be one of {names}") from None
 
 
-def _legacy(given: dict[str, Any]) -> dict[str, Any]:
-    flat = {name: given.pop(name) for name in list(given) if name in LEGACY}
+def _from_legacy(options: dict[str, Any]) -> dict[str, Any]:
+    flat = {name: options.pop(name) for name in list(options) if name in LEGACY}
     for name, value in flat.items():
-        if (place := LEGACY[name]) is not None and value is not None:
-            _set(given, *place, value)
+        target = LEGACY[name]
+        if target is not None and value is not None:
+            _set_default(options, *target, value)
     if flat.get("optimization_enabled") is False:
-        _set(given, "train", "progressive_resolution", False)
-        _set(given, "train", "plateau_stop", False)
+        _set_default(options, "train", "progressive_resolution", False)
+        _set_default(options, "train", "plateau_stop", False)
     if flat.get("gpu_acceleration") is False:
-        _set(given, "train", "device", "cpu")
+        _set_default(options, "train", "device", "cpu")
     if "sogs_compression" in flat:
-        given.setdefault("compress_enabled", flat["sogs_compression"])
-    return given
+        options.setdefault("compress_enabled", flat["sogs_compression"])
+    return options
 
 
-def _set(given: dict[str, Any], stage: str, name: str, value: object) -> None:
-    section = given.get(stage, {})
-    if isinstance(section, dict):  # anything else is refused by `resolve`
-        given[stage] = {name: value} | section
+def _set_default(options: dict[str, Any], stage: str, name: str, value: object) -> None:
+    section = options.get(stage, {})
+    if isinstance(section, dict):  # `resolve` refuses anything else
+        options[stage] = {name: value} | section
 
 
-def explain(error: ValidationError) -> str:
-    """One line for people out of pydantic's list: which field, what is wrong."""
+def validation_message(error: ValidationError) -> str:
+    """One line for people from pydantic's list: each field, and what is wrong with it."""
     lines = [f"`{'.'.join(str(part) for part in item['loc'])}`: {item['msg'].lower()}" for item in error.errors()[:5]]
     return "; ".join(lines)

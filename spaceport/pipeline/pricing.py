@@ -1,7 +1,7 @@
 """What machine time costs.
 
 List prices of us-east-1, Linux, US dollars per hour, read from AWS's public price pages in 2026-11. Spot prices
-move; the figure here is a round recent average, used where Spot is what the queue buys. A workstation costs nothing.
+vary; the figure here is a rounded recent average, used where the queue buys Spot. A workstation costs nothing.
 The bill also holds S3, Lambda and DynamoDB: cents per thousand jobs, left out here and in the README.
 """
 
@@ -39,24 +39,24 @@ COMPRESS_SECONDS = 60.0
 
 
 def instance_type() -> str:
-    """The machine that this process runs on, as its job definition says it; "local" elsewhere."""
+    """The machine that this process runs on, as its job definition names it; "local" elsewhere."""
     return os.environ.get("SPACEPORT_INSTANCE_TYPE", LOCAL)
 
 
 def cost_usd(instance_type: str, seconds: float) -> float:
-    """Dollars for so many seconds of a machine. An unknown machine is priced as the dearest we know: never too low."""
+    """Dollars for this many seconds of a machine. An unknown machine is priced as the dearest known: never too low."""
     per_hour = USD_PER_HOUR.get(instance_type, max(USD_PER_HOUR.values()))
     return round(per_hour * max(seconds, 0.0) / 3600, 6)
 
 
 def seconds_for(instance_type: str, usd: float) -> float:
-    """How long so many dollars last on a machine; for ever on one that costs nothing."""
+    """How many seconds of a machine these dollars buy; infinitely many on one that costs nothing."""
     per_second = cost_usd(instance_type, 3600) / 3600
     return usd / per_second if per_second > 0 else math.inf
 
 
 def estimate_usd(photos: int, iterations: int) -> float:
-    """Dollars that a job will probably cost on the machines of the template."""
+    """Dollars that a job is likely to cost on the machines of the template."""
     seconds = {
         StageName.SFM: STARTUP_SECONDS + SFM_SECONDS_PER_PHOTO * photos,
         StageName.TRAIN: STARTUP_SECONDS + TRAIN_SECONDS_PER_ITERATION * iterations,

@@ -12,7 +12,7 @@ from moto.core import DEFAULT_ACCOUNT_ID
 from moto.ses.models import ses_backends
 from pipeline_cases import JOB, key_of, requested, staged
 
-from functions.links import LONGEST, SESSION, Link, link_seconds
+from functions.links import MAX_SECONDS, SESSION_SECONDS, Link, link_seconds
 from functions.notify import app
 from functions.notify.mail import duration, figures, size, write_mail
 from spaceport.pipeline.contract import Artefact, EndManifest, Failure, JobState, Outcome, StageManifest, StageName
@@ -124,7 +124,7 @@ def test_the_page_is_linked_when_there_is_one(bucket: Bucket, monkeypatch: pytes
 def test_a_failed_job_says_why_and_what_to_do() -> None:
     failure = Failure(slug=Slug.TOO_FEW_REGISTERED, sentence="Only 9 of 48 photos could be placed. Fly with more.")
     over = end(JobState.FAILED, failure, message=failure.sentence)
-    mail = write_mail(over, row(requested(), over), [], SESSION, None)
+    mail = write_mail(over, row(requested(), over), [], SESSION_SECONDS, None)
     assert mail.subject == "“Beach” could not be made into a 3D model"
     assert failure.sentence in mail.text and failure.sentence in mail.html
     assert "spaceport retry" not in mail.text, "nothing was finished from which to go on"
@@ -133,21 +133,21 @@ def test_a_failed_job_says_why_and_what_to_do() -> None:
 
 def test_what_was_finished_can_be_gone_on_from() -> None:
     over = end(JobState.STOPPED)
-    mail = write_mail(over, row(requested(), staged(StageName.SFM), over), [], SESSION, None)
+    mail = write_mail(over, row(requested(), staged(StageName.SFM), over), [], SESSION_SECONDS, None)
     assert f"spaceport retry {JOB}" in mail.text
 
 
 @pytest.mark.parametrize("state", sorted(END_STATES))
 def test_every_end_has_its_words(state: JobState) -> None:
     over = end(state)
-    mail = write_mail(over, row(over), [], LONGEST, None)
+    mail = write_mail(over, row(over), [], MAX_SECONDS, None)
     assert "Beach" in mail.subject and "over" in mail.text
 
 
 def test_what_a_user_wrote_cannot_break_out() -> None:
     over = end(JobState.COMPLETED, name=HOSTILE)
     link = Link(file="x", label="model", url='https://example.com/?a=1&b="2"', bytes=5)
-    mail = write_mail(over, row(over), [link], SESSION, "https://example.com/?job=1")
+    mail = write_mail(over, row(over), [link], SESSION_SECONDS, "https://example.com/?job=1")
     assert "\n" not in mail.subject and "\r" not in mail.subject
     assert "<script>" not in mail.html and "&lt;script&gt;" in mail.html
     assert 'href="https://example.com/?a=1&amp;b=&quot;2&quot;"' in mail.html
@@ -155,13 +155,13 @@ def test_what_a_user_wrote_cannot_break_out() -> None:
 
 
 def test_how_long_links_work_depends_on_who_signs(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert link_seconds() == SESSION  # the fake account has a session token, as Lambda has
+    assert link_seconds() == SESSION_SECONDS  # the fake account has a session token, as Lambda has
     monkeypatch.delenv("AWS_SESSION_TOKEN")
-    assert link_seconds() == LONGEST
+    assert link_seconds() == MAX_SECONDS
     over = end(JobState.COMPLETED)
     link = [Link(file="x", label="model", url="https://example.com", bytes=5)]
-    assert "up to 7 days" in write_mail(over, row(over), link, LONGEST, None).text
-    assert "up to 12 hours" in write_mail(over, row(over), link, SESSION, None).text
+    assert "up to 7 days" in write_mail(over, row(over), link, MAX_SECONDS, None).text
+    assert "up to 12 hours" in write_mail(over, row(over), link, SESSION_SECONDS, None).text
 
 
 def test_figures_are_told_only_where_they_were_measured() -> None:

@@ -11,7 +11,7 @@ from function_cases import Batch, Context, deploy, event
 from pipeline_cases import JOB, key_of, requested, staged, whole_job
 
 from functions.sweeper import app
-from functions.sweeper.heal import NUDGES, QUEUED
+from functions.sweeper.heal import MAX_NUDGES, MAX_QUEUED
 from functions.sweeper.silent import silent_jobs
 from spaceport.pipeline.contract import Failure, JobState, StageName, now
 from spaceport.pipeline.errors import Slug
@@ -79,9 +79,9 @@ def test_a_manifest_that_woke_nobody_is_nudged_and_at_last_given_up(
 ) -> None:
     begun(bucket, table, requested())
     before = pending_manifest(bucket, JOB)
-    for _ in range(NUDGES):
+    for _ in range(MAX_NUDGES):
         assert sweep() == {"nudged": 1}
-    assert nudges == [request_key(JOB)] * NUDGES
+    assert nudges == [request_key(JOB)] * MAX_NUDGES
     assert pending_manifest(bucket, JOB) == before  # a nudge changes nothing, the etag neither
     assert sweep() == {"ended": 1}
     assert (state(table), slug(bucket)) == (JobState.FAILED, Slug.NEVER_STARTED)
@@ -94,9 +94,9 @@ def test_a_lease_that_ran_out_is_nudged_and_at_last_a_lost_machine(
     begun(bucket, table, requested())
     table.clock = lambda: time.time() - 3600
     table.claim(JOB, StageName.SFM, "etag", "batch-1", 1)
-    for _ in range(NUDGES):
+    for _ in range(MAX_NUDGES):
         sweep()
-    assert len(nudges) == NUDGES
+    assert len(nudges) == MAX_NUDGES
     assert sweep() == {"ended": 1}
     assert slug(bucket) is Slug.MACHINE_LOST
 
@@ -106,14 +106,14 @@ def test_the_last_worker_knows_best_why(batch: Batch, bucket: Bucket, table: Job
     table.claim(JOB, StageName.SFM, "etag", "batch-1", 1)
     full = Failure(slug=Slug.DISK_FULL, sentence="The disk was full.")
     table.release(JOB, StageName.SFM, "batch-1", 1.0, full)
-    for _ in range(NUDGES + 1):
+    for _ in range(MAX_NUDGES + 1):
         sweep()
     assert slug(bucket) is Slug.DISK_FULL
 
 
 def test_a_compression_that_never_comes_still_delivers_the_model(batch: Batch, bucket: Bucket, table: JobTable) -> None:
     begun(bucket, table, requested(), staged(StageName.SFM), staged(StageName.TRAIN))
-    for _ in range(NUDGES + 1):
+    for _ in range(MAX_NUDGES + 1):
         sweep()
     assert state(table) is JobState.COMPLETED_DEGRADED
 
@@ -138,7 +138,7 @@ def test_a_job_in_the_queue_is_left_alone(
 
 def test_a_job_that_never_leaves_the_queue_is_taken_out_and_told(batch: Batch, bucket: Bucket, table: JobTable) -> None:
     begun(bucket, table, requested())
-    batch.add("cpu", "batch-1", request_key(JOB), "RUNNABLE", milliseconds(now() - QUEUED * 1.1))
+    batch.add("cpu", "batch-1", request_key(JOB), "RUNNABLE", milliseconds(now() - MAX_QUEUED * 1.1))
     assert sweep() == {"unqueued": 1}
     assert batch.terminated == ["batch-1"]
     assert slug(bucket) is Slug.NEVER_STARTED

@@ -1,4 +1,4 @@
-"""A machine that ran out of something: the same words for it wherever it happens."""
+"""A machine that runs out of disk or memory: one error for it, wherever it happens."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from spaceport.pipeline.errors import LostResource, Slug
 
 @contextmanager
 def machine_limits(stage: str) -> Iterator[None]:
-    """Turn a full disk or memory into `LostResource`. `stage` is the sentence's name for what was going on."""
+    """Turn a full disk or memory into `LostResource`. `stage` is the name of the stage in its sentence."""
     try:
         yield
     except MemoryError as error:
