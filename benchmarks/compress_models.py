@@ -9,9 +9,9 @@ import numpy as np
 
 from spaceport.splats.formats.ply import write_ply
 from spaceport.splats.model import Gaussians
+from spaceport.splats.sh import SHN_SIZES
 from spaceport.splats.sog.codec.reader import read_sog
 
-COEFFICIENTS = (0, 3, 8, 15)
 BAND = np.repeat((1, 2, 3), (3, 5, 7))  # of each SH coefficient past the constant one
 FIELDS = 16  # independent ways in which the appearance varies over the place
 
@@ -40,7 +40,7 @@ def made(count: int, degree: int) -> Gaussians:
         scales=size,
         opacities=random.normal(1, 2, count).clip(-5, 8),
         sh0=(waves + random.normal(0, 0.2, (count, 3)))[:, None],
-        shN=_sh(ground, COEFFICIENTS[degree], random),
+        shN=_sh(ground, SHN_SIZES[degree], random),
     )
 
 

@@ -29,7 +29,7 @@ from spaceport.splats.formats.bounds import UNBUNDLED, BrokenFile, bytes_of
 from spaceport.splats.formats.ply import write_ply
 from spaceport.splats.formats.table import GLB, GLTF, HTML, SOG, SOG_FOLDER, STREAMED_SOG, Format, format_of, read_model
 from spaceport.splats.model import Gaussians
-from spaceport.splats.sh import coefficients
+from spaceport.splats.sh import SHN_SIZES, degree_of_size
 from spaceport.splats.sog.codec.sanitise import sanitise
 from spaceport.splats.sog.codec.writer import write_folder
 from spaceport.splats.sog.lod import writer as lod
@@ -162,7 +162,7 @@ def _put_levels(target: Path, made: Path, told: dict[str, Any]) -> float:
 
 def _bands_in_use(model: Gaussians) -> int:
     """SH bands without those above that are all zero."""
-    return {0: 0, 3: 1, 8: 2, 15: 3}[used_coefficients(model.shN)]
+    return degree_of_size(used_coefficients(model.shN))
 
 
 def _own_folder(target: Path) -> Path:
@@ -188,7 +188,7 @@ def _cameras(path: Path, model: Gaussians) -> list[Camera]:
 
 
 def _with_bands(model: Gaussians, degree: int) -> Gaussians:
-    return replace(model, shN=model.shN[:, : coefficients(degree) - 1])
+    return replace(model, shN=model.shN[:, : SHN_SIZES[degree]])
 
 
 def main(arguments: list[str]) -> int:

@@ -53,10 +53,8 @@ def views_of_points(cameras: Sequence[Camera], xyz: npt.NDArray[np.float64]) -> 
     some = xyz[:: max(1, len(xyz) // POINTS_ASKED)]
     views = np.zeros(len(some), np.int64)
     for camera in cameras:
-        x, y, z = (some @ camera.world_to_camera[:3, :3].T + camera.world_to_camera[:3, 3]).T
-        with np.errstate(divide="ignore", invalid="ignore"):
-            across, down = camera.fx * x / z + camera.cx, camera.fy * y / z + camera.cy
-        views += (z > 0) & (across >= 0) & (across < camera.width) & (down >= 0) & (down < camera.height)
+        u, v, depth = camera.project(some)
+        views += (depth > 0) & (u >= 0) & (u < camera.width) & (v >= 0) & (v < camera.height)
     return float(views[views > 0].mean()) if views.any() else 1.0
 
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 
 from services.train.rasterisers.protocol import Tensors
-from spaceport.splats.sh import coefficients, from_rgb
+from spaceport.splats.sh import SHN_SIZES, from_rgb
 
 OPACITY = 0.5
 NEIGHBOURS = 3
@@ -33,7 +33,7 @@ def gaussians_from_points(
         "scales": np.log(radii)[:, None].repeat(3, axis=1),
         "opacities": np.full(count, math.log(OPACITY / (1 - OPACITY))),
         "sh0": from_rgb(rgb / 255.0)[:, None, :],
-        "shN": np.zeros((count, coefficients(sh_degree) - 1, 3)),
+        "shN": np.zeros((count, SHN_SIZES[sh_degree], 3)),
     }
     return {name: torch.tensor(value, dtype=torch.float32, device=device) for name, value in arrays.items()}
 

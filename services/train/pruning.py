@@ -16,6 +16,7 @@ from services.train.dataset import finest
 from services.train.rasterisers.protocol import Rasteriser, Tensors
 from spaceport.progress import Progress
 from spaceport.splats.cameras import Camera
+from spaceport.splats.sh import SHN_SIZES
 
 MOST_LOSS_DB: Final = 0.05
 """What leaving out may cost in all: less than trainings with two seeds differ by."""
@@ -83,5 +84,5 @@ def pruned(
 def _cut(shn: torch.Tensor, bands: int) -> torch.Tensor:
     """The coefficients with those of higher bands at zero."""
     kept = shn.clone()
-    kept[:, (bands + 1) ** 2 - 1 :] = 0
+    kept[:, SHN_SIZES[bands] :] = 0
     return kept

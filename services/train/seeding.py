@@ -128,11 +128,9 @@ def plausible_depths(camera: Camera, xyz: npt.NDArray[np.float64]) -> torch.Tens
 
 def _seen(camera: Camera, xyz: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], Pixels]:
     """Depths of the points that fall into the photo, and their rows and columns."""
-    local = xyz @ camera.world_to_camera[:3, :3].T + camera.world_to_camera[:3, 3]
-    x, y, z = local[local[:, 2] > 0].T
-    u, v = camera.fx * x / z + camera.cx, camera.fy * y / z + camera.cy
-    inside = (u >= 0) & (u < camera.width) & (v >= 0) & (v < camera.height)
-    return z[inside], (v[inside].astype(np.int64), u[inside].astype(np.int64))
+    u, v, depth = camera.project(xyz)
+    inside = (depth > 0) & (u >= 0) & (u < camera.width) & (v >= 0) & (v < camera.height)
+    return depth[inside], (v[inside].astype(np.int64), u[inside].astype(np.int64))
 
 
 def correlations(

@@ -56,6 +56,17 @@ class Camera:
         position: npt.NDArray[np.float64] = -self.world_to_camera[:3, :3].T @ self.world_to_camera[:3, 3]
         return position
 
+    def project(
+        self, points: npt.NDArray[np.float64]
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Image coordinates u [P] and v [P] in pixels, and depths [P], of world points [P, 3].
+
+        Where the depth is not positive the point is not in front of the camera, and u and v mean nothing.
+        """
+        x, y, depth = (points @ self.world_to_camera[:3, :3].T + self.world_to_camera[:3, 3]).T
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            return self.fx * x / depth + self.cx, self.fy * y / depth + self.cy, depth
+
     def scaled(self, factor: float) -> Camera:
         """The same view with sides `factor` times as long, rounded to whole pixels, at least 1."""
         width, height = max(1, round(self.width * factor)), max(1, round(self.height * factor))

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float32]
+from spaceport.splats.sh import SHN_SIZES, degree_of_size
 
-_DEGREE_OF_REST = {0: 0, 3: 1, 8: 2, 15: 3}
+Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +37,7 @@ class Gaussians:
 
     def __post_init__(self) -> None:
         n = len(self.means)
-        if self.shN.ndim != 3 or self.shN.shape[1] not in _DEGREE_OF_REST:
+        if self.shN.ndim != 3 or self.shN.shape[1] not in SHN_SIZES:
             raise ValueError(f"shN must be [N, 0 | 3 | 8 | 15, 3], not {list(self.shN.shape)}")
         shapes = {"means": (n, 3), "quats": (n, 4), "scales": (n, 3), "opacities": (n,), "sh0": (n, 1, 3)}
         shapes["shN"] = (n, self.shN.shape[1], 3)
@@ -53,7 +53,7 @@ class Gaussians:
     @property
     def sh_degree(self) -> int:
         """0 to 3."""
-        return _DEGREE_OF_REST[self.shN.shape[1]]
+        return degree_of_size(self.shN.shape[1])
 
     def subset(self, index: npt.NDArray[np.bool_] | npt.NDArray[np.integer]) -> Gaussians:
         """Those that a mask [N] or an index array names, in its order."""

@@ -6,7 +6,7 @@ The constants are those of the real SH basis (Sloan, "Efficient Spherical Harmon
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +26,21 @@ C3 = (
     math.sqrt(105 / (16 * math.pi)),  # z (xx - yy)
 )
 
+SHN_SIZES: Final = (0, 3, 8, 15)
+"""Coefficients per channel beyond the constant one, by degree: how long `shN` [N, K, 3] is."""
+
 Array = npt.NDArray[Any]
+
+
+def degree_of_size(size: int) -> int:
+    """The degree whose `shN` has `size` coefficients per channel.
+
+    Raises:
+        ValueError: for a size other than 0, 3, 8 or 15.
+    """
+    if size not in SHN_SIZES:
+        raise ValueError(f"shN must have 0, 3, 8 or 15 coefficients, not {size}")
+    return SHN_SIZES.index(size)
 
 
 def coefficients(degree: int) -> int:

@@ -11,8 +11,8 @@ from spaceport.splats.cameras import Camera, read_cameras, write_cameras
 def a_camera(**changed: Any) -> Camera:
     c, s = np.cos(0.3), np.sin(0.3)
     pose = np.array([[c, 0, s, 1], [0, 1, 0, 2], [-s, 0, c, 3], [0, 0, 0, 1]])
-    given = {"name": "a.jpg", "width": 640, "height": 481, "fx": 500.5, "fy": 501.0, "cx": 320.0, "cy": 240.5}
-    return Camera(**(given | {"world_to_camera": pose} | changed))
+    fields = {"name": "a.jpg", "width": 640, "height": 481, "fx": 500.5, "fy": 501.0, "cx": 320.0, "cy": 240.5}
+    return Camera(**(fields | {"world_to_camera": pose} | changed))
 
 
 def test_round_trip(tmp_path: Path) -> None:
@@ -29,6 +29,15 @@ def test_round_trip(tmp_path: Path) -> None:
 def test_position_maps_to_the_origin() -> None:
     camera = a_camera()
     np.testing.assert_allclose(camera.world_to_camera @ [*camera.position, 1], [0, 0, 0, 1], atol=1e-12)
+
+
+def test_points_project_along_their_rays() -> None:
+    camera = a_camera()
+    u, v, depth = np.array([0.5, 320.0, 700.0]), np.array([0.5, 240.5, -20.0]), np.array([1.0, 7.0, 0.2])
+    local = np.stack([(u - camera.cx) / camera.fx * depth, (v - camera.cy) / camera.fy * depth, depth], axis=1)
+    world = (local - camera.world_to_camera[:3, 3]) @ camera.world_to_camera[:3, :3]
+    np.testing.assert_allclose(camera.project(world), [u, v, depth], atol=1e-9)
+    assert camera.project(camera.position[None])[2] == pytest.approx(0, abs=1e-12)
 
 
 def test_scaled_keeps_the_view() -> None:

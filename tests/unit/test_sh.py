@@ -39,3 +39,14 @@ def test_colours_are_never_negative() -> None:
 def test_odd_degrees_are_refused() -> None:
     with pytest.raises(ValueError, match="degree"):
         sh.coefficients(4)
+
+
+@pytest.mark.parametrize("degree", [0, 1, 2, 3])
+def test_sizes_and_degrees_belong_to_each_other(degree: int) -> None:
+    assert sh.SHN_SIZES[degree] == sh.coefficients(degree) - 1
+    assert sh.degree_of_size(sh.SHN_SIZES[degree]) == degree
+
+
+def test_odd_sizes_are_refused() -> None:
+    with pytest.raises(ValueError, match="coefficients"):
+        sh.degree_of_size(4)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from services.compress.tuning.allocate import Table
 from services.compress.tuning.windows import Errors, Windows
 from spaceport.progress import Progress
+from spaceport.splats.sh import SHN_SIZES
 from spaceport.splats.sog.attributes import codebook
 from spaceport.splats.sog.attributes.quality import FINEST, LEVELS, at_level
 from spaceport.splats.sog.attributes.quantise import ATTRIBUTES, Prepared
@@ -137,7 +138,7 @@ class ColourTable:
         squares = weights @ np.square(mine - entries[labels], dtype=np.float64) / weights.sum()
         gain /= max(float(squares.sum()), 1e-30)
         for bands in range(1, self.full_bands + 1):
-            width = 3 * (0, 3, 8, 15)[bands]
+            width = 3 * SHN_SIZES[bands]
             step = STEP_OF_ERROR * float(np.sqrt(squares[:width].mean()))
             lost = self._dropped[bands] if bands < self.full_bands else 0.0
             rounding = 1 + STEP_OF_ERROR**2 / 12
@@ -156,7 +157,7 @@ class ColourTable:
     def _without(self, bands: int) -> Errors:
         """Squared errors of the pictures when only the first `bands` bands are kept."""
         stored = self._windows.prepared.stored
-        return self._windows.squared_errors(replace(stored, shN=stored.shN[:, : (0, 3, 8, 15)[bands]]))
+        return self._windows.squared_errors(replace(stored, shN=stored.shN[:, : SHN_SIZES[bands]]))
 
     def _rendered(self, entries: Floats, labels: NDArray[np.int64]) -> Errors:
         """Squared errors of the pictures with a palette. Measured at each size: errors that go with the place in a

@@ -12,11 +12,10 @@ import torch
 from services.train.rasterisers.photo_loss import photo_loss
 from services.train.rasterisers.protocol import NAMES, Step, Tensors, View
 from spaceport.splats.cameras import Camera
-from spaceport.splats.sh import C0
+from spaceport.splats.sh import C0, SHN_SIZES, degree_of_size
 
 NEAR = 0.01
 BLUR = 0.3
-DEGREES = {0: 0, 3: 1, 8: 2, 15: 3}
 
 
 class GsplatRasteriser:
@@ -79,7 +78,7 @@ class GsplatRasteriser:
         return pixels
 
     def _draw(self, leaves: Tensors, camera: Camera, sh_degree: int) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        used = (sh_degree + 1) ** 2 - 1
+        used = SHN_SIZES[sh_degree]
         pose = torch.tensor(camera.world_to_camera, dtype=torch.float32, device=self.device)
         lens = torch.tensor(
             [[camera.fx, 0, camera.cx], [0, camera.fy, camera.cy], [0, 0, 1]], dtype=torch.float32, device=self.device
@@ -94,7 +93,7 @@ class GsplatRasteriser:
             Ks=lens[None],
             width=camera.width,
             height=camera.height,
-            sh_degree=min(sh_degree, DEGREES[leaves["shN"].shape[1]]),
+            sh_degree=min(sh_degree, degree_of_size(leaves["shN"].shape[1])),
             near_plane=NEAR,
             eps2d=BLUR,
             packed=False,

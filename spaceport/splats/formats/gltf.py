@@ -17,14 +17,13 @@ from numpy.typing import NDArray
 
 from spaceport.files import write_atomic
 from spaceport.splats.model import Gaussians
-from spaceport.splats.sh import C0
+from spaceport.splats.sh import C0, SHN_SIZES
 from spaceport.splats.sog.attributes import opacity, rotations
 from spaceport.splats.sog.codec.meta import GENERATOR
 
 EXTENSION = "KHR_gaussian_splatting"
 FLOAT, BYTE, ARRAY_BUFFER, POINTS = 5126, 5121, 34962, 0
 TYPES = {1: "SCALAR", 3: "VEC3", 4: "VEC4"}
-FIRST_OF_DEGREE = (0, 0, 3, 8)  # index into shN of each degree's first coefficient
 LARGEST = (1 << 32) - 1
 
 Array = NDArray[Any]
@@ -111,7 +110,7 @@ def _attributes(gaussians: Gaussians) -> dict[str, Array]:
     }
     for degree in range(1, gaussians.sh_degree + 1):
         for k in range(2 * degree + 1):
-            values = np.ascontiguousarray(gaussians.shN[:, FIRST_OF_DEGREE[degree] + k])
+            values = np.ascontiguousarray(gaussians.shN[:, SHN_SIZES[degree - 1] + k])
             found[f"{EXTENSION}:SH_DEGREE_{degree}_COEF_{k}"] = values
     return found
 

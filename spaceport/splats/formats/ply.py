@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from spaceport.files import replacing
 from spaceport.splats.model import Gaussians
+from spaceport.splats.sh import SHN_SIZES
 
 _MAX_HEADER = 65_536
 _ANTIALIASED = "SplatRenderMode: mip"
@@ -27,7 +28,6 @@ _TYPES = {
     "uint16": "<u2", "int": "<i4", "int32": "<i4", "uint": "<u4", "uint32": "<u4", "float": "<f4", "float32": "<f4",
     "double": "<f8", "float64": "<f8",
 }  # fmt: skip
-_REST_OF_DEGREE = (0, 3, 8, 15)
 
 
 def _names(rest: int) -> list[str]:
@@ -50,7 +50,7 @@ def write_ply(path: Path, gaussians: Gaussians, *, sh_degree: int | None = None)
     degree = gaussians.sh_degree if sh_degree is None else sh_degree
     if not gaussians.sh_degree <= degree <= 3:
         raise ValueError(f"a model of SH degree {gaussians.sh_degree} cannot be written with degree {degree}")
-    n, rest = len(gaussians), _REST_OF_DEGREE[degree]
+    n, rest = len(gaussians), SHN_SIZES[degree]
     names = _names(rest)
     table = np.zeros((n, len(names)), dtype="<f4")
     table[:, 0:3] = gaussians.means
@@ -136,7 +136,7 @@ def _gaussians(file: BinaryIO, count: int, layout: np.dtype[np.void]) -> Gaussia
     """Read the rows a few at a time: what lies between file and arrays stays in the cache."""
     fields = layout.names or ()
     rest = sum(name.startswith("f_rest_") for name in fields)
-    if rest not in {3 * k for k in _REST_OF_DEGREE}:
+    if rest not in {3 * k for k in SHN_SIZES}:
         raise ValueError(f"the PLY has {rest} f_rest properties; a splat model has 0, 9, 24 or 45")
     shapes = ((count, 3), (count, 4), (count, 3), (count,), (count, 1, 3), (count, rest // 3, 3))
     means, quats, scales, opacities, sh0, shN = (np.empty(shape, np.float32) for shape in shapes)

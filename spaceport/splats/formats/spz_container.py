@@ -12,6 +12,7 @@ from backports import zstd
 from numpy.typing import NDArray
 
 from spaceport.splats.formats.bounds import BrokenFile, check_count
+from spaceport.splats.sh import SHN_SIZES
 
 MAGIC = b"NGSP"
 GZIP = b"\x1f\x8b"
@@ -19,7 +20,6 @@ NEWEST = 4
 ANTIALIASED = 1  # bit of the header's flags
 ZSTD_LEVEL = 12
 LARGEST_WINDOW = 27  # log2 of the memory that one zstd stream may ask for
-COEFFICIENTS = (0, 3, 8, 15)
 _HEADER = struct.Struct("<4sIIBBBB")
 _MORE = struct.Struct("<I12x")  # of version 4: where the table of streams begins
 _ENTRY = struct.Struct("<QQ")  # packed and unpacked size of a stream
@@ -37,7 +37,7 @@ class Header:
 
     @property
     def coefficients(self) -> int:
-        return COEFFICIENTS[self.degree]
+        return SHN_SIZES[self.degree]
 
     @property
     def sizes(self) -> list[int]:
@@ -117,11 +117,11 @@ def _parse(head: bytes, budget: int) -> Header:
         raise BrokenFile("The file is no SPZ: its header does not begin with NGSP.")
     if not 2 <= version <= NEWEST:
         raise BrokenFile(f"The SPZ has version {version}; versions 2 to {NEWEST} are read.")
-    if degree >= len(COEFFICIENTS):
+    if degree >= len(SHN_SIZES):
         raise BrokenFile(f"The SPZ has SH degree {degree}; degrees 0 to 3 are read.")
     if bits > 24:
         raise BrokenFile(f"The SPZ claims {bits} fraction bits in positions of 24 bits.")
-    check_count(count, COEFFICIENTS[degree], budget)
+    check_count(count, SHN_SIZES[degree], budget)
     return Header(version, count, degree, bits, bool(flags & ANTIALIASED))
 
 

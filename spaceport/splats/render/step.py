@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from spaceport.splats.model import Floats
 from spaceport.splats.render import record
+from spaceport.splats.sh import degree_of_size
 
 Params = dict[str, Floats]
 """The arrays of `Gaussians` by name: means [N, 3], quats [N, 4] wxyz of any length, scales [N, 3] log,
@@ -66,9 +67,7 @@ def degree_of(params: Params, asked: int | None) -> int:
         array = params[name]
         if array.shape != shape or array.dtype != np.float32 or not array.flags.c_contiguous:
             raise ValueError(f"{name} must be {list(shape)} contiguous float32")
-    if rest not in (0, 3, 8, 15):
-        raise ValueError(f"shN must have 0, 3, 8 or 15 coefficients, not {rest}")
+    degree = degree_of_size(rest)
     if count * max(3 * rest, record.SIZE) >= 2**31:
         raise ValueError(f"{count} Gaussians are more than the rasteriser can number")
-    held = {0: 0, 3: 1, 8: 2, 15: 3}[rest]
-    return held if asked is None else max(0, min(asked, held))
+    return degree if asked is None else max(0, min(asked, degree))

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spaceport.splats.model import Gaussians
+from spaceport.splats.sh import SHN_SIZES
 from spaceport.splats.sog.attributes import opacity, positions, rotations
 from spaceport.splats.sog.codec import images
 from spaceport.splats.sog.codec.encode import ENTRIES_PER_ROW
@@ -19,7 +20,7 @@ Floats = NDArray[np.float32]
 Fetch = Callable[[str], bytes]
 """The bytes of a file by its name; raises BrokenSog when it is not there."""
 
-COEFFICIENTS_OF_WIDTH = {ENTRIES_PER_ROW * size: size for size in (3, 8, 15)}
+COEFFICIENTS_OF_WIDTH = {ENTRIES_PER_ROW * size: size for size in SHN_SIZES[1:]}
 BYTES_PER_PIXEL = 32  # the decoder, Pillow and numpy each hold a copy
 LARGEST_PALETTE = 65536
 
@@ -72,7 +73,7 @@ def decode_v2(meta: MetaV2, fetch: Fetch, budget: int) -> Gaussians:
     shn = np.zeros((meta.count, 0, 3), np.float32)
     if meta.shN is not None:
         entries = sheets.entries(meta.shN.files[0], meta.shN.count)
-        if entries.shape[1] != (3, 8, 15)[meta.shN.bands - 1]:
+        if entries.shape[1] != SHN_SIZES[meta.shN.bands]:
             raise BrokenSog(f"{meta.shN.files[0]} does not have the width of {meta.shN.bands} bands.")
         labels = _labels(sheets, meta.shN.files[1], len(entries))
         shn = np.array(meta.shN.codebook, np.float32)[entries][labels]

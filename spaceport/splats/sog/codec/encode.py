@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from spaceport.progress import Progress, Silent
 from spaceport.splats.model import Gaussians
+from spaceport.splats.sh import SHN_SIZES, degree_of_size
 from spaceport.splats.sog.attributes import positions, rotations, weight
 from spaceport.splats.sog.attributes.blocks import slices
 from spaceport.splats.sog.attributes.quality import KNOBS, STANDARD, Quality
@@ -145,7 +146,7 @@ def _smaller_order(whole: Gaussians, q: NDArray[np.uint16], bounds: Bounds) -> O
 def features_of(prepared: Prepared, bands: int) -> NDArray[np.float32]:
     """SH of the first `bands` bands as the palette takes it, [N,C*3]."""
     stored = prepared.stored
-    kept = stored.shN[:, : (0, 3, 8, 15)[bands]]
+    kept = stored.shN[:, : SHN_SIZES[bands]]
     return np.ascontiguousarray(kept).reshape(len(stored), -1)
 
 
@@ -196,7 +197,7 @@ def _higher_bands(found: Palette | None) -> tuple[dict[str, Pixels], dict[str, A
     if found is None:
         return {}, {}, {"sh_bands": 0}
     size, coefficients = len(found.codes), found.codes.shape[1] // 3
-    bands = {3: 1, 8: 2, 15: 3}[coefficients]
+    bands = degree_of_size(coefficients)
     pictures = {
         "shN_centroids.webp": entries_picture(found.codes, coefficients),
         "shN_labels.webp": picture(label_rows(found.labels)),

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spaceport.progress import Progress
+from spaceport.splats.sh import SHN_SIZES
 from spaceport.splats.sog.attributes import codebook
 from spaceport.splats.sog.attributes.blocks import by_blocks
 from spaceport.splats.sog.palette.growth import Floats, Growth, Labels, colour_error, sizes_up_to
@@ -53,7 +54,7 @@ def used_coefficients(shn: NDArray[np.float32]) -> int:
     """How many SH coefficients per channel (0, 3, 8 or 15) are left when bands that are all zero are dropped."""
     used = np.flatnonzero(np.any(shn != 0, axis=(0, 2)))
     last = int(used[-1]) + 1 if len(used) else 0
-    return next(size for size in (0, 3, 8, 15) if size >= last)
+    return next(size for size in SHN_SIZES if size >= last)
 
 
 def distinct(features: Floats) -> tuple[Labels, Labels]:
