@@ -1,19 +1,22 @@
-"""What the stage and its COLMAP child tell each other: one task in, lines of news out, one result."""
+"""What the stage and the COLMAP worker process send each other as JSON: a task, then lines of progress and a result."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Final, Literal
 
+from pydantic import ConfigDict, Field, TypeAdapter
+
+from spaceport.pipeline.errors import Slug
 from spaceport.pipeline.options import SfmOptions
+from spaceport.pipeline.reports.sfm import CameraReport, Georeference, MatchingReport, ReconstructionReport
 
 MASKS: Final = "masks"
-"""Below the folder of photos: `FILE.png` for each photo that has a mask, black where features are not sought."""
+"""Below the folder of photos: `FILE.png` for each photo that has a mask, black where no features are extracted."""
 
 NOT_FOR_COLMAP: Final = "COLMAP itself cannot work with it"
-"""Why a given model is refused that made COLMAP raise, or abort."""
+"""Why a prior model is refused that made COLMAP raise, or abort."""
 
 
 @dataclass(frozen=True)
@@ -29,38 +32,42 @@ class TaskPhoto:
     height: int
     focal_px: float | None
     position: tuple[float, float, float | None] | None
-    original: list[int] | None = None
+    original: tuple[int, int] | None = None
     """Width and height of the user's photo, where they are not those of COLMAP's."""
 
     @property
-    def shrink(self) -> float:
+    def scale(self) -> float:
         """Pixels of COLMAP's photo to one of the user's."""
         return self.width / self.original[0] if self.original else 1.0
 
 
 @dataclass(frozen=True)
-class TaskPoint:
-    """A control point: latitude, longitude (degrees, WGS84), height (m); `file`, x, y (pixels) of each photo of it."""
+class TaskControlPoint:
+    """A ground control point.
+
+    `position`: latitude, longitude (degrees, WGS84) and height (m). `observations`: file of a photo and the point's
+    x, y in it (pixels).
+    """
 
     name: str
     position: tuple[float, float, float]
-    seen: list[tuple[str, float, float]]
+    observations: list[tuple[str, float, float]]
 
 
 @dataclass(frozen=True)
-class GivenTask:
-    """A model that came with the photos: the folder of its files; each photo's number in it by `TaskPhoto.file`."""
+class PriorModelTask:
+    """A COLMAP model that came with the photos: the folder of its files, and image ids by `TaskPhoto.file`."""
 
     folder: Path
-    numbers: dict[str, int]
+    image_ids: dict[str, int]
 
 
 @dataclass(frozen=True)
-class Task:
-    """All that the child needs. `photos_folder` and `scratch` are the child's own; `colmap` is published.
+class ColmapTask:
+    """All that the worker needs. `photos_folder` and `scratch` are the worker's own; `colmap` is published.
 
     `ordered`: the photos come in the order in which they were taken. `checkpoint`: a file that outlives this try.
-    `given`: the model that is kept in place of a new one; the photos are then the originals, at their own size.
+    `prior_model`: is published in place of a new model; the photos then have their original size.
     """
 
     photos: list[TaskPhoto]
@@ -70,30 +77,95 @@ class Task:
     options: SfmOptions
     ordered: bool = False
     checkpoint: Path | None = None
-    control_points: list[TaskPoint] = field(default_factory=list)
-    given: GivenTask | None = None
+    control_points: list[TaskControlPoint] = field(default_factory=list)
+    prior_model: PriorModelTask | None = None
 
     def to_json(self) -> str:
-        folders = {"photos_folder": str(self.photos_folder), "scratch": str(self.scratch), "colmap": str(self.colmap)}
-        return json.dumps(
-            {"photos": [asdict(photo) for photo in self.photos], "options": self.options.model_dump()}
-            | folders
-            | {"ordered": self.ordered, "checkpoint": self.checkpoint and str(self.checkpoint)}
-            | {"control_points": [asdict(point) for point in self.control_points]}
-            | {"given": self.given and {"folder": str(self.given.folder), "numbers": self.given.numbers}}
-        )
+        return _TASK.dump_json(self).decode()
 
     @classmethod
-    def from_json(cls, text: str) -> Task:
-        raw: dict[str, Any] = json.loads(text)
-        return cls(
-            photos=[TaskPhoto(**photo) for photo in raw["photos"]],
-            photos_folder=Path(raw["photos_folder"]),
-            scratch=Path(raw["scratch"]),
-            colmap=Path(raw["colmap"]),
-            options=SfmOptions.model_validate(raw["options"]),
-            ordered=raw["ordered"],
-            checkpoint=Path(raw["checkpoint"]) if raw["checkpoint"] else None,
-            control_points=[TaskPoint(**point) for point in raw["control_points"]],
-            given=GivenTask(Path(raw["given"]["folder"]), raw["given"]["numbers"]) if raw["given"] else None,
-        )
+    def from_json(cls, text: str) -> ColmapTask:
+        """Raises `pydantic.ValidationError` for anything but the JSON of a task."""
+        return _TASK.validate_json(text)
+
+
+Phase = Literal["features", "matching", "mapping", "undistortion"]
+
+
+@dataclass(frozen=True)
+class PhaseProgress:
+    """`done` of `total` photos or pairs of a phase."""
+
+    phase: Phase
+    done: int
+    total: int
+    kind: Literal["progress"] = "progress"
+
+
+@dataclass(frozen=True)
+class LogLine:
+    """A sentence for the stage's log."""
+
+    text: str
+    kind: Literal["log"] = "log"
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """The photos cannot be reconstructed: a slug, and the values of its sentence."""
+
+    slug: Slug
+    facts: dict[str, object]
+    kind: Literal["refused"] = "refused"
+
+
+@dataclass(frozen=True)
+class PhotoResult:
+    """What COLMAP made of one photo."""
+
+    features: int
+    partners: int | None
+    """Photos that share verified matches with it; a prior model does not tell, nor `matches`."""
+    matches: int | None
+    registered: bool
+    points: int
+    """3D points that it observes."""
+
+
+@dataclass(frozen=True)
+class ColmapResult:
+    """The finished reconstruction in figures. Photos are named by `TaskPhoto.file`.
+
+    `models`: the best, which is published, first. `separate_parts`: the photos of each part that shares nothing with
+    it.
+    """
+
+    matching: MatchingReport
+    models: list[ReconstructionReport]
+    photos: dict[str, PhotoResult]
+    cameras: list[CameraReport]
+    georeference: Georeference
+    separate_parts: list[list[str]] = field(default_factory=list)
+    kind: Literal["result"] = "result"
+
+
+WorkerMessage = PhaseProgress | LogLine | Refusal | ColmapResult
+
+_TASK: Final = TypeAdapter(ColmapTask)
+_MESSAGE: Final[TypeAdapter[WorkerMessage]] = TypeAdapter(
+    Annotated[WorkerMessage, Field(discriminator="kind")], config=ConfigDict(ser_json_inf_nan="constants")
+)
+
+
+def encode_message(message: WorkerMessage) -> str:
+    """The message as JSON on one line."""
+    return _MESSAGE.dump_json(message).decode()
+
+
+def decode_message(line: bytes) -> WorkerMessage:
+    """What `encode_message` wrote.
+
+    Raises:
+        pydantic.ValidationError: the line is no message.
+    """
+    return _MESSAGE.validate_json(line)

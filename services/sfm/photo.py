@@ -9,11 +9,11 @@ Position = tuple[float, float, float | None]
 
 
 @dataclass(frozen=True)
-class PhotoFacts:
+class PhotoMetadata:
     """One readable photo, or one frame of a video.
 
-    Every fact but name, format and size comes from what the camera wrote (EXIF, DJI's XMP) and is empty or None where
-    it wrote nothing believable. Numbers are finite. Sizes are of the pixel grid as it is stored, whatever the
+    Every field but name, format and size comes from what the camera wrote (EXIF, DJI's XMP) and is empty or None where
+    it wrote nothing plausible. Numbers are finite. Sizes are of the pixel grid as it is stored, whatever the
     orientation tag says.
     """
 
@@ -44,7 +44,7 @@ class PhotoFacts:
     relative_altitude_m: float | None = None
     """Metres above the place of take-off. DJI's `RelativeAltitude`."""
     rtk_flag: int | None = None
-    """How the position was fixed, in DJI's words: 0 not, 16 alone (metres), 32-49 float, 50 fixed (centimetres)."""
+    """How the position was fixed, by DJI's codes: 0 not, 16 alone (metres), 32-49 float, 50 fixed (centimetres)."""
     position_std_m: tuple[float, float, float] | None = None
     """Standard deviation of the position east, north and up, in metres. DJI's `RtkStd…`, or `geo.txt`'s accuracies."""
     video: str = ""
@@ -55,10 +55,15 @@ class PhotoFacts:
         """Photos with the same key share one camera: same lens, same zoom, same pixel grid."""
         return self.make, self.model, self.width, self.height, self.focal_mm
 
+    @property
+    def camera_name(self) -> str:
+        """Make and model, empty where neither is known."""
+        return " ".join(part for part in (self.make, self.model) if part)
+
 
 @dataclass(frozen=True)
 class Unreadable:
-    """A photo that is left out, and why."""
+    """A file that is left out, and why."""
 
     name: str
     reason: str

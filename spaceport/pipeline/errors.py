@@ -27,7 +27,7 @@ class Slug(StrEnum):
     BAD_OPTIONS = "bad_options"
     UPLOAD_MISSING = "upload_missing"
     BAD_POSITIONS = "bad_positions"
-    BAD_GIVEN_MODEL = "bad_given_model"
+    BAD_PRIOR_MODEL = "bad_prior_model"
     # structure from motion
     NO_READABLE_IMAGES = "no_readable_images"
     HOPELESS_CAPTURE = "hopeless_capture"
@@ -74,7 +74,7 @@ SENTENCES: dict[Slug, str] = {
     Slug.BAD_OPTIONS: "The options of this job cannot be used: {detail}. Run `spaceport options` to see what is accepted.",
     Slug.UPLOAD_MISSING: "The uploaded zip is no longer there ({name}). Upload it again.",
     Slug.BAD_POSITIONS: "The file {name} cannot be used: {detail}. Correct it or leave it out, and upload the photos again.",
-    Slug.BAD_GIVEN_MODEL: (
+    Slug.BAD_PRIOR_MODEL: (
         "The COLMAP model in the zip cannot be used: {detail}. Correct it, or leave it out to have the photos reconstructed"
         " from scratch, and upload again."
     ),

@@ -10,8 +10,9 @@ from pydantic import BaseModel
 
 from spaceport.pipeline.contract import EndManifest, RequestManifest, StageManifest
 from spaceport.pipeline.options import JobOptions
+from spaceport.pipeline.reports.sfm import SfmReport
 
-MODELS: list[type[BaseModel]] = [RequestManifest, StageManifest, EndManifest, JobOptions]
+MODELS: list[type[BaseModel]] = [RequestManifest, StageManifest, EndManifest, JobOptions, SfmReport]
 
 
 def schemas() -> dict[str, str]:

@@ -19,7 +19,7 @@ from typing import Any
 from model_cases import ColmapModel, ModelCamera, ModelImage, ModelPoint
 from random_models import noise
 
-from services.sfm.prior_model.validate import FEWEST_POINTS, read_given
+from services.sfm.prior_model.validate import MIN_POINTS, read_prior_model
 from spaceport.progress import Silent
 from spaceport.splats.formats import spz
 from spaceport.splats.formats.table import FORMATS, SOG_FOLDER, SPZ, STREAMED_SOG, Format
@@ -101,8 +101,8 @@ def gaussians(form: Format) -> Read:
 
 def colmap_model(path: Path) -> None:
     """Read the COLMAP model in a folder, binary or text."""
-    found = read_given({part.stem: part for part in path.iterdir()}, lambda: None)
-    assert found.images and found.points >= FEWEST_POINTS
+    found = read_prior_model({part.stem: part for part in path.iterdir()}, lambda: None)
+    assert found.images and found.points >= MIN_POINTS
 
 
 def sog_files(coefficients: int) -> dict[str, bytes]:

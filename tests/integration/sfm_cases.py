@@ -14,6 +14,7 @@ from typing import Any
 from services.sfm.stage import run
 from spaceport.pipeline.contract import Outcome
 from spaceport.pipeline.options import SfmOptions
+from spaceport.pipeline.reports.sfm import SfmReport
 from spaceport.progress import Progress, Silent
 
 # pycolmap reads the result in a process of its own: it and Pillow cannot share one.
@@ -63,7 +64,15 @@ def reconstruct(folder: Path, output: Path, options: SfmOptions = SMALL, progres
     """Run the stage on the photos of `folder`, into an `output` that is made anew but for its checkpoint."""
     shutil.rmtree(output / "extracted", ignore_errors=True)
     outcome = run(folder, output, options, progress or Silent())
-    return Run(outcome, json.loads((output / "colmap/report.json").read_text()))
+    return Run(outcome, read_report(output))
+
+
+def read_report(output: Path) -> dict[str, Any]:
+    """`report.json` of a run, which its model describes completely."""
+    text = (output / "colmap/report.json").read_text()
+    tree: dict[str, Any] = json.loads(text)
+    assert SfmReport.model_validate_json(text).model_dump(mode="json") == tree
+    return tree
 
 
 def read_model(folder: Path) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageFilter
 from sfm_cases import photos_of, reconstruct
 
-from services.sfm.report.report import ELSEWHERE
+from services.sfm.report.build import ELSEWHERE
 from spaceport.demo import Survey, load_truth, make_survey
 from spaceport.demo.geodesy import Place, from_enu
 from spaceport.demo.photos import _position

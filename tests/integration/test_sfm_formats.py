@@ -14,8 +14,9 @@ import numpy as np
 import pillow_heif
 import pytest
 import tifffile
-from intake_cases import dng, pixels_of, survey_photos, video
+from ingest_cases import dng, pixels_of, survey_photos, video
 from PIL import Image
+from sfm_cases import read_report
 
 from services.sfm.stage import run
 from spaceport.demo import load_truth, make_survey
@@ -62,7 +63,7 @@ def cmyk(jpeg: bytes) -> bytes:
 def result(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """The report of a run on `folder/in`, and its photos by name."""
     run(folder / "in", folder / "jobs/out", OPTIONS, Silent())
-    report = json.loads((folder / "jobs/out/colmap/report.json").read_text())
+    report = read_report(folder / "jobs/out")
     return report, {photo["name"]: photo for photo in report["photos"]}
 
 

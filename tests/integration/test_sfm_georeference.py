@@ -12,7 +12,7 @@ import pytest
 SCRIPT = """
 import json, sys
 import numpy as np, pycolmap
-from services.sfm.georeference.gps_alignment import georeference
+from services.sfm.georeference.gps_alignment import estimate_gps_alignment
 from services.sfm.georeference.wgs84 import to_enu
 
 case = json.loads(sys.argv[1])
@@ -32,61 +32,63 @@ for number, (name, centre) in enumerate(sorted(names.items())):
         metres = metres + 500.0
     places[name] = metres
 def to_degrees(metres):
-    found = origin.copy()
+    degrees = origin.copy()
     for _ in range(20):  # Newton with a fixed slope: metres per degree
-        miss = metres - to_enu(found[None], origin)[0]
-        found = found + miss[[1, 0, 2]] / np.array([111_000.0, 76_000.0, 1.0])
-    return found
+        miss = metres - to_enu(degrees[None], origin)[0]
+        degrees = degrees + miss[[1, 0, 2]] / np.array([111_000.0, 76_000.0, 1.0])
+    return degrees
 degrees = {name: to_degrees(metres) for name, metres in places.items()}
 for name in list(degrees)[: case.get("unknown", 0)]:
     degrees[name] = np.full(3, np.nan)
 before = {image.name: image.projection_center() for image in model.images.values()}
-facts = georeference(model, degrees, 0)
+alignment = estimate_gps_alignment(model, degrees, 0)
+model.transform(alignment.similarity)
+report = alignment.georeference.model_dump()
 after = {image.name: image.projection_center() for image in model.images.values()}
 distance = lambda a: np.linalg.norm(a[sorted(names)[5]] - a[sorted(names)[12]])
-facts["scale"] = distance(after) / distance(before)
-print(json.dumps(facts))
+report["scale"] = distance(after) / distance(before)
+print(json.dumps(report))
 """
 
 
-def facts_of(**case: Any) -> dict[str, Any]:
+def georeference(**case: Any) -> dict[str, Any]:
     done = subprocess.run([sys.executable, "-c", SCRIPT, json.dumps(case)], capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()
-    facts: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return facts
+    report: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return report
 
 
 def test_good_positions_give_metres() -> None:
-    facts = facts_of(noise=0.1)
-    assert facts["aligned"]
-    assert facts["metric"]
-    assert facts["scale"] == pytest.approx(10, rel=0.01)
-    assert facts["median_residual_m"] < 0.3
-    assert facts["scale_error"] < 0.01
+    report = georeference(noise=0.1)
+    assert report["aligned"]
+    assert report["metric"]
+    assert report["scale"] == pytest.approx(10, rel=0.01)
+    assert report["median_residual_m"] < 0.3
+    assert report["scale_error"] < 0.01
 
 
 def test_wild_and_missing_positions_do_not_matter() -> None:
-    facts = facts_of(noise=0.1, wild=2, unknown=1)
-    assert facts["aligned"]
-    assert facts["photos"] == 19
-    assert facts["scale"] == pytest.approx(10, rel=0.02)
-    assert facts["median_residual_m"] < 0.3
-    assert facts["max_residual_m"] > 300
+    report = georeference(noise=0.1, wild=2, unknown=1)
+    assert report["aligned"]
+    assert report["photos"] == 19
+    assert report["scale"] == pytest.approx(10, rel=0.02)
+    assert report["median_residual_m"] < 0.3
+    assert report["max_residual_m"] > 300
 
 
 def test_positions_that_leave_the_scale_open_make_no_metres() -> None:
-    facts = facts_of(noise=7.0)
-    assert facts["aligned"]
-    assert 0.02 < facts["scale_error"] < 0.2
-    assert abs(facts["scale"] / 10 - 1) < 3 * facts["scale_error"]
-    assert not facts["metric"]
+    report = georeference(noise=7.0)
+    assert report["aligned"]
+    assert 0.02 < report["scale_error"] < 0.2
+    assert abs(report["scale"] / 10 - 1) < 3 * report["scale_error"]
+    assert not report["metric"]
 
 
 @pytest.mark.parametrize("case", [{"line": True}, {"same": True}, {"unknown": 18}, {"noise": 200.0}])
 def test_useless_positions_leave_the_size_alone_and_turn_the_model_upright(case: dict[str, Any]) -> None:
-    facts = facts_of(**case)
-    assert not facts["aligned"]
-    assert not facts["metric"]
-    assert facts["reason"]
-    assert facts["scale"] == pytest.approx(1)
-    assert facts["axes"].startswith("z up")
+    report = georeference(**case)
+    assert not report["aligned"]
+    assert not report["metric"]
+    assert report["reason"]
+    assert report["scale"] == pytest.approx(1)
+    assert report["axes"].startswith("z up")

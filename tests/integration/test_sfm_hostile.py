@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import pillow_heif
 import pytest
-from intake_cases import dng, video
+from ingest_cases import dng, video
 from PIL import Image
 
 from services.sfm.photos import decoder_pool
-from services.sfm.photos.decoder_pool import ask_all
+from services.sfm.photos.decoder_pool import decode_all
 from services.sfm.stage import run
 from spaceport.pipeline.errors import Refused, Slug
 from spaceport.pipeline.options import SfmOptions
@@ -45,8 +45,8 @@ def png_of(width: int, height: int, claimed: tuple[int, int] | None = None, text
 
     head = struct.pack(">2L5B", *(claimed or (width, height)), 8, 0, 0, 0, 0)
     rows = zlib.compress(bytes((width + 1) * height), 1)
-    told = chunk(b"zTXt", b"Comment\0\0" + zlib.compress(text)) if text else b""
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + told + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+    comment = chunk(b"zTXt", b"Comment\0\0" + zlib.compress(text)) if text else b""
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + comment + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
 
 
 def tiff_of_many_tags() -> bytes:
@@ -114,13 +114,13 @@ def test_a_hostile_photo_is_left_out_in_bounded_time_and_memory(tmp_path: Path, 
     (tmp_path / name).write_bytes(make())
     request = {"kind": "photo", "path": str(tmp_path / name), "name": name, "copy": str(tmp_path / "c"), "longest": 800}
     began = time.monotonic()
-    (reply,) = ask_all([request], lambda _: None, lambda: None, seconds=60)
+    (reply,) = decode_all([request], lambda _: None, lambda: None, seconds=60)
     assert time.monotonic() - began < 75
     if reason:
         assert reason in reply["reason"]
         assert str(tmp_path) not in reply["reason"]
     else:
-        assert reply["facts"]["width"] == (14_000 if "bomb" in case else 160)
+        assert reply["metadata"]["width"] == (14_000 if "bomb" in case else 160)
     # the largest child of this process so far, compilers of other tests included
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 4.2 * GIBIBYTE
 
@@ -142,10 +142,10 @@ def test_a_video_that_lies_or_is_cut(tmp_path: Path) -> None:
     for name, body in bodies.items():
         (tmp_path / name).write_bytes(body)
     requests = [
-        {"kind": "video", "path": str(tmp_path / name), "folder": str(tmp_path / f"{name}.frames"), "most": 50}
+        {"kind": "video", "path": str(tmp_path / name), "folder": str(tmp_path / f"{name}.frames"), "max_frames": 50}
         for name in ["good.mp4", *bodies]
     ]
-    good, long_one, *bad = ask_all(requests, lambda _: None, lambda: None)
+    good, long_one, *bad = decode_all(requests, lambda _: None, lambda: None)
     assert len(good["frames"]) >= 2
     assert long_one["frames"] == good["frames"]  # FFmpeg adds the frames up itself
     assert all("reason" in reply for reply in bad)
@@ -153,10 +153,10 @@ def test_a_video_that_lies_or_is_cut(tmp_path: Path) -> None:
 
 def test_a_video_tells_how_far_it_is(tmp_path: Path) -> None:
     video(tmp_path / "a.mp4", [np.roll(noise(), 7 * step, axis=1) for step in range(10)])
-    request = {"kind": "video", "path": str(tmp_path / "a.mp4"), "folder": str(tmp_path / "frames"), "most": 50}
+    request = {"kind": "video", "path": str(tmp_path / "a.mp4"), "folder": str(tmp_path / "frames"), "max_frames": 50}
     decoder, shares = decoder_pool.Decoder(60), list[float]()
     try:
-        reply = decoder.ask(request, shares.append)
+        reply = decoder.decode(request, shares.append)
     finally:
         decoder.close()
     assert len(reply["frames"]) == 10
@@ -168,17 +168,17 @@ def test_a_decoder_that_dies_or_hangs_costs_one_photo(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(saved("JPEG"))
     good = {"kind": "photo", "path": str(tmp_path / "a.jpg"), "name": "a.jpg", "longest": 800}
     requests = [good | {"copy": str(tmp_path / "1")}, {}, good | {"copy": str(tmp_path / "2")}]
-    replies = ask_all(requests, lambda _: None, lambda: None)  # a request without a path ends the decoder
-    assert ["facts" in reply for reply in replies] == [True, False, True]
+    replies = decode_all(requests, lambda _: None, lambda: None)  # a request without a path ends the decoder
+    assert ["metadata" in reply for reply in replies] == [True, False, True]
     assert replies[1]["reason"] == "its decoder crashed on it"
-    (late,) = ask_all([good | {"copy": str(tmp_path / "3")}], lambda _: None, lambda: None, seconds=0.001)
+    (late,) = decode_all([good | {"copy": str(tmp_path / "3")}], lambda _: None, lambda: None, seconds=0.001)
     assert late["reason"].startswith("it takes more than")
 
 
 def test_too_many_lost_decoders_end_the_trying(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decoder_pool, "MAX_LOST", 2)
-    replies = ask_all([{}] * 8, lambda _: None, lambda: None)
-    assert sum("not tried" in reply["reason"] for reply in replies) >= 8 - 2 - decoder_pool.MOST
+    replies = decode_all([{}] * 8, lambda _: None, lambda: None)
+    assert sum("not tried" in reply["reason"] for reply in replies) >= 8 - 2 - decoder_pool.MAX_DECODERS
 
 
 def test_only_hostile_photos_end_with_a_sentence(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from sfm_cases import read_model
+from sfm_cases import read_model, read_report
 from waiting import until
 
 from services.sfm.stage import run
@@ -66,7 +65,7 @@ def check_output(output: Path, outcome: Outcome, options: SfmOptions) -> tuple[d
         files = {path.name for path in (output / "colmap" / folder).iterdir()}
         assert files == {"cameras.bin", "images.bin", "points3D.bin"}
     assert not list(output.parent.glob(".*")), "scratch must be gone"
-    report = json.loads((output / "colmap/report.json").read_text())
+    report = read_report(output)
     placed = {photo["dense_name"]: photo for photo in report["photos"] if photo["registered"]}
     images = output / "colmap/dense/images"
     assert {str(path.relative_to(images)) for path in images.rglob("*") if path.is_file()} == set(placed)

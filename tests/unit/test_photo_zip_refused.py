@@ -35,8 +35,8 @@ def test_two_photos() -> None:
 
 def test_a_colmap_model_without_a_part() -> None:
     parts = {f"colmap/sparse/0/{part}.bin": b"x" for part in ("cameras", "points3D")}
-    assert slug_of(zipped(THREE | parts)) is Slug.BAD_GIVEN_MODEL
-    assert slug_of(zipped(THREE | parts | {"colmap/sparse/0/images.txt": b"x"})) is Slug.BAD_GIVEN_MODEL
+    assert slug_of(zipped(THREE | parts)) is Slug.BAD_PRIOR_MODEL
+    assert slug_of(zipped(THREE | parts | {"colmap/sparse/0/images.txt": b"x"})) is Slug.BAD_PRIOR_MODEL
 
 
 @pytest.mark.parametrize("flag", [0x1, 0x40, 0x2000])

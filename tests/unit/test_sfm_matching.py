@@ -5,33 +5,40 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from services.sfm.colmap.matching import CHUNK, TILE, beyond, chunks, pairs_for
-from services.sfm.colmap.policy import Known, alternative, choose, doubtful, look_closer, needs_other_mapper
-from services.sfm.colmap.retrieval import CENTRES, Vectors, alike, describe
+from services.sfm.colmap.matching import PORTION, TILE, exclude_pairs, select_pairs, split_pairs
+from services.sfm.colmap.policy import (
+    PhotoSet,
+    are_positions_doubtful,
+    choose_matching,
+    fallback_matching,
+    needs_global_mapper,
+    should_retry_unregistered,
+)
+from services.sfm.colmap.retrieval import CENTRES, Descriptors, global_descriptors, most_similar_pairs
 
 
 @pytest.mark.parametrize(
-    ("wanted", "known", "expected"),
+    ("option", "photos", "expected"),
     [
-        ("auto", Known(18, 18, 120.0, True), "spatial"),
-        ("auto", Known(100, 90, 120.0, False), "spatial"),
-        ("auto", Known(1000, 1000, 500.0, True), "spatial"),
-        ("auto", Known(100, 89, 120.0, True), "sequential"),
-        ("auto", Known(100, 100, 0.2, True), "sequential"),  # all in one place: a fixed or false position
-        ("auto", Known(60, 0, 0.0, True), "exhaustive"),
-        ("auto", Known(61, 0, 0.0, True), "sequential"),
-        ("auto", Known(61, 0, 0.0, False), "retrieval"),
-        ("auto", Known(3, 1, 0.0, False), "exhaustive"),
-        ("spatial", Known(18, 18, 120.0, True), "spatial"),
-        ("spatial", Known(18, 0, 0.0, True), "exhaustive"),
-        ("spatial", Known(400, 3, 50.0, True), "sequential"),
-        ("exhaustive", Known(400, 400, 120.0, True), "exhaustive"),
-        ("sequential", Known(10, 10, 120.0, False), "sequential"),
-        ("retrieval", Known(10, 10, 120.0, True), "retrieval"),
+        ("auto", PhotoSet(18, 18, 120.0, True), "spatial"),
+        ("auto", PhotoSet(100, 90, 120.0, False), "spatial"),
+        ("auto", PhotoSet(1000, 1000, 500.0, True), "spatial"),
+        ("auto", PhotoSet(100, 89, 120.0, True), "sequential"),
+        ("auto", PhotoSet(100, 100, 0.2, True), "sequential"),  # all in one place: a fixed or false position
+        ("auto", PhotoSet(60, 0, 0.0, True), "exhaustive"),
+        ("auto", PhotoSet(61, 0, 0.0, True), "sequential"),
+        ("auto", PhotoSet(61, 0, 0.0, False), "retrieval"),
+        ("auto", PhotoSet(3, 1, 0.0, False), "exhaustive"),
+        ("spatial", PhotoSet(18, 18, 120.0, True), "spatial"),
+        ("spatial", PhotoSet(18, 0, 0.0, True), "exhaustive"),
+        ("spatial", PhotoSet(400, 3, 50.0, True), "sequential"),
+        ("exhaustive", PhotoSet(400, 400, 120.0, True), "exhaustive"),
+        ("sequential", PhotoSet(10, 10, 120.0, False), "sequential"),
+        ("retrieval", PhotoSet(10, 10, 120.0, True), "retrieval"),
     ],
 )
-def test_choice(wanted: str, known: Known, expected: str) -> None:
-    assert choose(wanted, known) == expected
+def test_the_matching_method(option: str, photos: PhotoSet, expected: str) -> None:
+    assert choose_matching(option, photos) == expected
 
 
 @pytest.mark.parametrize(
@@ -46,26 +53,26 @@ def test_choice(wanted: str, known: Known, expected: str) -> None:
         ("exhaustive", 500, None),
     ],
 )
-def test_alternative(method: str, total: int, expected: str | None) -> None:
-    assert alternative(method, total) == expected  # type: ignore[arg-type]
+def test_the_fallback(method: str, total: int, expected: str | None) -> None:
+    assert fallback_matching(method, total) == expected  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
-    ("total", "placed", "expected"),
+    ("total", "registered", "expected"),
     [(16, 15, True), (16, 12, True), (16, 11, False), (16, 16, False), (20, 10, False), (3, 3, False), (8, 0, False)],
 )
-def test_a_few_missing_photos_are_looked_at_closer(total: int, placed: int, expected: bool) -> None:
-    assert look_closer(total, placed) is expected
+def test_a_few_unregistered_photos_are_matched_again(total: int, registered: int, expected: bool) -> None:
+    assert should_retry_unregistered(total, registered) is expected
 
 
 def test_neighbours_that_do_not_match_make_positions_doubtful() -> None:
-    assert doubtful("spatial", 100, 29)
-    assert not doubtful("spatial", 100, 30)
-    assert not doubtful("exhaustive", 100, 5)
+    assert are_positions_doubtful("spatial", 100, 29)
+    assert not are_positions_doubtful("spatial", 100, 30)
+    assert not are_positions_doubtful("exhaustive", 100, 5)
 
 
 @pytest.mark.parametrize(
-    ("wanted", "total", "placed", "expected"),
+    ("option", "total", "registered", "expected"),
     [
         ("auto", 16, 15, True),
         ("auto", 16, 16, False),
@@ -75,8 +82,8 @@ def test_neighbours_that_do_not_match_make_positions_doubtful() -> None:
         ("global", 16, 16, True),
     ],
 )
-def test_the_other_mapper_has_its_turn(wanted: str, total: int, placed: int, expected: bool) -> None:
-    assert needs_other_mapper(wanted, total, placed) == expected
+def test_when_the_global_mapper_runs(option: str, total: int, registered: int, expected: bool) -> None:
+    assert needs_global_mapper(option, total, registered) == expected
 
 
 def grid(rows: int, columns: int, step_m: float = 10.0) -> np.ndarray:
@@ -85,44 +92,44 @@ def grid(rows: int, columns: int, step_m: float = 10.0) -> np.ndarray:
 
 
 def as_set(pairs: np.ndarray) -> set[tuple[int, int]]:
-    found = {(int(i), int(j)) for i, j in pairs}
-    assert len(found) == len(pairs)
-    assert all(i < j for i, j in found)
-    return found
+    unique = {(int(i), int(j)) for i, j in pairs}
+    assert len(unique) == len(pairs)
+    assert all(i < j for i, j in unique)
+    return unique
 
 
 def test_exhaustive_pairs_are_all_pairs() -> None:
-    assert len(as_set(pairs_for("exhaustive", np.zeros((18, 2))))) == 153
+    assert len(as_set(select_pairs("exhaustive", np.zeros((18, 2))))) == 153
 
 
-def random_vectors(total: int) -> Vectors:
-    vectors = np.random.default_rng(0).normal(size=(total, 16)).astype(np.float32)
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+def random_descriptors(total: int) -> Descriptors:
+    descriptors = np.random.default_rng(0).normal(size=(total, 16)).astype(np.float32)
+    return descriptors / np.linalg.norm(descriptors, axis=1, keepdims=True)
 
 
 def test_a_small_set_is_compared_completely_whatever_the_method() -> None:
-    assert len(as_set(pairs_for("sequential", np.zeros((5, 2)), random_vectors(5)))) == 10
-    assert len(as_set(pairs_for("retrieval", np.zeros((5, 2)), random_vectors(5)))) == 10
-    assert len(as_set(pairs_for("spatial", grid(2, 3)))) == 15
+    assert len(as_set(select_pairs("sequential", np.zeros((5, 2)), random_descriptors(5)))) == 10
+    assert len(as_set(select_pairs("retrieval", np.zeros((5, 2)), random_descriptors(5)))) == 10
+    assert len(as_set(select_pairs("spatial", grid(2, 3)))) == 15
 
 
 def test_spatial_pairs_are_neighbours() -> None:
     places = grid(20, 20)
-    found = as_set(pairs_for("spatial", places))
-    apart = [np.linalg.norm(places[i] - places[j]) for i, j in found]
-    assert max(apart) < 60
+    pairs = as_set(select_pairs("spatial", places))
+    distances = [np.linalg.norm(places[i] - places[j]) for i, j in pairs]
+    assert max(distances) < 60
     for index in range(400):
-        assert sum(index in pair for pair in found) >= 6
+        assert sum(index in pair for pair in pairs) >= 6
 
 
 def test_photos_dense_along_lines_are_compared_across_them() -> None:
     """Photos every 4 metres on lines 40 metres apart: the twenty nearest of each are of its own line."""
     lines = grid(5, 60, 1.0) * (4.0, 40.0)
-    found = as_set(pairs_for("spatial", lines))
-    across = {(i // 60, j // 60) for i, j in found if i // 60 != j // 60}
+    pairs = as_set(select_pairs("spatial", lines))
+    across = {(i // 60, j // 60) for i, j in pairs if i // 60 != j // 60}
     assert across == {(0, 1), (1, 2), (2, 3), (3, 4)}
     for index in range(60, 240):
-        lines_met = {other // 60 for pair in found if index in pair for other in pair}
+        lines_met = {other // 60 for pair in pairs if index in pair for other in pair}
         assert {index // 60 - 1, index // 60 + 1} <= lines_met
 
 
@@ -130,7 +137,7 @@ def test_photos_dense_along_lines_are_compared_across_them() -> None:
 def test_pairs_grow_with_the_photos_not_with_their_square(method: str) -> None:
     rows = {total: total // 25 for total in (125, 250, 500)}
     counts = [
-        len(pairs_for(method, grid(count, 25), random_vectors(total)))  # type: ignore[arg-type]
+        len(select_pairs(method, grid(count, 25), random_descriptors(total)))  # type: ignore[arg-type]
         for total, count in rows.items()
     ]
     assert counts[2] < 21 * 500 < 500 * 499 / 2 / 10
@@ -140,8 +147,8 @@ def test_pairs_grow_with_the_photos_not_with_their_square(method: str) -> None:
 
 def test_only_new_pairs_are_compared_again() -> None:
     known = np.array([[0, 1], [1, 2]], np.int32)
-    assert as_set(beyond(np.array([[0, 1], [0, 2], [1, 2], [2, 3]], np.int32), known)) == {(0, 2), (2, 3)}
-    assert len(beyond(known, known)) == 0
+    assert as_set(exclude_pairs(np.array([[0, 1], [0, 2], [1, 2], [2, 3]], np.int32), known)) == {(0, 2), (2, 3)}
+    assert len(exclude_pairs(known, known)) == 0
 
 
 def scenes(views: int, features: int = 300) -> list[np.ndarray]:
@@ -159,58 +166,58 @@ def scenes(views: int, features: int = 300) -> list[np.ndarray]:
 
 def test_photos_of_one_place_look_alike() -> None:
     photos = scenes(5)
-    vectors = describe(lambda number: photos[number], len(photos), seed=0)
-    assert vectors.shape == (15, CENTRES * 128)
-    assert np.linalg.norm(vectors, axis=1) == pytest.approx(1, rel=1e-5)
-    assert all(first // 5 == second // 5 for first, second in alike(vectors, 4))
-    assert (vectors == describe(lambda number: photos[number], len(photos), seed=0)).all()
+    descriptors = global_descriptors(lambda number: photos[number], len(photos), seed=0)
+    assert descriptors.shape == (15, CENTRES * 128)
+    assert np.linalg.norm(descriptors, axis=1) == pytest.approx(1, rel=1e-5)
+    assert all(first // 5 == second // 5 for first, second in most_similar_pairs(descriptors, 4))
+    assert (descriptors == global_descriptors(lambda number: photos[number], len(photos), seed=0)).all()
 
 
 def test_photos_without_features_are_alike_to_nothing_and_break_nothing() -> None:
     photos = [*scenes(2), np.empty((0, 128), np.uint8)]
-    vectors = describe(lambda number: photos[number], 7, seed=0)
-    assert (vectors[6] == 0).all()
-    assert np.isfinite(vectors).all()
-    empty = describe(lambda _: np.empty((0, 128), np.uint8), 3, seed=0)
-    assert len(as_set(pairs_for("retrieval", np.zeros((3, 2)), empty))) == 3
+    descriptors = global_descriptors(lambda number: photos[number], 7, seed=0)
+    assert (descriptors[6] == 0).all()
+    assert np.isfinite(descriptors).all()
+    empty = global_descriptors(lambda _: np.empty((0, 128), np.uint8), 3, seed=0)
+    assert len(as_set(select_pairs("retrieval", np.zeros((3, 2)), empty))) == 3
 
 
 def test_photos_without_position_are_compared_in_order() -> None:
     places = grid(20, 20)
     places[200] = np.nan
-    found = as_set(pairs_for("spatial", places))
-    assert {(199, 200), (200, 201), (192, 200), (200, 208)} <= found
-    assert (0, 200) not in found
+    pairs = as_set(select_pairs("spatial", places))
+    assert {(199, 200), (200, 201), (192, 200), (200, 208)} <= pairs
+    assert (0, 200) not in pairs
 
 
 def test_sequential_pairs_hold_neighbours_and_close_loops() -> None:
-    vectors = random_vectors(1000)
-    vectors[950] = vectors[3]
-    found = as_set(pairs_for("sequential", np.zeros((1000, 2)), vectors))
-    assert {(i, i + 1) for i in range(999)} <= found
-    assert {(0, 64), (3, 950)} <= found
-    assert len(found) < 1000 * 30
+    descriptors = random_descriptors(1000)
+    descriptors[950] = descriptors[3]
+    pairs = as_set(select_pairs("sequential", np.zeros((1000, 2)), descriptors))
+    assert {(i, i + 1) for i in range(999)} <= pairs
+    assert {(0, 64), (3, 950)} <= pairs
+    assert len(pairs) < 1000 * 30
 
 
 def test_likeness_needs_vectors() -> None:
-    with pytest.raises(ValueError, match="vectors"):
-        pairs_for("retrieval", np.zeros((5, 2)))
+    with pytest.raises(ValueError, match="descriptors"):
+        select_pairs("retrieval", np.zeros((5, 2)))
 
 
 @pytest.mark.parametrize("method", ["spatial", "sequential", "retrieval", "exhaustive"])
-def test_chunks_hold_every_pair_once(method: str) -> None:
-    pairs = pairs_for(method, grid(9, 9), random_vectors(81))  # type: ignore[arg-type]
-    portions = chunks(pairs)
+def test_portions_hold_every_pair_once(method: str) -> None:
+    pairs = select_pairs(method, grid(9, 9), random_descriptors(81))  # type: ignore[arg-type]
+    portions = split_pairs(pairs)
     assert as_set(np.concatenate(portions)) == as_set(pairs)
-    assert all(len(portion) <= CHUNK for portion in portions)
+    assert all(len(portion) <= PORTION for portion in portions)
 
 
-def test_chunks_of_all_pairs_touch_few_photos() -> None:
+def test_portions_of_all_pairs_touch_few_photos() -> None:
     """Each photo of a portion is indexed anew, so portions of whole tiles save most of the time."""
-    portions = chunks(pairs_for("exhaustive", np.zeros((60, 2))))
+    portions = split_pairs(select_pairs("exhaustive", np.zeros((60, 2))))
     touched = [len(np.unique(portion)) for portion in portions]
     assert np.mean(touched) <= 2 * TILE + 2
 
 
-def test_no_pairs_make_no_chunks() -> None:
-    assert chunks(np.empty((0, 2), dtype=np.int32)) == []
+def test_no_pairs_make_no_portions() -> None:
+    assert split_pairs(np.empty((0, 2), dtype=np.int32)) == []

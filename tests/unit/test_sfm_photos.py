@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
-from services.sfm.photo import PhotoFacts, Unreadable
+from services.sfm.photo import PhotoMetadata, Unreadable
 from services.sfm.photos import decode
-from services.sfm.photos.decoder_pool import ask_all
-from services.sfm.photos.exif import focal_in_pixels, position_of
+from services.sfm.photos.decoder_pool import decode_all
+from services.sfm.photos.exif import focal_length_px, parse_gps
 
 
 def picture(width: int = 160, height: int = 90) -> Image.Image:
@@ -22,7 +22,7 @@ def picture(width: int = 160, height: int = 90) -> Image.Image:
     return Image.fromarray(pixels).resize((width, height), Image.Resampling.BICUBIC)
 
 
-def read_photo(folder: Path, name: str, longest: int = 1000) -> PhotoFacts | Unreadable:
+def read_photo(folder: Path, name: str, longest: int = 1000) -> PhotoMetadata | Unreadable:
     """In this process; what the decoder's process makes of errors is tested with hostile files."""
     (folder / "copy.jpg").unlink(missing_ok=True)
     try:
@@ -59,7 +59,7 @@ GPS = {
 def test_size_camera_focal_and_position_are_read(tmp_path: Path) -> None:
     picture().save(tmp_path / "a.jpg", exif=exif())
     photo = read_photo(tmp_path, "a.jpg")
-    assert isinstance(photo, PhotoFacts)
+    assert isinstance(photo, PhotoMetadata)
     assert (photo.width, photo.height, photo.format, photo.orientation) == (160, 90, "JPEG", 8)
     assert (photo.make, photo.model, photo.focal_mm) == ("DJI", "FC300S", 3.61)
     assert photo.focal_px == pytest.approx(160 * 20 / 36)
@@ -69,7 +69,7 @@ def test_size_camera_focal_and_position_are_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["a.jpg", "a.JPEG", "a.png", "a.tif", "a.webp"])
 def test_every_promised_format_is_read(tmp_path: Path, name: str) -> None:
     picture().save(tmp_path / name)
-    assert isinstance(read_photo(tmp_path, name), PhotoFacts)
+    assert isinstance(read_photo(tmp_path, name), PhotoMetadata)
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.webp", "a.tif"])
@@ -113,7 +113,7 @@ def test_an_icon_is_left_out(tmp_path: Path) -> None:
 def test_broken_exif_costs_only_the_exif(tmp_path: Path) -> None:
     picture().save(tmp_path / "a.jpg", exif=b"Exif\0\0II*\0\xff\xff\xff\xff" + bytes(range(40)))
     photo = read_photo(tmp_path, "a.jpg")
-    assert isinstance(photo, PhotoFacts)
+    assert isinstance(photo, PhotoMetadata)
     assert (photo.focal_px, photo.position, photo.make) == (None, None, "")
 
 
@@ -130,10 +130,10 @@ def test_order_is_kept_and_each_is_counted(tmp_path: Path) -> None:
         picture().save(tmp_path / name)
     (tmp_path / "4.jpg").write_bytes(b"broken")
     counted: list[int] = []
-    found = ask_all(requests(tmp_path, names), counted.append, lambda: None)
-    assert [reply.get("facts", {}).get("name") for reply in found] == [*names[:4], None, *names[5:]]
-    assert found[4]["reason"].startswith("it cannot be decoded")
-    assert str(tmp_path) not in found[4]["reason"]
+    replies = decode_all(requests(tmp_path, names), counted.append, lambda: None)
+    assert [reply.get("metadata", {}).get("name") for reply in replies] == [*names[:4], None, *names[5:]]
+    assert replies[4]["reason"].startswith("it cannot be decoded")
+    assert str(tmp_path) not in replies[4]["reason"]
     assert counted == list(range(1, 10))
 
 
@@ -144,9 +144,9 @@ def test_what_the_listener_raises_passes(tmp_path: Path) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        ask_all(requests(tmp_path, ["a.jpg"] * 50), stop, lambda: None)
+        decode_all(requests(tmp_path, ["a.jpg"] * 50), stop, lambda: None)
     with pytest.raises(KeyboardInterrupt):
-        ask_all(requests(tmp_path, ["a.jpg"] * 50), lambda _: None, stop)
+        decode_all(requests(tmp_path, ["a.jpg"] * 50), lambda _: None, stop)
 
 
 FILM, FOCAL = ExifTags.Base.FocalLengthIn35mmFilm, ExifTags.Base.FocalLength
@@ -173,11 +173,11 @@ WIDTH = ExifTags.Base.ExifImageWidth
     ],
 )
 def test_focal_length_in_pixels(tags: dict[int, Any], expected: float | None) -> None:
-    assert focal_in_pixels(tags, 4000, 3000) == (pytest.approx(expected) if expected else None)
+    assert focal_length_px(tags, 4000, 3000) == (pytest.approx(expected) if expected else None)
 
 
 def test_focal_length_goes_by_the_longer_side() -> None:
-    assert focal_in_pixels({FILM: 36}, 3000, 4000) == pytest.approx(4000)
+    assert focal_length_px({FILM: 36}, 3000, 4000) == pytest.approx(4000)
 
 
 @pytest.mark.parametrize(
@@ -192,22 +192,22 @@ def test_focal_length_goes_by_the_longer_side() -> None:
     ],
 )
 def test_what_is_no_fix_is_no_position(change: dict[int, Any]) -> None:
-    assert position_of(GPS | change) is None
+    assert parse_gps(GPS | change) is None
 
 
 def test_south_east_below_the_sea_and_without_altitude() -> None:
     south = {ExifTags.GPS.GPSLatitudeRef: "S", ExifTags.GPS.GPSLongitudeRef: "E", ExifTags.GPS.GPSAltitudeRef: b"\x01"}
-    assert position_of(GPS | south) == pytest.approx((-46.8425, 91.9945833, -198.5))
-    assert (position_of({k: v for k, v in GPS.items() if k != ExifTags.GPS.GPSAltitude}) or (0,))[-1] is None
+    assert parse_gps(GPS | south) == pytest.approx((-46.8425, 91.9945833, -198.5))
+    assert (parse_gps({k: v for k, v in GPS.items() if k != ExifTags.GPS.GPSAltitude}) or (0,))[-1] is None
 
 
 def test_photos_of_one_camera_share_it() -> None:
-    one = PhotoFacts("a.jpg", "JPEG", 160, 90, "DJI", "FC300S", 3.61)
-    assert one.camera_key == PhotoFacts("b.jpg", "JPEG", 160, 90, "DJI", "FC300S", 3.61).camera_key
+    one = PhotoMetadata("a.jpg", "JPEG", 160, 90, "DJI", "FC300S", 3.61)
+    assert one.camera_key == PhotoMetadata("b.jpg", "JPEG", 160, 90, "DJI", "FC300S", 3.61).camera_key
     others = [
-        PhotoFacts("b.jpg", "JPEG", 90, 160, "DJI", "FC300S", 3.61),
-        PhotoFacts("b.jpg", "JPEG", 160, 90, "DJI", "FC300S", 7.2),
-        PhotoFacts("b.jpg", "JPEG", 160, 90, "DJI", "FC330", 3.61),
+        PhotoMetadata("b.jpg", "JPEG", 90, 160, "DJI", "FC300S", 3.61),
+        PhotoMetadata("b.jpg", "JPEG", 160, 90, "DJI", "FC300S", 7.2),
+        PhotoMetadata("b.jpg", "JPEG", 160, 90, "DJI", "FC330", 3.61),
     ]
     assert one.camera_key not in {other.camera_key for other in others}
 
@@ -227,7 +227,7 @@ def test_any_colours_become_a_jpeg_on_the_same_grid(tmp_path: Path, mode: str) -
 def test_sixteen_bit_grey_is_scaled_not_clipped(tmp_path: Path) -> None:
     grey = np.asarray(picture().convert("L"))
     Image.fromarray(grey.astype(np.uint16) * 257).save(tmp_path / "a.tif")
-    assert isinstance(read_photo(tmp_path, "a.tif"), PhotoFacts)
+    assert isinstance(read_photo(tmp_path, "a.tif"), PhotoMetadata)
     write_jpeg(tmp_path / "a.tif", tmp_path / "b.jpg")
     with Image.open(tmp_path / "b.jpg") as made:
         assert np.abs(np.asarray(made.convert("L"), dtype=float) - grey).mean() < 2

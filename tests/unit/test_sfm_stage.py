@@ -16,16 +16,17 @@ import pytest
 from PIL import Image
 
 from services.sfm import stage
-from services.sfm.capture.image_quality import Looks
-from services.sfm.capture.survey import inspect
+from services.sfm.capture.image_quality import ImageQuality
+from services.sfm.capture.survey import assess_capture
 from services.sfm.colmap import process
-from services.sfm.messages import Task
-from services.sfm.photo import PhotoFacts, Unreadable
-from services.sfm.photos.ingest import Copy, Intake, take_in
+from services.sfm.messages import ColmapResult, ColmapTask, PhotoResult
+from services.sfm.photo import PhotoMetadata, Unreadable
+from services.sfm.photos.ingest import IngestResult, PhotoCopy, ingest
 from services.sfm.photos.unpack import unpack
-from services.sfm.report import report
+from services.sfm.report.build import NO_FEATURES, NOT_REGISTERED, build_report
 from spaceport.pipeline.errors import LostResource, Refused, Slug, Stopped
 from spaceport.pipeline.options import SfmOptions
+from spaceport.pipeline.reports.sfm import Georeference, MatchingReport, ReconstructionReport, SfmReport
 from spaceport.pipeline.uploads.photo_zip import ExtractResult
 from spaceport.progress import Count, Silent
 
@@ -72,14 +73,14 @@ def test_a_folder_of_photos_is_copied_without_junk_and_links(tmp_path: Path) -> 
         photo_file(source / name, format="JPEG")
     (source / "notes.txt").write_text("n")
     (source / "link.jpg").symlink_to(source / "c.jpeg")
-    heard: list[tuple[str, int]] = []
+    calls: list[tuple[str, int]] = []
 
-    def hear(photo: ExtractResult, total: int) -> None:
-        heard.append((photo.name, total))
+    def on_file(photo: ExtractResult, total: int) -> None:
+        calls.append((photo.name, total))
 
-    found = unpack(source, tmp_path / "out", hear)
-    assert [photo.name for photo in found] == ["a 1.jpg", "b/2.JPG", "c.jpeg"]
-    assert heard == [(photo.name, 3) for photo in found]
+    files = unpack(source, tmp_path / "out", on_file)
+    assert [photo.name for photo in files] == ["a 1.jpg", "b/2.JPG", "c.jpeg"]
+    assert calls == [(photo.name, 3) for photo in files]
     assert (tmp_path / "out/b/2.JPG").read_bytes() == (source / "b/2.JPG").read_bytes()
 
 
@@ -116,7 +117,7 @@ def test_a_full_disk_is_a_lost_resource(tmp_path: Path, monkeypatch: pytest.Monk
     def full(*_: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(stage, "take_in", full)
+    monkeypatch.setattr(stage, "ingest", full)
     with pytest.raises(LostResource) as caught:
         stage.run(tmp_path, tmp_path / "jobs/out", SfmOptions(), Silent())
     assert caught.value.slug is Slug.DISK_FULL
@@ -127,26 +128,26 @@ def test_colmap_gets_plain_names_jpegs_and_shared_cameras(tmp_path: Path) -> Non
     photo_file(source / "f 1/é 1.JPG", format="JPEG")
     photo_file(source / "w.webp")
     photo_file(source / "w.webp.jpg")
-    phases = stage.Phases(Silent())
-    intake = take_in(source, tmp_path / "extracted", tmp_path / "photos", 800, phases)
-    staged = stage._staged(intake)
+    progress = stage.StageProgress(Silent())
+    ingested = ingest(source, tmp_path / "extracted", tmp_path / "photos", 800, progress)
+    staged = stage._stage_photos(ingested)
     assert [photo.file for photo in staged.values()] == ["000000.jpg", "000001.jpg", "000002.jpg"]
     assert [photo.dense_name for photo in staged.values()] == ["f 1/é 1.JPG", "w.webp.jpg.jpg", "w.webp.jpg"]
     assert {photo.camera for photo in staged.values()} == {0}
     for photo in staged.values():
         with Image.open(tmp_path / "photos" / photo.file) as image:
             assert (image.format, image.size) == ("JPEG", (160, 90))
-    task = Task(list(staged.values()), tmp_path / "photos", tmp_path, tmp_path / "colmap", SfmOptions(seed=3))
-    assert Task.from_json(task.to_json()) == task
+    task = ColmapTask(list(staged.values()), tmp_path / "photos", tmp_path, tmp_path / "colmap", SfmOptions(seed=3))
+    assert ColmapTask.from_json(task.to_json()) == task
 
 
 def test_the_fraction_never_falls() -> None:
-    heard = Recorder()
-    phases = stage.Phases(heard)
+    recorder = Recorder()
+    progress = stage.StageProgress(recorder)
     for phase, done, total in [("features", 18, 18), ("mapping", 9, 18), ("mapping", 2, 18), ("undistortion", 1, 18)]:
-        phases.count(phase, done, total)
-    assert heard.fractions == sorted(heard.fractions)
-    assert heard.messages[0] == "Extracting features from uploaded images: 18 of 18"
+        progress.count(phase, done, total)
+    assert recorder.fractions == sorted(recorder.fractions)
+    assert recorder.messages[0] == "Extracting features from uploaded images: 18 of 18"
     ends = [(begin, end) for begin, end, _ in stage.PHASES.values()]
     assert [begin for begin, _ in ends[1:]] == [end for _, end in ends[:-1]]
     assert ends[-1][1] == 1.0
@@ -179,32 +180,38 @@ def test_any_other_death_is_told_with_the_log() -> None:
 
 
 def test_the_report_says_what_became_of_each_photo(tmp_path: Path) -> None:
-    photos = [PhotoFacts(name, "JPEG", 160, 90, "DJI", "FC300S") for name in ("a.jpg", "b.jpg", "c.jpg")]
-    copies = {photo.name: Copy(f"{number:06d}.jpg", 160, 90) for number, photo in enumerate(photos)}
-    staged = stage._staged(Intake([*photos], copies))
-    outcomes = {
-        "000000.jpg": {"features": 9, "partners": 2, "registered": True, "points": 5},
-        "000001.jpg": {"features": 9, "partners": 1, "registered": False, "points": 0},
-        "000002.jpg": {"features": 0, "partners": 0, "registered": False, "points": 0},
-    }
-    gps = {"aligned": True, "residuals_m": {"000000.jpg": 0.25}}
-    result = {
-        "photos": outcomes,
-        "models": [{"photos": 1}, {"photos": 0}],
-        "georeference": gps,
-        "matching": {},
-        "cameras": [],
-    }
-    looks = {photo.name: Looks(1.0, 0.5, 40.0, bytes([number] * 32)) for number, photo in enumerate(photos)}
-    capture = inspect(photos, looks, 1, 100)
-    facts = report.build([*photos, Unreadable("d.jpg", "it is broken")], staged, capture, result, SfmOptions())
-    read = json.loads(json.dumps(facts))
+    photos = [PhotoMetadata(name, "JPEG", 160, 90, "DJI", "FC300S") for name in ("a.jpg", "b.jpg", "c.jpg")]
+    copies = {photo.name: PhotoCopy(f"{number:06d}.jpg", 160, 90) for number, photo in enumerate(photos)}
+    staged = stage._stage_photos(IngestResult([*photos], copies))
+    best, other = (
+        ReconstructionReport(mapper="incremental", photos=n, points=5 * n, reprojection_error_px=0.3, track_length=2.0)
+        for n in (1, 0)
+    )
+    gps = Georeference(aligned=True, metric=True, axes="z", residuals_m={"000000.jpg": 0.25})
+    result = ColmapResult(
+        photos={
+            "000000.jpg": PhotoResult(features=9, partners=2, matches=40, registered=True, points=5),
+            "000001.jpg": PhotoResult(features=9, partners=1, matches=20, registered=False, points=0),
+            "000002.jpg": PhotoResult(features=0, partners=0, matches=0, registered=False, points=0),
+        },
+        models=[best, other],
+        georeference=gps,
+        matching=MatchingReport(method="spatial", pairs=3, verified=1),
+        cameras=[],
+    )
+    qualities = {photo.name: ImageQuality(1.0, 0.5, 40.0, bytes([number] * 32)) for number, photo in enumerate(photos)}
+    capture = assess_capture(photos, qualities, 1, 100)
+    ingested = IngestResult([*photos, Unreadable("d.jpg", "it is broken")], copies)
+    report = build_report(ingested, staged, None, capture, result, SfmOptions())
+    read = json.loads(report.model_dump_json())
+    assert SfmReport.model_validate(read) == report
     reasons = {photo["name"]: photo["reason"] for photo in read["photos"]}
-    assert reasons == {"a.jpg": None, "b.jpg": report.NOT_PLACED, "c.jpg": report.NO_FEATURES, "d.jpg": "it is broken"}
+    assert reasons == {"a.jpg": None, "b.jpg": NOT_REGISTERED, "c.jpg": NO_FEATURES, "d.jpg": "it is broken"}
     assert read["photos"][0]["gps_residual_m"] == 0.25
     assert read["photos"][0]["camera"] == "DJI FC300S"
+    assert read["photos"][3] == {"name": "d.jpg", "registered": False, "reason": "it is broken"}
     assert (read["model"], read["other_models"], read["georeference"]) == (
-        {"photos": 1},
-        [{"photos": 0}],
-        {"aligned": True},
+        best.model_dump(),
+        [other.model_dump()],
+        {"aligned": True, "metric": True, "axes": "z"},
     )

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.sfm.georeference.upright import turn_to_z, up_of
+from services.sfm.georeference.upright import estimate_up, rotation_to_z
 from services.sfm.georeference.wgs84 import Array, enu_to_ecef
 
 angles = st.floats(-np.pi, np.pi)
@@ -56,14 +56,14 @@ def test_up_is_found_in_any_frame(a: float, b: float, c: float, flight: str) -> 
     }
     rotations, centres = made[flight]()
     turn = any_turn(a, b, c)
-    up = up_of(rotations @ turn.T, centres @ turn.T)
+    up = estimate_up(rotations @ turn.T, centres @ turn.T)
     assert up @ turn @ [0, 0, 1] > np.cos(np.radians(1))
-    assert np.allclose(turn_to_z(up) @ up, [0, 0, 1], atol=1e-6)
+    assert np.allclose(rotation_to_z(up) @ up, [0, 0, 1], atol=1e-6)
 
 
 @pytest.mark.parametrize("up", [[0, 0, 1], [0, 0, -1], [1, 0, 0], [0.6, 0, -0.8]])
 def test_the_turn_is_a_rotation(up: list[float]) -> None:
-    turn = turn_to_z(np.array(up, dtype=float))
+    turn = rotation_to_z(np.array(up, dtype=float))
     assert np.allclose(turn @ turn.T, np.eye(3))
     assert np.linalg.det(turn) == pytest.approx(1)
     assert np.allclose(turn @ up, [0, 0, 1])

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from services.sfm.photo import PhotoFacts
-from services.sfm.photos.xmp import drone_facts
+from services.sfm.photo import PhotoMetadata
+from services.sfm.photos.xmp import dji_metadata
 
 PACKET = b"""<rdf:Description drone-dji:GimbalPitchDegree="-89.90" drone-dji:GimbalYawDegree = '+45.00'
  drone-dji:RtkFlag="50" drone-dji:RtkStdLon="0.012" drone-dji:RtkStdLat="0.010" drone-dji:RtkStdHgt="0.025">
@@ -15,15 +15,15 @@ PACKET = b"""<rdf:Description drone-dji:GimbalPitchDegree="-89.90" drone-dji:Gim
 
 
 def test_attributes_and_elements_are_found() -> None:
-    facts = drone_facts(PACKET)
-    assert facts == {
+    fields = dji_metadata(PACKET)
+    assert fields == {
         "gimbal_pitch": -89.9,
         "gimbal_yaw": 45.0,
         "relative_altitude_m": 39.8,
         "rtk_flag": 50,
         "position_std_m": (0.012, 0.010, 0.025),
     }
-    assert PhotoFacts("a.jpg", "JPEG", 4, 3, **facts).rtk_flag == 50
+    assert PhotoMetadata("a.jpg", "JPEG", 4, 3, **fields).rtk_flag == 50
 
 
 @pytest.mark.parametrize(
@@ -39,10 +39,10 @@ def test_attributes_and_elements_are_found() -> None:
     ],
 )
 def test_what_is_not_believable_is_missing(packet: bytes) -> None:
-    assert drone_facts(packet) == {}
+    assert dji_metadata(packet) == {}
 
 
 def test_a_packet_made_to_take_long_does_not() -> None:
     began = time.process_time()
-    drone_facts(b"drone-dji:A" + b" " * 60_000 + b"drone-dji:" * 6000)
+    dji_metadata(b"drone-dji:A" + b" " * 60_000 + b"drone-dji:" * 6000)
     assert time.process_time() - began < 2

@@ -1,1 +1,1 @@
-"""The capture report: what the photos are worth as a survey, said before anything expensive is done with them."""
+"""The capture report: what the photos are worth as a survey, before anything expensive is done with them."""

@@ -1,4 +1,4 @@
-"""Which ground each photo shows, how finely, and how often each spot was seen. Pure geometry on a flat ground."""
+"""Which ground each photo shows, at what resolution, and how often each spot was seen. Geometry on a flat ground."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-FARTHEST: Final = 4.0  # in heights above ground: what an oblique photo shows beyond is too thin to count
+MAX_REACH: Final = 4.0  # in heights above ground: what an oblique photo shows beyond is too thin to count
 GRID: Final = 120  # cells along the longer side of the survey, in which views are counted
 ENOUGH_VIEWS: Final = 3
-SAME_VIEW: Final = math.cos(math.radians(40))  # SIFT finds little again in a photo that looks more than this aside
+SAME_DIRECTION: Final = math.cos(math.radians(40))  # SIFT matches little between photos whose directions differ by more
 
 Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Aim:
-    """Where a camera was and where it looked.
+class CameraAim:
+    """Where a camera was and in which direction it pointed.
 
     `east`, `north` and `height` in metres, the height above the ground; `pitch` in degrees, -90 straight down;
     `yaw` in degrees clockwise from north; `focal_px`, `width` and `height_px` of the stored photo.
@@ -40,10 +40,9 @@ class Aim:
 class Coverage:
     """How the footprints cover the ground.
 
-    `overlap` holds for each photo the largest share of its footprint that one other photo shows too, of those that look
-    in about the same direction;
-    `area_m2` is of all footprints together, `views` the median number of photos that show a spot of it, and
-    `thin` the share of it that fewer than three show.
+    `overlap` holds for each photo the largest share of its footprint that one other photo shows too, of those that
+    point in about the same direction; `area_m2` is of all footprints together, `views` the median number of photos that
+    show a spot of it, and `thin` the share of it that fewer than three show.
     """
 
     overlap: Array
@@ -52,42 +51,42 @@ class Coverage:
     thin: float
 
 
-def footprint(aim: Aim) -> Array | None:
-    """The ground in a photo as a polygon [4,2], metres east and north; None if it looks above the horizon."""
+def project_footprint(aim: CameraAim) -> Array | None:
+    """The ground in a photo as a polygon [4,2], metres east and north; None if it points above the horizon."""
     forward, right, up = _axes(aim)
     corners = []
     for across, down in ((-1, -1), (1, -1), (1, 1), (-1, 1)):
         ray = forward + across * aim.width / 2 / aim.focal_px * right - down * aim.height_px / 2 / aim.focal_px * up
-        corners.append(_on_ground(ray) * aim.height)
+        corners.append(_intersect_ground(ray) * aim.height)
     polygon = np.array(corners) + np.array([aim.east, aim.north])
-    looks_down = forward[2] < -1 / math.hypot(1, FARTHEST)
+    looks_down = forward[2] < -1 / math.hypot(1, MAX_REACH)
     return polygon if looks_down and shapely.Polygon(polygon).is_valid else None
 
 
-def ground_sampling_m(aim: Aim) -> float:
+def ground_sampling_m(aim: CameraAim) -> float:
     """Metres of ground in one pixel at the middle of the photo, across the line of sight."""
-    return aim.height / max(math.sin(math.radians(-aim.pitch)), 1 / math.hypot(1, FARTHEST)) / aim.focal_px
+    return aim.height / max(math.sin(math.radians(-aim.pitch)), 1 / math.hypot(1, MAX_REACH)) / aim.focal_px
 
 
-def view(aim: Aim) -> Array:
-    """The direction [3] in which the camera looked, of unit length: east, north, up."""
+def view_direction(aim: CameraAim) -> Array:
+    """The direction [3] in which the camera pointed, of unit length: east, north, up."""
     return _axes(aim)[0]
 
 
-def cover(polygons: list[Array], views: list[Array]) -> Coverage:
-    """Measure overlap and coverage of at least one footprint; `views` are the photos' directions."""
+def measure_coverage(polygons: list[Array], directions: list[Array]) -> Coverage:
+    """Measure overlap and coverage of at least one footprint; `directions` are those of the photos [3]."""
     shapes = np.array([shapely.Polygon(polygon) for polygon in polygons])
     ground = shapely.union_all(shapes)
-    counts = _views(shapes, ground)
+    counts = _count_views(shapes, ground)
     return Coverage(
-        overlap=_largest_overlaps(shapes, np.array(views)),
+        overlap=_largest_overlaps(shapes, np.array(directions)),
         area_m2=float(ground.area),
         views=float(np.median(counts)) if len(counts) else float(len(shapes)),
         thin=float(np.mean(counts < ENOUGH_VIEWS)) if len(counts) else 0.0,
     )
 
 
-def _axes(aim: Aim) -> tuple[Array, Array, Array]:
+def _axes(aim: CameraAim) -> tuple[Array, Array, Array]:
     """Forward, right and up of the picture as unit vectors east, north, up."""
     pitch, yaw = math.radians(aim.pitch), math.radians(aim.yaw)
     ahead, right = np.array([math.sin(yaw), math.cos(yaw), 0.0]), np.array([math.cos(yaw), -math.sin(yaw), 0.0])
@@ -97,17 +96,17 @@ def _axes(aim: Aim) -> tuple[Array, Array, Array]:
     return forward, right, up
 
 
-def _on_ground(ray: Array) -> Array:
-    """Where a ray from height 1 meets the ground [2], at most FARTHEST away."""
+def _intersect_ground(ray: Array) -> Array:
+    """Where a ray from height 1 intersects the ground [2], at most MAX_REACH away."""
     flat = ray[:2]
-    away = float(np.linalg.norm(flat))
-    reach = min(away / -ray[2], FARTHEST) if ray[2] < 0 else FARTHEST
-    return np.asarray(flat / away * reach if away > 0 else flat)
+    distance = float(np.linalg.norm(flat))
+    reach = min(distance / -ray[2], MAX_REACH) if ray[2] < 0 else MAX_REACH
+    return np.asarray(flat / distance * reach if distance > 0 else flat)
 
 
-def _largest_overlaps(shapes: NDArray[np.object_], views: Array) -> Array:
+def _largest_overlaps(shapes: NDArray[np.object_], directions: Array) -> Array:
     first, second = shapely.STRtree(shapes).query(shapes, predicate="intersects")
-    others = (first != second) & ((views[first] * views[second]).sum(axis=1) >= SAME_VIEW)
+    others = (first != second) & ((directions[first] * directions[second]).sum(axis=1) >= SAME_DIRECTION)
     first, second = first[others], second[others]
     shares = shapely.area(shapely.intersection(shapes[first], shapes[second])) / shapely.area(shapes[first])
     largest = np.zeros(len(shapes))
@@ -115,12 +114,12 @@ def _largest_overlaps(shapes: NDArray[np.object_], views: Array) -> Array:
     return largest
 
 
-def _views(shapes: NDArray[np.object_], ground: Any) -> NDArray[np.int64]:
+def _count_views(shapes: NDArray[np.object_], ground: Any) -> NDArray[np.int64]:
     """How many footprints hold each cell of a grid over the ground that they cover."""
     west, south, east, north = ground.bounds
     step = max(east - west, north - south) / GRID
     x, y = np.meshgrid(np.arange(west + step / 2, east, step), np.arange(south + step / 2, north, step))
     spots = shapely.points(x.ravel(), y.ravel())
-    _, found = shapely.STRtree(spots).query(shapes, predicate="contains")
-    counts = np.bincount(found, minlength=len(spots))
+    _, seen = shapely.STRtree(spots).query(shapes, predicate="contains")
+    counts = np.bincount(seen, minlength=len(spots))
     return counts[counts > 0]

@@ -1,4 +1,4 @@
-"""Looks at the pixels of photos, on a few threads."""
+"""Measures the image quality of photos, on a few threads."""
 
 from __future__ import annotations
 
@@ -10,19 +10,21 @@ from typing import Final
 import numpy as np
 from PIL import Image
 
-from services.sfm.capture.image_quality import Looks, look_at
+from services.sfm.capture.image_quality import ImageQuality, measure_quality
 
 THREADS: Final = 4
 
 
-def measure(files: dict[str, Path], longest_side: int, on_photo: Callable[[int], None]) -> dict[str, Looks]:
-    """Look at JPEGs that are known to decode, at about `longest_side` pixels; `on_photo` hears how many are done.
+def measure_photos(
+    files: dict[str, Path], longest_side: int, on_photo: Callable[[int], None]
+) -> dict[str, ImageQuality]:
+    """Measure JPEGs that are known to decode, at about `longest_side` pixels.
 
-    What `on_photo` raises passes, within the time that one photo takes.
+    `on_photo` is called with the number that are done; what it raises passes, within the time that one photo takes.
     """
     pool = ThreadPoolExecutor(THREADS)
     try:
-        futures = {name: pool.submit(_look, path, longest_side) for name, path in files.items()}
+        futures = {name: pool.submit(_measure, path, longest_side) for name, path in files.items()}
         for done, _ in enumerate(as_completed(futures.values()), start=1):
             on_photo(done)
         return {name: future.result() for name, future in futures.items()}
@@ -30,15 +32,15 @@ def measure(files: dict[str, Path], longest_side: int, on_photo: Callable[[int],
         pool.shutdown(cancel_futures=True)
 
 
-def _look(path: Path, longest_side: int) -> Looks:
+def _measure(path: Path, longest_side: int) -> ImageQuality:
     with Image.open(path, formats=("JPEG",)) as image:
-        image.draft("L", _at_least(image.size, longest_side))  # a large JPEG is made smaller while it is decoded
+        image.draft("L", _draft_size(image.size, longest_side))  # a large JPEG is scaled down while it is decoded
         picture = image.convert("L")
         if max(picture.size) > longest_side:
             picture.thumbnail((longest_side, longest_side), Image.Resampling.BOX)
-        return look_at(np.asarray(picture))
+        return measure_quality(np.asarray(picture))
 
 
-def _at_least(size: tuple[int, int], longest_side: int) -> tuple[int, int]:
+def _draft_size(size: tuple[int, int], longest_side: int) -> tuple[int, int]:
     factor = min(1.0, longest_side / max(size))
     return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))

@@ -1,167 +1,219 @@
-"""A whole capture, judged: figures, findings and which photos are used. Pure: no file is touched."""
+"""A whole capture, assessed: figures, findings and which photos are used. Pure: no file is touched."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from services.sfm.capture.findings import Figures, Finding, Verdict, findings, verdict
+from services.sfm.capture.findings import list_findings, overall_verdict
 from services.sfm.capture.flights import longest_gap_s
-from services.sfm.capture.footprints import Aim, Coverage, cover, footprint, ground_sampling_m, view
-from services.sfm.capture.image_quality import Looks, repeated
+from services.sfm.capture.footprints import (
+    CameraAim,
+    Coverage,
+    ground_sampling_m,
+    measure_coverage,
+    project_footprint,
+    view_direction,
+)
+from services.sfm.capture.image_quality import ImageQuality, find_repeats
 from services.sfm.capture.subset import choose_subset
-from services.sfm.georeference.wgs84 import centre, to_enu
-from services.sfm.photo import PhotoFacts
+from services.sfm.georeference.wgs84 import median_position, to_enu
+from services.sfm.photo import PhotoMetadata
+from spaceport.pipeline.reports.sfm import CaptureFigures, CaptureReport, Finding, Verdict
 
 BLURRED: Final = 0.13  # a Gaussian blur of 1.5 to 5 pixels leaves 0.06-0.14 of sharpness, whatever is shown
 BLURRED_TO_MEDIAN: Final = 0.5
-MOST_MEASURED: Final = 2000  # footprints are compared up to so many photos; beyond, every n-th is
-
+MAX_FOOTPRINTS: Final = 2000  # are compared; of more photos every n-th
 RTK_FIXED: Final = 50
 
 Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
+class PhotoAssessment:
+    """What the capture report says of one photo; `repeats` names the earlier photo that it looks the same as."""
+
+    sharpness: float
+    brightness: float
+    blurred: bool
+    empty: bool
+    repeats: str | None
+    used: bool
+
+
+@dataclass(frozen=True)
 class Capture:
     """What a set of photos is worth as a survey.
 
-    `looks` belongs to `photos`, both in the order of the flight; `ground` is [N,2] metres east and north of the
+    `qualities` belongs to `photos`, both in the order of the flight; `ground` is [N,2] metres east and north of the
     middle, NaN without a position; `footprints` are outlines [4,2] by number of the photo; `repeats` maps a photo's
-    number to the earlier one that it repeats; `used` are the numbers of the photos that go on, in order.
+    number to the earlier one that it repeats; `used` are the numbers of the photos that go on, in order;
+    `ground_sampling_m` has metres in a pixel for each footprint.
     """
 
-    photos: list[PhotoFacts]
-    looks: list[Looks]
+    photos: list[PhotoMetadata]
+    qualities: list[ImageQuality]
     ground: Array
     footprints: dict[int, Array]
     blurred: frozenset[int]
     repeats: dict[int, int]
     used: list[int]
-    figures: Figures
-    found: list[Finding]
-    facts: dict[str, Any]
+    figures: CaptureFigures
+    findings: list[Finding]
+    coverage: Coverage | None
+    ground_sampling_m: list[float]
 
     @property
     def verdict(self) -> Verdict:
-        """The gravest finding."""
-        return verdict(self.found)
+        return overall_verdict(self.findings)
 
     def with_all_used(self) -> Capture:
-        """The same, where a model is there already: every photo goes on, and nothing that was found can stop it."""
-        found = [replace(each, level=Verdict.WARN) if each.level is Verdict.STOP else each for each in self.found]
-        return replace(self, used=list(range(len(self.photos))), found=found)
+        """The same for a prior model: every photo is used, and no finding can stop the job."""
+        findings = [
+            Finding(level=Verdict.WARN, sentence=finding.sentence) if finding.level is Verdict.STOP else finding
+            for finding in self.findings
+        ]
+        return replace(self, used=list(range(len(self.photos))), findings=findings)
 
-    def report(self) -> dict[str, Any]:
-        """For `report.json`."""
-        return {
-            "verdict": self.verdict,
-            "findings": [asdict(finding) for finding in self.found],
-            "figures": asdict(self.figures),
-            **self.facts,
-        }
+    def report(self) -> CaptureReport:
+        heights = [photo.relative_altitude_m for photo in self.photos if photo.relative_altitude_m is not None]
+        times = sorted(photo.taken_at for photo in self.photos if photo.taken_at is not None)
+        return CaptureReport(
+            verdict=self.verdict,
+            findings=self.findings,
+            figures=self.figures,
+            cameras=dict(Counter(photo.camera_name or "unknown" for photo in self.photos)),
+            height_m=_median(heights),
+            height_range_m=(min(heights), max(heights)) if heights else None,
+            gimbal_pitch=_median([photo.gimbal_pitch for photo in self.photos if photo.gimbal_pitch is not None]),
+            ground_sampling_cm=_median([100 * metres for metres in self.ground_sampling_m]),
+            area_m2=round(self.coverage.area_m2, 1) if self.coverage else None,
+            begun=times[0].isoformat() if times else None,
+            ended=times[-1].isoformat() if times else None,
+        )
 
-    def of_photo(self) -> dict[str, dict[str, Any]]:
-        """By name: what was seen of each photo."""
+    def assessments(self) -> dict[str, PhotoAssessment]:
+        """Of each photo, by name."""
         used = set(self.used)
         return {
-            photo.name: {
-                "sharpness": round(look.sharpness, 3),
-                "brightness": round(look.brightness, 3),
-                "blurred": number in self.blurred,
-                "empty": look.is_empty,
-                "repeats": self.photos[self.repeats[number]].name if number in self.repeats else None,
-                "used": number in used,
-            }
-            for number, (photo, look) in enumerate(zip(self.photos, self.looks, strict=True))
+            photo.name: PhotoAssessment(
+                sharpness=round(quality.sharpness, 3),
+                brightness=round(quality.brightness, 3),
+                blurred=number in self.blurred,
+                empty=quality.is_empty,
+                repeats=self.photos[self.repeats[number]].name if number in self.repeats else None,
+                used=number in used,
+            )
+            for number, (photo, quality) in enumerate(zip(self.photos, self.qualities, strict=True))
         }
 
 
-def inspect(photos: Sequence[PhotoFacts], looks: dict[str, Looks], unreadable: int, most: int) -> Capture:
-    """Judge readable photos, at least one.
+def assess_capture(
+    photos: Sequence[PhotoMetadata], quality_by_name: dict[str, ImageQuality], unreadable: int, max_photos: int
+) -> Capture:
+    """Assess readable photos, at least one.
 
     Args:
         photos: in any order.
-        looks: of each, by name.
+        quality_by_name: of each photo.
         unreadable: how many more were sent.
-        most: of how many at most the model is to be made.
+        max_photos: of how many at most the model is made.
     """
-    flown = _in_order(photos)
-    seen = [looks[photo.name] for photo in flown]
-    ground = _on_ground(flown)
-    outlines, aims = _footprints(flown, ground)
-    blurred, repeats = _blurred(seen), dict(repeated(seen))
-    empty = {number for number, look in enumerate(seen) if look.is_empty}
-    coverage = cover(list(outlines.values()), [view(aim) for aim in aims]) if len(outlines) > 1 else None
-    figures = _figures(flown, seen, unreadable, len(blurred), len(repeats), coverage)
-    used = choose_subset(range(len(flown)), [look.sharpness for look in seen], empty | repeats.keys(), most)
-    found = findings(figures)
-    if len(used) < len(flown) - len(empty | repeats.keys()):
-        found.append(
-            Finding(Verdict.GO, f"{len(used)} of {len(flown)} photos are used: even along the flight, and sharp.")
-        )
-    facts = _facts(flown, coverage, [ground_sampling_m(aim) for aim in aims])
-    return Capture(flown, seen, ground, outlines, blurred, repeats, used, figures, found, facts)
+    flown = _sort_by_time(photos)
+    qualities = [quality_by_name[photo.name] for photo in flown]
+    ground = _to_ground(flown)
+    footprints, aims = _footprints(flown, ground)
+    blurred, repeats = _blurred(qualities), dict(find_repeats(qualities))
+    empty = {number for number, quality in enumerate(qualities) if quality.is_empty}
+    directions = [view_direction(aim) for aim in aims]
+    coverage = measure_coverage(list(footprints.values()), directions) if len(footprints) > 1 else None
+    figures = _figures(flown, qualities, unreadable, len(blurred), len(repeats), coverage)
+    skipped = empty | repeats.keys()
+    used = choose_subset(range(len(flown)), [quality.sharpness for quality in qualities], skipped, max_photos)
+    findings = list_findings(figures)
+    if len(used) < len(flown) - len(skipped):
+        sentence = f"{len(used)} of {len(flown)} photos are used: even along the flight, and sharp."
+        findings.append(Finding(level=Verdict.GO, sentence=sentence))
+    return Capture(
+        photos=flown,
+        qualities=qualities,
+        ground=ground,
+        footprints=footprints,
+        blurred=blurred,
+        repeats=repeats,
+        used=used,
+        figures=figures,
+        findings=findings,
+        coverage=coverage,
+        ground_sampling_m=[ground_sampling_m(aim) for aim in aims],
+    )
 
 
-def _in_order(photos: Sequence[PhotoFacts]) -> list[PhotoFacts]:
-    """As they were taken if all tell when, else by name."""
+def _sort_by_time(photos: Sequence[PhotoMetadata]) -> list[PhotoMetadata]:
+    """In the order in which they were taken if all have a time, else by name."""
     times = [photo.taken_at for photo in photos]
     if any(time is None for time in times):
         return sorted(photos, key=lambda photo: photo.name)
     return sorted(photos, key=lambda photo: (photo.taken_at, photo.name))
 
 
-def _on_ground(photos: list[PhotoFacts]) -> Array:
+def _to_ground(photos: list[PhotoMetadata]) -> Array:
     degrees = np.array([(*photo.position[:2], 0.0) if photo.position else (np.nan,) * 3 for photo in photos])
     if np.isnan(degrees).all():
         return degrees[:, :2]
-    return to_enu(degrees, centre(degrees))[:, :2]
+    return to_enu(degrees, median_position(degrees))[:, :2]
 
 
-def _footprints(photos: list[PhotoFacts], ground: Array) -> tuple[dict[int, Array], list[Aim]]:
-    """Outlines by number, and aims, of the photos that tell height and direction."""
-    step = -(-len(photos) // MOST_MEASURED)
+def _footprints(photos: list[PhotoMetadata], ground: Array) -> tuple[dict[int, Array], list[CameraAim]]:
+    """Outlines by number, and aims, of the photos whose height and direction are known."""
+    step = -(-len(photos) // MAX_FOOTPRINTS)
     outlines: dict[int, Array] = {}
     aims = []
     for number in range(0, len(photos), step):
-        aim = _aim(photos[number], ground[number])
-        if aim and (outline := footprint(aim)) is not None:
+        aim = _camera_aim(photos[number], ground[number])
+        if aim and (outline := project_footprint(aim)) is not None:
             outlines[number] = outline
             aims.append(aim)
     return outlines, aims
 
 
-def _aim(photo: PhotoFacts, place: Array) -> Aim | None:
+def _camera_aim(photo: PhotoMetadata, place: Array) -> CameraAim | None:
     height, pitch, yaw, focal = photo.relative_altitude_m, photo.gimbal_pitch, photo.gimbal_yaw, photo.focal_px
     if np.isnan(place).any() or height is None or height <= 0 or pitch is None or yaw is None or focal is None:
         return None
-    return Aim(float(place[0]), float(place[1]), height, pitch, yaw, focal, photo.width, photo.height)
+    return CameraAim(float(place[0]), float(place[1]), height, pitch, yaw, focal, photo.width, photo.height)
 
 
-def _blurred(looks: list[Looks]) -> frozenset[int]:
+def _blurred(qualities: list[ImageQuality]) -> frozenset[int]:
     """Photos as soft as blur makes them, or far softer than the others."""
-    sharpness = np.array([look.sharpness for look in looks])
+    sharpness = np.array([quality.sharpness for quality in qualities])
     least = max(BLURRED, BLURRED_TO_MEDIAN * float(np.median(sharpness)))
-    return frozenset(number for number, look in enumerate(looks) if look.sharpness < least and not look.is_empty)
+    return frozenset(
+        number for number, quality in enumerate(qualities) if quality.sharpness < least and not quality.is_empty
+    )
 
 
 def _figures(
-    photos: list[PhotoFacts], looks: list[Looks], unreadable: int, blurred: int, repeats: int, coverage: Coverage | None
-) -> Figures:
-    return Figures(
+    photos: list[PhotoMetadata],
+    qualities: list[ImageQuality],
+    unreadable: int,
+    blurred: int,
+    repeated: int,
+    coverage: Coverage | None,
+) -> CaptureFigures:
+    return CaptureFigures(
         photos=len(photos),
         unreadable=unreadable,
-        empty=sum(look.is_empty for look in looks),
-        repeated=repeats,
+        empty=sum(quality.is_empty for quality in qualities),
+        repeated=repeated,
         blurred=blurred,
         cameras=len({photo.camera_key for photo in photos}),
-        exposure_stops=_exposure_stops(photos, looks),
+        exposure_stops=_exposure_stops(photos, qualities),
         located=sum(photo.position is not None for photo in photos),
         overlap=float(np.median(coverage.overlap)) if coverage else None,
         views=coverage.views if coverage else None,
@@ -173,15 +225,15 @@ def _figures(
     )
 
 
-def _position_std(photos: list[PhotoFacts]) -> tuple[float, float] | None:
-    told = np.array([photo.position_std_m for photo in photos if photo.position_std_m is not None])
-    if len(told) == 0:
+def _position_std(photos: list[PhotoMetadata]) -> tuple[float, float] | None:
+    deviations = np.array([photo.position_std_m for photo in photos if photo.position_std_m is not None])
+    if len(deviations) == 0:
         return None
-    return float(np.median(np.hypot(told[:, 0], told[:, 1]))), float(np.median(told[:, 2]))
+    return float(np.median(np.hypot(deviations[:, 0], deviations[:, 1]))), float(np.median(deviations[:, 2]))
 
 
-def _exposure_stops(photos: list[PhotoFacts], looks: list[Looks]) -> float | None:
-    """Between the darkest and the brightest twentieth: of the cameras' settings if told, else of the pictures."""
+def _exposure_stops(photos: list[PhotoMetadata], qualities: list[ImageQuality]) -> float | None:
+    """Between the darkest and the brightest twentieth: by the cameras' settings if all have them, else by pixels."""
     settings = [
         np.log2(photo.exposure_s * photo.iso / photo.f_number**2)
         for photo in photos
@@ -190,28 +242,11 @@ def _exposure_stops(photos: list[PhotoFacts], looks: list[Looks]) -> float | Non
     if len(settings) == len(photos):
         low, high = np.percentile(settings, (5, 95))
         return float(high - low)
-    shown = [look.brightness for look in looks if not look.is_empty and look.brightness > 0]
-    if not shown:
+    brightness = [quality.brightness for quality in qualities if not quality.is_empty and quality.brightness > 0]
+    if not brightness:
         return None
-    low, high = np.percentile(np.log2(shown), (5, 95))
+    low, high = np.percentile(np.log2(brightness), (5, 95))
     return float(2.2 * (high - low))  # grey levels grow with about the 1/2.2th power of light
-
-
-def _facts(photos: list[PhotoFacts], coverage: Coverage | None, sampling: list[float]) -> dict[str, Any]:
-    heights = [photo.relative_altitude_m for photo in photos if photo.relative_altitude_m is not None]
-    pitches = [photo.gimbal_pitch for photo in photos if photo.gimbal_pitch is not None]
-    names = Counter(" ".join(part for part in (photo.make, photo.model) if part) or "unknown" for photo in photos)
-    times = sorted(photo.taken_at for photo in photos if photo.taken_at is not None)
-    return {
-        "cameras": dict(names),
-        "height_m": _median(heights),
-        "height_range_m": [min(heights), max(heights)] if heights else None,
-        "gimbal_pitch": _median(pitches),
-        "ground_sampling_cm": _median([100 * metres for metres in sampling]),
-        "area_m2": round(coverage.area_m2, 1) if coverage else None,
-        "begun": times[0].isoformat() if times else None,
-        "ended": times[-1].isoformat() if times else None,
-    }
 
 
 def _median(values: Sequence[float]) -> float | None:

@@ -1,4 +1,4 @@
-"""What COLMAP may use of this machine."""
+"""The device that COLMAP extracts and matches features on."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pycolmap
 from spaceport.pipeline.errors import Refused, Slug
 
 
-def device(wanted: str) -> Any:
-    """Where features are found and matched, for the option `device`.
+def device(option: str) -> Any:
+    """The `pycolmap.Device` for the option `device`.
 
     The wheel `pycolmap` knows the CPU only, `pycolmap-cuda12` is the same with CUDA; with "auto" it takes a GPU if it
     finds one.
@@ -18,6 +18,6 @@ def device(wanted: str) -> Any:
     Raises:
         Refused: bad_options, for "cuda" where COLMAP has none.
     """
-    if wanted == "cuda" and not pycolmap.has_cuda:
+    if option == "cuda" and not pycolmap.has_cuda:
         raise Refused(Slug.BAD_OPTIONS, detail="`sfm.device` is cuda, but structure from motion runs on a CPU here")
-    return {"auto": pycolmap.Device.auto, "cpu": pycolmap.Device.cpu, "cuda": pycolmap.Device.cuda}[wanted]
+    return {"auto": pycolmap.Device.auto, "cpu": pycolmap.Device.cpu, "cuda": pycolmap.Device.cuda}[option]

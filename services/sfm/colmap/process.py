@@ -1,8 +1,7 @@
-"""The parent's side of the COLMAP child: start it, hear its news, end it at once when the work must end."""
+"""The parent's side of the COLMAP worker: starts it, receives its messages, kills it when the work must end."""
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import queue
@@ -15,9 +14,18 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Final
 
-from services.sfm.messages import NOT_FOR_COLMAP, Task
+from services.sfm.messages import (
+    NOT_FOR_COLMAP,
+    ColmapResult,
+    ColmapTask,
+    LogLine,
+    PhaseProgress,
+    Refusal,
+    WorkerMessage,
+    decode_message,
+)
 from spaceport.pipeline.errors import LostResource, Refused, Slug
 
 STAGE: Final = "structure from motion"
@@ -29,20 +37,20 @@ _CRASHES: Final = (signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE,
 _NO_DISK: Final = re.compile(r"No space left|disk is full|disk I/O error|Disk quota", re.IGNORECASE)
 _NO_MEMORY: Final = re.compile(r"MemoryError|bad_alloc|Cannot allocate memory", re.IGNORECASE)
 
-News = dict[str, Any]
-
 log = logging.getLogger(__name__)
 
 
-def run_colmap(task: Task, on_news: Callable[[News], None], check: Callable[[], None]) -> dict[str, Any]:
-    """Run the child to its end and return its result.
+def run_colmap(
+    task: ColmapTask, on_progress: Callable[[PhaseProgress], None], check: Callable[[], None]
+) -> ColmapResult:
+    """Run the worker to its end and return its result.
 
-    `on_news` hears each line of progress, `check` is called at least every half second; whatever either raises
-    kills the child and passes.
+    `on_progress` is called with each message of progress, `check` at least every half second; whatever either raises
+    kills the worker and passes.
 
     Raises:
-        Refused: the photos cannot be reconstructed, or the given model is of no use.
-        LostResource: the child ran out of disk or memory.
+        Refused: the photos cannot be reconstructed, or the prior model is of no use.
+        LostResource: the worker ran out of disk or memory.
         RuntimeError: it ended for another reason; the message holds the end of its log.
     """
     task_file, log_file = task.scratch / "task.json", task.scratch / "colmap.log"
@@ -50,31 +58,32 @@ def run_colmap(task: Task, on_news: Callable[[News], None], check: Callable[[], 
     command = [sys.executable, "-m", "services.sfm.colmap.worker", str(task_file), str(os.getpid())]
     with log_file.open("wb") as out, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=out) as child:  # noqa: S603 - our own module
         try:
-            last = _listen(child, on_news, check)
+            last = _receive(child, on_progress, check)
             with suppress(subprocess.TimeoutExpired):
                 child.wait(_EXIT_SECONDS)
         finally:
             child.kill()  # nothing happens to one that has ended
         code = child.wait()
-    if "result" in last:
-        result: dict[str, Any] = last["result"]
-        return result
-    if "refused" in last:
-        raise Refused(Slug(last["refused"]), **last["facts"])
-    check()  # whoever ended the child may have told us to end, too
+    if isinstance(last, ColmapResult):
+        return last
+    if isinstance(last, Refusal):
+        raise Refused(last.slug, **last.facts)
+    check()  # whoever ended the worker may have asked this process to end, too
     failure = _failure(code, _tail(log_file), shutil.disk_usage(task.scratch).free)
-    if task.given and -code in _CRASHES and not isinstance(failure, LostResource):
+    if task.prior_model and -code in _CRASHES and not isinstance(failure, LostResource):
         log.warning("%s", failure)
-        raise Refused(Slug.BAD_GIVEN_MODEL, detail=NOT_FOR_COLMAP)
+        raise Refused(Slug.BAD_PRIOR_MODEL, detail=NOT_FOR_COLMAP)
     raise failure
 
 
-def _listen(child: subprocess.Popen[bytes], on_news: Callable[[News], None], check: Callable[[], None]) -> News:
-    """Pass on the child's lines until it has closed its end; returns the last one."""
+def _receive(
+    child: subprocess.Popen[bytes], on_progress: Callable[[PhaseProgress], None], check: Callable[[], None]
+) -> WorkerMessage | None:
+    """Pass on the worker's progress and log until it closes its end; returns the last message."""
     assert child.stdout is not None  # noqa: S101 - Popen was told PIPE
     lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(child.stdout, lines), daemon=True).start()
-    last: News = {}
+    last: WorkerMessage | None = None
     while True:
         check()
         try:
@@ -83,11 +92,11 @@ def _listen(child: subprocess.Popen[bytes], on_news: Callable[[News], None], che
             continue
         if line is None:
             return last
-        last = json.loads(line)
-        if "phase" in last:
-            on_news(last)
-        elif "log" in last:
-            log.info("%s", last["log"])
+        last = decode_message(line)
+        if isinstance(last, PhaseProgress):
+            on_progress(last)
+        elif isinstance(last, LogLine):
+            log.info("%s", last.text)
 
 
 def _read(pipe: IO[bytes], lines: queue.SimpleQueue[bytes | None]) -> None:

@@ -1,12 +1,11 @@
-"""The child process that COLMAP runs in: `python -m services.sfm.colmap.worker TASK.json PARENT_PID`.
+"""The process that COLMAP runs in: `python -m services.sfm.colmap.worker TASK.json PARENT_PID`.
 
 Its own process, because COLMAP aborts on some failures, cannot be interrupted everywhere, and shares no heap with
-Pillow. News go to the parent as JSON lines: `{"phase", "done", "total"}`, at the end `{"result"}` or `{"refused"}`.
+Pillow. It sends the parent a message of `services/sfm/messages.py` a line: progress, and at last a result or a refusal.
 """
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Any, Final
@@ -17,166 +16,206 @@ from numpy.typing import NDArray
 
 from services.sfm.child import die_with_parent, private_output
 from services.sfm.colmap import database as colmap_database
-from services.sfm.colmap.bundle_adjustment import settle
+from services.sfm.colmap.bundle_adjustment import robust_bundle_adjustment
 from services.sfm.colmap.checkpoint import Checkpoint
-from services.sfm.colmap.mapping import INCREMENTAL, Model, apart, go_on, in_order, map_photos, most_placed, unplaced
-from services.sfm.colmap.matching import Pairs, beyond, pairs_for
-from services.sfm.colmap.policy import ENOUGH, Known, Method, alternative, choose, doubtful, look_closer
-from services.sfm.colmap.prior_model import keep
-from services.sfm.colmap.snapshot import PLACED, save_placed
-from services.sfm.colmap.undistort import publish
-from services.sfm.georeference.gcp_alignment import lay_over
-from services.sfm.georeference.gps_alignment import georeference
-from services.sfm.georeference.wgs84 import centre, to_enu
-from services.sfm.messages import Task
+from services.sfm.colmap.mapping import (
+    INCREMENTAL,
+    MappedModel,
+    best_first,
+    continue_mapping,
+    map_photos,
+    max_registered,
+    separate_parts,
+    unregistered,
+)
+from services.sfm.colmap.matching import Pairs, exclude_pairs, select_pairs
+from services.sfm.colmap.policy import (
+    ENOUGH_REGISTERED,
+    MatchingMethod,
+    PhotoSet,
+    are_positions_doubtful,
+    choose_matching,
+    fallback_matching,
+    should_retry_unregistered,
+)
+from services.sfm.colmap.prior_model import publish_prior_model
+from services.sfm.colmap.snapshot import SNAPSHOT, save_snapshot
+from services.sfm.colmap.undistort import undistort_and_publish
+from services.sfm.georeference.gcp_alignment import estimate_gcp_alignment
+from services.sfm.georeference.gps_alignment import estimate_gps_alignment
+from services.sfm.georeference.wgs84 import median_position, to_enu
+from services.sfm.messages import (
+    ColmapResult,
+    ColmapTask,
+    LogLine,
+    Phase,
+    PhaseProgress,
+    PhotoResult,
+    Refusal,
+    WorkerMessage,
+    encode_message,
+)
 from spaceport.pipeline.errors import Refused, Slug
+from spaceport.pipeline.reports.sfm import Georeference, MatchingReport
 
 MIN_REGISTERED: Final = 3
-MIN_SHARE: Final = 0.25  # of the photos; below, the model shows a corner of what was flown
+MIN_REGISTERED_SHARE: Final = 0.25  # of the photos; below, the model shows a corner of what was flown
 
 Ground = NDArray[np.float64]
 
 
-class News:
-    """Writes JSON lines to the parent on a descriptor that COLMAP's own output cannot reach."""
+class MessageWriter:
+    """Writes messages to the parent on a descriptor that COLMAP's own output cannot reach."""
 
     def __init__(self) -> None:
         self._out = private_output()
 
-    def count(self, phase: str) -> colmap_database.Count:
-        return lambda done, total: self.send(phase=phase, done=done, total=total)
+    def send(self, message: WorkerMessage) -> None:
+        self._out.write(encode_message(message) + "\n")
 
-    def send(self, **fields: Any) -> None:
-        self._out.write(json.dumps(fields) + "\n")
+    def log(self, sentence: str) -> None:
+        self.send(LogLine(sentence))
+
+    def progress_of(self, phase: Phase) -> colmap_database.OnProgress:
+        return lambda done, total: self.send(PhaseProgress(phase, done, total))
 
 
-def reconstruct(task: Task, news: News) -> dict[str, Any]:
-    """Everything COLMAP does for one set of photos. Returns the facts for the report.
+def reconstruct(task: ColmapTask, messages: MessageWriter) -> ColmapResult:
+    """Everything COLMAP does for one set of photos.
 
     Raises:
-        Refused: no_overlap, too_few_registered; bad_given_model.
+        Refused: no_overlap, too_few_registered; bad_prior_model.
     """
     pycolmap.set_random_seed(task.options.seed)
-    if task.given:
-        return keep(task, task.given, news.count("undistortion"))
+    if task.prior_model:
+        return publish_prior_model(task, task.prior_model, messages.progress_of("undistortion"))
     database = task.scratch / "database.db"
-    _find_features(task, database, news)
-    matching, models = _match_and_map(task, database, news)
+    _extract_features(task, database, messages)
+    matching, models = _match_and_map(task, database, messages)
     best = models[0]
-    settle(best.reconstruction)
-    placed_on_earth = _georeferenced(task, best.reconstruction)
-    facts, parts = [model.facts() for model in models], apart(models)
-    photos = _photo_facts(task, best.reconstruction, database)
-    publish(task, best.reconstruction, news.count("undistortion"))  # gives the photos of `best` the users' names
-    save_placed(best.reconstruction, task.scratch / PLACED)
-    return {
-        "matching": matching,
-        "models": facts,
-        "apart": parts,
-        "photos": photos,
-        "cameras": best.cameras(),
-        "georeference": placed_on_earth,
-    }
+    robust_bundle_adjustment(best.reconstruction)
+    georeference = _georeference(task, best.reconstruction)
+    figures = [model.figures() for model in models]
+    parts = separate_parts(models)
+    photos = _photo_results(task, best.reconstruction, database)
+    undistort_and_publish(
+        task, best.reconstruction, messages.progress_of("undistortion")
+    )  # renames the images of `best`
+    save_snapshot(best.reconstruction, task.scratch / SNAPSHOT)
+    return ColmapResult(matching, figures, photos, best.cameras(), georeference, parts)
 
 
-def _find_features(task: Task, database: Path, news: News) -> None:
+def _extract_features(task: ColmapTask, database: Path, messages: MessageWriter) -> None:
     checkpoint = Checkpoint(task, database)
-    if not checkpoint.restore(lambda sentence: news.send(log=sentence)):
-        colmap_database.create(task, database)
-    colmap_database.extract_features(task, database, checkpoint.saving(news.count("features")))
+    if not checkpoint.restore(messages.log):
+        colmap_database.create_database(task, database)
+    colmap_database.extract_features(task, database, checkpoint.save_during(messages.progress_of("features")))
 
 
-def _match_and_map(task: Task, database: Path, news: News) -> tuple[dict[str, Any], list[Model]]:
-    """Facts of the matching, and the models, best first. Where little comes of the chosen pairs, others are added.
+def _match_and_map(
+    task: ColmapTask, database: Path, messages: MessageWriter
+) -> tuple[MatchingReport, list[MappedModel]]:
+    """The matching in figures, and the models, best first. Where the chosen pairs register too few, others are added.
 
     Raises:
         Refused: no_overlap, too_few_registered.
     """
     total, ground = len(task.photos), _ground(task)
-    method = choose(task.options.matching, _known(ground, task.ordered))
-    pairs = _pairs(method, task, database, ground)
-    colmap_database.match(task, database, pairs, Checkpoint(task, database).saving(news.count("matching")))
-    methods, models = [method], list[Model]()
-    trusted = not doubtful(method, len(pairs), colmap_database.verified_pairs(database))
+    method = choose_matching(task.options.matching, _photo_set(ground, task.ordered))
+    pairs = _select_pairs(method, task, database, ground)
+    on_matched = Checkpoint(task, database).save_during(messages.progress_of("matching"))
+    colmap_database.match_pairs(task, database, pairs, on_matched)
+    methods, models = [method], list[MappedModel]()
+    trusted = not are_positions_doubtful(method, len(pairs), colmap_database.num_verified_pairs(database))
     if trusted:
-        models = _map(task, database, news)
-    if most_placed(models) < ENOUGH * total and (other := alternative(method, total)):
-        more = beyond(_pairs(other, task, database, ground), pairs)
-        colmap_database.match(task, database, more, news.count("matching"))
-        methods, pairs = [method, other], np.concatenate([pairs, more])
+        models = _map(task, database, messages)
+    few = max_registered(models) < ENOUGH_REGISTERED * total
+    if few and (fallback := fallback_matching(method, total)):
+        more = exclude_pairs(_select_pairs(fallback, task, database, ground), pairs)
+        colmap_database.match_pairs(task, database, more, messages.progress_of("matching"))
+        methods, pairs = [method, fallback], np.concatenate([pairs, more])
         if len(more) or not trusted:
-            models = in_order(models + _map(task, database, news))
-    models = _look_closer(task, database, pairs, models, news)
-    verified = colmap_database.verified_pairs(database)
+            models = best_first(models + _map(task, database, messages))
+    models = _retry_unregistered(task, database, pairs, models, messages)
+    verified = colmap_database.num_verified_pairs(database)
     if verified == 0:
         raise Refused(Slug.NO_OVERLAP, total=total)
-    placed = most_placed(models)
-    if placed < max(MIN_REGISTERED, MIN_SHARE * total):
-        raise Refused(Slug.TOO_FEW_REGISTERED, count=placed, total=total)
-    return {"method": " + ".join(methods), "pairs": len(pairs), "verified": verified}, models
+    registered = max_registered(models)
+    if registered < max(MIN_REGISTERED, MIN_REGISTERED_SHARE * total):
+        raise Refused(Slug.TOO_FEW_REGISTERED, count=registered, total=total)
+    return MatchingReport(method=" + ".join(methods), pairs=len(pairs), verified=verified), models
 
 
-def _map(task: Task, database: Path, news: News) -> list[Model]:
-    return map_photos(task, database, news.count("mapping")) if colmap_database.verified_pairs(database) else []
+def _map(task: ColmapTask, database: Path, messages: MessageWriter) -> list[MappedModel]:
+    if not colmap_database.num_verified_pairs(database):
+        return []
+    return map_photos(task, database, messages.progress_of("mapping"))
 
 
-def _look_closer(task: Task, database: Path, pairs: Pairs, models: list[Model], news: News) -> list[Model]:
-    """`models`, the best of which has more photos where the few that it lacks can be placed by looser matches."""
+def _retry_unregistered(
+    task: ColmapTask, database: Path, pairs: Pairs, models: list[MappedModel], messages: MessageWriter
+) -> list[MappedModel]:
+    """`models`, the best of which has more photos where looser matches register the few that it lacks."""
     base = next((model for model in models if model.mapper == INCREMENTAL), None)
-    if base is None or not look_closer(len(task.photos), most_placed(models)):
+    if base is None or not should_retry_unregistered(len(task.photos), max_registered(models)):
         return models
-    theirs = pairs[np.isin(pairs, unplaced(base, task)).any(axis=1)]
-    if base.merit[0] < most_placed(models) or not len(theirs):
+    retried = pairs[np.isin(pairs, unregistered(base, task)).any(axis=1)]
+    if base.score[0] < max_registered(models) or not len(retried):
         return models
-    colmap_database.match_loosely(task, database, theirs, news.count("matching"))
-    more = go_on(base, task, database, news.count("mapping"))
-    return (
-        in_order([more, *(model for model in models if model is not base)]) if more.merit[0] > base.merit[0] else models
-    )
+    colmap_database.rematch_pairs_loosely(task, database, retried, messages.progress_of("matching"))
+    continued = continue_mapping(base, task, database, messages.progress_of("mapping"))
+    if continued.score[0] <= base.score[0]:
+        return models
+    return best_first([continued, *(model for model in models if model is not base)])
 
 
-def _pairs(method: Method, task: Task, database: Path, ground: Ground) -> Pairs:
-    by_looks = method in ("sequential", "retrieval")
-    return pairs_for(method, ground, colmap_database.look_alike(task, database) if by_looks else None)
+def _select_pairs(method: MatchingMethod, task: ColmapTask, database: Path, ground: Ground) -> Pairs:
+    by_likeness = method in ("sequential", "retrieval")
+    return select_pairs(method, ground, colmap_database.photo_descriptors(task, database) if by_likeness else None)
 
 
-def _ground(task: Task) -> Ground:
+def _ground(task: ColmapTask) -> Ground:
     """[N,2] metres east and north of the middle; NaN where a photo has no position."""
     rows = colmap_database.positions(task.photos)
-    rows[:, 2] = np.where(np.isnan(rows[:, 0]), np.nan, 0.0)  # on the ground: heights play no part here
+    rows[:, 2] = np.where(np.isnan(rows[:, 0]), np.nan, 0.0)  # on the ground: heights are not used here
     located = np.isfinite(rows[:, 0])
-    return to_enu(rows, centre(rows[located]))[:, :2] if located.any() else rows[:, :2]
+    return to_enu(rows, median_position(rows[located]))[:, :2] if located.any() else rows[:, :2]
 
 
-def _known(ground: Ground, ordered: bool) -> Known:
+def _photo_set(ground: Ground, ordered: bool) -> PhotoSet:
     located = ground[np.isfinite(ground[:, 0])]
     spread = float(np.linalg.norm(np.ptp(located, axis=0))) if len(located) else 0.0
-    return Known(len(ground), len(located), spread, ordered)
+    return PhotoSet(len(ground), len(located), spread, ordered)
 
 
-def _georeferenced(task: Task, model: Any) -> dict[str, object]:
-    rows = colmap_database.positions(task.photos)
+def _georeference(task: ColmapTask, model: Any) -> Georeference:
+    """Move `model` to where its control points, else its photos' positions say; else turn it upright."""
     files = [photo.file for photo in task.photos]
-    by_photos = georeference(model, dict(zip(files, rows, strict=True)), task.options.seed)
+    alignment = estimate_gps_alignment(
+        model, dict(zip(files, colmap_database.positions(task.photos), strict=True)), task.options.seed
+    )
+    model.transform(alignment.similarity)
     if not task.control_points:
-        return by_photos
+        return alignment.georeference
     try:
-        return lay_over(model, task.control_points)
+        by_gcps = estimate_gcp_alignment(model, task.control_points)
     except ValueError as reason:
-        return by_photos | {"control_points_unused": str(reason)}
+        return alignment.without_control_points(str(reason)).georeference
+    model.transform(by_gcps.similarity)
+    return by_gcps.georeference
 
 
-def _photo_facts(task: Task, model: Any, database: Path) -> dict[str, dict[str, Any]]:
+def _photo_results(task: ColmapTask, model: Any, database: Path) -> dict[str, PhotoResult]:
     features, matches = colmap_database.feature_counts(database), colmap_database.match_counts(database)
     points = {image.name: image.num_points3D for image in model.images.values() if image.has_pose}
     return {
-        photo.file: {
-            "features": features.get(photo.file, 0),
-            "partners": matches[photo.file][0],
-            "matches": matches[photo.file][1],
-            "registered": photo.file in points,
-            "points": points.get(photo.file, 0),
-        }
+        photo.file: PhotoResult(
+            features=features.get(photo.file, 0),
+            partners=matches[photo.file][0],
+            matches=matches[photo.file][1],
+            registered=photo.file in points,
+            points=points.get(photo.file, 0),
+        )
         for photo in task.photos
     }
 
@@ -184,11 +223,11 @@ def _photo_facts(task: Task, model: Any, database: Path) -> dict[str, dict[str, 
 def main(task_file: Path, parent: int) -> int:
     die_with_parent(parent)
     pycolmap.logging.logtostderr = True  # and to no file of its own, which it would leave in the machine's /tmp
-    news = News()
+    messages = MessageWriter()
     try:
-        news.send(result=reconstruct(Task.from_json(task_file.read_text()), news))
+        messages.send(reconstruct(ColmapTask.from_json(task_file.read_text()), messages))
     except Refused as refusal:
-        news.send(refused=refusal.slug, facts=refusal.facts)
+        messages.send(Refusal(refusal.slug, refusal.facts))
     return 0
 
 

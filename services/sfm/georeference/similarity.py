@@ -1,4 +1,4 @@
-"""Surveyed control points: where the model sees them, and the similarity that lays the model over them. Pure maths."""
+"""Similarities between point sets, and points from rays: the mathematics of control points, without COLMAP."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 MIN_POINTS: Final = 3
-LEAST_ANGLE: Final = np.radians(1.0)  # between the rays of a point; below it, depth is a guess
-LEAST_BREADTH: Final = 0.02  # second axis of the points to their first: points on one line leave the turn about it open
+MIN_TRI_ANGLE: Final = np.radians(1.0)  # between the rays of a point; below it, depth is a guess
+MIN_BREADTH: Final = (
+    0.02  # second axis of the points to their first: points on one line leave the rotation about it open
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,8 +31,8 @@ class Similarity:
 
 
 @dataclass(frozen=True, eq=False)
-class Fit:
-    """The similarity over control points, and how far off each is after it: east, north, up [N,3], metres."""
+class SimilarityFit:
+    """A similarity, and by how much each point misses its target after it [N,3]."""
 
     similarity: Similarity
     residuals: Array
@@ -42,7 +44,7 @@ def triangulate(origins: Array, directions: Array) -> Array | None:
     `origins` [K,3], `directions` [K,3] unit vectors. Minimises the sum of squared distances to the rays (Slabaugh,
     Schafer and Livingston, "Optimal ray intersection", 2001).
     """
-    if len(origins) < 2 or _widest_angle(directions) < LEAST_ANGLE:
+    if len(origins) < 2 or _widest_angle(directions) < MIN_TRI_ANGLE:
         return None
     across = np.eye(3) - directions[:, :, None] * directions[:, None, :]
     point = np.linalg.solve(across.sum(axis=0), np.einsum("kij,kj->i", across, origins))
@@ -50,7 +52,7 @@ def triangulate(origins: Array, directions: Array) -> Array | None:
     return np.asarray(point) if (ahead > 0).all() else None
 
 
-def fit(source: Array, target: Array) -> Fit:
+def fit_similarity(source: Array, target: Array) -> SimilarityFit:
     """The similarity with the least squared distance from `source` to `target`, both [N,3].
 
     S. Umeyama, "Least-squares estimation of transformation parameters between two point patterns", PAMI 1991.
@@ -61,17 +63,17 @@ def fit(source: Array, target: Array) -> Fit:
     if len(source) < MIN_POINTS:
         raise ValueError(f"only {len(source)} control points are seen by two photos or more; 3 are needed")
     from_mean, to_mean = source.mean(axis=0), target.mean(axis=0)
-    centred, wanted = source - from_mean, target - to_mean
-    for points in (centred, wanted):
+    from_centred, to_centred = source - from_mean, target - to_mean
+    for points in (from_centred, to_centred):
         first, second, _ = np.linalg.svd(points, full_matrices=False)[1]
-        if not second > LEAST_BREADTH * first:
+        if not second > MIN_BREADTH * first:
             raise ValueError("all control points lie in one place or on one line")
-    left, sizes, right = np.linalg.svd(wanted.T @ centred / len(source))
+    left, sizes, right = np.linalg.svd(to_centred.T @ from_centred / len(source))
     mirror = np.array([1.0, 1.0, np.sign(np.linalg.det(left) * np.linalg.det(right))])
     rotation = (left * mirror) @ right
-    scale = float((sizes * mirror).sum() / np.square(centred).sum(axis=1).mean())
+    scale = float((sizes * mirror).sum() / np.square(from_centred).sum(axis=1).mean())
     similarity = Similarity(scale, rotation, to_mean - scale * rotation @ from_mean)
-    return Fit(similarity, similarity.apply(source) - target)
+    return SimilarityFit(similarity, similarity.apply(source) - target)
 
 
 def _widest_angle(directions: Array) -> float:

@@ -1,4 +1,4 @@
-"""Which way is up in a model that no position ties to the earth: what the cameras themselves say. Pure numpy."""
+"""Which way is up in a model without positions, estimated from its cameras. Pure numpy."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import numpy as np
 
 from services.sfm.georeference.wgs84 import Array
 
-ALIKE: Final = 0.9  # length of the mean of view directions, from which on all cameras look the same way
+SAME_WAY: Final = 0.9  # length of the mean of view directions, from which on all cameras look the same way
 FLAT: Final = 0.35  # third to second axis of the camera centres, up to which they lie in a plane
 ALONG: Final = 0.8  # cosine between that plane's normal and the view, from which on the view is down on the flight
 
 
-def up_of(rotations: Array, centres: Array) -> Array:
+def estimate_up(rotations: Array, centres: Array) -> Array:
     """The upward direction [3] in the model, of unit length.
 
     Args:
@@ -26,18 +26,18 @@ def up_of(rotations: Array, centres: Array) -> Array:
     """
     views, tops = rotations[:, 2], -rotations[:, 1]
     mean_view = views.mean(axis=0)
-    alike = float(np.linalg.norm(mean_view))
-    if alike > ALIKE and len(centres) >= 3:
+    view_length = float(np.linalg.norm(mean_view))
+    if view_length > SAME_WAY and len(centres) >= 3:
         _, lengths, axes = np.linalg.svd(centres - centres.mean(axis=0), full_matrices=False)
         is_flat = lengths[2] <= FLAT * lengths[1]
-        if is_flat and abs(float(axes[2] @ mean_view)) / alike > ALONG:
-            return np.asarray(-mean_view / alike)
+        if is_flat and abs(float(axes[2] @ mean_view)) / view_length > ALONG:
+            return np.asarray(-mean_view / view_length)
     top = tops.mean(axis=0)
     length = float(np.linalg.norm(top))
-    return np.asarray(top / length if length > 1 - ALIKE else -mean_view / max(alike, 1e-9))
+    return np.asarray(top / length if length > 1 - SAME_WAY else -mean_view / max(view_length, 1e-9))
 
 
-def turn_to_z(up: Array) -> Array:
+def rotation_to_z(up: Array) -> Array:
     """The rotation [3,3] that takes the unit vector `up` to +z by the shortest way."""
     z = np.array([0.0, 0.0, 1.0])
     axis, cosine = np.cross(up, z), float(up @ z)

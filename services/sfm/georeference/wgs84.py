@@ -1,4 +1,4 @@
-"""Positions on the earth as metres on a plane."""
+"""Positions on the WGS84 ellipsoid as metres east, north and up (ENU), and earth-centred (ECEF)."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ def to_enu(positions: Array, origin: Array) -> Array:
     return np.asarray((_to_ecef(positions) - _to_ecef(origin[None])) @ _axes(origin).T)
 
 
-def centre(positions: Array) -> Array:
+def median_position(positions: Array) -> Array:
     """The origin for a set: the median of each of latitude, longitude, altitude; one wild position moves it little."""
     return np.asarray(np.nanmedian(positions, axis=0))
 
 
-def scale_error(places: Array, residuals: Array) -> float:
-    """How uncertain the scale of a similarity is that was laid over `places` [N,3] and left `residuals` [N], both in m.
+def relative_scale_error(places: Array, residuals: Array) -> float:
+    """The relative standard error of the scale of a similarity that fits `places` [N,3] with `residuals` [N] (m).
 
-    The relative standard error of the scale, from least squares with 3 N - 7 degrees of freedom. It takes the errors of
-    places for independent: a receiver that is off by the same everywhere spoils the place, not the scale.
+    From least squares with 3 N - 7 degrees of freedom. It assumes independent errors of the places: a receiver that is
+    off by the same everywhere shifts the model and does not scale it.
     """
     freedom = 3 * len(places) - 7
     spread = float(np.square(places - places.mean(axis=0)).sum()) if len(places) else 0.0

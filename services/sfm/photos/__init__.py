@@ -1,1 +1,1 @@
-"""Takes in what a pilot uploads: photos of any kind, videos, masks, positions and control points."""
+"""Ingests what a pilot uploads: photos of any kind, videos, masks, positions and control points."""

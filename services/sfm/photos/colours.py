@@ -1,4 +1,4 @@
-"""Brings any picture to what COLMAP and browsers show alike: eight bits of sRGB on the same pixel grid."""
+"""Converts any picture to what COLMAP and browsers show alike: eight bits of sRGB on the same pixel grid."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ _WITH_PROFILE: Final = ("RGB", "CMYK", "L")
 
 def to_srgb(image: Image.Image) -> Image.Image:
     """The picture as RGB: 16-bit grey scaled, embedded ICC profiles (CMYK, Display P3, Adobe RGB) applied."""
-    made = _by_profile(_eight_bits(image)) or _eight_bits(image).convert("RGB")
-    made.info = {}  # the profile has been applied
-    return made
+    converted = _apply_profile(_to_eight_bits(image)) or _to_eight_bits(image).convert("RGB")
+    converted.info = {}  # the profile has been applied
+    return converted
 
 
-def _eight_bits(image: Image.Image) -> Image.Image:
+def _to_eight_bits(image: Image.Image) -> Image.Image:
     if not image.mode.startswith("I"):
         return image
     return Image.fromarray((np.asarray(image).clip(0, 0xFFFF) >> 8).astype(np.uint8))  # Pillow would clip, not scale
 
 
-def _by_profile(image: Image.Image) -> Image.Image | None:
+def _apply_profile(image: Image.Image) -> Image.Image | None:
     profile = image.info.get("icc_profile")
-    picture = image.convert("RGB") if image.mode == "RGBA" else image  # profiles do not speak of transparency
+    picture = image.convert("RGB") if image.mode == "RGBA" else image  # profiles do not cover transparency
     if not isinstance(profile, bytes) or not profile or picture.mode not in _WITH_PROFILE:
         return None
     try:
-        given = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        return ImageCms.profileToProfile(picture, given, ImageCms.createProfile("sRGB"), outputMode="RGB")
+        embedded = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        return ImageCms.profileToProfile(picture, embedded, ImageCms.createProfile("sRGB"), outputMode="RGB")
     except (ImageCms.PyCMSError, OSError):  # broken, or made for another kind of picture
         return None

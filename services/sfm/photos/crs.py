@@ -18,14 +18,14 @@ _PROJECTIONS: Final = frozenset(
 )
 _FORBIDDEN: Final = ("nadgrids", "geoidgrids", "init", "step", "inv", "grids")  # they name files
 
-ToEarth = Callable[[float, float, float], tuple[float, float, float]]
+ToWgs84 = Callable[[float, float, float], tuple[float, float, float]]
 
 
-def to_earth(header: str) -> ToEarth:
+def to_wgs84(header: str) -> ToWgs84:
     """A function from x, y, z of the system that `header` names to latitude, longitude (WGS84) and height.
 
     Heights are taken as they are: a header does not say from what they are measured. For latitude and longitude x is
-    the longitude, as in OpenDroneMap. The function raises ValueError outside of the system's reach.
+    the longitude, as in OpenDroneMap. The function raises ValueError outside of the system's domain.
 
     Raises:
         ValueError: no coordinate system that we know; the message says so.
@@ -42,22 +42,22 @@ def to_earth(header: str) -> ToEarth:
 
 
 def _system(header: str) -> pyproj.CRS:
-    known: pyproj.CRS | None = None
+    system: pyproj.CRS | None = None
     try:
         if match := _EPSG.fullmatch(header):
-            known = pyproj.CRS.from_epsg(int(match[1]))
+            system = pyproj.CRS.from_epsg(int(match[1]))
         elif match := _UTM.fullmatch(header):
-            known = pyproj.CRS.from_dict({"proj": "utm", "zone": int(match[1]), "south": match[2].upper() == "S"})
+            system = pyproj.CRS.from_dict({"proj": "utm", "zone": int(match[1]), "south": match[2].upper() == "S"})
         elif len(header) <= MAX_CHARACTERS and _PROJ.fullmatch(header) and _is_harmless(header):
-            known = pyproj.CRS.from_proj4(header)
+            system = pyproj.CRS.from_proj4(header)
     except pyproj.exceptions.CRSError:
-        known = None
-    if known is not None:
-        return known
+        system = None
+    if system is not None:
+        return system
     raise ValueError(f"{header[:60]!r} is no coordinate system that we know; write for example EPSG:32616")
 
 
 def _is_harmless(proj: str) -> bool:
     projection = re.search(r"\+proj=(\w+)", proj)
-    known = projection is not None and projection[1] in _PROJECTIONS
-    return known and not any(f"+{word}" in proj for word in _FORBIDDEN)
+    is_known = projection is not None and projection[1] in _PROJECTIONS
+    return is_known and not any(f"+{word}" in proj for word in _FORBIDDEN)

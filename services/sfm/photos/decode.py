@@ -1,4 +1,4 @@
-"""Decodes one photo in full, tells its facts and writes the copy that COLMAP gets. Runs in the decoder's process only.
+"""Decodes one photo in full, reads its metadata and writes the copy that COLMAP gets. In the decoder process only.
 
 Must not share a process with pycolmap: both bring their own zlib, and the heap does not survive that.
 """
@@ -11,9 +11,9 @@ from typing import Final
 import pi_heif
 from PIL import ExifTags, Image
 
-from services.sfm.photo import PhotoFacts
+from services.sfm.photo import PhotoMetadata
 from services.sfm.photos.colours import to_srgb
-from services.sfm.photos.exif import described
+from services.sfm.photos.exif import read_metadata
 from services.sfm.photos.raw import open_raw
 
 FORMATS: Final = ("JPEG", "PNG", "TIFF", "WEBP", "HEIF")  # JPEG brings MPO, the several-in-one of phones and drones
@@ -32,11 +32,11 @@ class LeftOutError(Exception):
     """This photo is of no use; the message says why, after "it"."""
 
 
-def read_photo(path: Path, name: str, copy: Path, longest: int) -> tuple[PhotoFacts, tuple[int, int]]:
-    """Decode the photo at `path` to its last row and lay a JPEG of it at `copy`.
+def read_photo(path: Path, name: str, copy: Path, longest: int) -> tuple[PhotoMetadata, tuple[int, int]]:
+    """Decode the photo at `path` to its last row and write a JPEG of it to `copy`.
 
-    A plain JPEG is linked, whatever its size: COLMAP makes it smaller itself. Others are at most `longest` pixels long.
-    Returns the facts and the copy's width and height.
+    A plain JPEG is linked, whatever its size: COLMAP scales it down itself. Others are at most `longest` pixels long.
+    Returns the metadata and the copy's width and height.
 
     Raises:
         LeftOutError: it is too large, too small, or no picture.
@@ -44,24 +44,24 @@ def read_photo(path: Path, name: str, copy: Path, longest: int) -> tuple[PhotoFa
         MemoryError: it needs more than this process may have.
     """
     if path.suffix.lower() == RAW_SUFFIX:
-        facts, developed = open_raw(path, name, longest, check_size)
-        size = copied_size(facts.width, facts.height, longest)
-        _write(developed.resize(size, Image.Resampling.LANCZOS), facts, copy)
-        return facts, size
+        metadata, developed = open_raw(path, name, longest, check_size)
+        size = copy_size(metadata.width, metadata.height, longest)
+        _write(developed.resize(size, Image.Resampling.LANCZOS), metadata, copy)
+        return metadata, size
     try:
         with Image.open(path, formats=FORMATS) as image:
             check_size(*image.size)
-            size = copied_size(*image.size, longest)
+            size = copy_size(*image.size, longest)
             if image.mode == "F":
                 raise LeftOutError("its pixels are floating-point numbers, not colours")
-            facts = described(name, image)
-            if facts.format in ("JPEG", "MPO") and image.mode in ("RGB", "L"):
+            metadata = read_metadata(name, image)
+            if metadata.format in ("JPEG", "MPO") and image.mode in ("RGB", "L"):
                 image.draft("RGB", (_DRAFT_SIDE, _DRAFT_SIDE))  # every byte is read, few are transformed
                 image.load()
                 copy.symlink_to(path.resolve())
-                return facts, (facts.width, facts.height)
-            _write(_shrunk(image, size), facts, copy)
-            return facts, size
+                return metadata, (metadata.width, metadata.height)
+            _write(_scale_down(image, size), metadata, copy)
+            return metadata, size
     except Image.DecompressionBombError:
         raise LeftOutError(_TOO_MANY) from None
 
@@ -77,7 +77,7 @@ def check_size(width: int, height: int) -> None:
         raise LeftOutError(f"it is only {width} x {height} pixels")
 
 
-def copied_size(width: int, height: int, longest: int) -> tuple[int, int]:
+def copy_size(width: int, height: int, longest: int) -> tuple[int, int]:
     """Width and height of the copy of a photo.
 
     Raises:
@@ -90,22 +90,22 @@ def copied_size(width: int, height: int, longest: int) -> tuple[int, int]:
     return size
 
 
-def _shrunk(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+def _scale_down(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     """The picture as RGB at this size."""
     if size == image.size:
         return to_srgb(image)
     image.draft(None, (round(size[0] * _REDUCING_GAP), round(size[1] * _REDUCING_GAP)))
     picture = image if image.mode in ("RGB", "L", "CMYK") else to_srgb(image)  # palettes and 16 bits do not mix
-    made = picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=_REDUCING_GAP)
-    made.info = dict(picture.info)
-    return to_srgb(made)
+    scaled = picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=_REDUCING_GAP)
+    scaled.info = dict(picture.info)
+    return to_srgb(scaled)
 
 
-def _write(picture: Image.Image, facts: PhotoFacts, copy: Path) -> None:
+def _write(picture: Image.Image, metadata: PhotoMetadata, copy: Path) -> None:
     """Write the copy. Its EXIF holds only what COLMAP's table of sensors needs where the focal length is not known in
-    pixels; tags that speak of the original's pixels would mislead it."""
+    pixels; tags that refer to the original's pixels would mislead it."""
     tags = Image.Exif()
-    if facts.focal_px is None and facts.focal_mm is not None:
-        tags[ExifTags.Base.Make], tags[ExifTags.Base.Model] = facts.make, facts.model
-        tags.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.FocalLength] = facts.focal_mm
+    if metadata.focal_px is None and metadata.focal_mm is not None:
+        tags[ExifTags.Base.Make], tags[ExifTags.Base.Model] = metadata.make, metadata.model
+        tags.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.FocalLength] = metadata.focal_mm
     picture.save(copy, "JPEG", quality=QUALITY, subsampling=0, exif=tags)

@@ -1,4 +1,4 @@
-"""The parent's side of the decoders: a few processes, each with one file at a time, ended when they take too long."""
+"""The parent's side of the decoders: a few processes, each with one file at a time, killed when they take too long."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
-SECONDS: Final = 90.0  # without a word about a file; the largest photos take ten
-MOST: Final = 3  # at once: together they fit a machine with 16 GB, whatever is in the files
-MAX_LOST: Final = 20  # files that cost a decoder its life, before nobody tries the rest
+TIMEOUT_S: Final = 90.0  # without a reply about a file; the largest photos take ten
+MAX_DECODERS: Final = 3  # at once: together they fit a machine with 16 GB, whatever is in the files
+MAX_LOST: Final = 20  # decoders that crashed or hung, before the rest is not tried
 MAX_REPLY_BYTES: Final = 1 << 20
 _POLL_SECONDS: Final = 0.5
 _CRASHED: Final = "its decoder crashed on it"
@@ -27,47 +27,47 @@ Request = dict[str, Any]
 Reply = dict[str, Any]
 
 
-def ask_all(
+def decode_all(
     requests: list[Request],
     on_done: Callable[[int], None],
     check: Callable[[], None],
-    seconds: float = SECONDS,
+    seconds: float = TIMEOUT_S,
     on_share: Callable[[float], None] = lambda _: None,
 ) -> list[Reply]:
     """Have files decoded; returns the replies, in the order of the requests.
 
-    A file that crashes its decoder, or keeps it busy for longer than `seconds`, has a `reason` for reply. `on_done`
-    hears how many are done, `check` is called at least twice a second, and so is `on_share` with the share of the work
-    that is done, parts of videos included; what any of them raises passes at once.
+    A file that crashes its decoder, or keeps it busy for longer than `seconds`, has a `reason` for reply. `on_done` is
+    called with the number that are done, `check` at least twice a second, and so is `on_share` with the share of the
+    work that is done, parts of videos included; what any of them raises passes at once.
 
     Raises:
         OSError: the disk is full.
     """
-    decoders = [Decoder(seconds) for _ in range(max(1, min(MOST, os.cpu_count() or 1, len(requests))))]
+    decoders = [Decoder(seconds) for _ in range(max(1, min(MAX_DECODERS, os.cpu_count() or 1, len(requests))))]
     free: queue.SimpleQueue[Decoder] = queue.SimpleQueue()
     for decoder in decoders:
         free.put(decoder)
 
     shares = [0.0] * len(requests)
 
-    def ask(number: int) -> Reply:
+    def decode(number: int) -> Reply:
         decoder = free.get()
         try:
             lost = sum(each.lost for each in decoders)
-            told = partial(shares.__setitem__, number)
-            return decoder.ask(requests[number], told) if lost < MAX_LOST else {"reason": _NOT_TRIED}
+            set_share = partial(shares.__setitem__, number)
+            return decoder.decode(requests[number], set_share) if lost < MAX_LOST else {"reason": _NOT_TRIED}
         finally:
             shares[number] = 1.0
             free.put(decoder)
 
-    def look() -> None:
+    def report() -> None:
         check()
         on_share(sum(shares) / len(shares))
 
     pool = ThreadPoolExecutor(len(decoders))
     try:
-        futures = [pool.submit(ask, number) for number in range(len(requests))]
-        for done, reply in enumerate(_finished(futures, look), start=1):
+        futures = [pool.submit(decode, number) for number in range(len(requests))]
+        for done, reply in enumerate(_finished(futures, report), start=1):
             if "errno" in reply:
                 raise OSError(reply["errno"], os.strerror(reply["errno"]))
             on_done(done)
@@ -79,10 +79,10 @@ def ask_all(
         pool.shutdown()
 
 
-def _finished(futures: list[Future[Reply]], look: Callable[[], None]) -> Iterator[Reply]:
+def _finished(futures: list[Future[Reply]], report: Callable[[], None]) -> Iterator[Reply]:
     waiting = set(futures)
     while waiting:
-        look()
+        report()
         done, waiting = wait(waiting, _POLL_SECONDS, FIRST_COMPLETED)
         for future in done:
             yield future.result()
@@ -97,28 +97,28 @@ class Decoder:
         self._closed = False
         self._child: subprocess.Popen[bytes] | None = None
 
-    def ask(self, request: Request, on_share: Callable[[float], None]) -> Reply:
-        """Its reply, or a `reason` where it gave none; of a video `on_share` hears how much of it is done, 0-1."""
+    def decode(self, request: Request, on_share: Callable[[float], None]) -> Reply:
+        """Its reply, or a `reason` where there is none; for a video `on_share` gets the share that is decoded, 0-1."""
         try:
-            child = self._started()
-            assert child.stdin is not None  # noqa: S101 - Popen was told PIPE
+            child = self._start()
+            assert child.stdin is not None  # noqa: S101 - opened with PIPE
             child.stdin.write(json.dumps(request).encode() + b"\n")
             child.stdin.flush()
             return self._reply(child, on_share)
         except TimeoutError:
             reason = f"it takes more than {self._seconds:.0f} seconds to decode"
-        except (OSError, ValueError):  # its end of the pipe is closed, or what it says is no JSON
+        except (OSError, ValueError):  # its end of the pipe is closed, or its reply is no JSON
             reason = _CRASHED
         self.lost += 1
         self._end()
         return {"reason": reason}
 
     def close(self) -> None:
-        """End the process, in the midst of its work too."""
+        """Kill the process, in the middle of its work too."""
         self._closed = True
         self._end()
 
-    def _started(self) -> subprocess.Popen[bytes]:
+    def _start(self) -> subprocess.Popen[bytes]:
         if self._closed:
             raise BrokenPipeError
         if self._child is None:
@@ -128,8 +128,8 @@ class Decoder:
         return self._child
 
     def _reply(self, child: subprocess.Popen[bytes], on_share: Callable[[float], None]) -> Reply:
-        """The line that ends an answer; each line before it buys the same time again."""
-        assert child.stdout is not None  # noqa: S101 - Popen was told PIPE
+        """The last line of an answer; each line before it restarts the time-out."""
+        assert child.stdout is not None  # noqa: S101 - opened with PIPE
         buffer, until = b"", time.monotonic() + self._seconds
         while len(buffer) < MAX_REPLY_BYTES:
             if not select.select([child.stdout], [], [], max(0.0, until - time.monotonic()))[0]:

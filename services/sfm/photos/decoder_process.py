@@ -1,7 +1,7 @@
-"""The process that decodes what strangers sent: `python -m services.sfm.photos.decoder_process PARENT_PID`.
+"""The process that decodes untrusted files: `python -m services.sfm.photos.decoder_process PARENT_PID`.
 
 A process of its own with little memory, since decoders written in C crash, hang or allocate without end on files made
-for that. Takes JSON lines, answers each with one: `{"facts", "size"}`, `{"frames"}`, `{}` for a mask, or `{"reason"}`
+for that. Reads JSON lines, answers each with one: `{"metadata", "size"}`, `{"frames"}`, `{}` for a mask, `{"reason"}`
 where the file is left out, `{"errno"}` where the disk is full; for a video also `{"done", "total"}` before that.
 """
 
@@ -20,20 +20,19 @@ from typing import Any, Final
 
 from services.sfm.child import die_with_parent, private_output
 
-MAX_MEMORY: Final = (
-    4 << 30
-)  # a raw photo of 150 megapixels; addresses, of which Python and its libraries take a quarter
+# A raw photo of 150 megapixels; addresses, of which Python and its libraries take a quarter.
+MAX_MEMORY: Final = 4 << 30
 TOO_MUCH: Final = "it needs too much memory to decode"
 Send = Callable[[dict[str, Any]], None]
 
 
 def answer(request: dict[str, Any], send: Send) -> dict[str, Any]:
-    """Do what the request asks. What is in the file raises nothing: it is left out with a reason."""
+    """Decode the file of the request. Whatever is in it raises nothing: it is left out with a reason."""
     from services.sfm.photos.decode import LeftOutError  # noqa: PLC0415 - after the limits are set
 
     path = Path(request["path"])
     try:
-        return _done(request, path, send)
+        return _decode(request, path, send)
     except LeftOutError as error:
         reason = str(error)
     except MemoryError:
@@ -41,26 +40,26 @@ def answer(request: dict[str, Any], send: Send) -> dict[str, Any]:
     except Exception as error:  # decoders raise many kinds on broken files: OSError, SyntaxError, struct.error
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             return {"errno": error.errno}  # the machine's fault, not the file's
-        reason = f"it cannot be decoded: {_shown(str(error), path)}"
+        reason = f"it cannot be decoded: {_printable(str(error), path)}"
     return {"reason": reason}
 
 
-def _done(request: dict[str, Any], path: Path, send: Send) -> dict[str, Any]:
+def _decode(request: dict[str, Any], path: Path, send: Send) -> dict[str, Any]:
     from services.sfm.photos.decode import read_photo  # noqa: PLC0415 - after the limits are set
     from services.sfm.photos.masks import write_mask  # noqa: PLC0415
     from services.sfm.photos.video import write_frames  # noqa: PLC0415
 
     if request["kind"] == "photo":
-        facts, size = read_photo(path, request["name"], Path(request["copy"]), request["longest"])
-        return {"facts": asdict(facts), "size": size}
+        metadata, size = read_photo(path, request["name"], Path(request["copy"]), request["longest"])
+        return {"metadata": asdict(metadata), "size": size}
     if request["kind"] == "mask":
         write_mask(path, Path(request["copy"]), tuple(request["size"]))
         return {}
-    frames = write_frames(path, Path(request["folder"]), request["most"], send)
+    frames = write_frames(path, Path(request["folder"]), request["max_frames"], send)
     return {"frames": [(frame.file, frame.seconds) for frame in frames]}
 
 
-def _shown(message: str, path: Path) -> str:
+def _printable(message: str, path: Path) -> str:
     plain = message.replace(str(path), path.name).replace(str(path.parent), "")
     return "".join(letter for letter in plain if letter.isprintable())[:200]
 
@@ -70,7 +69,7 @@ def main(parent: int) -> int:
     out = private_output()
     resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, MAX_MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    warnings.simplefilter("ignore")  # what is wrong with a file is told in the report, not in the log
+    warnings.simplefilter("ignore")  # what is wrong with a file goes into the report, not into the log
 
     def send(reply: dict[str, Any]) -> None:
         out.write(json.dumps(reply, default=str) + "\n")

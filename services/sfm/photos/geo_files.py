@@ -1,4 +1,4 @@
-"""The two text files of OpenDroneMap that say where things are: `geo.txt` and `gcp_list.txt`.
+"""The two text files of OpenDroneMap that hold positions: `geo.txt` and `gcp_list.txt`.
 
 Formats: https://docs.opendronemap.org/geo/ and https://docs.opendronemap.org/gcp/.
 """
@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from services.sfm.photo import PhotoFacts
-from services.sfm.photos.crs import ToEarth, to_earth
+from services.sfm.photo import PhotoMetadata
+from services.sfm.photos.crs import ToWgs84, to_wgs84
 
 MAX_BYTES: Final = 4 << 20
 MAX_ROWS: Final = 50_000
@@ -20,7 +20,7 @@ _MAX_FIELDS: Final = 16
 
 
 @dataclass(frozen=True)
-class Geo:
+class GeoRow:
     """One row of `geo.txt`: degrees, metres."""
 
     position: tuple[float, float, float | None]
@@ -29,15 +29,15 @@ class Geo:
 
 @dataclass(frozen=True)
 class ControlPoint:
-    """A surveyed point and the photos that show it.
+    """A ground control point (GCP) and the photos in which it is marked.
 
-    `position`: latitude, longitude (degrees, WGS84) and height (metres). `seen`: photo's name and the point's pixel
-    in its stored grid, x to the right, y down, the middle of the first pixel at (0.5, 0.5).
+    `position`: latitude, longitude (degrees, WGS84) and height (metres). `observations`: photo's name and the point's
+    pixel in its stored grid, x to the right, y down, the middle of the first pixel at (0.5, 0.5).
     """
 
     name: str
     position: tuple[float, float, float]
-    seen: tuple[tuple[str, float, float], ...]
+    observations: tuple[tuple[str, float, float], ...]
 
 
 def read_text(path: Path) -> str:
@@ -54,34 +54,34 @@ def read_text(path: Path) -> str:
         raise ValueError("it is not UTF-8 text") from None
 
 
-def parse_geo(text: str) -> dict[str, Geo]:
+def parse_geo(text: str) -> dict[str, GeoRow]:
     """Positions by photo name: `name x y [z] [yaw pitch roll] [horizontal vertical accuracy]` below the system's name.
 
     Raises:
         ValueError: which line is wrong, and how.
     """
     convert, rows = _rows(text)
-    found: dict[str, Geo] = {}
+    geo: dict[str, GeoRow] = {}
     for line, fields in rows:
         numbers = _numbers(fields[1:], line)
         if len(numbers) < 2:
             raise ValueError(f"line {line}: a name and at least two numbers are expected")
         latitude, longitude, height = _place(convert, (*numbers, 0.0)[:3], line)
         std = (numbers[6], numbers[6], numbers[7]) if len(numbers) >= 8 and min(numbers[6:8]) > 0 else None
-        found[fields[0]] = Geo((latitude, longitude, height if len(numbers) > 2 else None), std)
-    return found
+        geo[fields[0]] = GeoRow((latitude, longitude, height if len(numbers) > 2 else None), std)
+    return geo
 
 
 def parse_control_points(text: str) -> list[ControlPoint]:
     """Points of `gcp_list.txt`: `x y z pixel_x pixel_y photo [name]` below the system's name.
 
-    Rows of one place are one point. Its name is the one given, or its number in the file.
+    Rows of one place are one point. Its name is the last field, or its number in the file.
 
     Raises:
         ValueError: which line is wrong, and how.
     """
     convert, rows = _rows(text)
-    seen: dict[tuple[float, ...], list[tuple[str, float, float]]] = {}
+    observations: dict[tuple[float, ...], list[tuple[str, float, float]]] = {}
     names: dict[tuple[float, ...], str] = {}
     places: dict[tuple[float, ...], tuple[float, float, float]] = {}
     for line, fields in rows:
@@ -90,34 +90,34 @@ def parse_control_points(text: str) -> list[ControlPoint]:
         x, y, z, column, row = _numbers(fields[:5], line)
         key = (x, y, z)
         places[key] = _place(convert, key, line)
-        seen.setdefault(key, []).append((fields[5], column, row))
+        observations.setdefault(key, []).append((fields[5], column, row))
         names.setdefault(key, fields[6] if len(fields) > 6 else str(len(names) + 1))
-    return [ControlPoint(names[key][:60], places[key], tuple(seen[key])) for key in seen]
+    return [ControlPoint(names[key][:60], places[key], tuple(observations[key])) for key in observations]
 
 
-def with_positions(photos: Iterable[PhotoFacts], geo: dict[str, Geo]) -> list[PhotoFacts]:
-    """The photos, those that `geo.txt` names with its positions in place of EXIF's."""
+def apply_geo_positions(photos: Iterable[PhotoMetadata], geo: dict[str, GeoRow]) -> list[PhotoMetadata]:
+    """The photos; those that `geo.txt` names have its positions in place of EXIF's."""
     rows = {name.lower(): row for name, row in geo.items()}
-    found = [(photo, next((rows[key] for key in names_of(photo.name) if key in rows), None)) for photo in photos]
-    return [replace(photo, position=row.position, position_std_m=row.std_m) if row else photo for photo, row in found]
+    pairs = [(photo, next((rows[key] for key in lookup_names(photo.name) if key in rows), None)) for photo in photos]
+    return [replace(photo, position=row.position, position_std_m=row.std_m) if row else photo for photo, row in pairs]
 
 
-def names_of(photo: str) -> tuple[str, str]:
-    """What a text file may call a photo, in small letters: its path, or its file name alone."""
+def lookup_names(photo: str) -> tuple[str, str]:
+    """How a text file may name a photo, in lower case: by its path, or by its file name alone."""
     return photo.lower(), PurePosixPath(photo).name.lower()
 
 
-def _rows(text: str) -> tuple[ToEarth, Iterator[tuple[int, list[str]]]]:
+def _rows(text: str) -> tuple[ToWgs84, Iterator[tuple[int, list[str]]]]:
     lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), start=1)]
     lines = [(number, line) for number, line in lines if line and not line.startswith("#")]
     if not lines:
         raise ValueError("it is empty")
     if len(lines) > MAX_ROWS:
         raise ValueError(f"it has more than {MAX_ROWS} lines")
-    return to_earth(lines[0][1]), ((number, line.split(maxsplit=_MAX_FIELDS)) for number, line in lines[1:])
+    return to_wgs84(lines[0][1]), ((number, line.split(maxsplit=_MAX_FIELDS)) for number, line in lines[1:])
 
 
-def _place(convert: ToEarth, place: tuple[float, ...], line: int) -> tuple[float, float, float]:
+def _place(convert: ToWgs84, place: tuple[float, ...], line: int) -> tuple[float, float, float]:
     try:
         return convert(place[0], place[1], place[2])
     except ValueError as error:

@@ -14,7 +14,7 @@ _ASPECT: Final = 0.02
 
 
 def write_mask(path: Path, copy: Path, size: tuple[int, int]) -> None:
-    """Write the mask at `path` for a photo whose copy has this size: a PNG, 0 where COLMAP must not look, else 255.
+    """Write the mask at `path` for a photo whose copy has this size: a PNG, 0 where features are not extracted.
 
     Raises:
         LeftOutError: its shape is not the photo's.

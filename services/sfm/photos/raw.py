@@ -9,8 +9,8 @@ from typing import Any, Final
 import rawpy
 from PIL import ExifTags, Image, TiffImagePlugin
 
-from services.sfm.photo import PhotoFacts
-from services.sfm.photos.exif import described_by
+from services.sfm.photo import PhotoMetadata
+from services.sfm.photos.exif import metadata_from_tags
 
 _XMP: Final = 700
 _SUB_IFDS: Final = 330
@@ -20,10 +20,10 @@ _MAX_IFDS: Final = 16
 
 def open_raw(
     path: Path, name: str, longest: int, check_size: Callable[[int, int], None]
-) -> tuple[PhotoFacts, Image.Image]:
-    """Facts and picture of a raw photo, not turned; at half its size where that is still `longest` pixels or more.
+) -> tuple[PhotoMetadata, Image.Image]:
+    """Metadata and picture of a raw photo, not turned; at half its size where that is still `longest` pixels or more.
 
-    White balance is the camera's, and no photo is made brighter by what it shows: neighbours must look alike.
+    White balance is the camera's, and no photo is brightened by what it shows: neighbours must look alike.
 
     Raises:
         ValueError: the file ends before its pixels do.
@@ -33,7 +33,7 @@ def open_raw(
     with path.open("rb") as file:
         exif.load_from_fp(file)
         for folder in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
-            exif.get_ifd(folder)  # read now, and kept: the file is closed when the facts are looked up
+            exif.get_ifd(folder)  # read now: the file is closed when the metadata is read
         _check_whole(file, exif, path.stat().st_size)
     with rawpy.RawPy() as raw:
         raw.open_file(str(path))
@@ -47,12 +47,12 @@ def open_raw(
             user_flip=0,
             half_size=max(width, height) >= 2 * longest,
         )
-    facts = described_by(name, "DNG", (width, height), lambda: exif, exif.get(_XMP, b""))
-    return facts, Image.fromarray(pixels)
+    metadata = metadata_from_tags(name, "DNG", (width, height), lambda: exif, exif.get(_XMP, b""))
+    return metadata, Image.fromarray(pixels)
 
 
 def _check_whole(file: Any, exif: Image.Exif, size: int) -> None:
-    """LibRaw fills what is missing with black and says nothing, so the offsets are looked at here."""
+    """LibRaw fills what is missing with black and says nothing, so the offsets are checked here."""
     folders: list[Any] = [exif]
     offsets = exif.get(_SUB_IFDS, ())
     for offset in (offsets if isinstance(offsets, tuple) else (offsets,))[:_MAX_IFDS]:
@@ -62,10 +62,10 @@ def _check_whole(file: Any, exif: Image.Exif, size: int) -> None:
         folders.append(folder)
     for folder in folders:
         for where, length in _PIECES:
-            ends = zip(_numbers(folder.get(where)), _numbers(folder.get(length)), strict=False)
+            ends = zip(_as_tuple(folder.get(where)), _as_tuple(folder.get(length)), strict=False)
             if any(begin + count > size for begin, count in ends):
                 raise ValueError("it ends too early")
 
 
-def _numbers(value: Any) -> tuple[int, ...]:
+def _as_tuple(value: Any) -> tuple[int, ...]:
     return value if isinstance(value, tuple) else () if value is None else (value,)

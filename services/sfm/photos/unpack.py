@@ -1,4 +1,4 @@
-"""Brings the files of a job into `extracted/`, from the uploaded zip or from a folder of photos."""
+"""Unpacks the files of a job into `extracted/`, from the uploaded zip or from a folder of photos."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ UPLOAD = "upload.zip"
 
 
 def unpack(source: Path, folder: Path, on_file: Callable[[ExtractResult, int], None]) -> list[ExtractResult]:
-    """Put every file of use of `source` below `folder` under the name it came with; tell `on_file` each and the total.
+    """Put every usable file of `source` below `folder` under its own name; `on_file` is called with each and the total.
 
-    `source` holds `upload.zip`, or the photos themselves (links, dot files and `__MACOSX` are passed over).
+    `source` holds `upload.zip`, or the photos themselves (links, dot files and `__MACOSX` are skipped).
     Damaged entries of the zip come back with their reason and without a path.
 
     Raises:
-        Refused: what `photo_zip.inspect` refuses; no_images, too_few_images or bad_given_model for a folder.
+        Refused: what `photo_zip.inspect` refuses; no_images, too_few_images or bad_prior_model for a folder.
         OSError: the disk is full, or a file of the folder cannot be read.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -28,8 +28,8 @@ def unpack(source: Path, folder: Path, on_file: Callable[[ExtractResult, int], N
     if not upload.is_file():
         return _copy_all(source, folder, on_file)
     with upload.open("rb") as file:
-        found = photo_zip.inspect(file)
-        files = sorted([*found.photos, *found.extras], key=lambda entry: entry.name)
+        contents = photo_zip.inspect(file)
+        files = sorted([*contents.photos, *contents.extras], key=lambda entry: entry.name)
         return photo_zip.extract(file, files, folder, lambda done: on_file(done, len(files)))
 
 

@@ -1,6 +1,6 @@
 """Takes frames out of a video: the sharpest of each stretch of time, and none where the camera has not moved.
 
-Runs in the decoder's process only. PyAV brings FFmpeg.
+Runs in the decoder process only. PyAV brings FFmpeg.
 """
 
 from __future__ import annotations
@@ -23,8 +23,10 @@ MAX_DECODING_SECONDS: Final = 1200.0
 MAX_FRAME_PIXELS: Final = 36_000_000  # 8K and a little
 MAX_FRAMES_READ: Final = 250_000  # an hour at 60 frames a second, and room
 FRAMES_PER_SECOND: Final = 2.0  # more of a drone's flight shows the same again
-LOOKED_AT: Final = 5  # frames of each stretch whose sharpness is measured
-MOVED: Final = 2.0  # mean difference in grey levels of 255 between small pictures, below which nothing has moved
+MEASURED_FRAMES: Final = 5  # of each stretch, whose sharpness is compared
+MIN_DIFFERENCE: Final = (
+    2.0  # mean difference in grey levels of 255 between small pictures, below which nothing has moved
+)
 _SMALL: Final = (64, 36)
 _MEASURED_WIDTH: Final = 480
 _CONTAINERS: Final = ("mov", "mp4", "m4a", "3gp", "3g2", "mj2")
@@ -34,17 +36,17 @@ Send = Callable[[dict[str, Any]], None]
 
 
 @dataclass(frozen=True)
-class Frame:
+class VideoFrame:
     """One frame that was written: its file's name and its time from the video's start."""
 
     file: str
     seconds: float
 
 
-def write_frames(path: Path, folder: Path, most: int, send: Send) -> list[Frame]:
-    """Write at most `most` frames as JPEGs into `folder`, in order; their names hold their times.
+def write_frames(path: Path, folder: Path, max_frames: int, send: Send) -> list[VideoFrame]:
+    """Write at most `max_frames` frames as JPEGs into `folder`, in order; their names hold their times.
 
-    `send` hears `{"done", "total"}` in stretches of the video.
+    `send` is called with `{"done", "total"}` in stretches of the video.
 
     Raises:
         LeftOutError: it is too long or too large, holds no pictures, or takes too long to decode.
@@ -57,25 +59,25 @@ def write_frames(path: Path, folder: Path, most: int, send: Send) -> list[Frame]
             raise LeftOutError("it holds no pictures")
         stream = container.streams.video[0]
         check_size(stream.codec_context.width, stream.codec_context.height)
-        length = _length(container, stream)
-        stretches = max(1, min(most, int(length * FRAMES_PER_SECOND)))
+        length = _duration_s(container, stream)
+        stretches = max(1, min(max_frames, int(length * FRAMES_PER_SECOND)))
         stream.thread_type = "AUTO"
         stream.codec_context.thread_count = 2
         folder.mkdir(parents=True, exist_ok=True)
-        return _write_best(_decoded(container, stream), length, stretches, folder, send)
+        return _write_best(_decode(container, stream), length, stretches, folder, send)
 
 
-def _length(container: Any, stream: Any) -> float:
-    """Seconds, as the container tells. What decodes beyond is not taken."""
-    told = [float(stream.duration * stream.time_base)] if stream.duration else []
-    told += [container.duration / av.time_base] if container.duration else []
-    if not told or not 0 < told[0] <= MAX_SECONDS:
+def _duration_s(container: Any, stream: Any) -> float:
+    """As the stream, else the container states it. What decodes beyond is not used."""
+    durations = [float(stream.duration * stream.time_base)] if stream.duration else []
+    durations += [container.duration / av.time_base] if container.duration else []
+    if not durations or not 0 < durations[0] <= MAX_SECONDS:
         raise LeftOutError(f"it must be at most {MAX_SECONDS / 60:.0f} minutes long, and say how long it is")
-    return told[0]
+    return durations[0]
 
 
-def _decoded(container: Any, stream: Any) -> Iterator[Any]:
-    """Frames until the first that cannot be decoded, as long as sizes hold and time lasts."""
+def _decode(container: Any, stream: Any) -> Iterator[Any]:
+    """Frames until the first that cannot be decoded, within the limits of size and time."""
     until = time.monotonic() + MAX_DECODING_SECONDS
     try:
         for number, frame in enumerate(container.decode(stream)):
@@ -88,16 +90,16 @@ def _decoded(container: Any, stream: Any) -> Iterator[Any]:
         return  # a recording that was cut off: what came before is good
 
 
-def _write_best(frames: Iterator[Any], length: float, stretches: int, folder: Path, send: Send) -> list[Frame]:
-    written: list[Frame] = []
-    last = np.full(_SMALL[::-1], -255.0)  # unlike any picture
+def _write_best(frames: Iterator[Any], length: float, stretches: int, folder: Path, send: Send) -> list[VideoFrame]:
+    written: list[VideoFrame] = []
+    last = np.full(_SMALL[::-1], -255.0)  # different from any picture
     for number, (seconds, best) in enumerate(_sharpest(frames, length, stretches)):
         send({"done": number, "total": stretches})
         small = best.reformat(*_SMALL, format="gray").to_ndarray().astype(float)
-        if np.abs(small - last).mean() < MOVED:
+        if np.abs(small - last).mean() < MIN_DIFFERENCE:
             continue
         last = small
-        frame = Frame(f"{seconds:09.3f}.jpg", seconds)
+        frame = VideoFrame(f"{seconds:09.3f}.jpg", seconds)
         picture = Image.fromarray(best.to_ndarray(format="rgb24"))
         check_size(*picture.size)
         picture.save(folder / frame.file, "JPEG", quality=QUALITY, subsampling=0)
@@ -107,7 +109,7 @@ def _write_best(frames: Iterator[Any], length: float, stretches: int, folder: Pa
 
 def _sharpest(frames: Iterator[Any], length: float, stretches: int) -> Iterator[tuple[float, Any]]:
     """Of each stretch its sharpest frame, and when it was."""
-    stretch, step, next_look = 0, length / stretches, 0.0
+    stretch, step, next_measured = 0, length / stretches, 0.0
     best: tuple[float, float, Any] | None = None
     start: float | None = None
     for frame in frames:
@@ -121,9 +123,9 @@ def _sharpest(frames: Iterator[Any], length: float, stretches: int) -> Iterator[
             yield best[1:]
             best = None
         stretch = int(seconds / step)
-        if seconds < next_look:
+        if seconds < next_measured:
             continue
-        next_look = seconds + 0.9 * step / LOOKED_AT
+        next_measured = seconds + 0.9 * step / MEASURED_FRAMES
         sharpness = _sharpness(frame)
         if best is None or sharpness > best[0]:
             best = sharpness, seconds, frame

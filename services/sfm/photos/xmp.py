@@ -1,7 +1,7 @@
 """The numbers that DJI's drones write into a photo's XMP packet: gimbal, height above take-off, RTK.
 
-Names and meanings: the tables of photo data in DJI's user manuals (Zenmuse P1, Mavic 3E). The packet is XML of a
-stranger: no parser touches it, so it holds no entities and no nesting for us. We look for names and numbers in it.
+Names and meanings: the tables of photo data in DJI's user manuals (Zenmuse P1, Mavic 3E). The packet is untrusted
+XML: no parser touches it, so entities and nesting do no harm. It is searched for names and numbers.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ _NUMBER: Final = re.compile(
 )
 
 
-def drone_facts(packet: bytes) -> dict[str, Any]:
-    """The fields of `PhotoFacts` that the packet tells; those it does not are missing."""
-    told = {match["name"].decode(): float(match["number"]) for match in _NUMBER.finditer(packet[:MAX_PACKET_BYTES])}
-    facts: dict[str, Any] = {
-        "gimbal_pitch": _angle(told.get("GimbalPitchDegree")),
-        "gimbal_yaw": _angle(told.get("GimbalYawDegree")),
-        "relative_altitude_m": told.get("RelativeAltitude"),
-        "rtk_flag": int(told["RtkFlag"]) if "RtkFlag" in told else None,
-        "position_std_m": _deviations([told.get(f"RtkStd{axis}") for axis in ("Lon", "Lat", "Hgt")]),
+def dji_metadata(packet: bytes) -> dict[str, Any]:
+    """The fields of `PhotoMetadata` that are in the packet; others are missing."""
+    tags = {match["name"].decode(): float(match["number"]) for match in _NUMBER.finditer(packet[:MAX_PACKET_BYTES])}
+    fields: dict[str, Any] = {
+        "gimbal_pitch": _angle(tags.get("GimbalPitchDegree")),
+        "gimbal_yaw": _angle(tags.get("GimbalYawDegree")),
+        "relative_altitude_m": tags.get("RelativeAltitude"),
+        "rtk_flag": int(tags["RtkFlag"]) if "RtkFlag" in tags else None,
+        "position_std_m": _deviations([tags.get(f"RtkStd{axis}") for axis in ("Lon", "Lat", "Hgt")]),
     }
-    return {name: value for name, value in facts.items() if value is not None}
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _angle(degrees: float | None) -> float | None:

@@ -1,4 +1,4 @@
-"""Takes in a COLMAP model that came with the photos: which one it is, and which photo each of its images is."""
+"""Selects the COLMAP model that came with the photos (the prior model), and matches its images with the photos."""
 
 from __future__ import annotations
 
@@ -7,118 +7,120 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Any, Final
+from typing import Final
 
-from services.sfm.messages import GivenTask, TaskPhoto
-from services.sfm.photo import PhotoFacts, Unreadable
-from services.sfm.photos.ingest import Intake
-from services.sfm.prior_model.validate import MAX_SHOWN, GivenImage, GivenModel, read_given
+from services.sfm.messages import PriorModelTask, TaskPhoto
+from services.sfm.photo import PhotoMetadata, Unreadable
+from services.sfm.photos.ingest import IngestResult
+from services.sfm.prior_model.validate import MAX_SHOWN, PriorImage, PriorModelContents, read_prior_model
 from spaceport.pipeline.errors import Refused, Slug
+from spaceport.pipeline.reports.sfm import PriorModelReport
 from spaceport.pipeline.uploads.kinds import find_models, is_complete
 from spaceport.pipeline.uploads.photo_zip import MIN_PHOTOS
 
 NOT_IN_MODEL: Final = "the reconstruction that came with the photos does not hold it"
-MOST_MODELS: Final = 10  # COLMAP leaves several, sparse/0 first, where photos do not hang together
-MOST_NAMED: Final = 50
+MAX_MODELS: Final = 10  # COLMAP writes several, sparse/0 first, where photos fall into parts
+MAX_NAMED: Final = 50
 _PHOTOS: Final = "images"  # where COLMAP's users keep the photos, beside `sparse`
 
 
 @dataclass(frozen=True)
-class Given:
-    """The model that is used: its folder in the upload, its files, the number in it of each photo, by photo name.
+class PriorModel:
+    """The model that is used: its folder in the upload, its files, and image ids by photo name.
 
-    `lost` names its photos that are not in the upload, or cannot be read there; `beside` counts the upload's readable
-    photos that it does not hold.
+    `missing` names its images whose photos are not in the upload, or cannot be read there; `unmatched` counts the
+    upload's readable photos that it does not hold.
     """
 
     folder: str
     parts: dict[str, Path]
-    numbers: dict[str, int]
-    lost: list[str]
-    beside: int
+    image_ids: dict[str, int]
+    missing: list[str]
+    unmatched: int
 
-    def narrow(self, intake: Intake) -> Intake:
-        """The intake with only those photos readable that the model holds."""
-        photos: list[PhotoFacts | Unreadable] = [
+    def restrict(self, ingested: IngestResult) -> IngestResult:
+        """The same with only those photos readable that the model holds."""
+        photos: list[PhotoMetadata | Unreadable] = [
             photo
-            if isinstance(photo, Unreadable) or photo.name in self.numbers
+            if isinstance(photo, Unreadable) or photo.name in self.image_ids
             else Unreadable(photo.name, NOT_IN_MODEL)
-            for photo in intake.photos
+            for photo in ingested.photos
         ]
-        return replace(intake, photos=photos)
+        return replace(ingested, photos=photos)
 
-    def task(self, staged: dict[str, TaskPhoto], folder: Path) -> GivenTask:
-        """For the child, with links to the model's files, and nothing beside them, in `folder`, which is made."""
+    def task(self, staged: dict[str, TaskPhoto], folder: Path) -> PriorModelTask:
+        """For the worker, with links to the model's files, and nothing else, in `folder`, which is created."""
         folder.mkdir()
         for part, path in self.parts.items():
             (folder / f"{part}{path.suffix.lower()}").symlink_to(path.resolve())
-        return GivenTask(folder, {staged[name].file: number for name, number in self.numbers.items()})
+        return PriorModelTask(folder, {staged[name].file: image_id for name, image_id in self.image_ids.items()})
 
-    def facts(self) -> dict[str, Any]:
-        """For the report."""
-        images = len(self.numbers) + len(self.lost)
+    def report(self) -> PriorModelReport:
+        images = len(self.image_ids) + len(self.missing)
         sentences = [f"The zip held a COLMAP reconstruction of {images} photos; it was kept as it is."]
-        if self.lost:
-            sentences.append(f"Taken out of it, because the zip does not hold them: {_photos(len(self.lost))}.")
-        if self.beside:
-            sentences.append(f"Not in it, and so not used: {_photos(self.beside)} of the zip.")
-        return {
-            "folder": self.folder,
-            "images": images,
-            "without_photo": self.lost[:MOST_NAMED],
-            "photos_beside": self.beside,
-            "sentence": " ".join(sentences),
-        }
+        if self.missing:
+            sentences.append(f"Taken out of it, because the zip does not hold them: {_photos(len(self.missing))}.")
+        if self.unmatched:
+            sentences.append(f"Not in it, and so not used: {_photos(self.unmatched)} of the zip.")
+        return PriorModelReport(
+            folder=self.folder,
+            images=images,
+            without_photo=self.missing[:MAX_NAMED],
+            photos_beside=self.unmatched,
+            sentence=" ".join(sentences),
+        )
 
 
-def take_given(
-    extracted: Path, names: Sequence[str], photos: Sequence[PhotoFacts], check: Callable[[], None]
-) -> Given | None:
+def select_prior_model(
+    extracted: Path, names: Sequence[str], photos: Sequence[PhotoMetadata], check: Callable[[], None]
+) -> PriorModel | None:
     """The model among the files `names` below `extracted` that holds most of `photos`; None where there is no model.
 
     `check` is called every few thousand records; what it raises passes.
 
     Raises:
-        Refused: bad_given_model, where no model can be used.
+        Refused: bad_prior_model, where no model can be used.
     """
     whole = {folder: parts for folder, parts in find_models(names).items() if is_complete(parts)}
-    found: list[Given] = []
+    models: list[PriorModel] = []
     first_fault: Exception | None = None
-    for folder in sorted(whole, key=lambda folder: (_depth(folder), folder))[:MOST_MODELS]:
+    for folder in sorted(whole, key=lambda folder: (_depth(folder), folder))[:MAX_MODELS]:
         parts = {part: extracted / name for part, name in whole[folder].items()}
         try:
-            found.append(_given(folder, parts, read_given(parts, check), photos))
+            models.append(_match(folder, parts, read_prior_model(parts, check), photos))
         except ValueError as fault:
             first_fault = first_fault or fault
-    if not found and first_fault:
-        raise Refused(Slug.BAD_GIVEN_MODEL, detail=first_fault)
-    return max(found, key=lambda given: len(given.numbers), default=None)  # of equal ones the first
+    if not models and first_fault:
+        raise Refused(Slug.BAD_PRIOR_MODEL, detail=first_fault)
+    return max(models, key=lambda model: len(model.image_ids), default=None)  # of equal ones the first
 
 
 def _depth(folder: str) -> int:
-    """How deep a model lies, whatever its number: `sparse/0` comes before `dense/sparse`."""
+    """The depth of a model's folder, without its number: `sparse/0` comes before `dense/sparse`."""
     path = PurePosixPath(folder)
     return len((path.parent if path.name.isdecimal() else path).parts)
 
 
-def _given(folder: str, parts: dict[str, Path], model: GivenModel, photos: Sequence[PhotoFacts]) -> Given:
+def _match(
+    folder: str, parts: dict[str, Path], model: PriorModelContents, photos: Sequence[PhotoMetadata]
+) -> PriorModel:
     by_name = {photo.name: photo for photo in photos}
     matched = match_photos([image.name for image in model.images], list(by_name), folder)
-    numbers = {}
+    image_ids = {}
     for image in model.images:
         if image.name in matched:
             _check_size(image, by_name[matched[image.name]])
-            numbers[matched[image.name]] = image.number
-    if len(numbers) < MIN_PHOTOS:
+            image_ids[matched[image.name]] = image.image_id
+    if len(image_ids) < MIN_PHOTOS:
         raise ValueError(
-            f"of its {_photos(len(model.images))} the zip holds {len(numbers)}, and at least {MIN_PHOTOS} are needed;"
+            f"of its {_photos(len(model.images))} the zip holds {len(image_ids)}, and at least {MIN_PHOTOS} are needed;"
             f" the first is called {model.images[0].name[:MAX_SHOWN]}"
         )
-    lost = sorted(image.name for image in model.images if image.name not in matched)
-    return Given(folder, parts, numbers, lost, len(photos) - len(numbers))
+    missing = sorted(image.name for image in model.images if image.name not in matched)
+    return PriorModel(folder, parts, image_ids, missing, len(photos) - len(image_ids))
 
 
-def _check_size(image: GivenImage, photo: PhotoFacts) -> None:
+def _check_size(image: PriorImage, photo: PhotoMetadata) -> None:
     if image.size != (photo.width, photo.height):
         raise ValueError(
             f"photo {photo.name} is {photo.width} x {photo.height} pixels large, and its camera in the model"
@@ -130,7 +132,7 @@ def match_photos(images: Sequence[str], photos: Sequence[str], folder: str) -> d
     """Photos by the names that a model in `folder` has for them; images without a photo are missing.
 
     A name is a path below a folder that holds the model, or below `images` in one, the nearest first; else the end of
-    one photo's path; else the file name of one photo that no other image wants. Case does not count.
+    one photo's path; else the file name of one photo that no other image claims. Case does not count.
 
     Raises:
         ValueError: two images are one photo.
@@ -143,31 +145,31 @@ def match_photos(images: Sequence[str], photos: Sequence[str], folder: str) -> d
             end = "/".join(parts[start:])
             by_end[end] = photo if end not in by_end else None
     homes = [PurePosixPath(_key(folder)), *PurePosixPath(_key(folder)).parents]
-    found: dict[str, str] = {}
+    matched: dict[str, str] = {}
     for image in images:
         places = (str(home / below / _key(image)) for home in homes for below in (_PHOTOS, ""))
-        photo_found = next((by_path[place] for place in places if place in by_path), by_end.get(_key(image)))
-        if photo_found:
-            found[image] = photo_found
-    _check_single(found)
-    taken = set(found.values())
-    left = {image: by_end.get(PurePosixPath(_key(image)).name) for image in images if image not in found}
-    wanted = Counter(left.values())
-    return found | {
-        image: photo for image, photo in left.items() if photo and photo not in taken and wanted[photo] == 1
+        name = next((by_path[place] for place in places if place in by_path), by_end.get(_key(image)))
+        if name:
+            matched[image] = name
+    _check_single(matched)
+    taken = set(matched.values())
+    left = {image: by_end.get(PurePosixPath(_key(image)).name) for image in images if image not in matched}
+    claims = Counter(left.values())
+    return matched | {
+        image: photo for image, photo in left.items() if photo and photo not in taken and claims[photo] == 1
     }
 
 
-def _check_single(found: dict[str, str]) -> None:
+def _check_single(matched: dict[str, str]) -> None:
     seen: dict[str, str] = {}
-    for image, photo in found.items():
+    for image, photo in matched.items():
         if photo in seen:
             raise ValueError(f"{seen[photo][:MAX_SHOWN]} and {image[:MAX_SHOWN]} of it are the same photo, {photo}")
         seen[photo] = image
 
 
 def _key(name: str) -> str:
-    """For comparing: composed as Unicode has it, in small letters. Macs decompose names."""
+    """For comparing: in Unicode's composed form (Macs decompose names), in lower case."""
     return unicodedata.normalize("NFC", name).casefold()
 
 

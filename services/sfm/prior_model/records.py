@@ -1,6 +1,6 @@
-"""The records of a COLMAP model that somebody sent, binary or text, read one by one within the bounds of its files.
+"""The records of an uploaded COLMAP model, binary or text, read one by one within the bounds of its files.
 
-Format of the text: https://colmap.github.io/format.html#text-format. `validate.py` judges what the records say.
+Format of the text: https://colmap.github.io/format.html#text-format. `validate.py` checks what the records say.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MAX_FILE_BYTES: Final = 1 << 30  # ten million points seen by eight photos each
 MAX_LINE: Final = 64 << 20  # a million features of one photo
 
 
-def cameras_of(path: Path) -> Iterator[CameraRecord]:
+def read_camera_records(path: Path) -> Iterator[CameraRecord]:
     """The records of `cameras.bin` or `cameras.txt`.
 
     Raises:
@@ -35,13 +35,13 @@ def cameras_of(path: Path) -> Iterator[CameraRecord]:
     return read_cameras(Cursor(path, MAX_FILE_BYTES)) if _is_binary(path) else _text_cameras(path)
 
 
-def images_of(path: Path) -> Iterator[ImageRecord]:
-    """The records of `images.bin` or `images.txt`; raises as `cameras_of` does."""
+def read_image_records(path: Path) -> Iterator[ImageRecord]:
+    """The records of `images.bin` or `images.txt`; raises as `read_camera_records` does."""
     return read_images(Cursor(path, MAX_FILE_BYTES)) if _is_binary(path) else _text_images(path)
 
 
-def points_of(path: Path) -> Iterator[tuple[int, Place]]:
-    """Number and place of each point in `points3D.bin` or `points3D.txt`; raises as `cameras_of` does."""
+def read_point_records(path: Path) -> Iterator[tuple[int, Place]]:
+    """Number and place of each point in `points3D.bin` or `points3D.txt`; raises as `read_camera_records` does."""
     if not _is_binary(path):
         return _text_points(path)
     return ((point.number, point.xyz) for point in read_points(Cursor(path, MAX_FILE_BYTES)))
@@ -57,7 +57,7 @@ def _text_cameras(path: Path) -> Iterator[CameraRecord]:
         params = _numbers(fields[4:], path, at)
         if len(params) != CAMERA_MODELS[fields[1]][2]:
             raise ValueError(f"{path.name}, line {at}: {fields[1]} has {CAMERA_MODELS[fields[1]][2]} parameters")
-        number, width, height = _whole([fields[0], *fields[2:4]], path, at)
+        number, width, height = _whole_numbers([fields[0], *fields[2:4]], path, at)
         yield CameraRecord(number, fields[1], width, height, params)
 
 
@@ -71,7 +71,7 @@ def _text_images(path: Path) -> Iterator[ImageRecord]:
             raise ValueError(f"{path.name}, line {at}: number, pose, camera and name are expected")
         if len(fields[9].encode()) >= MAX_NAME_BYTES:
             raise ValueError(f"{path.name}, line {at}: the name is longer than {MAX_NAME_BYTES - 1} bytes")
-        number, camera = _whole([fields[0], fields[8]], path, at)
+        number, camera = _whole_numbers([fields[0], fields[8]], path, at)
         if len(next(rows, (0, ""))[1].split()) % 3:
             raise ValueError(f"{path.name}, line {at + 1}: column, row and point of each feature are expected")
         yield ImageRecord(number, _numbers(fields[1:8], path, at), camera, fields[9])
@@ -83,13 +83,13 @@ def _text_points(path: Path) -> Iterator[tuple[int, Place]]:
         if len(fields) < 8 or len(fields) % 2:
             raise ValueError(f"{path.name}, line {at}: number, place, colour, error and track are expected")
         x, y, z = _numbers(fields[1:4], path, at)
-        (number,) = _whole(fields[:1], path, at)
+        (number,) = _whole_numbers(fields[:1], path, at)
         yield number, (x, y, z)
 
 
 def _lines(path: Path, *, blank: bool = False) -> Iterator[tuple[int, str]]:
     """Numbered lines without comments, and without empty ones unless `blank`."""
-    _length(path)
+    _check_length(path)
     with path.open(encoding="utf-8-sig", errors="strict") as file:
         at = 0
         try:
@@ -111,17 +111,15 @@ def _numbers(fields: list[str], path: Path, at: int) -> tuple[float, ...]:
         raise ValueError(f"{path.name}, line {at}: numbers are expected") from None
 
 
-def _whole(fields: list[str], path: Path, at: int) -> tuple[int, ...]:
+def _whole_numbers(fields: list[str], path: Path, at: int) -> tuple[int, ...]:
     if not all(field.isascii() and field.isdecimal() and len(field) < 20 for field in fields):
         raise ValueError(f"{path.name}, line {at}: whole numbers are expected")
     return tuple(map(int, fields))
 
 
-def _length(path: Path) -> int:
-    length = path.stat().st_size
-    if length > MAX_FILE_BYTES:
+def _check_length(path: Path) -> None:
+    if path.stat().st_size > MAX_FILE_BYTES:
         raise ValueError(f"{path.name} is larger than {MAX_FILE_BYTES >> 30} GiB")
-    return length
 
 
 def _is_binary(path: Path) -> bool:

@@ -1,4 +1,4 @@
-"""Judges a COLMAP model that somebody sent, before COLMAP sees it: what it claims must be possible. Pure reading."""
+"""Validates an uploaded COLMAP model before COLMAP reads it: what it says must be possible. Pure reading."""
 
 from __future__ import annotations
 
@@ -12,57 +12,59 @@ from typing import Final
 import numpy as np
 
 from services.sfm.georeference.wgs84 import Array
-from services.sfm.prior_model.records import cameras_of, images_of, points_of
+from services.sfm.prior_model.records import read_camera_records, read_image_records, read_point_records
 from spaceport.splats.formats.colmap import CAMERA_MODELS, CameraRecord, ImageRecord
 
-FEWEST_POINTS: Final = 4  # what training asks for
-MOST_POINTS: Final = 10_000_000
+MIN_POINTS: Final = 4  # what training needs
+MAX_POINTS: Final = 10_000_000
 MAX_SIDE: Final = 1 << 16
 MAX_FOCAL: Final = 1000.0  # of the longer side: a telescope
 MAX_OFFSET: Final = 2.0  # of a side, that the principal point may lie outside of the photo
-FAR: Final = 1000.0  # from the origin to the middle, in extents of the points; splats are kept in single precision
-MAX_PLACE: Final = 1e12
+MAX_DISTANCE: Final = (
+    1000.0  # from the origin to the middle, in extents of the points; splats are kept in single precision
+)
+MAX_COORDINATE: Final = 1e12
 MAX_SHOWN: Final = 80  # letters of a name in a sentence
 _EXTENT: Final = (5, 95)  # percent of the points, on each axis: stray ones do not count
 _CHECK_EVERY: Final = 10_000
 
 
 @dataclass(frozen=True)
-class GivenImage:
-    """A photo of the model: its number in there, the name it has there, and its camera's width and height."""
+class PriorImage:
+    """An image of the model: its id and name there, and its camera's width and height."""
 
-    number: int
+    image_id: int
     name: str
     size: tuple[int, int]
 
 
 @dataclass(frozen=True)
-class GivenModel:
+class PriorModelContents:
     """What a model holds, in the order of its files."""
 
-    images: list[GivenImage]
+    images: list[PriorImage]
     points: int
 
 
-def read_given(parts: dict[str, Path], check: Callable[[], None]) -> GivenModel:
-    """Read and judge the three files of a model, `cameras`, `images` and `points3D`, `.bin` or `.txt`.
+def read_prior_model(parts: dict[str, Path], check: Callable[[], None]) -> PriorModelContents:
+    """Read and validate the three files of a model, `cameras`, `images` and `points3D`, `.bin` or `.txt`.
 
     `check` is called every few thousand records; what it raises passes.
 
     Raises:
-        ValueError: what is impossible in it, in words that end a sentence.
+        ValueError: what is impossible in it, as the end of a sentence.
     """
     cameras: dict[int, tuple[int, int]] = {}
-    for camera in cameras_of(parts["cameras"]):
+    for camera in read_camera_records(parts["cameras"]):
         if camera.number in cameras:
             raise ValueError(f"camera {camera.number} is listed twice")
-        _judge_camera(camera)
+        _check_camera(camera)
         cameras[camera.number] = (camera.width, camera.height)
-    images = _images(images_of(parts["images"]), cameras, check)
-    return GivenModel(images, _count_points(parts["points3D"], check))
+    images = _read_images(read_image_records(parts["images"]), cameras, check)
+    return PriorModelContents(images, _count_points(parts["points3D"], check))
 
 
-def _judge_camera(camera: CameraRecord) -> None:
+def _check_camera(camera: CameraRecord) -> None:
     _, focals, _ = CAMERA_MODELS[camera.model]
     sides = camera.width, camera.height
     if not all(0 < side < MAX_SIDE for side in sides):
@@ -76,28 +78,28 @@ def _judge_camera(camera: CameraRecord) -> None:
         raise ValueError(f"camera {camera.number} has a principal point far outside of its photos")
 
 
-def _images(
+def _read_images(
     records: Iterable[ImageRecord], cameras: dict[int, tuple[int, int]], check: Callable[[], None]
-) -> list[GivenImage]:
-    found: dict[int, GivenImage] = {}
+) -> list[PriorImage]:
+    images: dict[int, PriorImage] = {}
     names: set[str] = set()
     for count, image in enumerate(records):
         if count % _CHECK_EVERY == 0:
             check()
         name = safe_name(image.name)
         shown = name[:MAX_SHOWN]
-        if image.number in found or name in names:
+        if image.number in images or name in names:
             raise ValueError(f"photo {shown} is listed twice")
         if image.camera not in cameras:
             raise ValueError(f"photo {shown} has a camera that is missing")
         norm = math.sqrt(sum(value * value for value in image.pose[:4]))
-        if not 0.5 < norm < 2 or not all(abs(value) <= MAX_PLACE for value in image.pose):
+        if not 0.5 < norm < 2 or not all(abs(value) <= MAX_COORDINATE for value in image.pose):
             raise ValueError(f"the pose of photo {shown} is no rigid motion")
         names.add(name)
-        found[image.number] = GivenImage(image.number, name, cameras[image.camera])
-    if not found:
+        images[image.number] = PriorImage(image.number, name, cameras[image.camera])
+    if not images:
         raise ValueError("it holds no photo")
-    return list(found.values())
+    return list(images.values())
 
 
 def safe_name(name: str) -> str:
@@ -115,32 +117,32 @@ def safe_name(name: str) -> str:
 
 
 def _count_points(path: Path, check: Callable[[], None]) -> int:
-    numbers, places = array("Q"), array("d")
-    for count, (number, place) in enumerate(points_of(path)):
+    numbers, coordinates = array("Q"), array("d")
+    for count, (number, place) in enumerate(read_point_records(path)):
         if count % _CHECK_EVERY == 0:
             check()
-        if count == MOST_POINTS:
-            raise ValueError(f"it holds more than {MOST_POINTS:,} points")
+        if count == MAX_POINTS:
+            raise ValueError(f"it holds more than {MAX_POINTS:,} points")
         numbers.append(number)
-        places.extend(place)
-    if len(numbers) < FEWEST_POINTS:
-        raise ValueError(f"it holds {len(numbers)} points, and training needs at least {FEWEST_POINTS} to begin with")
+        coordinates.extend(place)
+    if len(numbers) < MIN_POINTS:
+        raise ValueError(f"it holds {len(numbers)} points, and training needs at least {MIN_POINTS} to begin with")
     if len(np.unique(numbers)) < len(numbers):
         raise ValueError(f"{path.name} lists a point twice")
-    _judge_place(np.frombuffer(places).reshape(-1, 3))
+    _check_extent(np.frombuffer(coordinates).reshape(-1, 3))
     return len(numbers)
 
 
-def _judge_place(points: Array) -> None:
+def _check_extent(points: Array) -> None:
     """Raise `ValueError` for points [P,3] that lie nowhere, in one place, or too far out for single precision."""
-    if not (np.abs(points) <= MAX_PLACE).all():  # NaN too
+    if not (np.abs(points) <= MAX_COORDINATE).all():  # NaN too
         raise ValueError("it holds points that lie nowhere")
     low, high = np.percentile(points, _EXTENT, axis=0)
-    extent, far = float(np.linalg.norm(high - low)), float(np.linalg.norm(np.median(points, axis=0)))
+    extent, distance = float(np.linalg.norm(high - low)), float(np.linalg.norm(np.median(points, axis=0)))
     if extent == 0:
         raise ValueError("its points lie all in one place")
-    if far > FAR * extent:
+    if distance > MAX_DISTANCE * extent:
         raise ValueError(
-            f"it lies {far:,.0f} units from its origin and is {extent:,.0f} large; splats are kept in single precision,"
-            " which is too coarse out there, so move the origin into its middle"
+            f"it lies {distance:,.0f} units from its origin and is {extent:,.0f} large; splats are kept in single"
+            " precision, which is too coarse out there, so move the origin into its middle"
         )

@@ -7,21 +7,21 @@ from typing import Final
 
 import numpy as np
 
-from services.sfm.capture.flights import flights
+from services.sfm.capture.flights import split_into_flights
 from services.sfm.capture.survey import Capture
 from services.sfm.report.plan_drawing import PlanDrawing
 
 GOOD: Final = "#1b6ca8"
 DOUBTFUL: Final = "#d9700b"
 UNUSED: Final = "#8a8a8a"
-LOST: Final = "#c22f2f"
+UNREGISTERED: Final = "#c22f2f"
 FLIGHT: Final = "#444444"
 
 
-def draw_map(capture: Capture, lost: Collection[str] = ()) -> str | None:
+def draw_map(capture: Capture, unregistered: Collection[str] = ()) -> str | None:
     """An SVG of footprints, flight and photos; None where fewer than two photos have a position.
 
-    `lost` names the photos that went on and found no place in the model.
+    `unregistered` names the photos that are not in the model.
     """
     located = np.flatnonzero(~np.isnan(capture.ground).any(axis=1))
     if len(located) < 2 or not np.ptp(capture.ground[located], axis=0).any():
@@ -31,34 +31,34 @@ def draw_map(capture: Capture, lost: Collection[str] = ()) -> str | None:
     fill = min(0.1, 2 / max(1, len(capture.footprints)))
     for outline in capture.footprints.values():
         drawing.polygon(outline, GOOD, fill)
-    for flight in flights(capture.photos):
+    for flight in split_into_flights(capture.photos):
         if len(places := np.intersect1d(flight, located)) > 1:
             drawing.path(capture.ground[places], FLIGHT)
     used = set(capture.used)
-    colours = {int(number): _colour(capture, int(number), used, lost) for number in located}
+    colours = {int(number): _colour(capture, int(number), used, unregistered) for number in located}
     for number, colour in colours.items():
-        drawing.dot(capture.ground[number], colour, 4.5, _tip(capture, number, lost))
+        drawing.dot(capture.ground[number], colour, 4.5, _tip(capture, number, unregistered))
     for colour, words in _legend(capture, set(colours.values())):
-        drawing.explain(colour, words)
+        drawing.add_legend(colour, words)
     return drawing.svg()
 
 
-def _colour(capture: Capture, number: int, used: set[int], lost: Collection[str]) -> str:
-    if number not in used or number in capture.repeats or capture.looks[number].is_empty:
+def _colour(capture: Capture, number: int, used: set[int], unregistered: Collection[str]) -> str:
+    if number not in used or number in capture.repeats or capture.qualities[number].is_empty:
         return UNUSED
-    if capture.photos[number].name in lost:
-        return LOST
+    if capture.photos[number].name in unregistered:
+        return UNREGISTERED
     return DOUBTFUL if number in capture.blurred else GOOD
 
 
-def _tip(capture: Capture, number: int, lost: Collection[str]) -> str:
+def _tip(capture: Capture, number: int, unregistered: Collection[str]) -> str:
     notes = {
         "blurred": number in capture.blurred,
         "repeats another": number in capture.repeats,
-        "shows nothing": capture.looks[number].is_empty,
-        "not placed": capture.photos[number].name in lost,
+        "shows nothing": capture.qualities[number].is_empty,
+        "not placed": capture.photos[number].name in unregistered,
     }
-    return ", ".join([capture.photos[number].name, *(note for note, holds in notes.items() if holds)])
+    return ", ".join([capture.photos[number].name, *(note for note, applies in notes.items() if applies)])
 
 
 def _legend(capture: Capture, colours: set[str]) -> list[tuple[str, str]]:
@@ -66,7 +66,7 @@ def _legend(capture: Capture, colours: set[str]) -> list[tuple[str, str]]:
     lines = [
         (GOOD, f"photo{outlines}"),
         (DOUBTFUL, "blurred"),
-        (LOST, "not in the model"),
+        (UNREGISTERED, "not in the model"),
         (UNUSED, "not used, empty or repeating another"),
     ]
     return [line for line in lines if line[0] == GOOD or line[0] in colours]

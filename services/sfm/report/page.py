@@ -1,12 +1,20 @@
-"""The part of a job's report page that tells about its photos: one HTML section that needs nothing from elsewhere."""
+"""The part of a job's report page about its photos: one self-contained HTML section."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from html import escape
-from typing import Any, Final
+from typing import Final
 
-from services.sfm.report.report import shortfall
+from services.sfm.report.build import missing_photo_warnings
+from spaceport.pipeline.reports.sfm import (
+    CaptureReport,
+    Georeference,
+    MatchingReport,
+    PhotoReport,
+    ReconstructionReport,
+    SfmReport,
+)
 
 MOST_ROWS: Final = 2000
 _STYLE: Final = """
@@ -31,75 +39,75 @@ _MAP_CAPTION: Final = (
 _STRAIGHT_DOWN: Final = -80  # degrees of pitch, below which nobody sees a tilt
 
 
-def build_page(report: dict[str, Any], capture_map: str | None, top_view: str) -> str:
+def build_page(report: SfmReport, capture_map: str | None, top_view: str) -> str:
     """An HTML `<section>` out of the stage's report and its two drawings (SVG)."""
     return "\n".join(
         [
             '<section class="sfm">',
             _STYLE.strip(),
             f"<h2>{_headline(report)}</h2>",
-            f"<p>{escape(report['given']['sentence'])}</p>" if report["given"] else "",
+            f"<p>{escape(report.given.sentence)}</p>" if report.given else "",
             _findings(report),
             _figures(report),
             _drawing(top_view, "From above: the points that were reconstructed, and where each photo was taken."),
             _drawing(capture_map, _MAP_CAPTION),
-            _photos(report["photos"]),
+            _photos(report.photos),
             "</section>",
             "",
         ]
     )
 
 
-def _headline(report: dict[str, Any]) -> str:
-    return f"{report['model']['photos']} of {len(report['photos'])} photos placed"
+def _headline(report: SfmReport) -> str:
+    return f"{report.model.photos} of {len(report.photos)} photos placed"
 
 
-def _findings(report: dict[str, Any]) -> str:
-    said = [("warn", sentence) for sentence in shortfall(report)]
-    said += [(found["level"], found["sentence"]) for found in report["capture"]["findings"]]
-    if advice := report["rolling_shutter"]["advice"]:
-        said.append(("go", advice))
-    items = [f'<li class="{escape(level)}">{escape(sentence)}</li>' for level, sentence in said]
+def _findings(report: SfmReport) -> str:
+    sentences = [("warn", sentence) for sentence in missing_photo_warnings(report)]
+    sentences += [(finding.level.value, finding.sentence) for finding in report.capture.findings]
+    if report.rolling_shutter.advice:
+        sentences.append(("go", report.rolling_shutter.advice))
+    items = [f'<li class="{escape(level)}">{escape(sentence)}</li>' for level, sentence in sentences]
     return f"<ul>{''.join(items)}</ul>" if items else "<p>Nothing to complain about.</p>"
 
 
-def _figures(report: dict[str, Any]) -> str:
-    model, capture, earth = report["model"], report["capture"], report["georeference"]
-    overlap, sampling, area = capture["figures"]["overlap"], capture["ground_sampling_cm"], capture["area_m2"]
-    error = model["reprojection_error_px"]
+def _figures(report: SfmReport) -> str:
+    model, capture = report.model, report.capture
+    overlap, sampling, area = capture.figures.overlap, capture.ground_sampling_cm, capture.area_m2
+    error = model.reprojection_error_px
     rows = {
         "Points": _points(model),
         "Reprojection error": f"{error:.2f} pixels" if error is not None else None,
-        "Cameras": ", ".join(f"{name} ({number})" for name, number in capture["cameras"].items()),
-        "Drone": ", ".join(report["rolling_shutter"]["drones"]),
+        "Cameras": ", ".join(f"{name} ({number})" for name, number in capture.cameras.items()),
+        "Drone": ", ".join(report.rolling_shutter.drones),
         "Taken": _taken(capture),
         "Height above take-off": _height(capture),
-        "Camera looks": _look(capture["gimbal_pitch"]),
+        "Camera looks": _view(capture.gimbal_pitch),
         "Ground covered": _area(area) if area is not None else None,
         "Ground in a pixel": f"{sampling:.1f} cm" if sampling is not None else None,
         "Overlap with the best neighbour": f"{overlap:.0%}" if overlap is not None else None,
-        "Pairs of photos": _pairs(report["matching"]),
-        "Place on the earth": _earth(earth),
+        "Pairs of photos": _pairs(report.matching),
+        "Place on the earth": _place(report.georeference),
     }
     cells = [f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in rows.items() if value]
     return f"<dl>{''.join(cells)}</dl>"
 
 
-def _taken(capture: dict[str, Any]) -> str | None:
-    if not capture["begun"]:
+def _taken(capture: CaptureReport) -> str | None:
+    if not capture.begun or not capture.ended:
         return None
-    begun, ended = datetime.fromisoformat(capture["begun"]), datetime.fromisoformat(capture["ended"])
+    begun, ended = datetime.fromisoformat(capture.begun), datetime.fromisoformat(capture.ended)
     return f"{begun:%Y-%m-%d %H:%M} to {ended:{'%H:%M' if begun.date() == ended.date() else '%Y-%m-%d %H:%M'}}"
 
 
-def _height(capture: dict[str, Any]) -> str | None:
-    if capture["height_m"] is None:
+def _height(capture: CaptureReport) -> str | None:
+    if capture.height_m is None or capture.height_range_m is None:
         return None
-    low, high = capture["height_range_m"]
-    return f"{capture['height_m']:.1f} m ({low:.1f} to {high:.1f})"
+    low, high = capture.height_range_m
+    return f"{capture.height_m:.1f} m ({low:.1f} to {high:.1f})"
 
 
-def _look(pitch: float | None) -> str | None:
+def _view(pitch: float | None) -> str | None:
     if pitch is None:
         return None
     return "straight down" if pitch < _STRAIGHT_DOWN else f"{-pitch:.0f}° below the horizon in the median"
@@ -109,35 +117,35 @@ def _area(square_metres: float) -> str:
     return f"{square_metres / 10_000:.1f} ha" if square_metres >= 10_000 else f"{square_metres:,.0f} m²"
 
 
-def _pairs(matching: dict[str, Any]) -> str | None:
-    if not matching["pairs"]:
+def _pairs(matching: MatchingReport) -> str | None:
+    if not matching.pairs:
         return None
-    return f"{matching['pairs']:,} compared ({matching['method']}), {matching['verified']:,} show the same"
+    return f"{matching.pairs:,} compared ({matching.method}), {matching.verified:,} show the same"
 
 
-def _points(model: dict[str, Any]) -> str:
-    seen = f", each seen by {model['track_length']:.1f} photos in the mean" if model["track_length"] else ""
-    return f"{model['points']:,}{seen}"
+def _points(model: ReconstructionReport) -> str:
+    seen = f", each seen by {model.track_length:.1f} photos in the mean" if model.track_length else ""
+    return f"{model.points:,}{seen}"
 
 
-def _earth(earth: dict[str, Any]) -> str:
-    if not earth["aligned"]:
-        return f"not known: {earth['reason']}"
-    kind = "in metres" if earth["metric"] else "not exact enough to be called metric"
-    if error := earth.get("scale_error"):
-        kind += f", lengths to about {max(error, 0.0001):.2%}"
-    if not earth["metric"] and "unit_m" in earth:
-        kind = f"a unit of the model is {earth['unit_m']:.3g} m"
-    what = "control points" if "control_points" in earth else "photos"
-    return f"{kind}; {what} are {earth['median_residual_m']:.2f} m off their positions in the median"
+def _place(georeference: Georeference) -> str:
+    if not georeference.aligned:
+        return f"not known: {georeference.reason}"
+    accuracy = "in metres" if georeference.metric else "not exact enough to be called metric"
+    if georeference.scale_error:
+        accuracy += f", lengths to about {max(georeference.scale_error, 0.0001):.2%}"
+    if not georeference.metric and georeference.unit_m is not None:
+        accuracy = f"a unit of the model is {georeference.unit_m:.3g} m"
+    what = "control points" if georeference.control_points is not None else "photos"
+    return f"{accuracy}; {what} are {georeference.median_residual_m:.2f} m off their positions in the median"
 
 
 def _drawing(svg: str | None, caption: str) -> str:
     return f"<figure>{svg}<figcaption>{escape(caption)}</figcaption></figure>" if svg else ""
 
 
-def _photos(photos: list[dict[str, Any]]) -> str:
-    rows = [_row(photo) for photo in sorted(photos, key=lambda photo: photo["registered"])[:MOST_ROWS]]
+def _photos(photos: list[PhotoReport]) -> str:
+    rows = [_row(photo) for photo in sorted(photos, key=lambda photo: photo.registered)[:MOST_ROWS]]
     left = f"<p>…and {len(photos) - MOST_ROWS} more.</p>" if len(photos) > MOST_ROWS else ""
     names = ("Features", "Matched", "Points", "Off its position")
     numbers = "".join(f'<th class="n">{name}</th>' for name in names)
@@ -145,11 +153,11 @@ def _photos(photos: list[dict[str, Any]]) -> str:
     return f"<h2>Photo by photo</h2><table>{head}{''.join(rows)}</table>{left}"
 
 
-def _row(photo: dict[str, Any]) -> str:
-    residual = photo.get("gps_residual_m")
-    numbers = [photo.get("features"), photo.get("matches"), photo.get("points")]
+def _row(photo: PhotoReport) -> str:
+    residual = photo.gps_residual_m
+    numbers = [photo.features, photo.matches, photo.points]
     cells = [f'<td class="n">{"" if number is None else f"{number:,}"}</td>' for number in numbers]
     off = f'<td class="n">{f"{residual:.2f} m" if residual is not None else ""}</td>'
-    note = "placed" if photo["registered"] else f"left out: {photo['reason']}"
-    lost = "" if photo["registered"] else ' class="lost"'
-    return f"<tr{lost}><td>{escape(photo['name'])}</td>{''.join(cells)}{off}<td>{escape(note)}</td></tr>"
+    note = "placed" if photo.registered else f"left out: {photo.reason}"
+    lost = "" if photo.registered else ' class="lost"'
+    return f"<tr{lost}><td>{escape(photo.name)}</td>{''.join(cells)}{off}<td>{escape(note)}</td></tr>"

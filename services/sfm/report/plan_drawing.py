@@ -24,17 +24,20 @@ class PlanDrawing:
 
     Args:
         title: for screen readers and as a tooltip.
-        around: positions [N,2] that must all be seen, metres (or model units) east and north.
+        around: positions [N,2] that the drawing must include, metres (or model units) east and north.
         metric: whether units are metres; only then a scale bar and a north arrow are drawn.
     """
 
     def __init__(self, title: str, around: Array, *, metric: bool) -> None:
-        self._title, self._metric = title, metric
+        self._title = title
+        self._metric = metric
         low, high = around.min(axis=0), around.max(axis=0)
         extent = np.maximum(high - low, _LEAST_EXTENT)
         self._units = min(SIDE / extent[0], SIDE * _TALLEST / extent[1])
-        self._west, self._north = float(low[0]), float(high[1])
-        self._width, self._height = (float(side) * self._units for side in extent)
+        self._west = float(low[0])
+        self._north = float(high[1])
+        self._width = float(extent[0]) * self._units
+        self._height = float(extent[1]) * self._units
         self._indent = max(0.0, (SIDE - self._width) / 2)
         self._shapes: list[str] = []
         self._legend: list[tuple[str, str]] = []
@@ -75,7 +78,7 @@ class PlanDrawing:
             f' href="data:image/png;base64,{data}"/>'
         )
 
-    def explain(self, colour: str, words: str) -> None:
+    def add_legend(self, colour: str, words: str) -> None:
         """A line of the legend."""
         self._legend.append((colour, words))
 

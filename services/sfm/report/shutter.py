@@ -1,4 +1,4 @@
-"""Which drones' cameras expose row after row: a moving one's photos are sheared by what it flies during the readout.
+"""Which drones' cameras expose row after row: the photos of a moving one are sheared.
 
 Sources, looked up in November 2026. ROLLING: cameras whose readout time people have measured, as OpenDroneMap lists
 them (`opendm/rollingshutter.py` of github.com/WebODM/ODM). MECHANICAL: for the Mavic 3 Enterprise (up to 1/2000 s) and
@@ -10,9 +10,10 @@ is called unknown.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
-from services.sfm.photo import PhotoFacts
+from services.sfm.photo import PhotoMetadata
+from spaceport.pipeline.reports.sfm import RollingShutterReport
 
 # By EXIF model name, in capitals and without blanks.
 MECHANICAL: Final = {
@@ -48,7 +49,7 @@ ROLLING: Final = {
 SHORTEST_MECHANICAL_S: Final = 1 / 2000  # a photo of less is exposed electronically
 
 
-def has_rolling_shutter(photo: PhotoFacts) -> bool | None:
+def has_rolling_shutter(photo: PhotoMetadata) -> bool | None:
     """Whether a photo was exposed row after row; None where the camera is not known."""
     model = photo.model.upper().replace(" ", "")
     if model in MECHANICAL:
@@ -56,7 +57,7 @@ def has_rolling_shutter(photo: PhotoFacts) -> bool | None:
     return True if model in ROLLING else None
 
 
-def rolling_shutter(photos: Sequence[PhotoFacts]) -> dict[str, Any]:
+def rolling_shutter(photos: Sequence[PhotoMetadata]) -> RollingShutterReport:
     """For the report: how many photos have one, how many are of unknown cameras, and what to do."""
     kinds = [has_rolling_shutter(photo) for photo in photos]
     rolling = kinds.count(True)
@@ -67,9 +68,9 @@ def rolling_shutter(photos: Sequence[PhotoFacts]) -> dict[str, Any]:
         "The camera exposes row after row, and COLMAP does not correct for it. Where centimetres matter,"
         " fly slowly or hover for each photo."
     )
-    return {
-        "photos": rolling,
-        "unknown": kinds.count(None),
-        "drones": sorted(name for name in names if name),
-        "advice": advice if rolling else None,
-    }
+    return RollingShutterReport(
+        photos=rolling,
+        unknown=kinds.count(None),
+        drones=sorted(name for name in names if name),
+        advice=advice if rolling else None,
+    )

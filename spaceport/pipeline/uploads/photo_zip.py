@@ -79,7 +79,7 @@ def inspect(file: BinaryIO) -> PhotoZip:
 
     Raises:
         Refused: not_a_zip, empty_zip, damaged_zip, too_many_entries, encrypted_zip, unsafe_path, symlink_entry,
-            duplicate_names, archive_too_large, ratio_bomb, bad_options, no_images, too_few_images or bad_given_model.
+            duplicate_names, archive_too_large, ratio_bomb, bad_options, no_images, too_few_images or bad_prior_model.
     """
     files = read_directory(file)
     if not files:
@@ -102,7 +102,7 @@ def require_photos(kinds: dict[str, Kind]) -> None:
         kinds: by name, from `classify`.
 
     Raises:
-        Refused: no_images, too_few_images; bad_given_model where all COLMAP models lack a part.
+        Refused: no_images, too_few_images; bad_prior_model where all COLMAP models lack a part.
     """
     _check_models(name for name, kind in kinds.items() if kind is Kind.MODEL)
     photos = list(kinds.values()).count(Kind.PHOTO)
@@ -120,7 +120,7 @@ def _check_models(names: Iterable[str]) -> None:
         return
     folder, parts = min(models.items())
     missing = " and ".join(f"{part}.bin" for part in MODEL_PARTS if part not in parts)
-    raise Refused(Slug.BAD_GIVEN_MODEL, detail=f"{printable(folder)} has no {missing}")
+    raise Refused(Slug.BAD_PRIOR_MODEL, detail=f"{printable(folder)} has no {missing}")
 
 
 def extract(

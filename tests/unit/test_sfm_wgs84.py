@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from services.sfm.georeference.wgs84 import centre, scale_error, to_enu
+from services.sfm.georeference.wgs84 import median_position, relative_scale_error, to_enu
 from spaceport.demo.align import align
 
 EQUATOR_M, POLE_M = 6378137.0, 6356752.314245  # the two radii of WGS84
@@ -17,15 +17,15 @@ def test_the_origin_is_zero() -> None:
 
 
 def test_east_and_up_on_the_equator() -> None:
-    found = to_enu(np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 50.0]]), np.zeros(3))
+    metres = to_enu(np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 50.0]]), np.zeros(3))
     angle = np.radians(1)
-    np.testing.assert_allclose(found[0], [EQUATOR_M * np.sin(angle), 0, EQUATOR_M * (np.cos(angle) - 1)], atol=1e-6)
-    np.testing.assert_allclose(found[1], [0, 0, 50], atol=1e-9)
+    np.testing.assert_allclose(metres[0], [EQUATOR_M * np.sin(angle), 0, EQUATOR_M * (np.cos(angle) - 1)], atol=1e-6)
+    np.testing.assert_allclose(metres[1], [0, 0, 50], atol=1e-9)
 
 
 def test_the_pole_from_the_equator() -> None:
-    found = to_enu(np.array([[90.0, 0.0, 0.0]]), np.zeros(3))
-    np.testing.assert_allclose(found[0], [0, POLE_M, -EQUATOR_M], atol=1e-6)
+    metres = to_enu(np.array([[90.0, 0.0, 0.0]]), np.zeros(3))
+    np.testing.assert_allclose(metres[0], [0, POLE_M, -EQUATOR_M], atol=1e-6)
 
 
 def test_north_is_y_and_the_south_has_the_same_metres() -> None:
@@ -38,22 +38,22 @@ def test_north_is_y_and_the_south_has_the_same_metres() -> None:
 
 def test_unknown_stays_unknown_and_does_not_move_the_centre() -> None:
     places = np.array([[1.0, 2.0, 3.0], [np.nan, np.nan, np.nan], [1.0, 2.0, 3.0], [80.0, 2.0, 3.0]])
-    np.testing.assert_array_equal(centre(places), [1, 2, 3])
-    assert np.isnan(to_enu(places, centre(places))[1]).all()
+    np.testing.assert_array_equal(median_position(places), [1, 2, 3])
+    assert np.isnan(to_enu(places, median_position(places))[1]).all()
 
 
 def test_the_error_of_the_scale_is_what_many_surveys_scatter_by() -> None:
     random = np.random.default_rng(5)
     places = random.normal(0, (30, 20, 2), (12, 3))
-    scales, told = [], []
+    scales, errors = [], []
     for _ in range(400):
         noisy = places + random.normal(0, 1.5, places.shape)
         fit = align(places, noisy)
         scales.append(fit.scale)
-        told.append(scale_error(noisy, fit.residuals))
-    assert np.median(told) == pytest.approx(np.std(scales), rel=0.15)
+        errors.append(relative_scale_error(noisy, fit.residuals))
+    assert np.median(errors) == pytest.approx(np.std(scales), rel=0.15)
 
 
 def test_too_few_places_tell_no_scale() -> None:
-    assert scale_error(np.eye(3)[:2], np.zeros(2)) == float("inf")
-    assert scale_error(np.zeros((4, 3)), np.zeros(4)) == float("inf")
+    assert relative_scale_error(np.eye(3)[:2], np.zeros(2)) == float("inf")
+    assert relative_scale_error(np.zeros((4, 3)), np.zeros(4)) == float("inf")

@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from model_cases import ColmapModel, ModelCamera, ModelImage, ModelPoint
 
-from services.sfm.photo import PhotoFacts, Unreadable
-from services.sfm.photos.ingest import Intake
+from services.sfm.photo import PhotoMetadata, Unreadable
+from services.sfm.photos.ingest import IngestResult
 from services.sfm.prior_model import validate
-from services.sfm.prior_model.match import NOT_IN_MODEL, Given, match_photos, take_given
-from services.sfm.prior_model.validate import GivenImage, read_given
+from services.sfm.prior_model.match import NOT_IN_MODEL, PriorModel, match_photos, select_prior_model
+from services.sfm.prior_model.validate import PriorImage, read_prior_model
 from spaceport.pipeline.errors import Refused, Slug, Stopped
 from spaceport.splats.formats.colmap import CAMERA_MODELS
 
@@ -37,12 +37,12 @@ def nothing() -> None:
 def test_a_good_model_is_read(tmp_path: Path, suffix: str) -> None:
     model = deepcopy(GOOD)
     model.images[0].features = [(1.5, 2.5, 1), (3.0, 4.0, 2**64 - 1)]
-    read = read_given(model.write(tmp_path, suffix), nothing)
+    read = read_prior_model(model.write(tmp_path, suffix), nothing)
     assert read.points == 8
     assert read.images == [
-        GivenImage(3, "a b.jpg", (640, 480)),
-        GivenImage(1, "f/é.jpg", (320, 240)),
-        GivenImage(9, "c.jpg", (640, 480)),
+        PriorImage(3, "a b.jpg", (640, 480)),
+        PriorImage(1, "f/é.jpg", (320, 240)),
+        PriorImage(9, "c.jpg", (640, 480)),
     ]
 
 
@@ -53,7 +53,7 @@ def test_each_camera_model_of_colmap_is_known(tmp_path: Path, suffix: str, name:
     _, focals, params = CAMERA_MODELS[name]
     values = [500.0] * focals + [320.0, 240.0] + [0.01] * (params - focals - 2)
     model.cameras[0] = ModelCamera(7, name, params=values)
-    assert len(read_given(model.write(tmp_path, suffix), nothing).images) == 3
+    assert len(read_prior_model(model.write(tmp_path, suffix), nothing).images) == 3
 
 
 def test_what_check_raises_passes(tmp_path: Path) -> None:
@@ -61,7 +61,7 @@ def test_what_check_raises_passes(tmp_path: Path) -> None:
         raise Stopped
 
     with pytest.raises(Stopped):
-        read_given(GOOD.write(tmp_path, ".bin"), stop)
+        read_prior_model(GOOD.write(tmp_path, ".bin"), stop)
 
 
 def lay(model: ColmapModel, place: Callable[[int], tuple[float, float, float]]) -> None:
@@ -112,7 +112,7 @@ def test_what_cannot_be_is_refused(tmp_path: Path, suffix: str, case: str) -> No
     model = deepcopy(GOOD)
     change(model)
     with pytest.raises(ValueError) as caught:
-        read_given(model.write(tmp_path, suffix), nothing)
+        read_prior_model(model.write(tmp_path, suffix), nothing)
     assert words in str(caught.value)
 
 
@@ -154,7 +154,7 @@ def test_files_that_lie_are_refused_before_anything_is_read_for_them(tmp_path: P
     assert change(body) != body
     (tmp_path / name).write_bytes(change(body))
     with pytest.raises(ValueError) as caught:
-        read_given(parts, nothing)
+        read_prior_model(parts, nothing)
     assert words in str(caught.value)
     assert len(str(caught.value)) < 300
 
@@ -168,7 +168,7 @@ def test_a_long_name_makes_no_long_sentence(tmp_path: Path, suffix: str, wrong: 
     model = deepcopy(GOOD)
     model.images += [ModelImage(number, "x" * 1000, **{"camera": 7} | wrong) for number in (20, 21)]
     with pytest.raises(ValueError, match=words) as caught:
-        read_given(model.write(tmp_path, suffix), nothing)
+        read_prior_model(model.write(tmp_path, suffix), nothing)
     assert len(str(caught.value)) < 300
 
 
@@ -177,7 +177,7 @@ def test_a_name_has_an_end(tmp_path: Path, suffix: str) -> None:
     model = deepcopy(GOOD)
     model.images[0].name = "x" * 1100
     with pytest.raises(ValueError, match="name"):
-        read_given(model.write(tmp_path, suffix), nothing)
+        read_prior_model(model.write(tmp_path, suffix), nothing)
 
 
 def test_files_too_large_are_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,10 +186,10 @@ def test_files_too_large_are_not_opened(tmp_path: Path, monkeypatch: pytest.Monk
         with parts["points3D"].open("ab") as file:
             file.truncate((1 << 30) + 1)
         with pytest.raises(ValueError, match="larger than 1 GiB"):
-            read_given(parts, nothing)
-    monkeypatch.setattr(validate, "MOST_POINTS", 7)
+            read_prior_model(parts, nothing)
+    monkeypatch.setattr(validate, "MAX_POINTS", 7)
     with pytest.raises(ValueError, match="more than 7 points"):
-        read_given(GOOD.write(tmp_path, ".bin"), nothing)
+        read_prior_model(GOOD.write(tmp_path, ".bin"), nothing)
 
 
 @settings(max_examples=150)
@@ -206,7 +206,7 @@ def test_any_change_is_read_or_refused(tmp_path: Path, name: str, at: float, cha
     body[place : place + len(change)] = change
     (tmp_path / name).write_bytes(body[:place] if cut else body)
     try:
-        assert read_given(parts, nothing).points >= validate.FEWEST_POINTS
+        assert read_prior_model(parts, nothing).points >= validate.MIN_POINTS
     except ValueError as refusal:
         assert str(refusal)
 
@@ -243,31 +243,31 @@ def test_a_photo_is_given_away_once() -> None:
         match_photos(["A.jpg", "a.jpg"], ["a.jpg"], "sparse")
 
 
-def photo(name: str, width: int = 640, height: int = 480) -> PhotoFacts:
-    return PhotoFacts(name, "JPEG", width, height)
+def photo(name: str, width: int = 640, height: int = 480) -> PhotoMetadata:
+    return PhotoMetadata(name, "JPEG", width, height)
 
 
 FOUR = [ModelImage(number, f"{letter}.jpg") for number, letter in enumerate("abcd", start=1)]
 POINTS = GOOD.points
 
 
-def taken(folder: Path, photos: list[PhotoFacts], **models: ColmapModel) -> Given | None:
-    """What is taken of models by their folder, `_` for `/`."""
+def select(folder: Path, photos: list[PhotoMetadata], **models: ColmapModel) -> PriorModel | None:
+    """What is selected of models by their folder, `_` for `/`."""
     names = []
     for name, model in models.items():
         place = name.replace("_", "/")
         names += [path.relative_to(folder).as_posix() for path in model.write(folder / place, ".bin").values()]
-    return take_given(folder, names, photos, nothing)
+    return select_prior_model(folder, names, photos, nothing)
 
 
 def test_the_model_that_holds_most_photos_is_taken(tmp_path: Path) -> None:
     all_four, three = ColmapModel([ModelCamera()], FOUR, POINTS), ColmapModel([ModelCamera()], FOUR[1:], POINTS)
     photos = [photo(f"images/{letter}.jpg") for letter in "abcde"]
-    given = taken(tmp_path, photos, sparse_0=three, sparse_1=all_four, dense_sparse=all_four)
-    assert given is not None
-    assert given.folder == "sparse/1"
-    assert given.numbers == {f"images/{letter}.jpg": number for number, letter in enumerate("abcd", start=1)}
-    assert given.facts() == {
+    prior = select(tmp_path, photos, sparse_0=three, sparse_1=all_four, dense_sparse=all_four)
+    assert prior is not None
+    assert prior.folder == "sparse/1"
+    assert prior.image_ids == {f"images/{letter}.jpg": number for number, letter in enumerate("abcd", start=1)}
+    assert prior.report().model_dump() == {
         "folder": "sparse/1",
         "images": 4,
         "without_photo": [],
@@ -275,17 +275,17 @@ def test_the_model_that_holds_most_photos_is_taken(tmp_path: Path) -> None:
         "sentence": "The zip held a COLMAP reconstruction of 4 photos; it was kept as it is."
         " Not in it, and so not used: 1 photo of the zip.",
     }
-    narrowed = given.narrow(Intake([*photos, Unreadable("x.jpg", "it is broken")], {}))
-    assert narrowed.photos[4:] == [Unreadable("images/e.jpg", NOT_IN_MODEL), Unreadable("x.jpg", "it is broken")]
-    assert take_given(tmp_path, ["notes.txt"], photos, nothing) is None
+    restricted = prior.restrict(IngestResult([*photos, Unreadable("x.jpg", "it is broken")], {}))
+    assert restricted.photos[4:] == [Unreadable("images/e.jpg", NOT_IN_MODEL), Unreadable("x.jpg", "it is broken")]
+    assert select_prior_model(tmp_path, ["notes.txt"], photos, nothing) is None
 
 
 def test_a_broken_model_beside_a_good_one_is_passed_over(tmp_path: Path) -> None:
     good, empty = ColmapModel([ModelCamera()], FOUR, POINTS), ColmapModel([ModelCamera()], FOUR, [])
-    given = taken(tmp_path, [photo(f"{letter}.jpg") for letter in "abc"], sparse_0=empty, sparse_1=good)
-    assert given is not None
-    assert (given.folder, given.lost) == ("sparse/1", ["d.jpg"])
-    assert "Taken out of it, because the zip does not hold them: 1 photo." in given.facts()["sentence"]
+    prior = select(tmp_path, [photo(f"{letter}.jpg") for letter in "abc"], sparse_0=empty, sparse_1=good)
+    assert prior is not None
+    assert (prior.folder, prior.missing) == ("sparse/1", ["d.jpg"])
+    assert "Taken out of it, because the zip does not hold them: 1 photo." in prior.report().sentence
 
 
 @pytest.mark.parametrize(
@@ -305,8 +305,8 @@ def test_a_broken_model_beside_a_good_one_is_passed_over(tmp_path: Path) -> None
         ),
     ],
 )
-def test_a_model_of_other_photos_is_refused(tmp_path: Path, photos: list[PhotoFacts], words: str) -> None:
+def test_a_model_of_other_photos_is_refused(tmp_path: Path, photos: list[PhotoMetadata], words: str) -> None:
     with pytest.raises(Refused) as caught:
-        taken(tmp_path, photos, sparse_0=ColmapModel([ModelCamera()], FOUR, POINTS))
-    assert caught.value.slug is Slug.BAD_GIVEN_MODEL
+        select(tmp_path, photos, sparse_0=ColmapModel([ModelCamera()], FOUR, POINTS))
+    assert caught.value.slug is Slug.BAD_PRIOR_MODEL
     assert words in str(caught.value)

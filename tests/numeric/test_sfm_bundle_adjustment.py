@@ -1,4 +1,4 @@
-"""The last adjustment brings cameras closer to the truth where some features were found roughly."""
+"""The last bundle adjustment brings cameras closer to the truth where some features are rough."""
 
 import json
 import subprocess
@@ -13,12 +13,12 @@ from spaceport.demo.align import align
 pytest.importorskip("pycolmap", reason="structure from motion is not installed")
 
 # In a child process, since COLMAP shares no process with Pillow. Nine of ten features are a tenth of a pixel off, one
-# in ten up to three pixels; what is settled is where COLMAP's own adjustment of squares ends.
+# in ten up to three pixels; the robust adjustment begins where COLMAP's own adjustment of squares ends.
 _SCENE = """
 import json
 import numpy as np
 import pycolmap
-from services.sfm.colmap.bundle_adjustment import settle
+from services.sfm.colmap.bundle_adjustment import robust_bundle_adjustment
 
 def centres(model):
     return [image.projection_center().tolist() for _, image in sorted(model.images.items())]
@@ -37,17 +37,17 @@ squares = pycolmap.BundleAdjustmentOptions()
 squares.print_summary = False
 pycolmap.bundle_adjustment(model, squares)
 before, observed = centres(model), model.compute_num_observations()
-settle(model)
+robust_bundle_adjustment(model)
 print(json.dumps({"truth": truth, "before": before, "after": centres(model), "points": model.num_points3D(),
                   "observed": [observed, model.compute_num_observations()]}))
 empty = pycolmap.Reconstruction()
-settle(empty)
+robust_bundle_adjustment(empty)
 print(json.dumps(empty.num_points3D()))
 """
 
 
 @pytest.fixture(scope="module")
-def found() -> list[Any]:
+def scenes() -> list[Any]:
     done = subprocess.run([sys.executable, "-c", _SCENE], check=True, capture_output=True, timeout=300)
     return [json.loads(line) for line in done.stdout.splitlines() if line[:1] in b"{0"]
 
@@ -56,16 +56,16 @@ def rms(centres: list[list[float]], truth: list[list[float]]) -> float:
     return float(np.sqrt((align(np.array(centres), np.array(truth)).residuals ** 2).mean()))
 
 
-def test_rough_features_no_longer_pull(found: list[Any]) -> None:
-    scene = found[0]
+def test_rough_features_no_longer_pull(scenes: list[Any]) -> None:
+    scene = scenes[0]
     assert rms(scene["after"], scene["truth"]) < 0.6 * rms(scene["before"], scene["truth"])
 
 
-def test_points_stay(found: list[Any]) -> None:
-    scene = found[0]
+def test_points_stay(scenes: list[Any]) -> None:
+    scene = scenes[0]
     assert scene["points"] == 300
     assert scene["observed"][1] > 0.97 * scene["observed"][0]
 
 
-def test_a_model_without_points_is_left_alone(found: list[Any]) -> None:
-    assert found[1] == 0
+def test_a_model_without_points_is_left_alone(scenes: list[Any]) -> None:
+    assert scenes[1] == 0

@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import tifffile
-from intake_cases import pixels_of, survey_photos
+from ingest_cases import pixels_of, survey_photos
 from model_cases import NOWHERE, ColmapModel, model_of
 from numpy.typing import NDArray
-from sfm_cases import Run
+from sfm_cases import Run, read_report
 
 from services.sfm.stage import run
 from services.train.colmap_model import SparseModel, read_sparse_model
@@ -30,7 +30,7 @@ from spaceport.progress import Count, Silent
 from spaceport.splats.cameras import Camera
 
 PHOTOS, WIDTH, HEIGHT = 12, 512, 384
-OPTIONS = SfmOptions(max_image_size=400, max_photos=10)  # a given model is not thinned
+OPTIONS = SfmOptions(max_image_size=400, max_photos=10)  # a prior model is not thinned
 SMALL = (400, 300)
 
 
@@ -62,23 +62,23 @@ def below(folder: str, files: dict[str, bytes]) -> dict[str, bytes]:
     return {f"{folder}/{name}": body for name, body in files.items()}
 
 
-def taken(source: Path, output: Path, progress: Any = None) -> Run:
+def reconstruct(source: Path, output: Path, progress: Any = None) -> Run:
     outcome = run(source, output, OPTIONS, progress or Silent())
-    return Run(outcome, json.loads((output / "colmap/report.json").read_text()))
+    return Run(outcome, read_report(output))
 
 
 def poses(model: SparseModel) -> NDArray[np.float64]:
     return np.array([image.world_to_camera for image in model.images])
 
 
-class Heard:
+class Recorder:
     """Progress that remembers."""
 
     def __init__(self) -> None:
-        self.told: list[tuple[float, str]] = []
+        self.updates: list[tuple[float, str]] = []
 
     def update(self, fraction: float, message: str, **counts: Count) -> None:
-        self.told.append((fraction, message.split(":", maxsplit=1)[0]))
+        self.updates.append((fraction, message.split(":", maxsplit=1)[0]))
 
     def check(self) -> None:
         pass
@@ -90,14 +90,14 @@ class Heard:
 def test_a_model_is_kept_as_it_is(tmp_path: Path, flown: Flown, suffix: str, folder: str, photos: str) -> None:
     rigs = {"rigs.bin": b"not even read", "frames.bin": b"nor this"}
     parts = flown.model.parts(suffix) | rigs
-    heard, output = Heard(), tmp_path / "jobs/out"
-    found = taken(zipped(tmp_path / "in", below(photos, flown.photos), below(folder, parts)), output, heard)
-    said = f"The zip held a COLMAP reconstruction of {PHOTOS} photos; it was kept as it is."
-    assert found.placed == PHOTOS
-    assert said in found.outcome.message
-    assert said in (output / "colmap/report.html").read_text()
-    assert (found.report["given"]["folder"], found.report["model"]["mapper"]) == (folder, "given")
-    assert found.report["model"]["reprojection_error_px"] < 1e-6
+    recorder, output = Recorder(), tmp_path / "jobs/out"
+    result = reconstruct(zipped(tmp_path / "in", below(photos, flown.photos), below(folder, parts)), output, recorder)
+    sentence = f"The zip held a COLMAP reconstruction of {PHOTOS} photos; it was kept as it is."
+    assert result.placed == PHOTOS
+    assert sentence in result.outcome.message
+    assert sentence in (output / "colmap/report.html").read_text()
+    assert (result.report["given"]["folder"], result.report["model"]["mapper"]) == (folder, "given")
+    assert result.report["model"]["reprojection_error_px"] < 1e-6
     for model in (read_sparse_model(output / "colmap/sparse"), open_dataset(output / "colmap/dense", 8)):
         assert np.sort(model.xyz, axis=0) == pytest.approx(
             np.sort([p.xyz for p in flown.model.points], axis=0), abs=1e-6
@@ -112,7 +112,7 @@ def test_a_model_is_kept_as_it_is(tmp_path: Path, flown: Flown, suffix: str, fol
         held = image.camera
         assert (held.width, held.height, held.fx, held.cx) == pytest.approx((WIDTH, HEIGHT, camera.fx, camera.cx))
     assert {(image.camera.width, image.camera.height) for image in dense.images} == {SMALL}
-    fractions, phases = zip(*heard.told, strict=True)
+    fractions, phases = zip(*recorder.updates, strict=True)
     assert list(fractions) == sorted(fractions)
     assert list(dict.fromkeys(phases)) == [
         "Unpacking your photos",
@@ -149,13 +149,13 @@ def control_points(truth: Truth) -> bytes:
 
 
 @pytest.mark.parametrize(("by_points", "metres_off"), [(False, 1.0), (True, 0.01)])
-def test_the_given_frame_is_not_moved_and_its_place_on_the_earth_is_told(
+def test_the_frame_of_the_model_is_not_moved_and_its_place_on_the_earth_is_reported(
     tmp_path: Path, flown: Flown, by_points: bool, metres_off: float
 ) -> None:
     cameras, model = elsewhere(flown)
     files = flown.photos | ({"gcp_list.txt": control_points(flown.truth)} if by_points else {})
     output = tmp_path / "jobs/out"
-    taken(zipped(tmp_path / "in", files, below("sparse/0", model.parts(".bin"))), output)
+    reconstruct(zipped(tmp_path / "in", files, below("sparse/0", model.parts(".bin"))), output)
     kept = poses(read_sparse_model(output / "colmap/sparse"))
     assert kept == pytest.approx(np.array([camera.world_to_camera for camera in cameras]), abs=1e-6)
     earth = json.loads((output / "colmap/georeference.json").read_text())
@@ -195,10 +195,10 @@ def test_photos_come_and_go(tmp_path: Path, flown: Flown) -> None:
     files = {f"photos/{name.lower()}": flown.photos[name] for name in names[2:]}
     files |= {f"photos/{names[1].lower().replace('.jpg', '.tif')}": tiff(flown.photos[names[1]])}
     output = tmp_path / "jobs/out"
-    found = taken(zipped(tmp_path / "in", files, below("sparse", model.parts(".txt"))), output)
-    assert found.placed == PHOTOS - 2
-    assert found.report["given"]["without_photo"] == names[:1]
-    assert found.reasons == {
+    result = reconstruct(zipped(tmp_path / "in", files, below("sparse", model.parts(".txt"))), output)
+    assert result.placed == PHOTOS - 2
+    assert result.report["given"]["without_photo"] == names[:1]
+    assert result.reasons == {
         f"photos/{names[-1].lower()}": "the reconstruction that came with the photos does not hold it"
     }
     sparse, dense = (read_sparse_model(output / "colmap" / each) for each in ("sparse", "dense/sparse"))
@@ -214,17 +214,17 @@ def test_a_model_without_features_is_kept_and_no_error_is_claimed(tmp_path: Path
     model = deepcopy(flown.model)
     without_features(model)
     output = tmp_path / "jobs/out"
-    found = taken(zipped(tmp_path / "in", flown.photos, below("sparse/0", model.parts(".bin"))), output)
-    assert found.outcome.quality == {}
-    assert "px" not in found.outcome.message
+    result = reconstruct(zipped(tmp_path / "in", flown.photos, below("sparse/0", model.parts(".bin"))), output)
+    assert result.outcome.quality == {}
+    assert "px" not in result.outcome.message
     assert len(open_dataset(output / "colmap/dense", 8).xyz) == len(model.points)
     assert "Reprojection error" not in (output / "colmap/report.html").read_text()
 
 
 def shuffle(model: ColmapModel) -> None:
     """Every image has the pose of the next: nothing is where its features say."""
-    found = [image.pose for image in model.images]
-    for image, pose in zip(model.images, [*found[1:], found[0]], strict=True):
+    poses = [image.pose for image in model.images]
+    for image, pose in zip(model.images, [*poses[1:], poses[0]], strict=True):
         image.pose = pose
 
 
@@ -259,7 +259,7 @@ def test_a_model_that_contradicts_itself_is_refused(tmp_path: Path, flown: Flown
     source = zipped(tmp_path / "in", flown.photos, below("sparse/0", model.parts(".bin")))
     with pytest.raises(Refused) as caught:
         run(source, tmp_path / "jobs/out", OPTIONS, Silent())
-    assert caught.value.slug is Slug.BAD_GIVEN_MODEL
+    assert caught.value.slug is Slug.BAD_PRIOR_MODEL
     assert words in str(caught.value)
     assert not (tmp_path / "jobs/out/colmap").exists()
 
@@ -279,5 +279,7 @@ def test_features_of_no_point_are_kept(tmp_path: Path, flown: Flown) -> None:
     model = deepcopy(flown.model)
     for image in model.images:
         image.features.append((1.0, 2.0, NOWHERE))
-    found = taken(zipped(tmp_path / "in", flown.photos, below("sparse/0", model.parts(".txt"))), tmp_path / "jobs/out")
-    assert [photo["features"] - photo["points"] for photo in found.report["photos"]] == [1] * PHOTOS
+    result = reconstruct(
+        zipped(tmp_path / "in", flown.photos, below("sparse/0", model.parts(".txt"))), tmp_path / "jobs/out"
+    )
+    assert [photo["features"] - photo["points"] for photo in result.report["photos"]] == [1] * PHOTOS

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from services.sfm.georeference.similarity import fit, triangulate
+from services.sfm.georeference.similarity import fit_similarity, triangulate
 from services.sfm.photos.geo_files import parse_control_points, parse_geo
 
 Array = NDArray[np.float64]
@@ -40,12 +40,12 @@ def test_rays_that_decide_nothing() -> None:
 def test_a_similarity_is_found_with_its_residuals() -> None:
     source = np.random.default_rng(1).normal(size=(6, 3)) * [40, 30, 2]
     target = 2.5 * source @ rotation().T + [100, -20, 7]
-    found = fit(source, target)
-    assert found.similarity.scale == pytest.approx(2.5)
-    assert found.similarity.rotation == pytest.approx(rotation())
-    assert found.residuals == pytest.approx(np.zeros((6, 3)), abs=1e-9)
+    fit = fit_similarity(source, target)
+    assert fit.similarity.scale == pytest.approx(2.5)
+    assert fit.similarity.rotation == pytest.approx(rotation())
+    assert fit.residuals == pytest.approx(np.zeros((6, 3)), abs=1e-9)
     target[4] += [0, 0, 0.6]
-    off = np.linalg.norm(fit(source, target).residuals, axis=1)
+    off = np.linalg.norm(fit_similarity(source, target).residuals, axis=1)
     assert off.argmax() == 4
     assert 0.2 < off[4] < 0.6
 
@@ -53,11 +53,11 @@ def test_a_similarity_is_found_with_its_residuals() -> None:
 def test_too_few_points_and_points_on_a_line_are_refused() -> None:
     line = np.outer(np.arange(5.0), [1, 2, 3])
     with pytest.raises(ValueError, match="one line"):
-        fit(line, line * 2)
+        fit_similarity(line, line * 2)
     with pytest.raises(ValueError, match="3 are needed"):
-        fit(line[:2], line[:2])
+        fit_similarity(line[:2], line[:2])
     with pytest.raises(ValueError, match="one place"):
-        fit(np.ones((4, 3)), np.random.default_rng(0).normal(size=(4, 3)))
+        fit_similarity(np.ones((4, 3)), np.random.default_rng(0).normal(size=(4, 3)))
 
 
 PLACE = "544256.7 5320919.9 5.0"
@@ -70,15 +70,15 @@ ROWS = f"{PLACE} 3044 2622 a.jpg gcp1\n{PLACE} 4193 1552 b.jpg gcp1\n544157 5320
 def test_control_points_of_the_usual_systems(header: str) -> None:
     first, second = parse_control_points(f"{header}\n# a comment\n\n{ROWS}")
     assert (first.name, second.name) == ("gcp1", "2")
-    assert first.seen == (("a.jpg", 3044.0, 2622.0), ("b.jpg", 4193.0, 1552.0))
+    assert first.observations == (("a.jpg", 3044.0, 2622.0), ("b.jpg", 4193.0, 1552.0))
     assert first.position == pytest.approx((48.0397, -122.4062, 5.0), abs=1e-3)
 
 
 def test_geo_of_degrees_is_longitude_first() -> None:
-    found = parse_geo("EPSG:4326\na.jpg -91.99 46.84 198.5 0 0 0 0.02 0.03\nb.jpg -91.98 46.85\n")
-    assert found["a.jpg"].position == pytest.approx((46.84, -91.99, 198.5))
-    assert found["a.jpg"].std_m == (0.02, 0.02, 0.03)
-    assert found["b.jpg"].position[2] is None
+    geo = parse_geo("EPSG:4326\na.jpg -91.99 46.84 198.5 0 0 0 0.02 0.03\nb.jpg -91.98 46.85\n")
+    assert geo["a.jpg"].position == pytest.approx((46.84, -91.99, 198.5))
+    assert geo["a.jpg"].std_m == (0.02, 0.02, 0.03)
+    assert geo["b.jpg"].position[2] is None
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,132 @@
+"""Builds `report.json`: what became of each photo, of each model, and how well positions fit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Final
+
+from services.sfm.capture.survey import Capture, PhotoAssessment
+from services.sfm.colmap.policy import ENOUGH_REGISTERED
+from services.sfm.messages import ColmapResult, PhotoResult, TaskPhoto
+from services.sfm.photo import PhotoMetadata, Unreadable
+from services.sfm.photos.ingest import IngestResult
+from services.sfm.report.shutter import rolling_shutter
+from spaceport.pipeline.errors import SENTENCES, Slug
+from spaceport.pipeline.options import SfmOptions
+from spaceport.pipeline.reports.sfm import Georeference, PhotoReport, PriorModelReport, SfmReport
+
+NO_FEATURES: Final = "no features were found in it"
+NOT_USED: Final = "enough others show the same, or better"
+NO_PARTNER: Final = "no other photo shows enough of the same"
+ELSEWHERE: Final = "it belongs to another part, which shares nothing with this one"
+NOT_REGISTERED: Final = "it shares too little with the photos that were placed"
+
+
+def build_report(
+    ingested: IngestResult,
+    staged: dict[str, TaskPhoto],
+    prior_model: PriorModelReport | None,
+    capture: Capture,
+    result: ColmapResult,
+    options: SfmOptions,
+) -> SfmReport:
+    """The report of one run. `staged` maps names to the photos that COLMAP got."""
+    apart = _separate_parts(staged, result)
+    return SfmReport(
+        options=options,
+        intake=ingested.report(),
+        given=prior_model,
+        capture=capture.report(),
+        rolling_shutter=rolling_shutter(ingested.readable),
+        matching=result.matching,
+        model=result.models[0],
+        other_models=result.models[1:],
+        apart=apart,
+        cameras=result.cameras,
+        georeference=_without_residuals(result.georeference),
+        photos=_photo_reports(ingested.photos, staged, capture, result, {name for part in apart for name in part}),
+    )
+
+
+def georeference_by_name(staged: dict[str, TaskPhoto], result: ColmapResult) -> Georeference:
+    """For `georeference.json`: the residuals under the users' names."""
+    if result.georeference.residuals_m is None:
+        return result.georeference
+    names = {photo.file: name for name, photo in staged.items()}
+    residuals = {names[file]: metres for file, metres in result.georeference.residuals_m.items()}
+    return result.georeference.model_copy(update={"residuals_m": residuals})
+
+
+def missing_photo_warnings(report: SfmReport) -> list[str]:
+    """What a pilot must know whose photos are not all in the model."""
+    registered, parts = report.model.photos, [len(names) for names in report.apart]
+    used = sum(bool(photo.used) for photo in report.photos)
+    warnings = []
+    if parts:
+        others = " and ".join(f"{number:,}" for number in parts)
+        warnings.append(
+            f"The photos fall into {len(parts) + 1} parts that share nothing. This model is of the largest,"
+            f" {registered:,} photos; {others} are left out. If they show another place, upload them by themselves;"
+            " if not, photograph what lies between."
+        )
+    if registered + sum(parts) < ENOUGH_REGISTERED * used:
+        warnings.append(SENTENCES[Slug.TOO_FEW_REGISTERED].format(count=registered, total=used))
+    return warnings
+
+
+def _separate_parts(staged: dict[str, TaskPhoto], result: ColmapResult) -> list[list[str]]:
+    """Names of the photos of each part that shares nothing with the model, the largest part first."""
+    names = {photo.file: name for name, photo in staged.items()}
+    return sorted(([names[file] for file in files] for files in result.separate_parts), key=len, reverse=True)
+
+
+def _without_residuals(georeference: Georeference) -> Georeference:
+    return Georeference.model_validate(georeference.model_dump(exclude={"residuals_m"}))
+
+
+def _photo_reports(
+    photos: Sequence[PhotoMetadata | Unreadable],
+    staged: dict[str, TaskPhoto],
+    capture: Capture,
+    result: ColmapResult,
+    elsewhere: set[str],
+) -> list[PhotoReport]:
+    assessments = capture.assessments()
+    residuals = georeference_by_name(staged, result).residuals_m or {}
+    reports = []
+    for photo in photos:
+        if isinstance(photo, Unreadable):
+            reports.append(PhotoReport(name=photo.name, registered=False, reason=photo.reason))
+            continue
+        assessment, photo_result = assessments[photo.name], result.photos.get(staged[photo.name].file)
+        reports.append(
+            PhotoReport(
+                name=photo.name,
+                width=photo.width,
+                height=photo.height,
+                camera=photo.camera_name,
+                focal_mm=photo.focal_mm,
+                focal_px=photo.focal_px,
+                position=photo.position,
+                orientation=photo.orientation,
+                **asdict(assessment),
+                **(asdict(photo_result) if photo_result else {"registered": False}),
+                reason=_reason(photo_result, assessment, photo.name in elsewhere),
+                dense_name=staged[photo.name].dense_name,
+                gps_residual_m=residuals.get(photo.name),
+            )
+        )
+    return reports
+
+
+def _reason(photo: PhotoResult | None, assessment: PhotoAssessment, elsewhere: bool) -> str | None:
+    """Why the photo is not registered, None where it is; `photo` is None where COLMAP did not get it."""
+    if photo is None:
+        return NOT_USED
+    if photo.registered:
+        return None
+    if elsewhere:
+        return ELSEWHERE
+    reason = NO_FEATURES if not photo.features else NO_PARTNER if not photo.partners else NOT_REGISTERED
+    return f"it is blurred, and {reason}" if assessment.blurred else reason

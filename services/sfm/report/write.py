@@ -1,0 +1,43 @@
+"""Writes all that explains a model: the report, where it lies on the earth, two drawings, a part of the report page."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from services.sfm.capture.survey import Capture
+from services.sfm.colmap.snapshot import SNAPSHOT, load_snapshot
+from services.sfm.messages import ColmapResult, ColmapTask, TaskPhoto
+from services.sfm.report.build import georeference_by_name
+from services.sfm.report.map import draw_map
+from services.sfm.report.page import build_page
+from services.sfm.report.top_view import draw_top_view
+from spaceport.files import write_atomic
+from spaceport.pipeline.reports.sfm import SfmReport
+
+
+def write_reports(
+    report: SfmReport, staged: dict[str, TaskPhoto], capture: Capture, result: ColmapResult, task: ColmapTask
+) -> None:
+    """Write `report.json`, `georeference.json`, `capture.svg`, `top_view.svg` and `report.html` into `task.colmap`.
+
+    `capture.svg` is missing where photos have no positions.
+    """
+    capture_map = draw_map(capture, {photo.name for photo in report.photos if not photo.registered})
+    top_view = draw_top_view(load_snapshot(task.scratch / SNAPSHOT), metric=report.georeference.metric)
+    _write_json(task.colmap / "report.json", report.model_dump(mode="json"))
+    georeference = georeference_by_name(staged, result)
+    _write_json(task.colmap / "georeference.json", {"version": 1} | georeference.model_dump(mode="json"))
+    if capture_map:
+        _write(task.colmap / "capture.svg", capture_map)
+    _write(task.colmap / "top_view.svg", top_view)
+    _write(task.colmap / "report.html", build_page(report, capture_map, top_view))
+
+
+def _write_json(path: Path, tree: dict[str, Any]) -> None:
+    _write(path, json.dumps(tree, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def _write(path: Path, text: str) -> None:
+    write_atomic(path, text.encode())
