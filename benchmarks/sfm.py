@@ -90,16 +90,17 @@ print(json.dumps({i.name: [i.projection_center().tolist(), i.cam_from_world().ro
 
 def prepare(case: str, folder: Path) -> tuple[str, Path, Path | None]:
     """Name, zip and truth of a case: `demo24` makes a survey of 24 photos, else a path of a zip."""
-    if not (found := re.fullmatch(r"demo(\d+)", case)):
+    match = re.fullmatch(r"demo(\d+)", case)
+    if match is None:
         return Path(case).stem, Path(case), None
     survey = folder / case
     if not (survey / "truth.json").exists():
-        make_survey(survey, int(found[1]))
+        make_survey(survey, int(match[1]))
     return case, survey / "survey.zip", survey / "truth.json"
 
 
 def measure(engine: str, zipped: Path, output: Path, options: str, nice: int) -> dict[str, Any]:
-    """One run in a process of its own: what it found, wall and CPU seconds, the largest memory of one process."""
+    """One run in a process of its own: its model, wall and CPU seconds."""
     shutil.rmtree(output, ignore_errors=True)
     (output / "source").mkdir(parents=True)
     (output / "source/upload.zip").symlink_to(zipped.resolve())
@@ -114,8 +115,8 @@ def measure(engine: str, zipped: Path, output: Path, options: str, nice: int) ->
     if engine == "ours":
         (target / "colmap").rename(output / "colmap")
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found | {"wall": wall, "cpu": cpu}
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return result | {"wall": wall, "cpu": cpu}
 
 
 def total_photos(zipped: Path) -> int:
@@ -124,19 +125,23 @@ def total_photos(zipped: Path) -> int:
 
 
 def pose_errors(dense: Path, truth_path: Path) -> dict[str, float]:
-    """Distance of the centres (metres) and turn of the cameras (degrees) from the truth, after the best similarity."""
+    """Errors of camera centres (metres) and rotations (degrees) against the truth, after the best similarity."""
     done = subprocess.run([sys.executable, "-c", READ, str(dense)], check=True, capture_output=True)
     poses = {Path(name).name: pose for name, pose in json.loads(done.stdout).items()}
     cameras = [camera for camera in load_truth(truth_path).cameras if camera.name in poses]
-    fitted = align(
+    alignment = align(
         np.array([poses[camera.name][0] for camera in cameras]), np.array([camera.position for camera in cameras])
     )
-    turns = []
+    angles = []
     for camera in cameras:
-        difference = np.array(poses[camera.name][1]) @ fitted.rotation.T @ camera.world_to_camera[:3, :3].T
-        turns.append(np.degrees(np.arccos(np.clip((np.trace(difference) - 1) / 2, -1, 1))))
-    rms = float(np.sqrt((fitted.residuals**2).mean()))
-    return {"centre_rms_m": rms, "centre_max_m": float(fitted.residuals.max()), "turn_deg": float(np.median(turns))}
+        difference = np.array(poses[camera.name][1]) @ alignment.rotation.T @ camera.world_to_camera[:3, :3].T
+        angles.append(np.degrees(np.arccos(np.clip((np.trace(difference) - 1) / 2, -1, 1))))
+    rms = float(np.sqrt((alignment.residuals**2).mean()))
+    return {
+        "centre_rms_m": rms,
+        "centre_max_m": float(alignment.residuals.max()),
+        "turn_deg": float(np.median(angles)),
+    }
 
 
 def line(run: dict[str, Any], stock: dict[str, Any] | None) -> str:
@@ -146,7 +151,7 @@ def line(run: dict[str, Any], stock: dict[str, Any] | None) -> str:
     truth = f"{100 * errors['centre_rms_m']:7.2f} {errors['turn_deg']:7.4f}" if errors else f"{'-':>7} {'-':>7}"
     return (
         f"{run['case']:<15} {run['engine']:<28} {run['wall']:8.1f} {run['cpu']:8.1f} {ratio}  {run['pairs']:>6}"
-        f" {model['photos']:>4}/{run['total']:<4} {model['points']:>7} {model['reprojection_error_px']:6.3f}  {truth}"
+        f" {model['photos']:>5}/{run['total']:<4} {model['points']:>7} {model['reprojection_error_px']:6.3f}  {truth}"
     )
 
 
@@ -155,7 +160,7 @@ def table(runs: list[dict[str, Any]]) -> str:
     newest = {(run["case"], run["engine"]): run for run in runs}
     head = (
         f"{'case':<15} {'engine':<28} {'wall s':>8} {'cpu s':>8} {'x wall':>6} {'x cpu':>6}  {'pairs':>6}"
-        f" {'placed':>9} {'points':>7} {'err px':>6}  {'rms cm':>7} {'turn °':>7}"
+        f" {'registered':>10} {'points':>7} {'err px':>6}  {'rms cm':>7} {'rot °':>7}"
     )
     rows = [line(run, newest.get((case, "stock"))) for (case, _), run in sorted(newest.items())]
     return "\n".join([head, *rows])
@@ -168,16 +173,16 @@ def main() -> None:
     parser.add_argument("--options", default="{}", help="of ours, as JSON")
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--nice", type=int, default=0)
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
-        folder = given.folder or Path(temporary)
+        folder = arguments.folder or Path(temporary)
         results = folder / "results.jsonl"
-        for case in given.cases:
+        for case in arguments.cases:
             name, zipped, truth = prepare(case, folder)
-            for engine in given.engines:
-                label = engine if engine == "stock" or given.options == "{}" else f"{engine} {given.options}"
+            for engine in arguments.engines:
+                label = engine if engine == "stock" or arguments.options == "{}" else f"{engine} {arguments.options}"
                 output = folder / f"{name}-{engine}"
-                run = measure(engine, zipped, output, given.options, given.nice)
+                run = measure(engine, zipped, output, arguments.options, arguments.nice)
                 run |= {"case": name, "engine": label, "total": total_photos(zipped)}
                 if truth:
                     run["errors"] = pose_errors(output / "colmap/dense/sparse", truth)

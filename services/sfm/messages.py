@@ -125,7 +125,7 @@ class PhotoResult:
 
     features: int
     partners: int | None
-    """Photos that share verified matches with it; a prior model does not tell, nor `matches`."""
+    """Photos that share verified matches with it; None for a prior model, as are `matches`."""
     matches: int | None
     registered: bool
     points: int

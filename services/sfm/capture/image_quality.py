@@ -22,8 +22,7 @@ class ImageQuality:
 
     `sharpness` compares the finest detail with that of eight times its size, so that it depends on focus and motion
     more than on what is shown; `brightness` is the mean grey 0-1; `contrast` the standard deviation in grey levels of
-    255; `difference_hash` 256 bits as 32 bytes,
-    similar for photos that look alike.
+    255; `difference_hash` 256 bits as 32 bytes, similar for photos that look alike.
     """
 
     sharpness: float

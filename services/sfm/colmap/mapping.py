@@ -20,9 +20,7 @@ MIN_MODEL_SIZE: Final = 3  # COLMAP's 10 throws small sets away
 MIN_POINTS: Final = 15  # that a photo must observe to count as registered: the global mapper forces photos in
 MAX_NUM_MODELS: Final = 10
 BA_GLOBAL_RATIO: Final = 1.6  # all cameras are adjusted anew each time the model has grown by so much
-BA_TOLERANCE: Final = (
-    1e-4  # relative change of the cost that ends an adjustment: the last one, robust, is the exact one
-)
+BA_TOLERANCE: Final = 1e-4  # relative change of the cost that ends an adjustment; the robust one at the end is exact
 
 
 @dataclass(frozen=True)

@@ -121,7 +121,7 @@ def _align(task: ColmapTask, model: Any) -> Alignment:
 
 
 def _photo_result(image: Any) -> PhotoResult:
-    """Which photos were matched, a model does not tell."""
+    """A model does not say which photos were matched."""
     return PhotoResult(len(image.points2D), None, None, True, image.num_points3D)
 
 

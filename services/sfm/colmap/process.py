@@ -80,7 +80,7 @@ def _receive(
     child: subprocess.Popen[bytes], on_progress: Callable[[PhaseProgress], None], check: Callable[[], None]
 ) -> WorkerMessage | None:
     """Pass on the worker's progress and log until it closes its end; returns the last message."""
-    assert child.stdout is not None  # noqa: S101 - Popen was told PIPE
+    assert child.stdout is not None  # noqa: S101 - opened with PIPE
     lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(child.stdout, lines), daemon=True).start()
     last: WorkerMessage | None = None

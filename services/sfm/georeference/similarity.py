@@ -12,9 +12,7 @@ Array = NDArray[np.float64]
 
 MIN_POINTS: Final = 3
 MIN_TRI_ANGLE: Final = np.radians(1.0)  # between the rays of a point; below it, depth is a guess
-MIN_BREADTH: Final = (
-    0.02  # second axis of the points to their first: points on one line leave the rotation about it open
-)
+MIN_BREADTH: Final = 0.02  # second axis of the points to their first: a line leaves the rotation about it open
 
 
 @dataclass(frozen=True, eq=False)

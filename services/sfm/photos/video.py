@@ -24,9 +24,7 @@ MAX_FRAME_PIXELS: Final = 36_000_000  # 8K and a little
 MAX_FRAMES_READ: Final = 250_000  # an hour at 60 frames a second, and room
 FRAMES_PER_SECOND: Final = 2.0  # more of a drone's flight shows the same again
 MEASURED_FRAMES: Final = 5  # of each stretch, whose sharpness is compared
-MIN_DIFFERENCE: Final = (
-    2.0  # mean difference in grey levels of 255 between small pictures, below which nothing has moved
-)
+MIN_DIFFERENCE: Final = 2.0  # mean difference of small pictures in grey levels of 255; below, nothing has moved
 _SMALL: Final = (64, 36)
 _MEASURED_WIDTH: Final = 480
 _CONTAINERS: Final = ("mov", "mp4", "m4a", "3gp", "3g2", "mj2")

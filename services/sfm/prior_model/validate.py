@@ -20,9 +20,7 @@ MAX_POINTS: Final = 10_000_000
 MAX_SIDE: Final = 1 << 16
 MAX_FOCAL: Final = 1000.0  # of the longer side: a telescope
 MAX_OFFSET: Final = 2.0  # of a side, that the principal point may lie outside of the photo
-MAX_DISTANCE: Final = (
-    1000.0  # from the origin to the middle, in extents of the points; splats are kept in single precision
-)
+MAX_DISTANCE: Final = 1000.0  # of the middle from the origin, in extents of the points: splats are single precision
 MAX_COORDINATE: Final = 1e12
 MAX_SHOWN: Final = 80  # letters of a name in a sentence
 _EXTENT: Final = (5, 95)  # percent of the points, on each axis: stray ones do not count
