@@ -42,12 +42,12 @@ class Run:
     report: dict[str, Any]
 
     @property
-    def placed(self) -> int:
+    def registered(self) -> int:
         return int(self.outcome.counts["registered"])
 
     @property
     def reasons(self) -> dict[str, str]:
-        """Why photos have no place, by name."""
+        """Why photos are not registered, by name."""
         return {photo["name"]: photo["reason"] for photo in self.report["photos"] if not photo["registered"]}
 
 
@@ -61,7 +61,7 @@ def photos_of(zipped: Path, folder: Path) -> list[Path]:
 
 
 def reconstruct(folder: Path, output: Path, options: SfmOptions = SMALL, progress: Progress | None = None) -> Run:
-    """Run the stage on the photos of `folder`, into an `output` that is made anew but for its checkpoint."""
+    """Run the stage on the photos of `folder`, into an `output` that is emptied but for its checkpoint."""
     shutil.rmtree(output / "extracted", ignore_errors=True)
     outcome = run(folder, output, options, progress or Silent())
     return Run(outcome, read_report(output))

@@ -58,19 +58,19 @@ def move(photo: Path, place: Place) -> None:
 def test_every_second_photo_removed(photos: list[Path], tmp_path: Path) -> None:
     for photo in photos[1::2]:
         photo.unlink()
-    found = reconstruct(tmp_path / "source", tmp_path / "jobs/out")
-    assert found.placed >= 9
-    assert found.report["georeference"]["metric"]
+    run = reconstruct(tmp_path / "source", tmp_path / "jobs/out")
+    assert run.registered >= 9
+    assert run.report["georeference"]["metric"]
 
 
 def test_exif_stripped(photos: list[Path], tmp_path: Path) -> None:
     for photo in photos:
         change(photo, keep_exif=False)
-    found = reconstruct(tmp_path / "source", tmp_path / "jobs/out")
-    assert found.placed == PHOTOS
-    assert found.report["matching"]["method"] == "exhaustive"
-    assert not found.report["georeference"]["metric"]
-    assert "position" in found.report["georeference"]["reason"]
+    run = reconstruct(tmp_path / "source", tmp_path / "jobs/out")
+    assert run.registered == PHOTOS
+    assert run.report["matching"]["method"] == "exhaustive"
+    assert not run.report["georeference"]["metric"]
+    assert "position" in run.report["georeference"]["reason"]
 
 
 @pytest.mark.slow
@@ -78,11 +78,11 @@ def test_two_cameras_mixed(photos: list[Path], tmp_path: Path) -> None:
     for photo in photos[::2]:
         with Image.open(photo) as image:
             change(photo, image.resize((512, 384), Image.Resampling.LANCZOS))
-    found = reconstruct(tmp_path / "source", tmp_path / "jobs/out")
-    assert found.placed == PHOTOS
-    assert {camera["width"] for camera in found.report["cameras"]} == {512, 640}
-    assert found.report["georeference"]["metric"]
-    assert any("2 cameras" in finding["sentence"] for finding in found.report["capture"]["findings"])
+    run = reconstruct(tmp_path / "source", tmp_path / "jobs/out")
+    assert run.registered == PHOTOS
+    assert {camera["width"] for camera in run.report["cameras"]} == {512, 640}
+    assert run.report["georeference"]["metric"]
+    assert any("2 cameras" in finding["sentence"] for finding in run.report["capture"]["findings"])
 
 
 @pytest.mark.slow
@@ -91,21 +91,21 @@ def test_a_third_blurred(photos: list[Path], tmp_path: Path) -> None:
     for photo in blurred:
         with Image.open(photo) as image:
             change(photo, image.filter(ImageFilter.GaussianBlur(5)))
-    found = reconstruct(tmp_path / "source", tmp_path / "jobs/out")
-    assert found.placed >= PHOTOS - len(blurred)
-    assert f"{len(blurred)} of {PHOTOS} photos blurred" in found.outcome.message
-    assert set(found.reasons) <= {photo.name for photo in blurred}
-    assert all("blurred" in reason for reason in found.reasons.values())
+    run = reconstruct(tmp_path / "source", tmp_path / "jobs/out")
+    assert run.registered >= PHOTOS - len(blurred)
+    assert f"{len(blurred)} of {PHOTOS} photos blurred" in run.outcome.message
+    assert set(run.reasons) <= {photo.name for photo in blurred}
+    assert all("blurred" in reason for reason in run.reasons.values())
 
 
 @pytest.mark.slow
 def test_twenty_duplicates(photos: list[Path], tmp_path: Path) -> None:
     for photo in photos:
         (photo.parent / f"copy of {photo.name}").write_bytes(photo.read_bytes())
-    found = reconstruct(tmp_path / "source", tmp_path / "jobs/out")
-    assert found.placed == PHOTOS
-    assert "20 photos repeating another one" in found.outcome.message
-    assert set(found.reasons.values()) == {"enough others show the same, or better"}
+    run = reconstruct(tmp_path / "source", tmp_path / "jobs/out")
+    assert run.registered == PHOTOS
+    assert "20 photos repeating another one" in run.outcome.message
+    assert set(run.reasons.values()) == {"enough others show the same, or better"}
 
 
 @pytest.mark.slow
@@ -113,32 +113,30 @@ def test_orientation_tags_mixed(photos: list[Path], tmp_path: Path) -> None:
     """Tags turn nothing: COLMAP and training see the pixels as they are stored."""
     for number, photo in enumerate(photos):
         change(photo, orientation=(1, 3, 6, 8)[number % 4])
-    found = reconstruct(tmp_path / "source", tmp_path / "jobs/out")
-    assert found.placed == PHOTOS
-    assert {photo["orientation"] for photo in found.report["photos"]} == {1, 3, 6, 8}
-    assert found.report["georeference"]["metric"]
+    run = reconstruct(tmp_path / "source", tmp_path / "jobs/out")
+    assert run.registered == PHOTOS
+    assert {photo["orientation"] for photo in run.report["photos"]} == {1, 3, 6, 8}
+    assert run.report["georeference"]["metric"]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("keep_exif", [True, False])
 def test_half_of_another_place(photos: list[Path], tmp_path: Path, keep_exif: bool) -> None:
-    """A meadow with trees a hundred metres away: the larger part is taken, and the other one is named."""
+    """A meadow with trees a hundred metres away: the larger part becomes the model, and the other one is named."""
     meadow = make_survey(tmp_path / "meadow", 18, *SIZE, around=(-105.0, -60.0))
     others = photos_of(meadow.zip_path, tmp_path / "others")
     for photo in others:
         photo.rename(tmp_path / "source" / f"meadow {photo.name}")
     for photo in () if keep_exif else (tmp_path / "source").iterdir():
         change(photo, keep_exif=False)
-    found = reconstruct(tmp_path / "source", tmp_path / "jobs/out")
-    assert found.placed == PHOTOS
-    assert found.report["apart"] == [sorted(f"meadow {photo.name}" for photo in others)]
-    assert found.reasons == dict.fromkeys(found.report["apart"][0], ELSEWHERE)
-    assert (
-        "2 parts that share nothing. This model is of the largest, 20 photos; 18 are left out" in found.outcome.message
-    )
-    assert "more overlap" not in found.outcome.message
+    run = reconstruct(tmp_path / "source", tmp_path / "jobs/out")
+    assert run.registered == PHOTOS
+    assert run.report["apart"] == [sorted(f"meadow {photo.name}" for photo in others)]
+    assert run.reasons == dict.fromkeys(run.report["apart"][0], ELSEWHERE)
+    assert "2 parts that share nothing. This model is of the largest, 20 photos; 18 are left out" in run.outcome.message
+    assert "more overlap" not in run.outcome.message
     assert "2 parts that share nothing" in (tmp_path / "jobs/out/colmap/report.html").read_text()
-    assert found.report["georeference"]["metric"] is keep_exif
+    assert run.report["georeference"]["metric"] is keep_exif
     if keep_exif:
         assert (tmp_path / "jobs/out/colmap/capture.svg").read_text().count("JPG, not placed</title>") == len(others)
 
@@ -164,8 +162,8 @@ def test_all_identical(photos: list[Path], tmp_path: Path) -> None:
 def test_three_photos(photos: list[Path], tmp_path: Path) -> None:
     for photo in (*photos[:9], *photos[12:]):
         photo.unlink()
-    found = reconstruct(tmp_path / "source", tmp_path / "jobs/out")
-    assert found.placed == 3
+    run = reconstruct(tmp_path / "source", tmp_path / "jobs/out")
+    assert run.registered == 3
 
 
 @pytest.mark.slow
@@ -176,6 +174,6 @@ def test_wrong_positions_do_no_harm_and_are_told(survey: Survey, photos: list[Pa
     wrong = random.permutation(centres) if kind == "shuffled" else centres + random.normal(0, 20, centres.shape)
     for photo, centre in zip(photos, wrong, strict=True):
         move(photo, from_enu(centre, ORIGIN))
-    found = reconstruct(tmp_path / "source", tmp_path / "jobs/out")
-    assert found.placed == PHOTOS
-    assert not found.report["georeference"]["metric"]
+    run = reconstruct(tmp_path / "source", tmp_path / "jobs/out")
+    assert run.registered == PHOTOS
+    assert not run.report["georeference"]["metric"]

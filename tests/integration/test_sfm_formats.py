@@ -1,4 +1,4 @@
-"""Each kind of upload is taken from end to end: the stage makes a model of what the test writes."""
+"""Each kind of upload goes through the stage from end to end and becomes a model."""
 
 from __future__ import annotations
 
@@ -80,29 +80,29 @@ def test_photos_of_this_kind_become_a_model(tmp_path: Path, photos: dict[str, by
     (tmp_path / "in").mkdir()
     for name, jpeg in photos.items():
         (tmp_path / "in" / f"{name}.{suffix}").write_bytes(WRITERS[suffix](jpeg))
-    report, found = result(tmp_path)
+    report, photos_by_name = result(tmp_path)
     assert report["model"]["photos"] >= PHOTOS - 1
-    assert {(photo["width"], photo["height"]) for photo in found.values()} == {(640, 480)}
+    assert {(photo["width"], photo["height"]) for photo in photos_by_name.values()} == {(640, 480)}
     assert {(camera["width"], camera["height"]) for camera in report["cameras"]} == {(640, 480)}
-    name = next(name for name, photo in found.items() if photo["registered"])
-    with Image.open(tmp_path / "jobs/out/colmap/dense/images" / found[name]["dense_name"]) as made:
+    name = next(name for name, photo in photos_by_name.items() if photo["registered"])
+    with Image.open(tmp_path / "jobs/out/colmap/dense/images" / photos_by_name[name]["dense_name"]) as made:
         colours = np.asarray(made.convert("RGB")).mean(axis=(0, 1))
     assert np.abs(colours - pixels_of(photos[Path(name).stem]).mean(axis=(0, 1))).max() < 12
     assert (tmp_path / "jobs/out/extracted" / name).read_bytes() == (tmp_path / "in" / name).read_bytes()
     if suffix == "heic":  # its EXIF came along
-        assert all(photo["position"] and photo["focal_px"] for photo in found.values())
+        assert all(photo["position"] and photo["focal_px"] for photo in photos_by_name.values())
     if suffix == "dng":
-        assert {photo["camera"] for photo in found.values()} == {"Spaceport Demo Raw"}
-        assert {photo["focal_mm"] for photo in found.values()} == {14.0}
+        assert {photo["camera"] for photo in photos_by_name.values()} == {"Spaceport Demo Raw"}
+        assert {photo["focal_mm"] for photo in photos_by_name.values()} == {14.0}
 
 
 def test_a_video_becomes_a_model(tmp_path: Path, photos: dict[str, bytes]) -> None:
     (tmp_path / "in").mkdir()
     video(tmp_path / "in/flight.mp4", [pixels_of(jpeg) for jpeg in photos.values()])
-    report, found = result(tmp_path)
+    report, photos_by_name = result(tmp_path)
     names = [f"flight.mp4.frames/{seconds:09.3f}.jpg" for seconds in np.arange(PHOTOS) / 2]
-    assert len(found) == PHOTOS
-    times = [float(Path(name).stem) for name in sorted(found)]
+    assert len(photos_by_name) == PHOTOS
+    times = [float(Path(name).stem) for name in sorted(photos_by_name)]
     assert np.allclose(times, [float(Path(name).stem) for name in names], atol=0.5)
     assert report["model"]["photos"] >= PHOTOS - 2
 
@@ -117,9 +117,11 @@ def test_masked_ground_gets_no_points_and_geo_outranks_exif(tmp_path: Path, phot
         Image.fromarray(left).save(tmp_path / "in" / f"{name}_mask.png")
         rows.append(f"{name}.jpg {350000 + 10 * number} {5590000 + 7 * (number % 3)} {100 + number}")
     (tmp_path / "in/geo.txt").write_text("\n".join(rows))
-    report, found = result(tmp_path)
-    assert [photo["position"][2] for photo in found.values()] == [100 + n for n in range(PHOTOS)]
-    assert all(50.4 < lat < 50.5 and -5.2 < lon < -5.0 for lat, lon, _ in (p["position"] for p in found.values()))
+    report, photos_by_name = result(tmp_path)
+    assert [photo["position"][2] for photo in photos_by_name.values()] == [100 + n for n in range(PHOTOS)]
+    assert all(
+        50.4 < lat < 50.5 and -5.2 < lon < -5.0 for lat, lon, _ in (p["position"] for p in photos_by_name.values())
+    )
     assert report["model"]["photos"] >= PHOTOS - 2
     assert report["intake"] == {"videos": [], "masks": PHOTOS, "control_points": 0, "left_out": {}}
     columns = subprocess.run(
@@ -132,7 +134,7 @@ def test_masked_ground_gets_no_points_and_geo_outranks_exif(tmp_path: Path, phot
 
 @pytest.mark.slow
 def test_control_points_place_the_model(tmp_path: Path) -> None:
-    """True points are seen where the true cameras see them; the photos' own positions are taken away."""
+    """True points are seen where the true cameras see them; the photos' own positions are removed."""
     survey = make_survey(tmp_path / "survey", photos=10, width=640, height=480)
     truth = load_truth(survey.truth_path)
     (tmp_path / "in").mkdir()

@@ -1,4 +1,4 @@
-"""Files made to crash, hang or swell a decoder cost one photo, its reason is told, and the decoder stays bounded."""
+"""Files made to crash, hang or swell a decoder cost one photo, the report says why, and the decoder is bounded."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def test_a_video_that_lies_or_is_cut(tmp_path: Path) -> None:
     assert all("reason" in reply for reply in bad)
 
 
-def test_a_video_tells_how_far_it_is(tmp_path: Path) -> None:
+def test_a_video_reports_its_progress(tmp_path: Path) -> None:
     video(tmp_path / "a.mp4", [np.roll(noise(), 7 * step, axis=1) for step in range(10)])
     request = {"kind": "video", "path": str(tmp_path / "a.mp4"), "folder": str(tmp_path / "frames"), "max_frames": 50}
     decoder, shares = decoder_pool.Decoder(60), list[float]()

@@ -1,4 +1,4 @@
-"""A COLMAP model that comes with the photos is kept: read, judged, published in its own frame, and never made anew."""
+"""A COLMAP model that comes with the photos is validated and published in its own frame, not reconstructed anew."""
 
 from __future__ import annotations
 
@@ -87,13 +87,13 @@ class Recorder:
 @pytest.mark.parametrize(
     ("suffix", "folder", "photos"), [(".bin", "sparse/0", "images"), (".txt", "survey/colmap/sparse", "survey/raw")]
 )
-def test_a_model_is_kept_as_it_is(tmp_path: Path, flown: Flown, suffix: str, folder: str, photos: str) -> None:
+def test_a_model_is_published_as_it_is(tmp_path: Path, flown: Flown, suffix: str, folder: str, photos: str) -> None:
     rigs = {"rigs.bin": b"not even read", "frames.bin": b"nor this"}
     parts = flown.model.parts(suffix) | rigs
     recorder, output = Recorder(), tmp_path / "jobs/out"
     result = reconstruct(zipped(tmp_path / "in", below(photos, flown.photos), below(folder, parts)), output, recorder)
     sentence = f"The zip held a COLMAP reconstruction of {PHOTOS} photos; it was kept as it is."
-    assert result.placed == PHOTOS
+    assert result.registered == PHOTOS
     assert sentence in result.outcome.message
     assert sentence in (output / "colmap/report.html").read_text()
     assert (result.report["given"]["folder"], result.report["model"]["mapper"]) == (folder, "given")
@@ -109,8 +109,10 @@ def test_a_model_is_kept_as_it_is(tmp_path: Path, flown: Flown, suffix: str, fol
     assert poses(sparse) == pytest.approx(true, abs=1e-6)
     assert poses(dense) == pytest.approx(true, abs=1e-6)
     for image, camera in zip(sparse.images, flown.truth.cameras, strict=True):
-        held = image.camera
-        assert (held.width, held.height, held.fx, held.cx) == pytest.approx((WIDTH, HEIGHT, camera.fx, camera.cx))
+        sparse_camera = image.camera
+        assert (sparse_camera.width, sparse_camera.height, sparse_camera.fx, sparse_camera.cx) == pytest.approx(
+            (WIDTH, HEIGHT, camera.fx, camera.cx)
+        )
     assert {(image.camera.width, image.camera.height) for image in dense.images} == {SMALL}
     fractions, phases = zip(*recorder.updates, strict=True)
     assert list(fractions) == sorted(fractions)
@@ -196,7 +198,7 @@ def test_photos_come_and_go(tmp_path: Path, flown: Flown) -> None:
     files |= {f"photos/{names[1].lower().replace('.jpg', '.tif')}": tiff(flown.photos[names[1]])}
     output = tmp_path / "jobs/out"
     result = reconstruct(zipped(tmp_path / "in", files, below("sparse", model.parts(".txt"))), output)
-    assert result.placed == PHOTOS - 2
+    assert result.registered == PHOTOS - 2
     assert result.report["given"]["without_photo"] == names[:1]
     assert result.reasons == {
         f"photos/{names[-1].lower()}": "the reconstruction that came with the photos does not hold it"
@@ -209,7 +211,7 @@ def test_photos_come_and_go(tmp_path: Path, flown: Flown) -> None:
     assert len(open_dataset(output / "colmap/dense", 8).cameras) == PHOTOS - 2
 
 
-def test_a_model_without_features_is_kept_and_no_error_is_claimed(tmp_path: Path, flown: Flown) -> None:
+def test_a_model_without_features_is_published_and_no_error_is_claimed(tmp_path: Path, flown: Flown) -> None:
     """As programs write it that are not COLMAP."""
     model = deepcopy(flown.model)
     without_features(model)

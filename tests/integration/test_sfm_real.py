@@ -264,8 +264,8 @@ def test_colmap_dies_with_its_parent(survey: Path, tmp_path: Path) -> None:
 def children_of(pid: int) -> list[int]:
     """Running `services.sfm.colmap.worker` children, from /proc."""
     tasks = Path(f"/proc/{pid}/task")
-    found = {int(child) for task in tasks.glob("*/children") for child in task.read_text().split()}
-    return [child for child in found if alive(child) and b"services.sfm.colmap.worker" in command_of(child)]
+    children = {int(child) for task in tasks.glob("*/children") for child in task.read_text().split()}
+    return [child for child in children if alive(child) and b"services.sfm.colmap.worker" in command_of(child)]
 
 
 def command_of(pid: int) -> bytes:

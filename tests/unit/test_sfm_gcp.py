@@ -1,4 +1,4 @@
-"""Control points: rays meet where the point is, the similarity is found, and what cannot be decided is said."""
+"""Control points: triangulation, the similarity, and errors for what determines neither."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading photos: what is taken, what is left out and why, and what their EXIF says."""
+"""Decoding photos: which are used, which are left out and why, and what their EXIF says."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ WIDTH = ExifTags.Base.ExifImageWidth
         ({FOCAL: 5.0, DENSITY: 8000.0, UNIT: 3}, 4000.0),
         ({FOCAL: 5.0, DENSITY: 25.4 * 800, UNIT: 2}, 4000.0),
         ({FOCAL: 5.0, DENSITY: 25.4 * 800}, 4000.0),
-        ({FOCAL: 5.0, DENSITY: 1600.0, UNIT: 4, WIDTH: 8000}, 4000.0),  # made half as large since
+        ({FOCAL: 5.0, DENSITY: 1600.0, UNIT: 4, WIDTH: 8000}, 4000.0),  # scaled down to half since
         ({FOCAL: 5.0, DENSITY: 800.0, UNIT: 9}, None),
         ({FOCAL: "five", DENSITY: 800.0, UNIT: 4}, None),
     ],

@@ -1,4 +1,4 @@
-"""COLMAP models of strangers, judged before COLMAP sees them; and which photo each of their images is."""
+"""Uploaded COLMAP models, validated before COLMAP reads them; and which photo each of their images is."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_what_check_raises_passes(tmp_path: Path) -> None:
         read_prior_model(GOOD.write(tmp_path, ".bin"), stop)
 
 
-def lay(model: ColmapModel, place: Callable[[int], tuple[float, float, float]]) -> None:
+def move(model: ColmapModel, place: Callable[[int], tuple[float, float, float]]) -> None:
     for point in model.points:
         point.xyz = place(point.number)
 
@@ -78,9 +78,9 @@ WRONG: dict[str, tuple[Change, str]] = {
     "a point twice": (lambda m: setattr(m.points[1], "number", 1), "lists a point twice"),
     "a point nowhere": (lambda m: setattr(m.points[1], "xyz", (NAN, 0.0, 0.0)), "lie nowhere"),
     "a point at the end": (lambda m: setattr(m.points[1], "xyz", (1e300, 0.0, 0.0)), "lie nowhere"),
-    "points in one place": (lambda m: lay(m, lambda _: (1.0, 2.0, 3.0)), "all in one place"),
+    "points in one place": (lambda m: move(m, lambda _: (1.0, 2.0, 3.0)), "all in one place"),
     "points far out": (
-        lambda m: lay(m, lambda number: (5e5 + number, 5e6, 30.0)),
+        lambda m: move(m, lambda number: (5e5 + number, 5e6, 30.0)),
         "single precision",
     ),
     "a photo twice": (lambda m: setattr(m.images[1], "name", "c.jpg"), "photo c.jpg is listed twice"),

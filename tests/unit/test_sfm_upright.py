@@ -1,4 +1,4 @@
-"""Up, as the cameras tell it: for an orbit, for photos straight down, and turned anyhow in the model's own frame."""
+"""Up, estimated from the cameras: of an orbit, of photos straight down, in a frame that is rotated at random."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from services.sfm.georeference.wgs84 import Array, enu_to_ecef
 angles = st.floats(-np.pi, np.pi)
 
 
-def looking(eye: Array, target: Array, up: Array) -> Array:
-    forward = (target - eye) / np.linalg.norm(target - eye)
+def look_at(centre: Array, target: Array, up: Array) -> Array:
+    forward = (target - centre) / np.linalg.norm(target - centre)
     right = np.cross(forward, up)
     right /= np.linalg.norm(right)
     return np.array([right, np.cross(forward, right), forward])
@@ -22,19 +22,19 @@ def looking(eye: Array, target: Array, up: Array) -> Array:
 
 def orbit(height: float) -> tuple[Array, Array]:
     turns = np.linspace(0, 2 * np.pi, 12, endpoint=False)
-    eyes = np.array([[np.cos(turn), np.sin(turn), height] for turn in turns])
-    return np.array([looking(eye, np.zeros(3), np.array([0.0, 0.0, 1.0])) for eye in eyes]), eyes
+    centres = np.array([[np.cos(turn), np.sin(turn), height] for turn in turns])
+    return np.array([look_at(centre, np.zeros(3), np.array([0.0, 0.0, 1.0])) for centre in centres]), centres
 
 
 def grid(yaws: tuple[float, ...], length: int = 6) -> tuple[Array, Array]:
     """Lines flown straight down, each with its heading."""
-    eyes, turns = [], []
+    centres, turns = [], []
     for line, yaw in enumerate(yaws):
         for step in range(length):
-            eye = np.array([line * 2.0, step * 1.0, 40 + 0.1 * (step % 2)])
-            eyes.append(eye)
-            turns.append(looking(eye, eye - [0, 0, 40], np.array([np.sin(yaw), np.cos(yaw), 0.0])))
-    return np.array(turns), np.array(eyes)
+            centre = np.array([line * 2.0, step * 1.0, 40 + 0.1 * (step % 2)])
+            centres.append(centre)
+            turns.append(look_at(centre, centre - [0, 0, 40], np.array([np.sin(yaw), np.cos(yaw), 0.0])))
+    return np.array(turns), np.array(centres)
 
 
 def any_turn(a: float, b: float, c: float) -> Array:
@@ -48,13 +48,13 @@ def any_turn(a: float, b: float, c: float) -> Array:
 
 @given(angles, angles, angles, st.sampled_from(["level", "oblique", "one way", "to and fro"]))
 def test_up_is_found_in_any_frame(a: float, b: float, c: float, flight: str) -> None:
-    made = {
+    flights = {
         "level": lambda: orbit(0.0),
         "oblique": lambda: orbit(1.2),
         "one way": lambda: grid((0.3, 0.3, 0.3)),
         "to and fro": lambda: grid((0.0, np.pi, 0.0)),
     }
-    rotations, centres = made[flight]()
+    rotations, centres = flights[flight]()
     turn = any_turn(a, b, c)
     up = estimate_up(rotations @ turn.T, centres @ turn.T)
     assert up @ turn @ [0, 0, 1] > np.cos(np.radians(1))

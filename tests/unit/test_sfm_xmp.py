@@ -1,4 +1,4 @@
-"""DJI's numbers are found in a photo's XMP packet, in either spelling, and hostile packets are only searched."""
+"""DJI's numbers are found in a photo's XMP packet, in either notation, and hostile packets are only searched."""
 
 from __future__ import annotations
 

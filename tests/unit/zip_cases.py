@@ -92,10 +92,11 @@ def claiming(file: io.BytesIO, size: int) -> io.BytesIO:
 class Counting(io.BytesIO):
     """Counts like a file whose every read is a request to S3."""
 
-    calls, taken = 0, 0
+    calls = 0
+    bytes_read = 0
 
     def read(self, size: int | None = -1, /) -> bytes:
         self.calls += 1
         data = super().read(size)
-        self.taken += len(data)
+        self.bytes_read += len(data)
         return data
