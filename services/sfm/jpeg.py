@@ -1,4 +1,4 @@
-"""Takes the metadata out of a JPEG without touching its pixels."""
+"""Removes the metadata from a JPEG without touching its pixels."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ def strip_metadata(data: bytes) -> bytes:
     """
     if not data.startswith(_SOI):
         raise ValueError("not a JPEG")
-    kept, at = [_SOI], 2
+    segments = [_SOI]
+    at = 2
     while at + 4 <= len(data):
         marker, length = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
         if data[at] != 0xFF or length < 2:
             break
         if marker == _SOS:
-            return b"".join([*kept, data[at:]])
+            return b"".join([*segments, data[at:]])
         if marker not in _APP1_TO_APP13 and marker != _COMMENT:
-            kept.append(data[at : at + 2 + length])
+            segments.append(data[at : at + 2 + length])
         at += 2 + length
     raise ValueError("a JPEG without pixels")

@@ -34,7 +34,7 @@ PHASES: Final = {
     "unpacking": (0.00, 0.03, "Unpacking your photos"),
     "frames": (0.03, 0.04, "Taking frames out of your videos, percent"),
     "reading": (0.04, 0.06, "Checking your photos"),
-    "judging": (0.06, 0.08, "Judging the capture"),
+    "capture": (0.06, 0.08, "Judging the capture"),
     "features": (0.08, 0.45, "Extracting features from uploaded images"),
     "matching": (0.45, 0.72, "Matching photos with each other"),
     "mapping": (0.72, 0.93, "Placing photos in space"),
@@ -98,7 +98,7 @@ def _run(source: Path, output: Path, scratch: Path, options: SfmOptions, progres
     ingested = prior.restrict(ingested) if prior else ingested
     staged = _stage_photos(ingested)
     files = {name: photos_folder / photo.file for name, photo in staged.items()}
-    qualities = measure_photos(files, options.max_image_size, lambda done: progress.count("judging", done, len(files)))
+    qualities = measure_photos(files, options.max_image_size, lambda done: progress.count("capture", done, len(files)))
     capture = _assess(ingested.readable, qualities, unreadable, None if prior else options.max_photos)
     task = ColmapTask(
         photos=[staged[capture.photos[number].name] for number in capture.used],

@@ -1,1 +1,1 @@
-"""COLMAP in a child process: `worker.py` and what it calls. `process.py` is the parent's end."""
+"""COLMAP in a process of its own: `worker.py` and what it calls. `process.py` is the parent's end."""

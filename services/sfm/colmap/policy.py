@@ -11,7 +11,7 @@ MIN_LOCATED_SHARE: Final = 0.9  # of the photos must have a position before posi
 MIN_SPREAD_M: Final = 1.0  # closer together than this, all positions are one and say nothing
 MAX_EXHAUSTIVE_PHOTOS: Final = 60  # 1,770 pairs: two minutes on two cores
 MIN_VERIFIED_SHARE: Final = 0.3  # of the pairs of neighbours; of a good survey's 90 % are verified
-ENOUGH_REGISTERED: Final = 0.9  # of the photos; with fewer, more is tried, and people are told what to do
+ENOUGH_REGISTERED: Final = 0.9  # of the photos; with fewer, more is tried, and the report says what to do
 MAX_RETRIED_SHARE: Final = 0.25  # of the photos; where more are missing, they show something else, and no retry helps
 SMALL_SET: Final = 60  # photos, up to which the other mapper costs seconds and is worth them for one photo more
 

@@ -19,7 +19,7 @@ from spaceport.pipeline.errors import Refused, Slug
 from spaceport.pipeline.reports.sfm import MatchingReport
 
 GIVEN: Final = "given"
-"""What the report has in place of a mapper and of a matching method."""
+"""What the report has in place of a mapper and of a matching method; readers know it by this word."""
 CONTRADICTION: Final = "poses, cameras and photos contradict each other"
 MAX_CHECKED_POINTS: Final = 20_000
 MAX_ERROR: Final = 0.02  # median reprojection error, as a share of the longer side

@@ -1,1 +1,1 @@
-"""Where the model lies: metres, up, and the earth."""
+"""Aligns a finished model to GPS positions or control points; without either it is turned upright."""

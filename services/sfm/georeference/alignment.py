@@ -1,4 +1,4 @@
-"""How a model is moved, and what the report says of it."""
+"""The alignment of a model: the similarity that moves it, and what the report says of it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ENU_CRS: Final = "local east-north-up on WGS84; origin in EPSG:4979, to_ecef int
 
 @dataclass(frozen=True, eq=False)
 class Alignment:
-    """A `pycolmap.Sim3d` that moves the model into its final frame, and where it then lies."""
+    """A `pycolmap.Sim3d` that moves the model into its final frame, and the georeference of that frame."""
 
     similarity: Any
     georeference: Georeference
@@ -28,7 +28,7 @@ class Alignment:
 
 
 def keep_own_frame(alignment: Alignment) -> Georeference:
-    """Where a model lies that is not moved: `to_ecef` begins in its own frame, whose unit is `unit_m`."""
+    """The georeference of a model that is not moved: `to_ecef` begins in its own frame, whose unit is `unit_m`."""
     georeference, similarity = alignment.georeference, alignment.similarity
     if not georeference.aligned:
         return georeference.model_copy(update={"axes": PRIOR_MODEL_AXES})

@@ -1,1 +1,1 @@
-"""A COLMAP model that came with the photos: which one it is, whether it may be believed, and its records."""
+"""A COLMAP model that came with the photos: its records, their validation, and which photo each image is."""

@@ -1,4 +1,4 @@
-"""Writes all that explains a model: the report, where it lies on the earth, two drawings, a part of the report page."""
+"""Writes the reports of a run: `report.json`, `georeference.json`, two drawings, a part of the report page."""
 
 from __future__ import annotations
 
