@@ -37,9 +37,8 @@ def estimate_gps_alignment(model: Any, positions: dict[str, Array], seed: int) -
     located = np.array([positions[name] for name in names])
     origin = median_position(located)
     targets = to_enu(located, origin)
-    first, second = np.linalg.svd(targets - targets.mean(axis=0), compute_uv=False)[:2] / np.sqrt(len(names))
     extent = float(np.linalg.norm(np.ptp(targets, axis=0)))
-    if extent < MIN_EXTENT_M or second < MIN_BREADTH * first:
+    if extent < MIN_EXTENT_M or _is_line(targets):
         return _upright_alignment(model, "all positions lie in one place or on one line")
     max_error = max(MIN_INLIER_M, INLIER_SHARE * extent)
     similarity = _ransac_similarity(model, names, targets, max_error, seed)
@@ -68,6 +67,12 @@ def estimate_gps_alignment(model: Any, positions: dict[str, Array], seed: int) -
         residuals_m=dict(zip(names, residuals.tolist(), strict=True)),
     )
     return Alignment(similarity, georeference)
+
+
+def _is_line(points: Array) -> bool:
+    """Whether points [N,3] are all on one line, nearly."""
+    first, second = np.linalg.svd(points - points.mean(axis=0), compute_uv=False)[:2] / np.sqrt(len(points))
+    return bool(second < MIN_BREADTH * first)
 
 
 def _ransac_similarity(model: Any, names: list[str], targets: Array, max_error_m: float, seed: int) -> Any:

@@ -43,40 +43,31 @@ def decode_all(
     Raises:
         OSError: the disk is full.
     """
-    decoders = [Decoder(seconds) for _ in range(max(1, min(MAX_DECODERS, os.cpu_count() or 1, len(requests))))]
-    free: queue.SimpleQueue[Decoder] = queue.SimpleQueue()
-    for decoder in decoders:
-        free.put(decoder)
-
     shares = [0.0] * len(requests)
+    decoders = DecoderPool(max(1, min(MAX_DECODERS, os.cpu_count() or 1, len(requests))), seconds)
 
     def decode(number: int) -> Reply:
-        decoder = free.get()
         try:
-            lost = sum(each.lost for each in decoders)
-            set_share = partial(shares.__setitem__, number)
-            return decoder.decode(requests[number], set_share) if lost < MAX_LOST else {"reason": _NOT_TRIED}
+            return decoders.decode(requests[number], partial(shares.__setitem__, number))
         finally:
             shares[number] = 1.0
-            free.put(decoder)
 
     def report() -> None:
         check()
         on_share(sum(shares) / len(shares))
 
-    pool = ThreadPoolExecutor(len(decoders))
+    threads = ThreadPoolExecutor(decoders.size)
     try:
-        futures = [pool.submit(decode, number) for number in range(len(requests))]
+        futures = [threads.submit(decode, number) for number in range(len(requests))]
         for done, reply in enumerate(_finished(futures, report), start=1):
             if "errno" in reply:
                 raise OSError(reply["errno"], os.strerror(reply["errno"]))
             on_done(done)
         return [future.result() for future in futures]
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-        for decoder in decoders:
-            decoder.close()
-        pool.shutdown()
+        threads.shutdown(wait=False, cancel_futures=True)
+        decoders.close()
+        threads.shutdown()
 
 
 def _finished(futures: list[Future[Reply]], report: Callable[[], None]) -> Iterator[Reply]:
@@ -86,6 +77,31 @@ def _finished(futures: list[Future[Reply]], report: Callable[[], None]) -> Itera
         done, waiting = wait(waiting, _POLL_SECONDS, FIRST_COMPLETED)
         for future in done:
             yield future.result()
+
+
+class DecoderPool:
+    """`size` decoders, each of which decodes one file at a time. `decode` may be called from as many threads."""
+
+    def __init__(self, size: int, seconds: float) -> None:
+        self.size = size
+        self._decoders = [Decoder(seconds) for _ in range(size)]
+        self._free: queue.SimpleQueue[Decoder] = queue.SimpleQueue()
+        for decoder in self._decoders:
+            self._free.put(decoder)
+
+    def decode(self, request: Request, on_share: Callable[[float], None]) -> Reply:
+        """As `Decoder.decode`; after `MAX_LOST` lost decoders no file is tried any more."""
+        decoder = self._free.get()
+        try:
+            lost = sum(each.lost for each in self._decoders)
+            return decoder.decode(request, on_share) if lost < MAX_LOST else {"reason": _NOT_TRIED}
+        finally:
+            self._free.put(decoder)
+
+    def close(self) -> None:
+        """Kill all processes, in the middle of their work too."""
+        for decoder in self._decoders:
+            decoder.close()
 
 
 class Decoder:
