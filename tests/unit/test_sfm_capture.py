@@ -31,10 +31,10 @@ from services.sfm.capture.subset import choose_subset
 from services.sfm.capture.survey import Capture, assess_capture
 from services.sfm.photo import PhotoMetadata
 from services.sfm.report.map import draw_map
+from spaceport.demo.flight import plan_flight
 from spaceport.demo.lens import Lens
 from spaceport.demo.raycast import cast_photo
 from spaceport.demo.scene import make_scene
-from spaceport.demo.survey import plan_flight
 from spaceport.pipeline.reports.sfm import CaptureFigures, Verdict
 
 NADIR = CameraAim(0.0, 0.0, 40.0, -90.0, 0.0, 800.0, 1600, 900)
@@ -61,23 +61,17 @@ def quality(sharpness: float = 1.0, number: int = 0, contrast: float = 40.0) -> 
 
 
 def shot(number: int, east: float = 0.0, north: float = 0.0, **fields: Any) -> PhotoMetadata:
-    return PhotoMetadata(
-        f"p{number:03d}.jpg",
-        "JPEG",
-        1600,
-        900,
-        **{
-            "make": "DJI",
-            "model": "FC300S",
-            "focal_px": 800.0,
-            "position": (north / METRES_PER_DEGREE, east / METRES_PER_DEGREE, 240.0),
-            "relative_altitude_m": 40.0,
-            "gimbal_pitch": -90.0,
-            "gimbal_yaw": 0.0,
-            "taken_at": START + timedelta(seconds=5 * number),
-        }
-        | fields,
-    )
+    values: dict[str, Any] = {
+        "make": "DJI",
+        "model": "FC300S",
+        "focal_px": 800.0,
+        "position": (north / METRES_PER_DEGREE, east / METRES_PER_DEGREE, 240.0),
+        "relative_altitude_m": 40.0,
+        "gimbal_pitch": -90.0,
+        "gimbal_yaw": 0.0,
+        "taken_at": START + timedelta(seconds=5 * number),
+    }
+    return PhotoMetadata(f"p{number:03d}.jpg", "JPEG", 1600, 900, **(values | fields))
 
 
 def a_grid(lines: int = 5, length: int = 6) -> list[PhotoMetadata]:
@@ -217,7 +211,8 @@ FINE = CaptureFigures(
 def test_the_verdict_and_its_sentence(change: dict[str, Any], level: Verdict, words: str | None) -> None:
     findings = list_findings(CaptureFigures(**(vars(FINE) | change)))
     assert overall_verdict(findings) is level
-    assert [words in finding.sentence for finding in findings] == ([True] if words else [])
+    assert len(findings) == (words is not None)
+    assert all(words and words in finding.sentence for finding in findings)
 
 
 def test_the_gravest_finding_comes_first() -> None:

@@ -104,7 +104,7 @@ def test_exhaustive_pairs_are_all_pairs() -> None:
 
 def random_descriptors(total: int) -> Descriptors:
     descriptors = np.random.default_rng(0).normal(size=(total, 16)).astype(np.float32)
-    return descriptors / np.linalg.norm(descriptors, axis=1, keepdims=True)
+    return np.asarray(descriptors / np.linalg.norm(descriptors, axis=1, keepdims=True))
 
 
 def test_a_small_set_is_compared_completely_whatever_the_method() -> None:

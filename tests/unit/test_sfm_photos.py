@@ -35,18 +35,18 @@ def write_jpeg(source: Path, target: Path) -> None:
     decode.read_photo(source, source.name, target, 1000)
 
 
-def exif(**fields: Any) -> Image.Exif:
+def exif() -> Image.Exif:
     tags = Image.Exif()
     tags[ExifTags.Base.Make], tags[ExifTags.Base.Model] = "DJI\0", " FC300S "
     tags[ExifTags.Base.Orientation] = 8
     details = tags.get_ifd(ExifTags.IFD.Exif)
     details[ExifTags.Base.FocalLength], details[ExifTags.Base.FocalLengthIn35mmFilm] = 3.61, 20
     gps = tags.get_ifd(ExifTags.IFD.GPSInfo)
-    gps.update(GPS | fields)
+    gps.update(GPS)
     return tags
 
 
-GPS = {
+GPS: dict[int, Any] = {
     ExifTags.GPS.GPSLatitudeRef: "N",
     ExifTags.GPS.GPSLatitude: (46.0, 50.0, 33.0),
     ExifTags.GPS.GPSLongitudeRef: "W",
@@ -196,7 +196,11 @@ def test_what_is_no_fix_is_no_position(change: dict[int, Any]) -> None:
 
 
 def test_south_east_below_the_sea_and_without_altitude() -> None:
-    south = {ExifTags.GPS.GPSLatitudeRef: "S", ExifTags.GPS.GPSLongitudeRef: "E", ExifTags.GPS.GPSAltitudeRef: b"\x01"}
+    south: dict[int, Any] = {
+        ExifTags.GPS.GPSLatitudeRef: "S",
+        ExifTags.GPS.GPSLongitudeRef: "E",
+        ExifTags.GPS.GPSAltitudeRef: b"\x01",
+    }
     assert parse_gps(GPS | south) == pytest.approx((-46.8425, 91.9945833, -198.5))
     assert (parse_gps({k: v for k, v in GPS.items() if k != ExifTags.GPS.GPSAltitude}) or (0,))[-1] is None
 
