@@ -2,9 +2,9 @@
 
     python benchmarks/train_memory.py [--photos 500] [--sizes 640 5472] [--iterations 300 12]
 
-The survey is made for the purpose: a level field seen straight down from a grid of places, 5472 x 3648 pixels each.
+The survey is synthetic: a level field seen straight down from a grid of places, 5472 x 3648 pixels each.
 The field's texture repeats, and the places lie half a repeat apart, so that four JPEGs under many names (hard links)
-are what the cameras would really see. Each size is one run of `python -m services.train` in a process of its own;
+are what the cameras would see. Each size is one run of `python -m services.train` in a process of its own;
 memory and CPU seconds are the kernel's account of it and of what it started.
 """
 
@@ -37,7 +37,7 @@ DOWN: Final = (0.0, 1.0, 0.0, 0.0)
 
 
 def texture(random: np.random.Generator) -> npt.NDArray[np.uint8]:
-    """[H/REPEATS,W/REPEATS,3]: noise of all scales (amplitude as 1 / frequency), which joins itself at its edges."""
+    """[H/REPEATS,W/REPEATS,3]: noise of all scales (amplitude as 1 / frequency), which tiles without seams."""
     height, width = HEIGHT // REPEATS, WIDTH // REPEATS
     frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.fftfreq(width)[None])
     frequency[0, 0] = np.inf
@@ -78,20 +78,30 @@ def write_survey(dense: Path, photos: int) -> None:
 
 def _photo(folder: Path, name: str, tile: npt.NDArray[np.uint8], down: int, right: int) -> None:
     """The photo of a place so many half repeats down and right: made once, then linked."""
-    seen = folder.parent / f"seen-{down}-{right}.jpg"
-    if not seen.exists():
-        moved = np.roll(tile, (-down * tile.shape[0] // 2, -right * tile.shape[1] // 2), axis=(0, 1))
-        Image.fromarray(np.tile(moved, (REPEATS, REPEATS, 1))).save(seen, quality=90)
-    (folder / name).hardlink_to(seen)
+    original = folder.parent / f"seen-{down}-{right}.jpg"
+    if not original.exists():
+        rolled = np.roll(tile, (-down * tile.shape[0] // 2, -right * tile.shape[1] // 2), axis=(0, 1))
+        Image.fromarray(np.tile(rolled, (REPEATS, REPEATS, 1))).save(original, quality=90)
+    (folder / name).hardlink_to(original)
 
 
 def train(source: Path, output: Path, size: int, iterations: int) -> Any:
     """Resource usage of one run."""
     options = output.with_suffix(".json")
-    told = {"image_size": size, "max_iterations": iterations, "test_every": 250, "plateau_stop": False}
-    options.write_text(json.dumps({"train": told}))
-    arguments = ["--input", str(source), "--output", str(output), "--options", str(options)]
-    child = subprocess.Popen([sys.executable, "-m", "services.train", *arguments], stdout=subprocess.DEVNULL)
+    train_options = {"image_size": size, "max_iterations": iterations, "test_every": 250, "plateau_stop": False}
+    options.write_text(json.dumps({"train": train_options}))
+    command = [
+        sys.executable,
+        "-m",
+        "services.train",
+        "--input",
+        str(source),
+        "--output",
+        str(output),
+        "--options",
+        str(options),
+    ]
+    child = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(child.pid, 0)
     child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode:
@@ -104,13 +114,13 @@ def main() -> None:
     parser.add_argument("--photos", type=int, default=500)
     parser.add_argument("--sizes", type=int, nargs="+", default=[640, WIDTH], help="longest side, pixels")
     parser.add_argument("--iterations", type=int, nargs="+", default=[300, 12], help="of each size")
-    told = parser.parse_args()
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "source"
-        write_survey(source / "colmap" / "dense", told.photos)
-        print(f"{told.photos} photos of {WIDTH} x {HEIGHT}; goal {GOAL:.1f} GiB")
+        write_survey(source / "colmap" / "dense", arguments.photos)
+        print(f"{arguments.photos} photos of {WIDTH} x {HEIGHT}; goal {GOAL:.1f} GiB")
         print("size  iterations  peak GiB  CPU s")
-        for size, iterations in zip(told.sizes, told.iterations, strict=True):
+        for size, iterations in zip(arguments.sizes, arguments.iterations, strict=True):
             usage = train(source, Path(folder) / f"model-{size}", size, iterations)
             seconds = usage.ru_utime + usage.ru_stime
             print(f"{size:>4}  {iterations:>10}  {usage.ru_maxrss / 2**20:8.2f}  {seconds:5.0f}", flush=True)

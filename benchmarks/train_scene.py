@@ -24,8 +24,9 @@ from typing import Any
 import torch
 from matplotlib.figure import Figure
 
-from services.train.dataset import Photos, finest, open_dataset
-from services.train.evaluate import score_views, summary
+from services.train.dataset import Photos, limit_size, open_dataset
+from services.train.evaluate import score_views, summarise_scores
+from services.train.hyperparameters import Hyperparameters
 from services.train.rasterisers.cpu import CpuRasteriser
 from services.train.stage import run
 from spaceport.demo import make_survey
@@ -40,7 +41,7 @@ COLOURS = ("#1b6ca8", "#d9700b", "#4a7a3a", "#8e44ad")
 
 
 def scenes(folder: Path) -> Iterator[Path]:
-    """The demo survey and the real sets, each through structure from motion unless that was done before."""
+    """The demo survey and the real sets, each through structure from motion unless that has run before."""
     if not (folder / "demo/source/upload.zip").exists():
         (folder / "demo/source").mkdir(parents=True, exist_ok=True)
         make_survey(folder / "survey").zip_path.rename(folder / "demo/source/upload.zip")
@@ -58,49 +59,51 @@ def scenes(folder: Path) -> Iterator[Path]:
 
 
 def settings(iterations: list[int], presets: list[str], size: int) -> dict[str, dict[str, Any]]:
-    """The options of each row: so many iterations on photos of the size that is measured, and the presets."""
+    """The options of each row: so many iterations on photos of the size that is evaluated, and the presets."""
     fixed = {f"{count:,} at {size} px": {"max_iterations": count, "image_size": size} for count in iterations}
     for one in fixed.values():
         one |= {"plateau_stop": False, "max_looks": 10_000}
     return fixed | {name: PRESETS[Preset(name)]["train"] for name in presets}
 
 
-def measure(source: Path, options: TrainOptions, size: int | None = None) -> dict[str, Any]:
-    """The report of one run, with the seconds of all of it; its quality at `size`, or as the stage measured it."""
+def measure(
+    source: Path, options: TrainOptions, size: int | None = None, hyperparameters: Hyperparameters | None = None
+) -> dict[str, Any]:
+    """The report of one run with its wall and CPU seconds; quality at `size`, or as the stage measured it."""
     with tempfile.TemporaryDirectory() as folder:
         began, worked = time.monotonic(), time.process_time()
-        run(source, Path(folder), options, Silent())
+        run(source, Path(folder), options, Silent(), hyperparameters=hyperparameters)
         wall, cpu = time.monotonic() - began, time.process_time() - worked
         report: dict[str, Any] = json.loads((Path(folder) / "gaussian/report.json").read_text())
         if size:
-            report["quality"] = quality(source / "colmap/dense", Path(folder) / "gaussian/model.ply", size)
+            report["quality"] = evaluate(source / "colmap/dense", Path(folder) / "gaussian/model.ply", size)
     return report | {"wall": wall, "cpu": cpu}
 
 
-def quality(dense: Path, ply: Path, size: int) -> dict[str, float]:
+def evaluate(dense: Path, ply: Path, size: int) -> dict[str, float]:
     """PSNR and SSIM of a model over all photos at one size."""
     dataset = open_dataset(dense, 8)
     parameters = {name: torch.from_numpy(array) for name, array in read_ply(ply).arrays().items()}
-    cameras = [finest(camera, size) for camera in dataset.cameras]
-    return summary(score_views(CpuRasteriser(), parameters, cameras, Photos(dataset.folder), 3, Silent()))
+    cameras = [limit_size(camera, size) for camera in dataset.cameras]
+    return summarise_scores(score_views(CpuRasteriser(), parameters, cameras, Photos(dataset.folder), 3, Silent()))
 
 
 def row(scene: str, setting: str, report: dict[str, Any]) -> str:
     """One line of the table."""
-    counts, found = report["counts"], report["quality"]
+    counts, quality = report["counts"], report["quality"]
     pairs = [
-        f"{found.get(f'psnr_{part}', float('nan')):.2f} / {found.get(f'psnr_{part}_cc', float('nan')):.2f}"
+        f"{quality.get(f'psnr_{part}', float('nan')):.2f} / {quality.get(f'psnr_{part}_cc', float('nan')):.2f}"
         for part in ("held_out", "train")
     ]
     cells = [scene, setting, f"{counts['iterations']:,}", f"{counts['gaussians']:,}", f"{report['wall']:.0f}"]
     return "| " + " | ".join([*cells, f"{report['cpu']:.0f}", *pairs, counts["stopped_by"]]) + " |"
 
 
-def plot(found: dict[str, list[dict[str, Any]]], size: int, path: Path) -> None:
+def plot(curves: dict[str, list[dict[str, Any]]], size: int, path: Path) -> None:
     """Colour-corrected PSNR against wall seconds, a colour for each scene."""
     figure = Figure(figsize=(8, 4.8), dpi=110, layout="constrained")
     axes = figure.subplots()
-    for colour, (scene, reports) in zip(COLOURS, found.items(), strict=False):
+    for colour, (scene, reports) in zip(COLOURS, curves.items(), strict=False):
         for name, label, style in LINES:
             values = [report["quality"].get(name, float("nan")) for report in reports]
             walls = [report["wall"] for report in reports]
@@ -121,22 +124,22 @@ def main() -> None:
     parser.add_argument("--presets", nargs="*", choices=list(Preset), default=["draft", "standard"])
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--out", type=Path, help="keep train_scene.md and train_scene.png here")
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     lines = [HEAD, "|---" * (HEAD.count("|") - 1) + "|"]
     print("\n".join(lines), flush=True)
     curves: dict[str, list[dict[str, Any]]] = {}
     with tempfile.TemporaryDirectory() as folder:
-        for job in given.jobs or scenes(Path(folder)):
-            for setting, options in settings(given.iterations, given.presets, given.size).items():
-                report = measure(job, TrainOptions(**options, device=given.device), given.size)
-                if setting not in given.presets:
+        for job in arguments.jobs or scenes(Path(folder)):
+            for setting, options in settings(arguments.iterations, arguments.presets, arguments.size).items():
+                report = measure(job, TrainOptions(**options, device=arguments.device), arguments.size)
+                if setting not in arguments.presets:
                     curves.setdefault(job.name, []).append(report)
                 lines.append(row(job.name, setting, report))
                 print(lines[-1], flush=True)
-    if given.out:
-        given.out.mkdir(parents=True, exist_ok=True)
-        (given.out / "train_scene.md").write_text("\n".join(lines) + "\n")
-        plot(curves, given.size, given.out / "train_scene.png")
+    if arguments.out:
+        arguments.out.mkdir(parents=True, exist_ok=True)
+        (arguments.out / "train_scene.md").write_text("\n".join(lines) + "\n")
+        plot(curves, arguments.size, arguments.out / "train_scene.png")
 
 
 if __name__ == "__main__":

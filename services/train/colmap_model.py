@@ -1,4 +1,4 @@
-"""Reads COLMAP's sparse model as `image_undistorter` writes it, and judges what it says."""
+"""Reads COLMAP's sparse model as `image_undistorter` writes it, and validates it."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def _read_images(path: Path, cameras: dict[int, PinholeCamera]) -> list[PosedIma
 
 
 def _safe_name(name: str) -> str:
-    """The name as it is, if it stays within the folder of photos."""
+    """The name unchanged, if it stays within the folder of photos."""
     path = PurePosixPath(name)
     if not name or path.is_absolute() or ".." in path.parts or "\\" in name or not name.isprintable():
         raise ValueError(f"images.bin holds an unsafe photo name {name[:80]!r}")
@@ -111,11 +111,12 @@ def _pose(values: Floats, name: str) -> Floats:
 
 
 def _read_points(path: Path) -> tuple[Floats, npt.NDArray[np.uint8]]:
-    places, colours = array("d"), array("B")
+    positions = array("d")
+    colours = array("B")
     for point in read_points(Cursor(path, MAX_FILE_BYTES)):
-        places.extend(point.xyz)
+        positions.extend(point.xyz)
         colours.extend(point.rgb)
-    xyz = np.frombuffer(places).reshape(-1, 3)
+    xyz = np.frombuffer(positions).reshape(-1, 3)
     if not np.isfinite(xyz).all():
         raise ValueError("points3D.bin holds points that are not finite")
     return xyz, np.frombuffer(colours, np.uint8).reshape(-1, 3)

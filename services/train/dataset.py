@@ -1,4 +1,4 @@
-"""The undistorted workspace as training sees it: cameras, sparse points, and photos decoded when they are needed."""
+"""The undistorted workspace: cameras, sparse points, and photos that are decoded when they are needed."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from spaceport.splats.cameras import Camera
 
 Photo = npt.NDArray[np.uint8]
 
-FEWEST_PHOTOS: Final = 2
-FEWEST_POINTS: Final = 4
-FEWEST_TO_HOLD_OUT: Final = 8
-"""With fewer photos each one is needed for training and none is held out."""
+MIN_PHOTOS: Final = 2
+MIN_POINTS: Final = 4
+MIN_PHOTOS_TO_HOLD_OUT: Final = 8
+"""With fewer photos none is held out: training needs each of them."""
 CACHE_BYTES: Final = 1 << 30
-MOST_PIXELS: Final = 300_000_000
+MAX_PIXELS: Final = 300_000_000
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Dataset:
 
     Args:
         folder: of the photos.
-        cameras: at the photos' own size, world frame, in name order; `held_out` ones are only measured.
+        cameras: at the photos' own size, world frame, in name order; those `held_out` are only evaluated.
         xyz: [P,3] float64 sparse points, world frame.
         rgb: [P,3] uint8 their colours.
     """
@@ -48,7 +48,7 @@ class Dataset:
 
     @property
     def held_out(self) -> list[int]:
-        """Indices of the cameras that are only measured."""
+        """Indices of the cameras that are only evaluated."""
         return [index for index, camera in enumerate(self.cameras) if camera.held_out]
 
 
@@ -57,7 +57,7 @@ def open_dataset(dense: Path, test_every: int) -> Dataset:
 
     Args:
         dense: the folder `colmap/dense`.
-        test_every: of this many photos, in name order, the first one is held out.
+        test_every: of this many photos, in name order, the first is held out.
 
     Raises:
         Refused: `bad_reconstruction` or `photo_mismatch`, saying which file and why.
@@ -66,11 +66,11 @@ def open_dataset(dense: Path, test_every: int) -> Dataset:
         model = read_sparse_model(dense / "sparse")
     except ValueError as error:
         raise Refused(Slug.BAD_RECONSTRUCTION, detail=str(error)) from None
-    if len(model.images) < FEWEST_PHOTOS:
-        detail = f"it holds {len(model.images)} photos and at least {FEWEST_PHOTOS} are needed"
+    if len(model.images) < MIN_PHOTOS:
+        detail = f"it holds {len(model.images)} photos and at least {MIN_PHOTOS} are needed"
         raise Refused(Slug.BAD_RECONSTRUCTION, detail=detail)
-    if len(model.xyz) < FEWEST_POINTS:
-        detail = f"it holds {len(model.xyz)} points and at least {FEWEST_POINTS} are needed"
+    if len(model.xyz) < MIN_POINTS:
+        detail = f"it holds {len(model.xyz)} points and at least {MIN_POINTS} are needed"
         raise Refused(Slug.BAD_RECONSTRUCTION, detail=detail)
     held_out = choose_held_out(len(model.images), test_every)
     for image in model.images:
@@ -80,8 +80,8 @@ def open_dataset(dense: Path, test_every: int) -> Dataset:
 
 
 def choose_held_out(photos: int, every: int) -> set[int]:
-    """The first one of each `every` photos in order, none of fewer than 8: what papers do since Mip-NeRF 360."""
-    return set(range(0, photos, every)) if photos >= FEWEST_TO_HOLD_OUT else set()
+    """Indices of the first of every `every` photos, none of fewer than 8 photos: the convention since Mip-NeRF 360."""
+    return set(range(0, photos, every)) if photos >= MIN_PHOTOS_TO_HOLD_OUT else set()
 
 
 def _check_photo(folder: Path, image: PosedImage) -> None:
@@ -91,14 +91,14 @@ def _check_photo(folder: Path, image: PosedImage) -> None:
     except FileNotFoundError:
         raise Refused(Slug.PHOTO_MISMATCH, detail=f"{image.name} is missing") from None
     except (OSError, UnidentifiedImageError, Image.DecompressionBombError, ValueError):
-        raise Refused(Slug.PHOTO_MISMATCH, detail=f"{image.name} is not a picture that can be read") from None
-    wanted = (image.camera.width, image.camera.height)
-    if size != wanted:
-        detail = f"{image.name} has {size[0]} x {size[1]} pixels and its camera {wanted[0]} x {wanted[1]}"
+        raise Refused(Slug.PHOTO_MISMATCH, detail=f"{image.name} is not a readable picture") from None
+    expected = (image.camera.width, image.camera.height)
+    if size != expected:
+        detail = f"{image.name} has {size[0]} x {size[1]} pixels and its camera {expected[0]} x {expected[1]}"
         raise Refused(Slug.PHOTO_MISMATCH, detail=detail)
-    if size[0] * size[1] > MOST_PIXELS:
+    if size[0] * size[1] > MAX_PIXELS:
         raise Refused(
-            Slug.PHOTO_MISMATCH, detail=f"{image.name} has more than {MOST_PIXELS // 1_000_000} million pixels"
+            Slug.PHOTO_MISMATCH, detail=f"{image.name} has more than {MAX_PIXELS // 1_000_000} million pixels"
         )
 
 
@@ -108,7 +108,7 @@ def _camera(image: PosedImage, held_out: bool) -> Camera:
 
 
 class Photos:
-    """Decoded photos at the sizes in use; the least recently used ones go when the memory for them is full.
+    """Decoded photos at the sizes in use; the least recently used are dropped when the memory for them is full.
 
     Args:
         folder: of the files.
@@ -118,7 +118,7 @@ class Photos:
     def __init__(self, folder: Path, budget: int = CACHE_BYTES) -> None:
         self._folder = folder
         self._budget = budget
-        self._held: OrderedDict[tuple[str, int, int], Photo] = OrderedDict()
+        self._cache: OrderedDict[tuple[str, int, int], Photo] = OrderedDict()
         self._bytes = 0
 
     def at(self, camera: Camera) -> Photo:
@@ -128,30 +128,30 @@ class Photos:
             Refused: `photo_mismatch` when the file is damaged.
         """
         key = (camera.name, camera.width, camera.height)
-        if key in self._held:
-            self._held.move_to_end(key)
-            return self._held[key]
+        if key in self._cache:
+            self._cache.move_to_end(key)
+            return self._cache[key]
         photo = _decode(self._folder / camera.name, camera.width, camera.height)
-        self._held[key] = photo
+        self._cache[key] = photo
         self._bytes += photo.nbytes
-        while self._bytes > self._budget and len(self._held) > 1:
-            self._bytes -= self._held.popitem(last=False)[1].nbytes
+        while self._bytes > self._budget and len(self._cache) > 1:
+            self._bytes -= self._cache.popitem(last=False)[1].nbytes
         return photo
 
 
 def _decode(path: Path, width: int, height: int) -> Photo:
-    """The stored pixels (whatever EXIF says of orientation: so saw them COLMAP), made smaller."""
+    """The pixels as stored (without EXIF's orientation, as COLMAP read them), resized."""
     try:
         with Image.open(path) as image:
-            drafted = image.draft("RGB", (width, height))  # a JPEG decodes faster at 1/2, 1/4 or 1/8
-            box = drafted[1] if drafted else None
+            draft = image.draft("RGB", (width, height))  # a JPEG decodes faster at 1/2, 1/4 or 1/8
+            box = draft[1] if draft else None
             picture = image.convert("RGB").resize((width, height), Image.Resampling.BICUBIC, box=box)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         raise Refused(Slug.PHOTO_MISMATCH, detail=f"{path.name} is damaged and cannot be decoded") from None
     return np.ascontiguousarray(picture)
 
 
-def finest(camera: Camera, longest_side: int | None) -> Camera:
-    """The camera at the finest level: its longest side at most `longest_side` pixels, never enlarged."""
+def limit_size(camera: Camera, longest_side: int | None) -> Camera:
+    """The camera with a longest side of at most `longest_side` pixels, never enlarged."""
     side = max(camera.width, camera.height)
     return replace(camera) if longest_side is None or longest_side >= side else camera.scaled(longest_side / side)

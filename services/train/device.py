@@ -19,8 +19,8 @@ class Device:
 
     Args:
         kind: `cpu` or `cuda`.
-        name: of the machine's part, for the report.
-        why: it was chosen, in plain words.
+        name: for the report.
+        why: the reason for the choice, as a phrase for people.
         threads: of the CPU.
         cuda_bytes: memory of the GPU, None on a CPU.
     """
@@ -36,23 +36,24 @@ def choose_device(options: TrainOptions) -> Device:
     """The GPU when there is one that gsplat can use, else the CPU.
 
     Raises:
-        Refused: `bad_options` when a GPU is demanded and none can be used.
+        Refused: `bad_options` when a GPU is required and none can be used.
     """
     threads = options.threads or usable_cores()
-    missing = _why_no_cuda()
+    missing = _missing_for_cuda()
     if options.device == "cpu" or (missing and options.device == "auto"):
-        why = "asked for" if options.device == "cpu" else str(missing)
+        why = "requested" if options.device == "cpu" else str(missing)
         return Device("cpu", f"CPU, {threads} threads", why, threads)
     if missing:
-        raise Refused(Slug.BAD_OPTIONS, detail=f"device `cuda` was asked for, but {missing}")
+        raise Refused(Slug.BAD_OPTIONS, detail=f"device `cuda` was requested, but {missing}")
     card = torch.cuda.get_device_properties(0)
-    why = "asked for" if options.device == "cuda" else "a GPU is there"
+    why = "requested" if options.device == "cuda" else "a GPU is available"
     return Device("cuda", str(card.name), why, threads, int(card.total_memory))
 
 
-def _why_no_cuda() -> str | None:
+def _missing_for_cuda() -> str | None:
+    """What training on CUDA lacks here; None when it can be used."""
     if not torch.cuda.is_available():
-        return "no CUDA GPU is there"
+        return "no CUDA GPU is available"
     if importlib.util.find_spec("gsplat") is None:
         return "gsplat is not installed"
     return None
@@ -67,5 +68,5 @@ def make_rasteriser(device: Device, *, antialiased: bool = False) -> Rasteriser:
         return cuda
     from services.train.rasterisers.cpu import CpuRasteriser  # noqa: PLC0415 - compiles at import
 
-    torch.set_num_threads(1)  # its share is small, and its spinning barriers cost 80 ms a step on a busy machine
+    torch.set_num_threads(1)  # torch does little here, and its spinning barriers cost 80 ms a step on a busy machine
     return CpuRasteriser(device.threads, antialiased=antialiased)

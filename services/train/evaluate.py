@@ -1,4 +1,4 @@
-"""How well the model shows photos: PSNR and SSIM, as rendered and after a fit of each photo's colours."""
+"""How well renders match the photos: PSNR and SSIM, raw and after a fit of each photo's colours."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from spaceport.progress import Progress
 from spaceport.splats.cameras import Camera
 from spaceport.splats.metrics import colour_corrected, psnr, ssim
 
-Floats = npt.NDArray[np.float32]
+FloatImage = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class ViewScore:
-    """One photo's scores, PSNR in dB; `cc` are those after the best affine map of the render's colours."""
+    """One photo's scores, PSNR in dB; `cc`: after the best affine map of the render's colours."""
 
     name: str
     held_out: bool
@@ -36,17 +36,17 @@ def mean_psnr(
     photos: Photos,
     sh_degree: int,
     *,
-    corrected: bool = False,
+    colour_correct: bool = False,
 ) -> float:
     """PSNR in dB, the mean over views (not of squared errors).
 
-    `corrected` fits the render's colours to each photo first: what exposure does not explain.
+    `colour_correct` fits the render's colours to each photo first: what is left is not a matter of exposure.
     """
     scores = []
     for camera in cameras:
-        photo = _floats(photos.at(camera))
+        photo = _to_float(photos.at(camera))
         render = rasteriser.render(parameters, camera, sh_degree)
-        scores.append(_decibel(colour_corrected(render, photo) if corrected else render, photo))
+        scores.append(_finite_psnr(colour_corrected(render, photo) if colour_correct else render, photo))
     return fmean(scores)
 
 
@@ -61,17 +61,25 @@ def score_views(
     """All scores of each camera's photo, at the cameras' sizes (training frame)."""
     scores = []
     for done, camera in enumerate(cameras):
-        progress.update(done / len(cameras), f"Measuring the model: photo {done + 1} of {len(cameras)}")
+        progress.update(done / len(cameras), f"Evaluating the model: photo {done + 1} of {len(cameras)}")
         progress.check()
-        photo = _floats(photos.at(camera))
+        photo = _to_float(photos.at(camera))
         render = rasteriser.render(parameters, camera, sh_degree)
         corrected = colour_corrected(render, photo)
-        measured = [_decibel(render, photo), ssim(render, photo), _decibel(corrected, photo), ssim(corrected, photo)]
-        scores.append(ViewScore(camera.name, camera.held_out, *measured))
+        scores.append(
+            ViewScore(
+                camera.name,
+                camera.held_out,
+                psnr=_finite_psnr(render, photo),
+                ssim=ssim(render, photo),
+                psnr_cc=_finite_psnr(corrected, photo),
+                ssim_cc=ssim(corrected, photo),
+            )
+        )
     return scores
 
 
-def summary(scores: list[ViewScore]) -> dict[str, float]:
+def summarise_scores(scores: list[ViewScore]) -> dict[str, float]:
     """Means under the names of a stage's outcome: psnr_held_out, psnr_held_out_cc, ssim_held_out, psnr_train…"""
     means: dict[str, float] = {}
     for suffix, held_out in (("held_out", True), ("train", False)):
@@ -89,10 +97,10 @@ def spread(cameras: list[Camera], most: int) -> list[Camera]:
     return [cameras[round(index * (len(cameras) - 1) / max(1, most - 1))] for index in range(most)]
 
 
-def _floats(photo: npt.NDArray[np.uint8]) -> Floats:
+def _to_float(photo: npt.NDArray[np.uint8]) -> FloatImage:
     return np.multiply(photo, np.float32(1 / 255), dtype=np.float32)
 
 
-def _decibel(render: Floats, photo: Floats) -> float:
-    """PSNR; a perfect picture counts as 100 dB, for JSON has no infinity."""
+def _finite_psnr(render: FloatImage, photo: FloatImage) -> float:
+    """PSNR in dB; a perfect render counts as 100 dB, because JSON has no infinity."""
     return min(psnr(render, photo), 100.0)

@@ -1,6 +1,6 @@
-"""A gain and a shift of each photo's colours, learned with the model and zero in the mean over all photos.
+"""A gain and a shift of each photo's colours, learned with the model and neutral in the mean over all photos.
 
-Cameras with automatic exposure paint the same ground in different brightness; without this the model learns fog that
+Cameras with automatic exposure record the same ground in different brightness; without this the model learns fog that
 explains it. The mean is held at no change, so that the model keeps the photos' common colours.
 """
 
@@ -11,8 +11,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-RATE: Final = 5e-3
-FINAL_PART: Final = 0.1
+EXPOSURE_LR: Final = 5e-3
+FINAL_LR_FACTOR: Final = 0.1
 BETAS: Final = (0.9, 0.999)
 EPSILON: Final = 1e-15
 GAIN_LIMITS: Final = (0.25, 4.0)
@@ -24,13 +24,15 @@ class Exposures:
 
     Args:
         photos: how many are trained on.
+        learning_rate: of Adam at the beginning.
     """
 
-    def __init__(self, photos: int) -> None:
+    def __init__(self, photos: int, learning_rate: float = EXPOSURE_LR) -> None:
+        self._learning_rate = learning_rate
         self.values = np.zeros((photos, 2, 3), np.float32)
         self.values[:, 0] = 1
-        self._first = np.zeros_like(self.values)
-        self._second = np.zeros_like(self.values)
+        self._exp_avg = np.zeros_like(self.values)
+        self._exp_avg_sq = np.zeros_like(self.values)
         self._steps = np.zeros(photos, np.int64)
 
     def of(self, photo: int) -> npt.NDArray[np.float32]:
@@ -38,35 +40,36 @@ class Exposures:
         row: npt.NDArray[np.float32] = self.values[photo]
         return row
 
-    def step(self, photo: int, grad: npt.NDArray[np.float32], done: float) -> None:
-        """One Adam update of one photo; `done` is the finished part of the run, over which the rate falls."""
+    def step(self, photo: int, grad: npt.NDArray[np.float32], fraction: float) -> None:
+        """One Adam update of one photo; `fraction` of the run is done, and the learning rate falls with it."""
         self._steps[photo] += 1
-        first, second = self._first[photo], self._second[photo]
-        first += (1 - BETAS[0]) * (grad - first)
-        second += (1 - BETAS[1]) * (grad * grad - second)
+        exp_avg, exp_avg_sq = self._exp_avg[photo], self._exp_avg_sq[photo]
+        exp_avg += (1 - BETAS[0]) * (grad - exp_avg)
+        exp_avg_sq += (1 - BETAS[1]) * (grad * grad - exp_avg_sq)
         steps = int(self._steps[photo])
-        mean, spread = first / (1 - BETAS[0] ** steps), second / (1 - BETAS[1] ** steps)
-        self.values[photo] -= RATE * FINAL_PART**done * mean / (np.sqrt(spread) + EPSILON)
+        mean, square = exp_avg / (1 - BETAS[0] ** steps), exp_avg_sq / (1 - BETAS[1] ** steps)
+        self.values[photo] -= self._learning_rate * FINAL_LR_FACTOR**fraction * mean / (np.sqrt(square) + EPSILON)
         self._centre()
 
     def _centre(self) -> None:
+        """Make the mean over all photos neutral again."""
         self.values[:, 0] /= self.values[:, 0].mean(0)
         self.values[:, 1] -= self.values[:, 1].mean(0)
         np.clip(self.values[:, 0], *GAIN_LIMITS, out=self.values[:, 0])
         np.clip(self.values[:, 1], -BIAS_LIMIT, BIAS_LIMIT, out=self.values[:, 1])
 
-    def state(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, Any]:
         """For a checkpoint: plain lists."""
         return {
             "values": self.values.tolist(),
-            "first": self._first.tolist(),
-            "second": self._second.tolist(),
+            "first": self._exp_avg.tolist(),
+            "second": self._exp_avg_sq.tolist(),
             "steps": self._steps.tolist(),
         }
 
-    def load(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from a checkpoint."""
         self.values = np.array(state["values"], np.float32).reshape(-1, 2, 3)
-        self._first = np.array(state["first"], np.float32).reshape(-1, 2, 3)
-        self._second = np.array(state["second"], np.float32).reshape(-1, 2, 3)
+        self._exp_avg = np.array(state["first"], np.float32).reshape(-1, 2, 3)
+        self._exp_avg_sq = np.array(state["second"], np.float32).reshape(-1, 2, 3)
         self._steps = np.array(state["steps"], np.int64)

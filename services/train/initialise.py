@@ -1,8 +1,9 @@
-"""The first Gaussians: one round, half-transparent one per point of the sparse model."""
+"""The first Gaussians: one isotropic, half-transparent Gaussian for each point."""
 
 from __future__ import annotations
 
 import math
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -11,14 +12,14 @@ import torch
 from services.train.rasterisers.protocol import Tensors
 from spaceport.splats.sh import SHN_SIZES, from_rgb
 
-OPACITY = 0.5
-NEIGHBOURS = 3
-SIZE_OF_GAP = 0.7
-"""First radius, as a part of the mean distance to the three nearest points."""
-LEAF = 512
+OPACITY: Final = 0.5
+NEIGHBOURS: Final = 3
+RADIUS_PER_DISTANCE: Final = 0.7
+"""First scale, as a part of the mean distance to the three nearest points."""
+LEAF_SIZE: Final = 512
 """Neighbours are sought among this many points that lie together."""
-EXTREMES = (0.05, 8.0)
-"""Distances are kept within these multiples of their median: doubled points and strays would make absurd sizes."""
+DISTANCE_LIMITS: Final = (0.05, 8.0)
+"""Distances are clipped to these multiples of their median: duplicates and outliers would make absurd sizes."""
 
 
 def gaussians_from_points(
@@ -26,7 +27,7 @@ def gaussians_from_points(
 ) -> Tensors:
     """Parameters for points [P,3] in the training frame with colours [P,3]."""
     count = len(xyz)
-    radii = SIZE_OF_GAP * neighbour_distances(xyz)
+    radii = RADIUS_PER_DISTANCE * mean_neighbour_distances(xyz)
     arrays = {
         "means": xyz,
         "quats": np.tile([1.0, 0, 0, 0], (count, 1)),
@@ -38,31 +39,32 @@ def gaussians_from_points(
     return {name: torch.tensor(value, dtype=torch.float32, device=device) for name, value in arrays.items()}
 
 
-def neighbour_distances(xyz: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def mean_neighbour_distances(xyz: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Mean distance [P] of each point to its three nearest, sought within groups of up to 512 that lie together.
 
     A point at a group's edge may miss a nearer one beyond it; a first size needs no better. O(P) memory and time.
     """
     distances = np.empty(len(xyz))
-    for group in _groups(xyz):
+    for group in _kd_tree_leaves(xyz):
         squares = ((xyz[group, None] - xyz[None, group]) ** 2).sum(2)
         np.fill_diagonal(squares, np.inf)
         nearest = min(NEIGHBOURS, len(group) - 1)
         distances[group] = np.sqrt(np.partition(squares, nearest - 1, axis=1)[:, :nearest]).mean(1) if nearest else 1.0
-    middle = float(np.median(distances)) or 1.0
-    bounded: npt.NDArray[np.float64] = np.clip(distances, EXTREMES[0] * middle, EXTREMES[1] * middle)
-    return bounded
+    median = float(np.median(distances)) or 1.0
+    clipped: npt.NDArray[np.float64] = np.clip(distances, DISTANCE_LIMITS[0] * median, DISTANCE_LIMITS[1] * median)
+    return clipped
 
 
-def _groups(xyz: npt.NDArray[np.float64]) -> list[npt.NDArray[np.intp]]:
+def _kd_tree_leaves(xyz: npt.NDArray[np.float64]) -> list[npt.NDArray[np.intp]]:
     """Split at the median of the widest axis until a group is small: the leaves of a k-d tree."""
-    done, open_groups = [], [np.arange(len(xyz))]
+    leaves = []
+    open_groups = [np.arange(len(xyz))]
     while open_groups:
         group = open_groups.pop()
-        if len(group) <= LEAF:
-            done.append(group)
+        if len(group) <= LEAF_SIZE:
+            leaves.append(group)
             continue
         axis = int(np.ptp(xyz[group], axis=0).argmax())
         order = group[np.argpartition(xyz[group, axis], len(group) // 2)]
         open_groups += [order[: len(group) // 2], order[len(group) // 2 :]]
-    return done
+    return leaves

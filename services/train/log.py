@@ -11,8 +11,8 @@ from spaceport.files import write_atomic
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One measurement: `psnr` in dB of the photos that are only measured, `level` the photos' size in use (0 to 1)."""
+class LogEntry:
+    """One evaluation: `psnr` in dB of the validation photos, `level` the size of the photos in use (0 to 1)."""
 
     iteration: int
     loss: float
@@ -27,26 +27,26 @@ class TrainingLog:
 
     Args:
         path: of the log.
-        earlier: entries of the run that this one continues; the file then holds these and nothing else.
+        earlier: entries of the run that this one continues; anything else in the file is discarded.
     """
 
-    def __init__(self, path: Path, earlier: Iterable[Entry] = ()) -> None:
+    def __init__(self, path: Path, earlier: Iterable[LogEntry] = ()) -> None:
         self._path = path
         self.entries = list(earlier)
-        write_atomic(path, "".join(_line(entry) for entry in self.entries).encode())
+        write_atomic(path, "".join(_json_line(entry) for entry in self.entries).encode())
 
-    def add(self, entry: Entry) -> None:
+    def add(self, entry: LogEntry) -> None:
         """Append one line."""
         self.entries.append(entry)
         with self._path.open("a") as file:
-            file.write(_line(entry))
+            file.write(_json_line(entry))
 
     @property
     def seconds(self) -> float:
-        """Trained so far, over all runs that this one continues."""
+        """Of training so far, with the runs that this one continues."""
         return self.entries[-1].seconds if self.entries else 0.0
 
 
-def _line(entry: Entry) -> str:
+def _json_line(entry: LogEntry) -> str:
     rounded = {name: round(value, 5) for name, value in asdict(entry).items()}
     return json.dumps(rounded) + "\n"

@@ -1,8 +1,9 @@
-"""All that is decided before the first iteration."""
+"""Everything that is decided before the first iteration."""
 
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,37 +11,41 @@ from typing import Final
 
 import numpy as np
 
-from services.train.capacity import Cap, choose_cap, choose_sh_degree, views_of_points
-from services.train.dataset import Dataset, Photos, finest, open_dataset
+from services.train.capacity import Cap, choose_cap, choose_sh_degree, mean_views_per_point
+from services.train.dataset import Dataset, Photos, limit_size, open_dataset
 from services.train.device import Device, choose_device
-from services.train.frame import Frame, choose_frame
+from services.train.exposure import Exposures
+from services.train.hyperparameters import Hyperparameters
 from services.train.initialise import gaussians_from_points
+from services.train.normalise import SceneTransform, transform_from_cameras
+from services.train.optimiser import Optimiser
 from services.train.rasterisers.protocol import Rasteriser
-from services.train.schedule import Schedule
+from services.train.schedule import TrainingSchedule
 from services.train.seeding import Points, seed_points
-from services.train.stopping import Deadline, Stopping, deadline
-from services.train.trainer import Scene, Trainer
+from services.train.state import TrainingState
+from services.train.stopping import Deadline, EarlyStopping, nearest_deadline
+from services.train.trainer import Trainer
+from services.train.training_set import TrainingSet
 from spaceport.pipeline.errors import Refused, Slug
 from spaceport.pipeline.options import TrainOptions
 from spaceport.pipeline.pricing import instance_type, seconds_for
 
 CPU_LONGEST_SIDE: Final = 640
 """Photos are trained on at most this large on a CPU, unless the options say otherwise."""
-SEEDED: Final = 0.4
-"""Seeds between the sparse points, as a part of the cap; the rest grows where training finds it lacking."""
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingPlan:
     """The input, where it is trained, in which frame, and what happens when."""
 
     dataset: Dataset
     device: Device
-    frame: Frame
-    scene: Scene
+    transform: SceneTransform
+    training_set: TrainingSet
     cap: Cap
-    schedule: Schedule
+    schedule: TrainingSchedule
     options: TrainOptions
+    hyperparameters: Hyperparameters
 
     @property
     def fingerprint(self) -> str:
@@ -50,66 +55,85 @@ class Plan:
             digest.update(f"{camera.name}\0{camera.width}x{camera.height}{camera.held_out}".encode())
             digest.update(camera.world_to_camera.tobytes())
         digest.update(self.dataset.xyz.tobytes())
+        if self.hyperparameters != Hyperparameters():
+            digest.update(repr(self.hyperparameters).encode())
         return digest.hexdigest()
 
 
-def make_plan(dense: Path, options: TrainOptions) -> Plan:
+def make_plan(dense: Path, options: TrainOptions, hyperparameters: Hyperparameters | None = None) -> TrainingPlan:
     """Read the input and decide device, frame, photo size, number of Gaussians and schedule.
 
     Raises:
         Refused: `bad_reconstruction`, `photo_mismatch` or `bad_options`.
     """
+    hyperparameters = hyperparameters or Hyperparameters()
     dataset = open_dataset(dense, options.test_every)
     device = choose_device(options)
     try:
-        frame = choose_frame(dataset.cameras, dataset.xyz)
+        transform = transform_from_cameras(dataset.cameras, dataset.xyz)
     except ValueError as error:
         raise Refused(Slug.BAD_RECONSTRUCTION, detail=str(error)) from None
     side = options.image_size or (CPU_LONGEST_SIDE if device.kind == "cpu" else None)
-    cameras = [finest(frame.camera_in(camera), side) for camera in dataset.cameras]
-    scene = Scene(cameras, Photos(dataset.folder))
-    pixels = sum(camera.width * camera.height for camera in scene.training)
-    views = views_of_points(scene.training, frame.points_in(dataset.xyz))
+    cameras = [limit_size(transform.transform_camera(camera), side) for camera in dataset.cameras]
+    training_set = TrainingSet(cameras, Photos(dataset.folder))
+    training = training_set.training
+    pixels = sum(camera.width * camera.height for camera in training)
+    views = mean_views_per_point(training, transform.transform_points(dataset.xyz))
     cap = choose_cap(options.max_gaussians, pixels, views, len(dataset.xyz), device.cuda_bytes)
-    schedule = Schedule(
-        iterations=min(options.max_iterations, options.max_looks * len(scene.training)),
+    schedule = TrainingSchedule(
+        iterations=min(options.max_iterations, options.max_looks * len(training)),
         longest_side=max(max(camera.width, camera.height) for camera in cameras),
-        cap=cap.gaussians,
-        sh_degree=choose_sh_degree(options.sh_degree, len(scene.training)),
+        cap_max=cap.gaussians,
+        sh_degree=choose_sh_degree(options.sh_degree, len(training), hyperparameters.photos_per_band),
         progressive=options.progressive_resolution,
+        sh_starts=hyperparameters.sh_starts,
+        learning_rates=hyperparameters.learning_rates,
     )
-    return Plan(dataset, device, frame, scene, cap, schedule, options)
+    return TrainingPlan(dataset, device, transform, training_set, cap, schedule, options, hyperparameters)
 
 
-def make_trainer(plan: Plan, rasteriser: Rasteriser, points: Points) -> Trainer:
+def make_trainer(
+    plan: TrainingPlan,
+    rasteriser: Rasteriser,
+    points: Points,
+    clock: Callable[[], float] = time.monotonic,
+) -> Trainer:
     """The trainer at its first iteration, with one Gaussian for each point (training frame)."""
     options = plan.options
     xyz, rgb = points
-    parameters = gaussians_from_points(xyz, rgb, plan.schedule.sh_degree, rasteriser.device)
     patience = options.plateau_patience if options.plateau_stop else None
-    stopping = Stopping(options.target_psnr, patience, _deadline(options))
+    parameters = gaussians_from_points(xyz, rgb, plan.schedule.sh_degree, rasteriser.device)
+    state = TrainingState(
+        Optimiser(parameters, rasteriser.update),
+        Exposures(len(plan.training_set.training), plan.hyperparameters.exposure_lr),
+        EarlyStopping(options.target_psnr, patience, _deadline(options)),
+        rasteriser.device,
+        options.seed,
+    )
     schedule = replace(plan.schedule, start=len(xyz))
-    return Trainer(plan.scene, rasteriser, parameters, schedule, stopping, seed=options.seed)
+    return Trainer(plan.training_set, rasteriser, state, schedule, plan.hyperparameters.mcmc, clock)
 
 
-def sparse_points(plan: Plan, random: np.random.Generator) -> Points:
-    """What structure from motion found, in the training frame, with colours; a random part of it beyond the cap."""
+def sparse_points(plan: TrainingPlan, random: np.random.Generator) -> Points:
+    """The points of structure from motion in the training frame, with colours; a random part of them beyond the cap."""
     chosen = np.sort(random.permutation(len(plan.dataset.xyz))[: plan.cap.gaussians])
-    return plan.frame.points_in(plan.dataset.xyz[chosen]), plan.dataset.rgb[chosen]
+    return plan.transform.transform_points(plan.dataset.xyz[chosen]), plan.dataset.rgb[chosen]
 
 
-def first_points(plan: Plan, check: Callable[[], None] = lambda: None) -> Points:
+def first_points(plan: TrainingPlan, check: Callable[[], None] = lambda: None) -> Points:
     """Where the first Gaussians are: the sparse points, and seeds between them.
 
-    Takes a third of a second for each photo. `check` is called now and then; what it raises passes.
+    Takes a third of a second for each photo. `check` is called before each; what it raises passes.
     """
-    cap, random = plan.cap.gaussians, np.random.default_rng(plan.options.seed)
+    cap = plan.cap.gaussians
+    random = np.random.default_rng(plan.options.seed)
     xyz, rgb = sparse_points(plan, random)
-    wanted = min(int(SEEDED * cap), cap - len(xyz))
-    seeds, colours = seed_points(plan.scene.training, plan.scene.photos, xyz, wanted, random, check)
+    count = min(int(plan.hyperparameters.seed_fraction * cap), cap - len(xyz))
+    training_set = plan.training_set
+    seeds, colours = seed_points(training_set.training, training_set.photos, xyz, count, random, check)
     return np.concatenate([xyz, seeds]), np.concatenate([rgb, colours])
 
 
 def _deadline(options: TrainOptions) -> Deadline | None:
-    lasts = seconds_for(instance_type(), options.max_usd) if options.max_usd is not None else None
-    return deadline(options.max_minutes, lasts)
+    affordable = seconds_for(instance_type(), options.max_usd) if options.max_usd is not None else None
+    return nearest_deadline(options.max_minutes, affordable)

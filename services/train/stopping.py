@@ -6,16 +6,16 @@ The plateau stop follows the idea of GSta (arXiv 2504.06716): watch the score on
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-SMALLEST_GAIN_DB: Final = 0.01
+MIN_DELTA_DB: Final = 0.01
 """A rise smaller than this is noise and does not restart the patience."""
 
 
 class StopReason(StrEnum):
-    """Why training ended; kept in the report."""
+    """Why training ended; written to the report."""
 
     ITERATIONS = "iterations"
     PLATEAU = "plateau"
@@ -26,13 +26,13 @@ class StopReason(StrEnum):
 
 @dataclass(frozen=True)
 class Deadline:
-    """Seconds of training after which it must have ended, and what they stand for."""
+    """Seconds of training after which it must have ended, and which limit sets them."""
 
     seconds: float
     reason: StopReason
 
 
-def deadline(max_minutes: float | None, affordable_seconds: float | None) -> Deadline | None:
+def nearest_deadline(max_minutes: float | None, affordable_seconds: float | None) -> Deadline | None:
     """The nearer of a limit in minutes and of the seconds that the dollars last; None without either."""
     limits = []
     if max_minutes is not None:
@@ -43,12 +43,12 @@ def deadline(max_minutes: float | None, affordable_seconds: float | None) -> Dea
 
 
 @dataclass
-class Stopping:
+class EarlyStopping:
     """Decides from the scores alone.
 
     Args:
         target: PSNR in dB at which training may end at once, or None.
-        patience: iterations without a better score before a plateau is called, or None for never.
+        patience: iterations without a better score before a plateau is declared, or None for never.
         deadline: when time or money is used up, or None.
     """
 
@@ -57,32 +57,34 @@ class Stopping:
     deadline: Deadline | None = None
     best: float = -math.inf
     best_iteration: int = -1
-    _risen_at: int = -1
-    _level_to_beat: float = -math.inf
-    _has_settled: bool = False
+    _baseline: float = -math.inf
+    _baseline_iteration: int = -1
+    _comparable: bool = False
 
-    def observe(self, iteration: int, psnr: float, *, settled: bool) -> StopReason | None:
-        """Take in a score; say whether to end.
+    def observe(self, iteration: int, psnr: float, *, comparable: bool) -> StopReason | None:
+        """Record a score; return the reason to end, or None.
 
         Args:
             iteration: at which it was measured.
             psnr: dB; higher is better.
-            settled: False while photos still grow or Gaussians are still added. Then the score can set no plateau,
-                because what follows is expected to be better. Nor is it the best any more once one is settled: a
-                coarse, blurred model may score well where photos disagree (leaves in wind) and yet show nothing.
+            comparable: False while photos still grow or Gaussians are still added. Then the score can set no plateau,
+                because what follows is expected to be better. Nor does it stay the best once there is a comparable one:
+                a coarse, blurred model may score well where photos disagree (leaves in wind) and yet show nothing.
         """
-        if psnr > self.best or (settled and not self._has_settled):
-            self.best, self.best_iteration = psnr, iteration
-        self._has_settled = self._has_settled or settled
-        if not settled or psnr > self._level_to_beat + SMALLEST_GAIN_DB:
-            self._level_to_beat, self._risen_at = (psnr if settled else -math.inf), iteration
+        if psnr > self.best or (comparable and not self._comparable):
+            self.best = psnr
+            self.best_iteration = iteration
+        self._comparable = self._comparable or comparable
+        if not comparable or psnr > self._baseline + MIN_DELTA_DB:
+            self._baseline = psnr if comparable else -math.inf
+            self._baseline_iteration = iteration
         if self.target is not None and psnr >= self.target:
             return StopReason.TARGET
-        if self.patience is not None and settled and iteration - self._risen_at >= self.patience:
+        if self.patience is not None and comparable and iteration - self._baseline_iteration >= self.patience:
             return StopReason.PLATEAU
         return None
 
-    def too_late(self, seconds: float) -> StopReason | None:
+    def check_deadline(self, seconds: float) -> StopReason | None:
         """The reason to end when the deadline has passed after so many seconds of training."""
         return self.deadline.reason if self.deadline and seconds >= self.deadline.seconds else None
 
@@ -90,12 +92,20 @@ class Stopping:
         """True if the score of this iteration is the best so far."""
         return self.best_iteration == iteration
 
-    def state(self) -> dict[str, Any]:
-        """For a checkpoint: everything that was seen, as plain values."""
-        return {name: value for name, value in asdict(self).items() if name != "deadline"}
+    def state_dict(self) -> dict[str, Any]:
+        """For a checkpoint: the scores so far, as plain values."""
+        return {
+            "best": self.best,
+            "best_iteration": self.best_iteration,
+            "_level_to_beat": self._baseline,
+            "_risen_at": self._baseline_iteration,
+            "_has_settled": self._comparable,
+        }
 
-    def load(self, state: dict[str, Any]) -> None:
-        """Continue from a checkpoint; target, patience and deadline stay as this run was told."""
-        self.best, self.best_iteration = float(state["best"]), int(state["best_iteration"])
-        self._risen_at, self._level_to_beat = int(state["_risen_at"]), float(state["_level_to_beat"])
-        self._has_settled = bool(state["_has_settled"])
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from a checkpoint; target, patience and deadline are those of this run."""
+        self.best = float(state["best"])
+        self.best_iteration = int(state["best_iteration"])
+        self._baseline = float(state["_level_to_beat"])
+        self._baseline_iteration = int(state["_risen_at"])
+        self._comparable = bool(state["_has_settled"])

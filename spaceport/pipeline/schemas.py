@@ -11,8 +11,9 @@ from pydantic import BaseModel
 from spaceport.pipeline.contract import EndManifest, RequestManifest, StageManifest
 from spaceport.pipeline.options import JobOptions
 from spaceport.pipeline.reports.sfm import SfmReport
+from spaceport.pipeline.reports.train import TrainReport
 
-MODELS: list[type[BaseModel]] = [RequestManifest, StageManifest, EndManifest, JobOptions, SfmReport]
+MODELS: list[type[BaseModel]] = [RequestManifest, StageManifest, EndManifest, JobOptions, SfmReport, TrainReport]
 
 
 def schemas() -> dict[str, str]:

@@ -12,7 +12,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).parents[1] / "numeric"))
 import seen_scene
 
-from services.train.mcmc import refine
+from services.train.mcmc import McmcParameters, refine
 from services.train.optimiser import Optimiser
 from services.train.rasterisers.cpu import CpuRasteriser
 from services.train.rasterisers.protocol import NAMES, Tensors
@@ -63,16 +63,16 @@ def test_same_loss_and_gradients(degree: int, antialiased: bool) -> None:
 def test_refinement_and_optimiser_run_on_the_gpu() -> None:
     optimiser = Optimiser(on_gpu(PARAMETERS))
     rasteriser = gsplat_rasteriser()
-    rates = dict.fromkeys(NAMES, 1e-3)
+    learning_rates = dict.fromkeys(NAMES, 1e-3)
     first = rasteriser.step(optimiser.parameters, VIEW, 3).loss
     for _ in range(50):
-        optimiser.step(rasteriser.step(optimiser.parameters, VIEW, 3).grads, rates)
-    refine(optimiser, COUNT + 500, torch.Generator(device="cuda").manual_seed(0))
+        optimiser.step(rasteriser.step(optimiser.parameters, VIEW, 3).grads, learning_rates)
+    refine(optimiser, COUNT + 500, McmcParameters(), torch.Generator(device="cuda").manual_seed(0))
     assert len(optimiser) == COUNT + 500
     assert rasteriser.step(optimiser.parameters, VIEW, 3).loss < first
 
 
 def test_same_weights() -> None:
-    theirs = gsplat_rasteriser().weights(on_gpu(PARAMETERS), VIEW.camera).cpu()
-    ours = CpuRasteriser().weights(PARAMETERS, VIEW.camera)
+    theirs = gsplat_rasteriser().blend_weights(on_gpu(PARAMETERS), VIEW.camera).cpu()
+    ours = CpuRasteriser().blend_weights(PARAMETERS, VIEW.camera)
     assert float((ours - theirs).norm() / ours.norm()) < 1e-3

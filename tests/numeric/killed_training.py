@@ -1,7 +1,7 @@
 """A training that kills itself with SIGKILL: `killed_training.py SOURCE OUTPUT OPTIONS ITERATION`.
 
 The kill comes from a thread of its own shortly after that iteration, so it strikes anywhere: in a step, in
-the writing of a checkpoint. Checkpoints are written all the time. With ITERATION 0 it lives.
+the writing of a checkpoint. Checkpoints are written all the time. With ITERATION 0 it is not killed.
 """
 
 from __future__ import annotations
@@ -15,17 +15,18 @@ import threading
 import time
 from pathlib import Path
 
-from services.train import trainer
+from services.train.checkpoint import CheckpointInterval
 from services.train.stage import run
 from spaceport.pipeline.options import TrainOptions
 from spaceport.progress import Count, Silent
 
 
 class KilledAt(Silent):
-    """The trainer tells of every tenth iteration."""
+    """Progress is reported every tenth iteration."""
 
     def __init__(self, iteration: int) -> None:
-        self.iteration, self.due = iteration, threading.Event()
+        self.iteration = iteration
+        self.due = threading.Event()
         threading.Thread(target=self._strike, daemon=True).start()
 
     def _strike(self) -> None:
@@ -40,6 +41,11 @@ class KilledAt(Silent):
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO)
-    trainer.CHECKPOINT_SECONDS, trainer.CHECKPOINT_SHARE = (0.05, 0.05), 1.0  # type: ignore[misc]
     source, output, options, iteration = sys.argv[1:]
-    run(Path(source), Path(output), TrainOptions.model_validate_json(options), KilledAt(int(iteration)))
+    run(
+        Path(source),
+        Path(output),
+        TrainOptions.model_validate_json(options),
+        KilledAt(int(iteration)),
+        checkpoint_interval=CheckpointInterval(min_seconds=0.05, max_seconds=0.05, time_share=1.0),
+    )

@@ -46,13 +46,13 @@ def ball(random: np.random.Generator) -> Gaussians:
 
 def ring(index: int) -> Camera:
     angle, rise = 2 * math.pi * index / PHOTOS, 0.4 * math.sin(3 * index)
-    eye = PLACE + SIZE * np.array([math.cos(angle), math.sin(angle), rise])
-    forward = (PLACE - eye) / np.linalg.norm(PLACE - eye)
+    position = PLACE + SIZE * np.array([math.cos(angle), math.sin(angle), rise])
+    forward = (PLACE - position) / np.linalg.norm(PLACE - position)
     right = np.cross(forward, [0, 0, 1.0])
     right /= np.linalg.norm(right)
     pose = np.eye(4)
     pose[:3, :3] = np.stack([right, np.cross(forward, right), forward])
-    pose[:3, 3] = -pose[:3, :3] @ eye
+    pose[:3, 3] = -pose[:3, :3] @ position
     return Camera(f"{index:02}.png", SIDE, SIDE, 1.2 * SIDE, 1.2 * SIDE, SIDE / 2, SIDE / 2, pose)
 
 
@@ -67,8 +67,8 @@ def quaternion(rotation: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
             [r[1, 0] - r[0, 1], r[0, 2] + r[2, 0], r[1, 2] + r[2, 1], r[2, 2] - r[0, 0] - r[1, 1]],
         ]
     )
-    found: npt.NDArray[np.float64] = np.linalg.eigh(matrix)[1][:, -1]
-    return found
+    quat: npt.NDArray[np.float64] = np.linalg.eigh(matrix)[1][:, -1]
+    return quat
 
 
 def write_source(folder: Path, truth: Gaussians, cameras: list[Camera]) -> Path:

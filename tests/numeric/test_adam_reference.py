@@ -30,11 +30,11 @@ def test_as_torch_does(rest: int, threads: int, count: int) -> None:
         theirs.step(grads, RATES)
     assert ours.steps == theirs.steps == 5
     for name in NAMES:
-        found, slack = ours.parameters[name], 1e-4 * RATES[name]
-        torch.testing.assert_close(found, theirs.parameters[name].detach(), rtol=1e-6, atol=slack)
+        result, slack = ours.parameters[name], 1e-4 * RATES[name]
+        torch.testing.assert_close(result, theirs.parameters[name].detach(), rtol=1e-6, atol=slack)
         for moments in ("first", "second"):
-            found, expected = (one.state()[moments][name] for one in (ours, theirs))
-            torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
+            result, expected = (one.state_dict()[moments][name] for one in (ours, theirs))
+            torch.testing.assert_close(result, expected, rtol=1e-5, atol=1e-6)
     assert torch.equal(ours.parameters["quats"][0], some(count, 0, rest)["quats"][0])
 
 

@@ -11,11 +11,12 @@ import pytest
 from PIL import Image
 from ring_scene import OPTIONS, PHOTOS, SIDE, Truth, make_truth
 
+from services.train.hyperparameters import Hyperparameters
 from services.train.plan import make_plan
 from services.train.stage import run
-from services.train.trainer import Trainer
 from spaceport.pipeline.contract import Outcome
 from spaceport.pipeline.errors import Interrupted, LostResource, Refused, Slug
+from spaceport.pipeline.reports.train import TrainReport
 from spaceport.progress import Count, Silent
 from spaceport.splats.cameras import read_cameras
 from spaceport.splats.formats.ply import read_ply
@@ -67,6 +68,8 @@ def test_everything_that_was_promised_is_written(trained: tuple[Outcome, Path]) 
     assert lines[0].keys() == {"iteration", "loss", "psnr", "gaussians", "seconds", "level"}
     assert [line["level"] for line in lines] == sorted(line["level"] for line in lines)
     report = json.loads((home / "report.json").read_text())
+    parsed = TrainReport.model_validate(report)
+    assert json.loads(json.dumps(parsed.model_dump(mode="json", exclude_unset=True))) == report
     assert len(report["views"]) == PHOTOS
     assert report["counts"]["stopped_by"] == "iterations"
     with Image.open(home / "preview.jpg") as preview:
@@ -145,13 +148,10 @@ def test_it_ends_at_the_target(truth: Truth, tmp_path: Path) -> None:
     assert outcome.quality["psnr_held_out"] > 19.9
 
 
-def test_a_deadline_shortens_the_schedule_and_every_phase_is_reached(
-    truth: Truth, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_deadline_shortens_the_schedule_and_every_phase_is_reached(truth: Truth, tmp_path: Path) -> None:
     ticks = itertools.count()
-    monkeypatch.setitem(Trainer.__init__.__kwdefaults__, "clock", lambda: 0.01 * next(ticks))
     limited = OPTIONS.model_copy(update={"max_iterations": 50_000, "max_minutes": 0.25})
-    outcome = run(truth.source, tmp_path, limited, Silent())
+    outcome = run(truth.source, tmp_path, limited, Silent(), clock=lambda: 0.01 * next(ticks))
     entries = [json.loads(line) for line in (tmp_path / "gaussian/training.log").read_text().splitlines()]
     assert outcome.counts["stopped_by"] == "time"
     assert 12 < entries[-1]["seconds"] <= 15.5
@@ -160,12 +160,10 @@ def test_a_deadline_shortens_the_schedule_and_every_phase_is_reached(
     assert outcome.quality["psnr_held_out"] > 25
 
 
-def test_a_loss_that_is_no_number_is_said(truth: Truth, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        "services.train.schedule.RATES", {"scales": 1e30, "quats": 1, "opacities": 1, "sh0": 1e38, "shN": 1}
-    )
+def test_a_loss_that_is_no_number_is_reported(truth: Truth, tmp_path: Path) -> None:
+    diverging = Hyperparameters(learning_rates={"scales": 1e30, "quats": 1, "opacities": 1, "sh0": 1e38, "shN": 1})
     with pytest.raises(Refused) as caught:
-        run(truth.source, tmp_path, SHORT, Silent())
+        run(truth.source, tmp_path, SHORT, Silent(), hyperparameters=diverging)
     assert caught.value.slug is Slug.TRAINING_DIVERGED
 
 

@@ -1,12 +1,15 @@
 """The CUDA path without a GPU: gsplat's function is replaced by a plain float64 renderer with the same signature.
 
-What is proven here is all that is ours: which activations, camera, SH bands, loss and exposure gsplat is given, and
+What is tested here is all that is ours: which activations, camera, SH bands, loss and exposure gsplat receives, and
 that the gradients come back under the right names. The kernels themselves are compared in tests/gpu.
 """
 
 from __future__ import annotations
 
 import sys
+import time
+import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +18,10 @@ import pytest
 import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 import dense_oracle
 import seen_scene
+import train_gpu
 
 from services.train.rasterisers.cpu import CpuRasteriser
 from services.train.rasterisers.gsplat_cuda import GsplatRasteriser
@@ -28,26 +33,30 @@ CPU = torch.device("cpu")
 PARAMETERS, VIEW = seen_scene.scene(80, size=-2), seen_scene.view(48, 32)
 
 
-def dense(**given: Any) -> tuple[torch.Tensor, None, dict[str, torch.Tensor]]:
+def dense(**arguments: Any) -> tuple[torch.Tensor, None, dict[str, torch.Tensor]]:
     """gsplat's `rasterization`, by the plain renderer."""
-    assert given["packed"] is False
-    antialiased = {"classic": False, "antialiased": True}[given["rasterize_mode"]]
-    lens, degree = given["Ks"][0], given["sh_degree"]
-    pose = given["viewmats"][0].numpy().astype(np.float64)
+    assert arguments["packed"] is False
+    antialiased = {"classic": False, "antialiased": True}[arguments["rasterize_mode"]]
+    lens, degree = arguments["Ks"][0], arguments["sh_degree"]
+    pose = arguments["viewmats"][0].numpy().astype(np.float64)
     camera = Camera(
-        "a", given["width"], given["height"], *(float(lens[at]) for at in ((0, 0), (1, 1), (0, 2), (1, 2))), pose
+        "a",
+        arguments["width"],
+        arguments["height"],
+        *(float(lens[at]) for at in ((0, 0), (1, 1), (0, 2), (1, 2))),
+        pose,
     )
     parameters = {
-        "means": given["means"].double(),
-        "quats": given["quats"].double(),
-        "scales": given["scales"].double().log(),
-        "opacities": given["opacities"].double().logit(),
-        "sh0": given["colors"][:, :1].double(),
-        "shN": given["colors"][:, 1:].double(),
+        "means": arguments["means"].double(),
+        "quats": arguments["quats"].double(),
+        "scales": arguments["scales"].double().log(),
+        "opacities": arguments["opacities"].double().logit(),
+        "sh0": arguments["colors"][:, :1].double(),
+        "shN": arguments["colors"][:, 1:].double(),
     }
     picture = dense_oracle.render(parameters, camera, degree, antialiased=antialiased).float()
-    centres = given["means"][None, :, :2] * 1
-    radii = torch.ones((1, len(given["means"]), 2), dtype=torch.int32)
+    centres = arguments["means"][None, :, :2] * 1
+    radii = torch.ones((1, len(arguments["means"]), 2), dtype=torch.int32)
     return picture[None], None, {"means2d": centres, "radii": radii}
 
 
@@ -72,8 +81,8 @@ def test_both_render_the_same_picture() -> None:
 
 @pytest.mark.parametrize("antialiased", [False, True])
 def test_both_weigh_the_same(antialiased: bool) -> None:
-    theirs = GsplatRasteriser(dense, CPU, antialiased=antialiased).weights(PARAMETERS, VIEW.camera)
-    ours = CpuRasteriser(2, antialiased=antialiased).weights(PARAMETERS, VIEW.camera)
+    theirs = GsplatRasteriser(dense, CPU, antialiased=antialiased).blend_weights(PARAMETERS, VIEW.camera)
+    ours = CpuRasteriser(2, antialiased=antialiased).blend_weights(PARAMETERS, VIEW.camera)
     assert torch.allclose(ours, theirs, rtol=1e-3, atol=1e-3 * float(theirs.max()))
 
 
@@ -90,7 +99,82 @@ def test_pictures_too_small_for_the_window_have_an_l1_loss() -> None:
     assert float(photo_loss(a, b)) == 0.25
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="here a GPU is there")
-def test_without_a_gpu_it_says_so() -> None:
+def plain_ssim(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """By its definition, window by window, all of it differentiated."""
+    taps = torch.exp(-0.5 * (torch.arange(-5, 6, dtype=a.dtype) / 1.5) ** 2)
+    window = torch.outer(taps, taps) / taps.sum() ** 2
+
+    def mean(x: torch.Tensor) -> torch.Tensor:
+        return (x.permute(2, 0, 1).unfold(1, 11, 1).unfold(2, 11, 1) * window).sum((-1, -2))
+
+    mean_a, mean_b = mean(a), mean(b)
+    covariance = mean(a * b) - mean_a * mean_b
+    variances = mean(a * a) - mean_a**2 + mean(b * b) - mean_b**2
+    numerator = (2 * mean_a * mean_b + 0.01**2) * (2 * covariance + 0.03**2)
+    return (numerator / ((mean_a**2 + mean_b**2 + 0.01**2) * (variances + 0.03**2))).mean()
+
+
+def test_the_loss_and_its_gradient_are_those_of_the_definition() -> None:
+    random = torch.Generator().manual_seed(0)
+    photo = torch.rand((20, 24, 3), generator=random, dtype=torch.float64)
+    render = (photo + 0.2 * torch.rand((20, 24, 3), generator=random, dtype=torch.float64)).requires_grad_(True)
+    loss = photo_loss(render, photo)
+    expected = 0.8 * (render - photo).abs().mean() + 0.2 * (1 - plain_ssim(render, photo))
+    assert loss.item() == pytest.approx(expected.item(), abs=1e-12)
+    (grad,) = torch.autograd.grad(loss, render)
+    torch.testing.assert_close(grad, torch.autograd.grad(expected, render)[0], rtol=1e-9, atol=1e-12)
+
+
+def test_read_only_photos_are_uploaded_without_a_warning() -> None:
+    photo = VIEW.photo.copy()
+    photo.setflags(write=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        loss = GsplatRasteriser(dense, CPU).step(PARAMETERS, replace(VIEW, photo=photo), 1).loss
+    assert loss == GsplatRasteriser(dense, CPU).step(PARAMETERS, VIEW, 1).loss
+
+
+def test_the_matrices_of_a_camera_are_uploaded_once_and_are_its_own() -> None:
+    cameras = [VIEW.camera, replace(VIEW.camera, fx=50.0), VIEW.camera, replace(VIEW.camera)]
+    seen: list[tuple[torch.Tensor, torch.Tensor]] = []
+
+    def recording(**arguments: Any) -> Any:
+        seen.append((arguments["viewmats"], arguments["Ks"]))
+        return dense(**arguments)
+
+    rasteriser = GsplatRasteriser(recording, CPU)
+    for camera in cameras:
+        rasteriser.render(PARAMETERS, camera, 0)
+    assert seen[0][0] is seen[2][0] is seen[3][0]
+    assert seen[0][1] is seen[2][1] is seen[3][1]
+    assert [float(intrinsics[0, 0, 0]) for _, intrinsics in seen] == pytest.approx([camera.fx for camera in cameras])
+
+
+class HostEvent:
+    """As `torch.cuda.Event`, on the host's clock."""
+
+    def record(self) -> None:
+        self.seconds = time.perf_counter()
+
+    def elapsed_time(self, later: HostEvent) -> float:
+        return 1e3 * (later.seconds - self.seconds)
+
+
+def test_the_breakdown_of_an_iteration_names_its_parts_in_order_and_they_add_up() -> None:
+    timer = train_gpu.EventTimer(HostEvent, lambda: None)
+    rasteriser = GsplatRasteriser(dense, CPU, mark=timer.mark)
+    medians = timer.medians(train_gpu.make_iteration(rasteriser, 20, 16, timer.mark), repeats=1)
+    whole = medians.pop("whole iteration")
+    assert list(medians) == [
+        *("photo upload", "rasterisation forward", "loss forward", "backward", "results to the host"),
+        *("optimiser", "noise"),
+    ]
+    assert sum(medians.values()) == pytest.approx(whole)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_without_a_gpu_it_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(RuntimeError, match="CUDA"):
         GsplatRasteriser()
+    assert train_gpu.main(["--breakdown", "--gaussians", "10"]) == 1
+    assert capsys.readouterr().err == "there is no CUDA device\n"

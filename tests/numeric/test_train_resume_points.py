@@ -69,8 +69,8 @@ def train(truth: Truth, output: Path, iteration: int) -> tuple[int, int]:
         capture_output=True,
         text=True,
     )
-    went_on = re.search(r"going on after iteration (\d+)", done.stderr)
-    return done.returncode, int(went_on[1]) if went_on else 0
+    resumed = re.search(r"resuming after iteration (\d+)", done.stderr)
+    return done.returncode, int(resumed[1]) if resumed else 0
 
 
 class CutAfter(Silent):
@@ -144,8 +144,8 @@ def test_a_damaged_or_hostile_checkpoint_begins_anew(
     caplog.set_level(logging.INFO)
     outcome = run(truth.source, tmp_path, SHORT, Silent())
     assert outcome.counts["iterations"] == 40
-    assert "beginning afresh" in caplog.text
-    assert "going on" not in caplog.text
+    assert "starting over" in caplog.text
+    assert "resuming" not in caplog.text
     assert not mark.exists()
 
 
@@ -155,4 +155,4 @@ def test_a_good_one_is_used(truth: Truth, cut: bytes, tmp_path: Path, caplog: py
     (tmp_path / "gaussian" / "checkpoint").write_bytes(cut)
     caplog.set_level(logging.INFO)
     run(truth.source, tmp_path, SHORT, Silent())
-    assert "going on after iteration 20" in caplog.text
+    assert "resuming after iteration 20" in caplog.text

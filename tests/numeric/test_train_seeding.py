@@ -11,7 +11,15 @@ import pytest
 import torch
 
 from services.train.dataset import Photo, Photos
-from services.train.seeding import REACH, UNSEEN, correlations, holes, neighbours, plausible_depths, seed_points
+from services.train.seeding import (
+    NOT_VISIBLE,
+    POINT_RADIUS,
+    depth_hypotheses,
+    neighbouring_views,
+    plane_correlations,
+    seed_points,
+    uncovered_pixels,
+)
 from spaceport.splats.cameras import Camera
 
 WIDTH, HEIGHT, FOCAL, UP = 120, 90, 110.0, 10.0
@@ -95,34 +103,36 @@ def test_empty_pictures_one_camera_or_unseen_points_give_no_seeds() -> None:
 
 def test_holes_are_where_no_point_is_near() -> None:
     middle = np.array([[CAMERAS[0].position[0], CAMERAS[0].position[1], 0.0]])
-    bare = holes(CAMERAS[0], middle)
-    assert bare.shape == (HEIGHT, WIDTH)
-    assert not bare[HEIGHT // 2 - REACH : HEIGHT // 2 + REACH, WIDTH // 2 - REACH : WIDTH // 2 + REACH].any()
-    assert bare.sum() == HEIGHT * WIDTH - (2 * REACH + 1) ** 2
-    assert holes(CAMERAS[0], FLAT_GROUND + 500.0).all()
+    uncovered = uncovered_pixels(CAMERAS[0], middle)
+    assert uncovered.shape == (HEIGHT, WIDTH)
+    rows = slice(HEIGHT // 2 - POINT_RADIUS, HEIGHT // 2 + POINT_RADIUS)
+    columns = slice(WIDTH // 2 - POINT_RADIUS, WIDTH // 2 + POINT_RADIUS)
+    assert not uncovered[rows, columns].any()
+    assert uncovered.sum() == HEIGHT * WIDTH - (2 * POINT_RADIUS + 1) ** 2
+    assert uncovered_pixels(CAMERAS[0], FLAT_GROUND + 500.0).all()
 
 
 def test_neighbours_are_near_and_look_the_same_way() -> None:
     away = replace(camera(0.1, 0), world_to_camera=np.eye(4))
     here = CAMERAS[0]
-    found = neighbours(here, [here, away, camera(9, 9), *CAMERAS[1:]])
-    assert found == [CAMERAS[2], CAMERAS[1], CAMERAS[3]]
+    views = neighbouring_views(here, [here, away, camera(9, 9), *CAMERAS[1:]])
+    assert views == [CAMERAS[2], CAMERAS[1], CAMERAS[3]]
 
 
 def test_depths_reach_beyond_the_points_and_need_some() -> None:
-    depths = plausible_depths(CAMERAS[0], FLAT_GROUND)
+    depths = depth_hypotheses(CAMERAS[0], FLAT_GROUND)
     assert depths is not None
     assert float(depths[0]) == pytest.approx(0.6 * UP)
     assert float(depths[-1]) == pytest.approx(1.15 * UP)
-    assert plausible_depths(CAMERAS[0], FLAT_GROUND[:2]) is None
+    assert depth_hypotheses(CAMERAS[0], FLAT_GROUND[:2]) is None
 
 
 def test_a_camera_correlates_with_itself_and_not_outside_another() -> None:
     grey = torch.rand((1, 1, HEIGHT, WIDTH), generator=torch.Generator().manual_seed(0))
     depths = torch.tensor([5.0, 10.0])
-    same = correlations(CAMERAS[0], CAMERAS[0], grey, grey, depths)
+    same = plane_correlations(CAMERAS[0], CAMERAS[0], grey, grey, depths)
     assert float(same.min()) > 0.97
-    assert (correlations(CAMERAS[0], camera(500, 0), grey, grey, depths) == UNSEEN).all()
+    assert (plane_correlations(CAMERAS[0], camera(500, 0), grey, grey, depths) == NOT_VISIBLE).all()
 
 
 def test_every_photo_is_a_place_to_stop() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from services.train.dataset import Photos, finest, open_dataset
+from services.train.dataset import Photos, limit_size, open_dataset
 from spaceport.pipeline.errors import Refused, Slug
 from spaceport.splats.cameras import Camera
 
@@ -117,6 +117,6 @@ def test_the_cache_is_bounded_and_gives_the_same_photo(tmp_path: Path) -> None:
 
 def test_photos_are_never_enlarged() -> None:
     camera = Camera("a", 100, 50, 80.0, 80.0, 50.0, 25.0, np.eye(4))
-    assert finest(camera, 400).width == 100
-    assert finest(camera, None).width == 100
-    assert (finest(camera, 40).width, finest(camera, 40).fx) == (40, 32.0)
+    assert limit_size(camera, 400).width == 100
+    assert limit_size(camera, None).width == 100
+    assert (limit_size(camera, 40).width, limit_size(camera, 40).fx) == (40, 32.0)

@@ -8,12 +8,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.train.capacity import CPU_MOST, LEAST, choose_cap, choose_sh_degree, views_of_points
+from services.train.capacity import CPU_MAX_GAUSSIANS, MIN_GAUSSIANS, choose_cap, choose_sh_degree, mean_views_per_point
 from services.train.dataset import choose_held_out
 from services.train.device import choose_device
 from services.train.exposure import Exposures
-from services.train.frame import choose_frame
-from services.train.initialise import gaussians_from_points, neighbour_distances
+from services.train.initialise import gaussians_from_points, mean_neighbour_distances
+from services.train.normalise import transform_from_cameras
 from spaceport.pipeline.errors import Refused, Slug
 from spaceport.pipeline.options import TrainOptions
 from spaceport.splats.cameras import Camera
@@ -24,9 +24,9 @@ def test_the_cap_names_what_binds_it() -> None:
     assert choose_cap(None, 1_440_000, 4, 3_000, None).gaussians == 18_000
     assert "pixels" in choose_cap(None, 1_440_000, 4, 3_000, None).why
     assert "point" in choose_cap(None, 10**9, 4, 500, None).why
-    assert choose_cap(None, 10**9, 4, 10**6, None).gaussians == CPU_MOST
+    assert choose_cap(None, 10**9, 4, 10**6, None).gaussians == CPU_MAX_GAUSSIANS
     assert "GPU" in choose_cap(None, 10**12, 4, 10**8, 16 << 30).why
-    assert choose_cap(None, 100, 4, 5, None).gaussians == LEAST
+    assert choose_cap(None, 100, 4, 5, None).gaussians == MIN_GAUSSIANS
 
 
 def test_views_count_the_pictures_that_a_point_lies_in() -> None:
@@ -34,12 +34,12 @@ def test_views_count_the_pictures_that_a_point_lies_in() -> None:
     aside[0, 3] = 100.0
     cameras = [Camera(name, 40, 30, 50.0, 50.0, 20.0, 15.0, pose) for name, pose in (("a", np.eye(4)), ("b", aside))]
     front, behind, left = [0.0, 0, 5], [0.0, 0, -5], [-100.0, 0, 5]
-    assert views_of_points(cameras[:1] * 3, np.array([front])) == 3
+    assert mean_views_per_point(cameras[:1] * 3, np.array([front])) == 3
     assert (
-        views_of_points(cameras, np.array([front, behind, left])) == 1
+        mean_views_per_point(cameras, np.array([front, behind, left])) == 1
     )  # each of two in one, who is in none is no one
-    assert views_of_points(cameras, np.array([behind])) == 1
-    assert views_of_points(cameras, np.array([[0.0, 0, 0]])) == 1
+    assert mean_views_per_point(cameras, np.array([behind])) == 1
+    assert mean_views_per_point(cameras, np.array([[0.0, 0, 0]])) == 1
 
 
 def test_a_demanded_cap_is_kept_unless_the_gpu_cannot_hold_it() -> None:
@@ -75,28 +75,28 @@ def camera(position: tuple[float, float, float]) -> Camera:
 def test_a_point_projects_to_the_same_pixel_in_both_frames() -> None:
     cameras = [camera((100, 200, 30)), camera((140, 200, 30))]
     xyz = np.random.default_rng(0).uniform(-20, 20, (50, 3)) + np.array([120, 200, 80])
-    frame = choose_frame(cameras, xyz)
+    transform = transform_from_cameras(cameras, xyz)
     for each in cameras:
-        inside = frame.camera_in(each)
+        inside = transform.transform_camera(each)
         world = xyz @ each.world_to_camera[:3, :3].T + each.world_to_camera[:3, 3]
-        local = frame.points_in(xyz) @ inside.world_to_camera[:3, :3].T + inside.world_to_camera[:3, 3]
+        local = transform.transform_points(xyz) @ inside.world_to_camera[:3, :3].T + inside.world_to_camera[:3, 3]
         np.testing.assert_allclose(local[:, :2] / local[:, 2:], world[:, :2] / world[:, 2:])
-    assert frame.extent == pytest.approx(22)
+    assert transform.extent == pytest.approx(22)
 
 
 def test_a_panorama_takes_its_extent_from_the_depth() -> None:
     xyz = np.random.default_rng(0).normal(size=(50, 3)) * 30
-    assert choose_frame([camera((0, 0, 0)), camera((0, 0, 1e-9))], xyz).extent > 1
+    assert transform_from_cameras([camera((0, 0, 0)), camera((0, 0, 1e-9))], xyz).extent > 1
 
 
 def test_all_in_one_place_is_no_scene() -> None:
     with pytest.raises(ValueError, match="one place"):
-        choose_frame([camera((1, 1, 1))] * 2, np.ones((5, 3)))
+        transform_from_cameras([camera((1, 1, 1))] * 2, np.ones((5, 3)))
 
 
 def test_neighbour_distances_of_a_grid() -> None:
     grid = np.stack(np.meshgrid(*[np.arange(20.0)] * 3), -1).reshape(-1, 3) * 0.5
-    distances = neighbour_distances(grid)
+    distances = mean_neighbour_distances(grid)
     assert np.median(distances) == pytest.approx(0.5)
     assert (distances >= 0.5).all()
     assert distances.max() < 1.0  # at the edge of a group a neighbour may be missed, not more
@@ -104,7 +104,7 @@ def test_neighbour_distances_of_a_grid() -> None:
 
 def test_doubled_points_and_strays_get_sane_sizes() -> None:
     xyz = np.concatenate([np.zeros((10, 3)), np.random.default_rng(0).uniform(size=(100, 3)), [[1e6, 0, 0]]])
-    distances = neighbour_distances(xyz)
+    distances = mean_neighbour_distances(xyz)
     assert (distances > 0).all()
     assert distances.max() < 10
 
@@ -139,7 +139,7 @@ def test_exposure_moves_against_its_gradient() -> None:
 
 
 def test_the_device_and_the_reason() -> None:
-    assert choose_device(TrainOptions(device="cpu", threads=3)).why == "asked for"
+    assert choose_device(TrainOptions(device="cpu", threads=3)).why == "requested"
     assert choose_device(TrainOptions(device="cpu", threads=3)).threads == 3
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from services.train.rasterisers.protocol import NAMES, SSIM_WEIGHT, Step, Tensors, View
+from services.train.rasterisers.protocol import NAMES, SSIM_WEIGHT, StepResult, Tensors, TrainingView
 from spaceport.splats.cameras import Camera
 from spaceport.splats.render import Params
 from spaceport.splats.render import Rasteriser as Numba
@@ -16,10 +16,10 @@ from spaceport.splats.sh import C0
 class CpuRasteriser:
     """`Rasteriser` on the CPU.
 
-    Gradients and radii lie in the rasteriser's buffers: they are valid until the next call.
+    Gradients and radii are views of the rasteriser's buffers: valid until the next call.
 
     Args:
-        threads: that share a picture; gradients are the same, bit for bit, for the same number.
+        threads: of one render; for the same number gradients are the same, bit for bit.
         antialiased: opacities make up for the blur of the projection (Mip-Splatting).
     """
 
@@ -28,20 +28,20 @@ class CpuRasteriser:
     def __init__(self, threads: int | None = None, *, antialiased: bool = False) -> None:
         self._numba = Numba(threads, antialiased)
 
-    def step(self, parameters: Tensors, view: View, sh_degree: int) -> Step:
+    def step(self, parameters: Tensors, view: TrainingView, sh_degree: int) -> StepResult:
         exposure = (view.exposure[0], view.exposure[1])
-        found = self._numba.loss_and_grads(
+        result = self._numba.loss_and_grads(
             _arrays(parameters), view.camera, view.photo, sh_degree, ssim_weight=SSIM_WEIGHT, exposure=exposure
         )
-        return Step(
-            loss=found.loss,
-            grads={name: _tensor(found.grads[name]) for name in NAMES},
-            exposure_grad=np.stack([found.grads["gain"], found.grads["bias"]]),
-            radii=_tensor(found.radii),
-            screen_grads=_tensor(found.screen_grads),
+        return StepResult(
+            loss=result.loss,
+            grads={name: _tensor(result.grads[name]) for name in NAMES},
+            exposure_grad=np.stack([result.grads["gain"], result.grads["bias"]]),
+            radii=_tensor(result.radii),
+            screen_grads=_tensor(result.screen_grads),
         )
 
-    def weights(self, parameters: Tensors, camera: Camera) -> torch.Tensor:
+    def blend_weights(self, parameters: Tensors, camera: Camera) -> torch.Tensor:
         """From the gradient of the mean colour: with all Gaussians grey, that of each sh0 is its weight times C0."""
         grey = parameters | {"sh0": torch.zeros_like(parameters["sh0"])}
         black = np.zeros((camera.height, camera.width, 3), np.uint8)
@@ -53,12 +53,14 @@ class CpuRasteriser:
         parameters: Tensors,
         moments: tuple[Tensors, Tensors],
         grads: Tensors,
-        rates: dict[str, float],
+        learning_rates: dict[str, float],
         steps: int,
     ) -> None:
         """Adam, with the threads of the rasteriser."""
-        first, second = moments
-        self._numba.adam(_arrays(parameters), (_arrays(first), _arrays(second)), _arrays(grads), rates, steps)
+        exp_avg, exp_avg_sq = moments
+        self._numba.adam(
+            _arrays(parameters), (_arrays(exp_avg), _arrays(exp_avg_sq)), _arrays(grads), learning_rates, steps
+        )
 
     def render(self, parameters: Tensors, camera: Camera, sh_degree: int) -> npt.NDArray[np.float32]:
         picture: npt.NDArray[np.float32] = self._numba.render(_arrays(parameters), camera, sh_degree)
@@ -70,7 +72,7 @@ def _arrays(parameters: Tensors) -> Params:
 
 
 def _tensor(array: npt.NDArray[np.float32]) -> torch.Tensor:
-    """A tensor on the same memory. Torch knows no read-only ones and warns of them; nobody writes to these."""
+    """A tensor on the same memory. Torch has no read-only tensors and warns of such arrays; nothing writes to these."""
     view = array.view()
     view.setflags(write=True)
     return torch.from_numpy(view)

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from services.train.rasterisers.photo_loss import photo_loss
-from services.train.rasterisers.protocol import NAMES, Step, Tensors, View
+from services.train.rasterisers.protocol import NAMES, StepResult, Tensors, TrainingView
 from spaceport.splats.cameras import Camera
 from spaceport.splats.sh import C0, SHN_SIZES, degree_of_size
 
-NEAR = 0.01
-BLUR = 0.3
+NEAR: Final = 0.01
+"""Near plane, in units of the training frame."""
+EPS2D: Final = 0.3
+"""Pixels squared, added to the diagonal of each projected covariance."""
 
 
 class GsplatRasteriser:
@@ -26,12 +28,13 @@ class GsplatRasteriser:
     `fused-ssim` is not on PyPI.
 
     Args:
-        rasterization: gsplat's function, or one with its signature; given only by tests on machines without a GPU.
+        rasterization: gsplat's function, or one with its signature: for tests on machines without a GPU.
         device: of the tensors.
         antialiased: opacities make up for the blur of the projection (Mip-Splatting).
+        mark: called with a part's name when its work has been queued; for benchmarks.
 
     Raises:
-        RuntimeError: no CUDA device is there, and no other function was given.
+        RuntimeError: there is no CUDA device, and no other function was passed.
     """
 
     def __init__(
@@ -40,66 +43,91 @@ class GsplatRasteriser:
         device: torch.device | None = None,
         *,
         antialiased: bool = False,
+        mark: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._mode = "antialiased" if antialiased else "classic"
         self.device = device or torch.device("cuda")
-        self._rasterization = rasterization or _from_gsplat()
+        self._rasterization = rasterization or _gsplat_rasterization()
+        self._mark = mark
+        self._camera_tensors: dict[tuple[Any, ...], tuple[torch.Tensor, torch.Tensor]] = {}
         torch.backends.cudnn.allow_tf32 = False  # SSIM subtracts squares of almost the same size
 
     update = None
 
-    def step(self, parameters: Tensors, view: View, sh_degree: int) -> Step:
+    def step(self, parameters: Tensors, view: TrainingView, sh_degree: int) -> StepResult:
         leaves = {name: parameters[name].detach().requires_grad_(True) for name in NAMES}
         exposure = torch.tensor(view.exposure, device=self.device, requires_grad=True)
-        picture, facts = self._draw(leaves, view.camera, sh_degree)
-        facts["means2d"].retain_grad()
-        photo = torch.from_numpy(view.photo).to(self.device, torch.float32) / 255
+        photo = self._upload(view.photo)
+        self._mark("photo upload")
+        picture, info = self._rasterise(leaves, view.camera, sh_degree)
+        info["means2d"].retain_grad()
+        self._mark("rasterisation forward")
         loss = photo_loss(picture * exposure[0] + exposure[1], photo)
+        self._mark("loss forward")
         loss.backward()
-        return Step(
+        self._mark("backward")
+        result = StepResult(
             loss=float(loss.detach()),
             grads={name: _grad(leaf) for name, leaf in leaves.items()},
             exposure_grad=_grad(exposure).cpu().numpy(),
-            radii=facts["radii"][0].amax(-1).float(),
-            screen_grads=_grad(facts["means2d"])[0].norm(dim=-1),
+            radii=info["radii"][0].amax(-1).float(),
+            screen_grads=_grad(info["means2d"])[0].norm(dim=-1),
         )
+        self._mark("results to the host")
+        return result
 
-    def weights(self, parameters: Tensors, camera: Camera) -> torch.Tensor:
+    def blend_weights(self, parameters: Tensors, camera: Camera) -> torch.Tensor:
         """From the gradient of the sum of colours: with all Gaussians grey, that of each sh0 is its weight times C0."""
         grey = torch.zeros_like(parameters["sh0"]).requires_grad_(True)
-        picture, _ = self._draw({name: parameters[name].detach() for name in NAMES} | {"sh0": grey}, camera, 0)
+        picture, _ = self._rasterise({name: parameters[name].detach() for name in NAMES} | {"sh0": grey}, camera, 0)
         picture.sum().backward()
         return _grad(grey).sum((1, 2)) / (3 * C0)
 
     def render(self, parameters: Tensors, camera: Camera, sh_degree: int) -> npt.NDArray[np.float32]:
         with torch.no_grad():
-            picture, _ = self._draw({name: parameters[name] for name in NAMES}, camera, sh_degree)
+            picture, _ = self._rasterise({name: parameters[name] for name in NAMES}, camera, sh_degree)
             pixels: npt.NDArray[np.float32] = picture.cpu().numpy()
         return pixels
 
-    def _draw(self, leaves: Tensors, camera: Camera, sh_degree: int) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        used = SHN_SIZES[sh_degree]
-        pose = torch.tensor(camera.world_to_camera, dtype=torch.float32, device=self.device)
-        lens = torch.tensor(
-            [[camera.fx, 0, camera.cx], [0, camera.fy, camera.cy], [0, 0, 1]], dtype=torch.float32, device=self.device
-        )
-        pictures, _, facts = self._rasterization(
+    def _upload(self, photo: npt.NDArray[np.uint8]) -> torch.Tensor:
+        """[H,W,3] float32 in 0 to 1. The bytes are copied and converted on the device: a quarter of the traffic."""
+        return torch.tensor(photo, device=self.device).float() / 255
+
+    def _rasterise(
+        self, leaves: Tensors, camera: Camera, sh_degree: int
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """The picture [H,W,3] on a black background, and gsplat's intermediate results."""
+        coefficients = SHN_SIZES[sh_degree]
+        viewmats, intrinsics = self._matrices(camera)
+        pictures, _, info = self._rasterization(
             means=leaves["means"],
             quats=leaves["quats"],
             scales=torch.exp(leaves["scales"]),
             opacities=torch.sigmoid(leaves["opacities"]),
-            colors=torch.cat([leaves["sh0"], leaves["shN"][:, :used]], dim=1),
-            viewmats=pose[None],
-            Ks=lens[None],
+            colors=torch.cat([leaves["sh0"], leaves["shN"][:, :coefficients]], dim=1),
+            viewmats=viewmats,
+            Ks=intrinsics,
             width=camera.width,
             height=camera.height,
             sh_degree=min(sh_degree, degree_of_size(leaves["shN"].shape[1])),
             near_plane=NEAR,
-            eps2d=BLUR,
+            eps2d=EPS2D,
             packed=False,
             rasterize_mode=self._mode,
         )
-        return pictures[0], facts
+        return pictures[0], info
+
+    def _matrices(self, camera: Camera) -> tuple[torch.Tensor, torch.Tensor]:
+        """gsplat's viewmats [1,4,4] and Ks [1,3,3] on the device, uploaded once for each camera."""
+        fx, fy, cx, cy = camera.fx, camera.fy, camera.cx, camera.cy
+        key = (fx, fy, cx, cy, camera.world_to_camera.tobytes())
+        if key not in self._camera_tensors:
+            intrinsics = [[fx, 0, cx], [0, fy, cy], [0, 0, 1]]
+            self._camera_tensors[key] = (
+                torch.tensor(camera.world_to_camera, dtype=torch.float32, device=self.device)[None],
+                torch.tensor(intrinsics, dtype=torch.float32, device=self.device)[None],
+            )
+        return self._camera_tensors[key]
 
 
 def _grad(leaf: torch.Tensor) -> torch.Tensor:
@@ -107,9 +135,9 @@ def _grad(leaf: torch.Tensor) -> torch.Tensor:
     return torch.zeros_like(leaf) if leaf.grad is None else leaf.grad
 
 
-def _from_gsplat() -> Callable[..., Any]:
-    if not torch.cuda.is_available():  # gsplat's own message would speak of a missing compiler
-        raise RuntimeError("gsplat needs a CUDA device, and none is there")
+def _gsplat_rasterization() -> Callable[..., Any]:
+    if not torch.cuda.is_available():  # gsplat's own message would be about a missing compiler
+        raise RuntimeError("gsplat needs a CUDA device, and there is none")
     import gsplat  # noqa: PLC0415 - builds its CUDA code at first use
 
     rasterization: Callable[..., Any] = gsplat.rasterization

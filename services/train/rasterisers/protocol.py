@@ -1,4 +1,4 @@
-"""What the trainer asks of a rasteriser. It never learns which one it has."""
+"""What the trainer expects of a rasteriser. It does not know which one it has."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ Tensors = dict[str, torch.Tensor]
 sh0 [N,1,3], shN [N,K,3]; float32 on the rasteriser's device."""
 
 Update = Callable[[Tensors, tuple[Tensors, Tensors], Tensors, dict[str, float], int], None]
-"""One update by Adam, in place: parameters, their moments, gradients, learning rates by name, and the updates so far
-with this one."""
+"""One update by Adam, in place: parameters, their first and second moments, gradients, learning rates by name, and the
+number of updates including this one."""
 
 NAMES: Final = ("means", "quats", "scales", "opacities", "sh0", "shN")
 SSIM_WEIGHT: Final = 0.2
@@ -26,7 +26,7 @@ SSIM_WEIGHT: Final = 0.2
 
 
 @dataclass(frozen=True)
-class View:
+class TrainingView:
     """One photo to learn from, at the size in use.
 
     Args:
@@ -41,15 +41,15 @@ class View:
 
 
 @dataclass(frozen=True)
-class Step:
-    """What one view says about the parameters.
+class StepResult:
+    """Loss and gradients of one view.
 
     Args:
         loss: of this view.
         grads: of the loss, like the parameters.
         exposure_grad: [2,3] float32.
         radii: [N] in pixels, 0 where a Gaussian was not seen in this view.
-        screen_grads: [N] length of the gradient of the projected centre, per pixel.
+        screen_grads: [N] length of the gradient of the projected mean, per pixel.
     """
 
     loss: float
@@ -70,11 +70,11 @@ class Rasteriser(Protocol):
     def update(self) -> Update | None:
         """Adam with the rasteriser's threads; None where torch's own is as good."""
 
-    def step(self, parameters: Tensors, view: View, sh_degree: int) -> Step:
-        """Loss and gradients of one view; bands above `sh_degree` are neither used nor changed."""
+    def step(self, parameters: Tensors, view: TrainingView, sh_degree: int) -> StepResult:
+        """Loss and gradients of one view; SH bands above `sh_degree` are neither used nor changed."""
 
-    def weights(self, parameters: Tensors, camera: Camera) -> torch.Tensor:
-        """[N] how much of the picture each Gaussian is: its blend weights, summed over pixels."""
+    def blend_weights(self, parameters: Tensors, camera: Camera) -> torch.Tensor:
+        """[N] how much each Gaussian contributes to the render: its blend weights, summed over pixels."""
 
     def render(self, parameters: Tensors, camera: Camera, sh_degree: int) -> npt.NDArray[np.float32]:
         """The picture [H,W,3], not clamped, on a black background."""
