@@ -20,7 +20,7 @@ def measure_photos(
 ) -> dict[str, ImageQuality]:
     """Measure JPEGs that are known to decode, at about `longest_side` pixels.
 
-    `on_photo` is called with the number that are done; what it raises passes, within the time that one photo takes.
+    `on_photo` is called with the number that are done; its exceptions propagate within the time that one photo takes.
     """
     pool = ThreadPoolExecutor(THREADS)
     try:

@@ -65,10 +65,10 @@ def _spatial_pairs(ground: NDArray[np.float64]) -> Numbers:
     together. Heights are not used: they differ little and mislead on slopes.
     """
     located = np.flatnonzero(~np.isnan(ground).any(axis=1))
-    places = ground[located]
+    points = ground[located]
     pairs = [np.empty((0, 2), np.int64)]
     for index, number in enumerate(located):
-        offsets = places - places[index]
+        offsets = points - points[index]
         order = np.argsort((offsets**2).sum(axis=1), kind="stable")
         order = order[order != index]
         angle = np.arctan2(offsets[order, 1], offsets[order, 0])

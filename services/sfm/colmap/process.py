@@ -45,8 +45,8 @@ def run_colmap(
 ) -> ColmapResult:
     """Run the worker to its end and return its result.
 
-    `on_progress` is called with each message of progress, `check` at least every half second; whatever either raises
-    kills the worker and passes.
+    `on_progress` is called with each message of progress, `check` at least every half second; an exception
+    from either kills the worker and propagates.
 
     Raises:
         Refused: the photos cannot be reconstructed, or the prior model is of no use.

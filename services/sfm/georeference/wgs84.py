@@ -25,14 +25,14 @@ def median_position(positions: Array) -> Array:
     return np.asarray(np.nanmedian(positions, axis=0))
 
 
-def relative_scale_error(places: Array, residuals: Array) -> float:
-    """The relative standard error of the scale of a similarity that fits `places` [N,3] with `residuals` [N] (m).
+def relative_scale_error(positions: Array, residuals: Array) -> float:
+    """The relative standard error of the scale of a similarity that fits `positions` [N,3] with `residuals` [N] (m).
 
-    From least squares with 3 N - 7 degrees of freedom. It assumes independent errors of the places: a receiver that is
+    From least squares with 3 N - 7 degrees of freedom. It assumes independent errors: a receiver that is
     off by the same everywhere shifts the model and does not scale it.
     """
-    freedom = 3 * len(places) - 7
-    spread = float(np.square(places - places.mean(axis=0)).sum()) if len(places) else 0.0
+    freedom = 3 * len(positions) - 7
+    spread = float(np.square(positions - positions.mean(axis=0)).sum()) if len(positions) else 0.0
     if freedom <= 0 or spread == 0:
         return float("inf")
     return float(np.sqrt(np.square(residuals).sum() / freedom / spread))

@@ -38,7 +38,7 @@ def decode_all(
 
     A file that crashes its decoder, or keeps it busy for longer than `seconds`, has a `reason` for reply. `on_done` is
     called with the number that are done, `check` at least twice a second, and so is `on_share` with the share of the
-    work that is done, parts of videos included; what any of them raises passes at once.
+    work that is done, parts of videos included; exceptions from any of them propagate at once.
 
     Raises:
         OSError: the disk is full.

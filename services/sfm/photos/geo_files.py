@@ -66,7 +66,7 @@ def parse_geo(text: str) -> dict[str, GeoRow]:
         numbers = _numbers(fields[1:], line)
         if len(numbers) < 2:
             raise ValueError(f"line {line}: a name and at least two numbers are expected")
-        latitude, longitude, height = _place(convert, (*numbers, 0.0)[:3], line)
+        latitude, longitude, height = _convert_line(convert, (*numbers, 0.0)[:3], line)
         std = (numbers[6], numbers[6], numbers[7]) if len(numbers) >= 8 and min(numbers[6:8]) > 0 else None
         geo[fields[0]] = GeoRow((latitude, longitude, height if len(numbers) > 2 else None), std)
     return geo
@@ -83,16 +83,16 @@ def parse_control_points(text: str) -> list[ControlPoint]:
     convert, rows = _rows(text)
     observations: dict[tuple[float, ...], list[tuple[str, float, float]]] = {}
     names: dict[tuple[float, ...], str] = {}
-    places: dict[tuple[float, ...], tuple[float, float, float]] = {}
+    positions: dict[tuple[float, ...], tuple[float, float, float]] = {}
     for line, fields in rows:
         if len(fields) < 6:
             raise ValueError(f"line {line}: five numbers and a photo's name are expected")
         x, y, z, column, row = _numbers(fields[:5], line)
         key = (x, y, z)
-        places[key] = _place(convert, key, line)
+        positions[key] = _convert_line(convert, key, line)
         observations.setdefault(key, []).append((fields[5], column, row))
         names.setdefault(key, fields[6] if len(fields) > 6 else str(len(names) + 1))
-    return [ControlPoint(names[key][:60], places[key], tuple(observations[key])) for key in observations]
+    return [ControlPoint(names[key][:60], positions[key], tuple(observations[key])) for key in observations]
 
 
 def apply_geo_positions(photos: Iterable[PhotoMetadata], geo: dict[str, GeoRow]) -> list[PhotoMetadata]:
@@ -117,9 +117,9 @@ def _rows(text: str) -> tuple[ToWgs84, Iterator[tuple[int, list[str]]]]:
     return to_wgs84(lines[0][1]), ((number, line.split(maxsplit=_MAX_FIELDS)) for number, line in lines[1:])
 
 
-def _place(convert: ToWgs84, place: tuple[float, ...], line: int) -> tuple[float, float, float]:
+def _convert_line(convert: ToWgs84, xyz: tuple[float, ...], line: int) -> tuple[float, float, float]:
     try:
-        return convert(place[0], place[1], place[2])
+        return convert(xyz[0], xyz[1], xyz[2])
     except ValueError as error:
         raise ValueError(f"line {line}: {error}") from None
 

@@ -76,7 +76,7 @@ def select_prior_model(
 ) -> PriorModel | None:
     """The model among the files `names` below `extracted` that holds most of `photos`; None where there is no model.
 
-    `check` is called every few thousand records; what it raises passes.
+    `check` is called every few thousand records; its exceptions propagate.
 
     Raises:
         Refused: bad_prior_model, where no model can be used.

@@ -20,7 +20,7 @@ from spaceport.splats.formats.colmap import (
 )
 from spaceport.splats.formats.cursor import MAX_NAME_BYTES, Cursor
 
-Place = tuple[float, float, float]
+Xyz = tuple[float, float, float]
 
 MAX_FILE_BYTES: Final = 1 << 30  # ten million points seen by eight photos each
 MAX_LINE: Final = 64 << 20  # a million features of one photo
@@ -36,12 +36,12 @@ def read_camera_records(path: Path) -> Iterator[CameraRecord]:
 
 
 def read_image_records(path: Path) -> Iterator[ImageRecord]:
-    """The records of `images.bin` or `images.txt`; raises as `read_camera_records` does."""
+    """The records of `images.bin` or `images.txt`; raises as the others do."""
     return read_images(Cursor(path, MAX_FILE_BYTES)) if _is_binary(path) else _text_images(path)
 
 
-def read_point_records(path: Path) -> Iterator[tuple[int, Place]]:
-    """Number and place of each point in `points3D.bin` or `points3D.txt`; raises as `read_camera_records` does."""
+def read_point_records(path: Path) -> Iterator[tuple[int, Xyz]]:
+    """Number and coordinates of each point in `points3D.bin` or `points3D.txt`; raises as the others do."""
     if not _is_binary(path):
         return _text_points(path)
     return ((point.number, point.xyz) for point in read_points(Cursor(path, MAX_FILE_BYTES)))
@@ -77,7 +77,7 @@ def _text_images(path: Path) -> Iterator[ImageRecord]:
         yield ImageRecord(number, _numbers(fields[1:8], path, at), camera, fields[9])
 
 
-def _text_points(path: Path) -> Iterator[tuple[int, Place]]:
+def _text_points(path: Path) -> Iterator[tuple[int, Xyz]]:
     for at, line in _lines(path):
         fields = line.split()
         if len(fields) < 8 or len(fields) % 2:

@@ -47,7 +47,7 @@ class PriorModelContents:
 def read_prior_model(parts: dict[str, Path], check: Callable[[], None]) -> PriorModelContents:
     """Read and validate the three files of a model, `cameras`, `images` and `points3D`, `.bin` or `.txt`.
 
-    `check` is called every few thousand records; what it raises passes.
+    `check` is called every few thousand records; its exceptions propagate.
 
     Raises:
         ValueError: what is impossible in it, as the end of a sentence.
@@ -71,8 +71,11 @@ def _check_camera(camera: CameraRecord) -> None:
         raise ValueError(f"camera {camera.number} has parameters that are no numbers")
     if not all(1 <= focal <= MAX_FOCAL * max(sides) for focal in camera.params[:focals]):
         raise ValueError(f"camera {camera.number} has an impossible focal length")
-    middle = camera.params[focals : focals + 2]
-    if any(abs(place - side / 2) > (MAX_OFFSET + 0.5) * side for place, side in zip(middle, sides, strict=True)):
+    principal_point = camera.params[focals : focals + 2]
+    if any(
+        abs(coordinate - side / 2) > (MAX_OFFSET + 0.5) * side
+        for coordinate, side in zip(principal_point, sides, strict=True)
+    ):
         raise ValueError(f"camera {camera.number} has a principal point far outside of its photos")
 
 
@@ -116,13 +119,13 @@ def safe_name(name: str) -> str:
 
 def _count_points(path: Path, check: Callable[[], None]) -> int:
     numbers, coordinates = array("Q"), array("d")
-    for count, (number, place) in enumerate(read_point_records(path)):
+    for count, (number, xyz) in enumerate(read_point_records(path)):
         if count % _CHECK_EVERY == 0:
             check()
         if count == MAX_POINTS:
             raise ValueError(f"it holds more than {MAX_POINTS:,} points")
         numbers.append(number)
-        coordinates.extend(place)
+        coordinates.extend(xyz)
     if len(numbers) < MIN_POINTS:
         raise ValueError(f"it holds {len(numbers)} points, and training needs at least {MIN_POINTS} to begin with")
     if len(np.unique(numbers)) < len(numbers):
@@ -132,7 +135,7 @@ def _count_points(path: Path, check: Callable[[], None]) -> int:
 
 
 def _check_extent(points: Array) -> None:
-    """Raise `ValueError` for points [P,3] that lie nowhere, in one place, or too far out for single precision."""
+    """Raise `ValueError` for points [P,3] that are not finite, in one place, or too far out for single precision."""
     if not (np.abs(points) <= MAX_COORDINATE).all():  # NaN too
         raise ValueError("it holds points that lie nowhere")
     low, high = np.percentile(points, _EXTENT, axis=0)

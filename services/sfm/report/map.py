@@ -32,8 +32,8 @@ def draw_map(capture: Capture, unregistered: Collection[str] = ()) -> str | None
     for outline in capture.footprints.values():
         drawing.polygon(outline, GOOD, fill)
     for flight in split_into_flights(capture.photos):
-        if len(places := np.intersect1d(flight, located)) > 1:
-            drawing.path(capture.ground[places], FLIGHT)
+        if len(numbers := np.intersect1d(flight, located)) > 1:
+            drawing.path(capture.ground[numbers], FLIGHT)
     used = set(capture.used)
     colours = {int(number): _colour(capture, int(number), used, unregistered) for number in located}
     for number, colour in colours.items():

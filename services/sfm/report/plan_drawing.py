@@ -49,15 +49,15 @@ class PlanDrawing:
             f' stroke="{colour}" stroke-opacity="0.45"/>'
         )
 
-    def path(self, places: Array, colour: str) -> None:
-        """A thin line through places [N,2]."""
+    def path(self, points: Array, colour: str) -> None:
+        """A thin line through points [N,2]."""
         self._shapes.append(
-            f'<polyline points="{self._points(places)}" fill="none" stroke="{colour}" stroke-dasharray="4 4"/>'
+            f'<polyline points="{self._points(points)}" fill="none" stroke="{colour}" stroke-dasharray="4 4"/>'
         )
 
-    def dot(self, place: Array, colour: str, radius: float, tip: str = "") -> None:
-        """A disc at a place [2]; `tip` shows under the mouse."""
-        x, y = self._at(place)
+    def dot(self, point: Array, colour: str, radius: float, tip: str = "") -> None:
+        """A disc at a point [2]; `tip` shows under the mouse."""
+        x, y = self._at(point)
         inside = f"<title>{escape(tip)}</title>" if tip else ""
         self._shapes.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius}" fill="{colour}">{inside}</circle>')
 
@@ -65,9 +65,9 @@ class PlanDrawing:
         """Width and height of a picture that fills the drawing's area at one pixel a unit."""
         return max(1, round(self._width)), max(1, round(self._height))
 
-    def pixel_of(self, places: Array) -> NDArray[np.int64]:
-        """Column and row [N,2] of places [N,2] in a picture of that size; some may lie outside."""
-        spots = (places - np.array([self._west, self._north])) * np.array([self._units, -self._units])
+    def pixel_of(self, points: Array) -> NDArray[np.int64]:
+        """Column and row [N,2] of points [N,2] in a picture of that size; some may lie outside."""
+        spots = (points - np.array([self._west, self._north])) * np.array([self._units, -self._units])
         return np.asarray(np.floor(spots), dtype=np.int64)
 
     def picture(self, png: bytes) -> None:
@@ -115,14 +115,14 @@ class PlanDrawing:
             f'<text x="{MARGIN + 18}" y="{y + 1:.1f}" fill="#222">{escape(words)}</text>'
         )
 
-    def _at(self, place: Array) -> tuple[float, float]:
+    def _at(self, point: Array) -> tuple[float, float]:
         return (
-            MARGIN + self._indent + (float(place[0]) - self._west) * self._units,
-            MARGIN + (self._north - float(place[1])) * self._units,
+            MARGIN + self._indent + (float(point[0]) - self._west) * self._units,
+            MARGIN + (self._north - float(point[1])) * self._units,
         )
 
-    def _points(self, places: Array) -> str:
-        return " ".join("{:.1f},{:.1f}".format(*self._at(place)) for place in places)
+    def _points(self, points: Array) -> str:
+        return " ".join("{:.1f},{:.1f}".format(*self._at(point)) for point in points)
 
 
 def _round_length(most: float) -> float:
