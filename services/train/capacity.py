@@ -1,14 +1,8 @@
 """How many Gaussians, and how many SH bands, a survey supports and a machine can hold.
 
 A model with more Gaussians than its photos determine overfits. How many they determine follows from their pixels and
-from how many photos show each place, since every further view tells more of its shape. Held-out PSNR
-in dB (colour-corrected, 400 pixels, 1,300 to 1,440 iterations) by training pixels for each Gaussian:
-
-| | views of a point | 300 | 150 | 75 | 37 | chosen |
-|---|---|---|---|---|---|---|
-| brighton_beach, 15 nadir photos | 4.4 | 20.2 | 20.5 | 20.6 | 20.4 | 76 |
-| banana, 13 photos around it | 10.9 | 26.7 | 27.0 | 27.5 | 27.4 | 48 |
-| demo survey, 26 photos | 14.0 | 24.6 | 26.7 | 27.6 | 28.3 | 43 |
+from how many photos show each place, since every further view adds to its shape. The measurements behind it
+are in `docs/measured/train.md`.
 """
 
 from __future__ import annotations
@@ -69,10 +63,9 @@ def choose_cap(requested: int | None, training_pixels: int, views: float, points
         cuda_bytes: memory of the GPU, or None on a CPU.
     """
     pixels_each = PIXELS_PER_GAUSSIAN / math.sqrt(max(1.0, views))
+    by_pixels = f"{pixels_each:.0f} training pixels for each, as {views:.1f} photos show a place"
     limits = {
-        f"{pixels_each:.0f} training pixels for each, as {views:.1f} photos show a place": int(
-            training_pixels / pixels_each
-        ),
+        by_pixels: int(training_pixels / pixels_each),
         f"{GAUSSIANS_PER_POINT} for each sparse point": points * GAUSSIANS_PER_POINT,
     }
     if cuda_bytes is None:

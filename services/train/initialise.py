@@ -17,7 +17,7 @@ NEIGHBOURS: Final = 3
 RADIUS_PER_DISTANCE: Final = 0.7
 """First scale, as a part of the mean distance to the three nearest points."""
 LEAF_SIZE: Final = 512
-"""Neighbours are sought among this many points that lie together."""
+"""Neighbours are searched among this many points that are close together."""
 DISTANCE_LIMITS: Final = (0.05, 8.0)
 """Distances are clipped to these multiples of their median: duplicates and outliers would make absurd sizes."""
 
@@ -40,16 +40,16 @@ def gaussians_from_points(
 
 
 def mean_neighbour_distances(xyz: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Mean distance [P] of each point to its three nearest, sought within groups of up to 512 that lie together.
+    """Mean distance [P] of each point to its three nearest, searched within leaves of a k-d tree.
 
-    A point at a group's edge may miss a nearer one beyond it; a first size needs no better. O(P) memory and time.
+    A point at a leaf's edge may miss a nearer one beyond it; a first size needs no better. O(P) memory and time.
     """
     distances = np.empty(len(xyz))
-    for group in _kd_tree_leaves(xyz):
-        squares = ((xyz[group, None] - xyz[None, group]) ** 2).sum(2)
+    for leaf in _kd_tree_leaves(xyz):
+        squares = ((xyz[leaf, None] - xyz[None, leaf]) ** 2).sum(2)
         np.fill_diagonal(squares, np.inf)
-        nearest = min(NEIGHBOURS, len(group) - 1)
-        distances[group] = np.sqrt(np.partition(squares, nearest - 1, axis=1)[:, :nearest]).mean(1) if nearest else 1.0
+        nearest = min(NEIGHBOURS, len(leaf) - 1)
+        distances[leaf] = np.sqrt(np.partition(squares, nearest - 1, axis=1)[:, :nearest]).mean(1) if nearest else 1.0
     median = float(np.median(distances)) or 1.0
     clipped: npt.NDArray[np.float64] = np.clip(distances, DISTANCE_LIMITS[0] * median, DISTANCE_LIMITS[1] * median)
     return clipped

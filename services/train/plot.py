@@ -45,7 +45,7 @@ def _plot_psnr(axes: Any, entries: list[LogEntry], best_iteration: int, measured
     best = min(entries, key=lambda entry: abs(entry.iteration - best_iteration))
     axes.plot(best.seconds, best.psnr, "o", color=QUALITY)
     axes.annotate(
-        f"kept: {best.psnr:.1f} dB", (best.seconds, best.psnr), xytext=(0, -16), textcoords="offset points", ha="right"
+        f"best: {best.psnr:.1f} dB", (best.seconds, best.psnr), xytext=(0, -16), textcoords="offset points", ha="right"
     )
     axes.set_ylabel(f"PSNR of {measured_on}, dB", color=QUALITY)
     for begin, end, level in _level_spans(entries):
