@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from spaceport.cli.connect import speak
+from spaceport.cli.connect import deployment_of
 from spaceport.cli.deployment import Deployment
 from spaceport.demo import make_survey
 from spaceport.local.children import survivors
@@ -74,7 +74,7 @@ def _running(state: Path, starts: list[float]) -> Iterator[tuple[Path, Deploymen
     began = time.monotonic()
     with EmbeddedCloud(state) as embedded:
         starts.append(time.monotonic() - began)
-        yield embedded.state, speak(embedded.access)
+        yield embedded.state, deployment_of(embedded.access)
 
 
 def _stopped(cloud: Deployment, state: Path, stage: StageName, survey: bytes) -> float:

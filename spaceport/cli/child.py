@@ -1,4 +1,4 @@
-"""Work that a service does for the command line: child processes that tell how far they are, one JSON object a line."""
+"""Work that a service does for the command line: child processes that report their progress as JSON lines."""
 
 from __future__ import annotations
 
@@ -13,45 +13,45 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-Tell = Callable[[float, str], None]
-"""Called with the share that is done, 0 to 1, and what happens now."""
+OnProgress = Callable[[float, str], None]
+"""Called with the fraction that is done, 0 to 1, and what happens now."""
 
 
 class ChildFailed(Exception):
     """The work was not done. `str` is a sentence for people."""
 
 
-class Children:
-    """Runs `python -m module` for any number of threads, until one of them ends it all."""
+class ChildProcesses:
+    """Runs `python -m module` for any number of threads, until one of them terminates all."""
 
     def __init__(self) -> None:
         self._running: set[subprocess.Popen[str]] = set()
         self._lock = threading.Lock()
-        self.over = False
+        self.terminated = False
 
-    def run(self, module: str, arguments: list[str], tell: Tell) -> dict[str, Any]:
+    def run(self, module: str, arguments: list[str], on_progress: OnProgress) -> dict[str, Any]:
         """Return the child's result.
 
         Raises:
-            ChildFailed: it said why there is none, ended without a word, or was not to begin any more.
+            ChildFailed: the child reported an error, ended without a result, or came after `terminate`.
         """
         with self._lock:
-            if self.over:
+            if self.terminated:
                 raise ChildFailed("It was stopped before it began.")
             child = _start([sys.executable, "-m", module, *arguments])
             self._running.add(child)
         try:
             with child:
-                last = _follow(child, tell)
+                last = _follow(child, on_progress)
         finally:
             with self._lock:
                 self._running.discard(child)
         return _result(last, child.returncode)
 
-    def end(self) -> None:
-        """End those that run, and begin no more. They clear away what they made so far."""
+    def terminate(self) -> None:
+        """Terminate those that run, and start no more. They remove what they have written so far."""
         with self._lock:
-            self.over = True
+            self.terminated = True
             for child in self._running:
                 child.terminate()
 
@@ -60,27 +60,31 @@ def run_child(module: str, arguments: list[str], console: Console) -> dict[str, 
     """Run `python -m module` behind a progress bar and return its result. Ctrl-C ends the child too.
 
     Raises:
-        ChildFailed: it said why it could not, or ended without a word.
+        ChildFailed: the child reported an error, or ended without a result.
     """
-    with _bar(console) as bar:
+    with _progress_bar(console) as bar:
         task = bar.add_task("Starting", total=1.0)
-        return Children().run(module, arguments, lambda part, now: bar.update(task, completed=part, description=now))
+
+        def on_progress(fraction: float, message: str) -> None:
+            bar.update(task, completed=fraction, description=message)
+
+        return ChildProcesses().run(module, arguments, on_progress)
 
 
 def _start(command: list[str]) -> subprocess.Popen[str]:
-    """In a process group of its own: Ctrl-C reaches it through us alone, not twice while it clears up."""
+    """In a process group of its own, so that Ctrl-C reaches it only through us, not again during its cleanup."""
     pipe = subprocess.PIPE
     return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=pipe, text=True, process_group=0)  # noqa: S603
 
 
-def _follow(child: subprocess.Popen[str], tell: Tell) -> dict[str, Any]:
-    """The last thing that a child told."""
+def _follow(child: subprocess.Popen[str], on_progress: OnProgress) -> dict[str, Any]:
+    """The last object that a child printed."""
     last: dict[str, Any] = {}
     try:
         for line in child.stdout or ():
             last = json.loads(line)
             if "fraction" in last:
-                tell(last["fraction"], last["message"])
+                on_progress(last["fraction"], last["message"])
     except BaseException:
         child.terminate()
         raise
@@ -98,6 +102,6 @@ def _result(last: dict[str, Any], exit_code: int) -> dict[str, Any]:
     return result
 
 
-def _bar(console: Console) -> Progress:
+def _progress_bar(console: Console) -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=28), TimeElapsedColumn())
     return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)

@@ -1,4 +1,4 @@
-"""The commands. Each is short: find the deployment, call the pipeline, tell the person."""
+"""The commands. Each is short: find the deployment, call the pipeline, print the result."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from spaceport.cli.compress import compress
 from spaceport.cli.convert import convert
 from spaceport.cli.deployment import Deployment, NotDeployed
 from spaceport.cli.options import options_table
-from spaceport.cli.results import jobs_table, summary, take_home, tell_end
-from spaceport.cli.watch import NeverBegan, watch
+from spaceport.cli.results import download_results, jobs_table, report_end, summary
+from spaceport.cli.watch import JobNotStarted, watch
 from spaceport.local.errors import CloudDied, StateInUse
 from spaceport.pipeline.contract import JobState, StageName
 from spaceport.pipeline.errors import Refused, UnknownJob
@@ -39,7 +39,7 @@ app = typer.Typer(
     help="Drone photos in, a 3D Gaussian splat that opens in a browser out. Start with `spaceport demo`.",
 )
 console = Console(highlight=False)
-complaints = Console(stderr=True, highlight=False, soft_wrap=True)
+error_console = Console(stderr=True, highlight=False, soft_wrap=True)
 
 Stack = Annotated[
     str | None, typer.Option(help="A deployed CloudFormation stack; without it, the embedded cloud on this machine.")
@@ -66,11 +66,11 @@ def run(
     The zip goes into the uploads bucket of an embedded cloud (or of `--stack`); the stages wake each other by events.
     Ctrl-C stops the job. Exit codes: 0 done, 1 failed, 3 done but not compressed, 130 stopped.
     """
-    told = json.loads(options.read_text()) if options else {}
-    chosen = {"preset": preset.value} | told
+    explicit = json.loads(options.read_text()) if options else {}
+    merged = {"preset": preset.value} | explicit
     with _deployment(stack, state, start=True) as deployment:
-        row = _run(deployment, photos, out or photos.with_suffix(""), chosen, email)
-    raise typer.Exit(tell_end(row, console))
+        row = _run(deployment, photos, out or photos.with_suffix(""), merged, email)
+    raise typer.Exit(report_end(row, console))
 
 
 @app.command("demo")
@@ -83,22 +83,22 @@ def demo_command(
 ) -> None:
     """Make a small survey of an invented place, and turn it into a splat.
 
-    Nothing is downloaded: the photos are ray-cast here, with camera and GPS tags, and the truth is kept beside them, so
-    the summary can say how far the reconstructed cameras are from where they really were.
+    Nothing is downloaded: the photos are ray-cast here, with camera and GPS tags, and the ground truth is kept beside
+    them, so the summary can say how far the reconstructed cameras are from their true positions.
     """
     survey = demo.make(out, photos, console)
     with _deployment(stack, state, start=True) as deployment:
         row = _run(deployment, survey.zip_path, out, {"preset": preset.value}, None)
     if row.state is JobState.COMPLETED:
-        console.print(demo.against_truth(out, survey))
-    raise typer.Exit(tell_end(row, console))
+        console.print(demo.compare_with_truth(out, survey))
+    raise typer.Exit(report_end(row, console))
 
 
 @app.command()
 def up(state: State = HOME) -> None:
-    """Start the embedded cloud and stay: drop zips into its bucket, ask its table, call its API.
+    """Start the embedded cloud and keep it running: drop zips into its bucket, query its table, call its API.
 
-    Jobs that a crash or a shutdown left are taken up where their last manifest stands. Ctrl-C shuts down.
+    Jobs that a crash or a shutdown interrupted resume from their last manifest. Ctrl-C shuts it down.
     """
     with connect.embedded(state.expanduser()) as cloud:
         console.print(connect.greeting(cloud), soft_wrap=True)
@@ -126,9 +126,9 @@ def status(
     stack: Stack = None,
     state: State = HOME,
 ) -> None:
-    """Tell how far a job is, what it made and what it cost."""
+    """Show how far a job is, what it made and what it cost."""
     with _deployment(stack, state) as deployment:
-        row = _known(deployment, job)
+        row = _get_job(deployment, job)
     if as_json:
         console.print_json(row.model_dump_json(exclude_none=True))
         return
@@ -138,12 +138,12 @@ def status(
 
 @app.command()
 def stop(job: JobIdArgument, stack: Stack = None, state: State = HOME) -> None:
-    """Stop a job. What its finished stages made stays; nothing more is made."""
+    """Stop a job. The results of its finished stages are kept."""
     with _deployment(stack, state) as deployment:
-        _known(deployment, job)
+        _get_job(deployment, job)
         end = deployment.stop(job)
     if end.state is not JobState.STOPPED:
-        complaints.print(f"{job} had ended already: {end.state}.")
+        error_console.print(f"{job} had ended already: {end.state}.")
         raise typer.Exit(1)
     console.print(f"{job} is stopped. `spaceport retry {job}` goes on from its last finished stage.")
 
@@ -151,26 +151,24 @@ def stop(job: JobIdArgument, stack: Stack = None, state: State = HOME) -> None:
 @app.command()
 def retry(
     job: JobIdArgument,
-    from_stage: Annotated[
-        StageName | None, typer.Option("--from", help="Do this stage and all after it again.")
-    ] = None,
+    from_stage: Annotated[StageName | None, typer.Option("--from", help="Repeat this stage and all after it.")] = None,
     stack: Stack = None,
     state: State = HOME,
 ) -> None:
-    """Go on with a job that failed or was stopped, from its last finished stage, as a new job.
+    """Resume a job that failed or was stopped, from its last finished stage, as a new job.
 
-    An ended job stays as it is; the new one points at what the old one made.
+    An ended job stays as it is; the new one refers to what the old one made.
     """
     with _deployment(stack, state) as deployment:
-        row = _known(deployment, job)
+        row = _get_job(deployment, job)
         if row.state not in END_STATES:
-            _complain(f"{job} is still at work ({row.state}). Stop it first: `spaceport stop {job}`.")
+            _fail(f"{job} is still running ({row.state}). Stop it first: `spaceport stop {job}`.")
         stage = from_stage or _next_stage(row)
         try:
-            begun = continue_job(deployment.bucket, job, stage)
+            manifest = continue_job(deployment.bucket, job, stage)
         except UnknownJob:
-            _complain(f"{job} has nothing from which {stage} could start.")
-        console.print(f"{begun.job_id} goes on from {stage}. Watch it: `spaceport status {begun.job_id}`.")
+            _fail(f"{job} has nothing from which {stage} could start.")
+        console.print(f"{manifest.job_id} goes on from {stage}. Watch it: `spaceport status {manifest.job_id}`.")
 
 
 @app.command("options")
@@ -183,7 +181,7 @@ def options_command(
 
 @app.command("rebuild-table")
 def rebuild(stack: Stack = None, state: State = HOME) -> None:
-    """Make the job table again from the manifests in the bucket."""
+    """Rebuild the job table from the manifests in the bucket."""
     with _deployment(stack, state) as deployment:
         count = rebuild_table(deployment.bucket, deployment.table)
     console.print(f"{count} jobs are in the table again.")
@@ -194,12 +192,12 @@ app.command()(compress)
 
 
 def main() -> None:
-    """The console script: what goes wrong in a way we know is one sentence, not a traceback."""
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))  # a kill stops the job as Ctrl-C does
+    """The console script: known failures print a sentence, not a traceback."""
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))  # SIGTERM stops the job as Ctrl-C does
     try:
         app()
-    except (CloudDied, NotDeployed, NeverBegan, Refused, StateInUse, UnknownJob, json.JSONDecodeError) as error:
-        complaints.print(str(error), style="red")
+    except (CloudDied, NotDeployed, JobNotStarted, Refused, StateInUse, UnknownJob, json.JSONDecodeError) as error:
+        error_console.print(str(error), style="red")
         sys.exit(1)
 
 
@@ -216,7 +214,7 @@ def _run(deployment: Deployment, photos: Path, out: Path, options: dict[str, Any
     except KeyboardInterrupt:
         end = deployment.stop(job_id)
         raise typer.Exit(130 if end.state is JobState.STOPPED else 1) from None
-    files = take_home(deployment.bucket, job_id, out)
+    files = download_results(deployment.bucket, job_id, out)
     console.print(summary(row))
     if files:
         console.print(f"Results are in [bold]{out}[/]", soft_wrap=True)
@@ -234,9 +232,10 @@ def _upload(deployment: Deployment, photos: Path, options: dict[str, Any], email
     return job_id
 
 
-def _known(deployment: Deployment, job: str) -> JobRecord:
-    if (row := deployment.table.get(job)) is None:
-        _complain(f"There is no job {job}. `spaceport jobs` lists those there are.")
+def _get_job(deployment: Deployment, job: str) -> JobRecord:
+    row = deployment.table.get(job)
+    if row is None:
+        _fail(f"There is no job {job}. `spaceport jobs` lists all jobs.")
     return row
 
 
@@ -245,13 +244,13 @@ def _next_stage(row: JobRecord) -> StageName:
     return next((stage for stage in StageName if stage not in row.outputs), StageName.COMPRESS)
 
 
-def _complain(sentence: str) -> NoReturn:
-    complaints.print(sentence, style="red")
+def _fail(message: str) -> NoReturn:
+    error_console.print(message, style="red")
     raise typer.Exit(1)
 
 
 def _until_interrupted(check: Callable[[], None]) -> None:
-    """Wait for Ctrl-C or a kill; what `check` raises once a second passes."""
+    """Wait for Ctrl-C or SIGTERM. `check` is called once a second; what it raises propagates."""
     done = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: done.set())

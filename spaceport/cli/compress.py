@@ -1,4 +1,4 @@
-"""`spaceport compress A.ply B.ply`: several models into SOG side by side, and where their bytes went."""
+"""`spaceport compress A.ply B.ply`: several models into SOG at once, and where their bytes go."""
 
 from __future__ import annotations
 
@@ -14,18 +14,26 @@ import typer
 
 from spaceport.cli import concurrency
 from spaceport.cli.analytics import bytes_table
-from spaceport.cli.child import ChildFailed, Children
-from spaceport.cli.convert import BytesOption, PresetOption, TargetOption, complaints, console, sentence
-from spaceport.cli.many import Bars, Lines
+from spaceport.cli.child import ChildFailed, ChildProcesses
+from spaceport.cli.convert import (
+    BytesOption,
+    PresetOption,
+    TargetOption,
+    compress_options,
+    console,
+    describe_result,
+    error_console,
+)
+from spaceport.cli.many import ModelBars, ModelLines
 from spaceport.simd.cores import usable_cores
 
 MODULE = "services.compress.convert"
-METAS = ("meta.json", "lod-meta.json")  # of unbundled and of streamed SOGs, which are known by their folders
+META_FILES = ("meta.json", "lod-meta.json")  # of unbundled and of streamed SOGs, which are named by their folders
 
 
 @dataclass(frozen=True)
-class Work:
-    """One model, and the file to be made of it."""
+class CompressJob:
+    """One model, and the file to make from it."""
 
     source: Path
     target: Path
@@ -43,99 +51,99 @@ def compress(
     `spaceport compress *.ply --out web --preset web` writes `web/NAME.sog` for every model. A model is a PLY,
     compressed PLY, SPZ, splat or SOG file, or the folder of an unbundled or streamed SOG.
 
-    As many run side by side as the machine has cores and free memory for. Each file is read back and rendered beside
-    its model before it is written; a `cameras.json` beside the model, as jobs leave it, says from where.
+    As many run at once as the machine has cores and free memory for. Each file is read back, rendered and compared
+    with its model before it is written; a `cameras.json` beside the model, as jobs leave it, gives the cameras.
 
-    At the end a table for each model tells where its bytes go, and how alike the model would look if nothing but that
-    attribute were rounded: the lowest of these dB is what limits the file.
+    At the end a table for each model shows where its bytes go, and its PSNR if only that attribute were quantised: the
+    lowest of these limits the file.
 
     A model that fails does not stop the others. Exit codes: 0 all done, 1 some failed, 130 stopped by Ctrl-C.
     """
     try:
-        works = planned(models, out)
+        jobs = plan_jobs(models, out)
     except ValueError as error:
-        complaints.print(str(error), style="red", markup=False)
+        error_console.print(str(error), style="red", markup=False)
         raise typer.Exit(1) from None
-    asked = {"preset": preset, "target_psnr": target_psnr, "max_bytes": max_bytes}
-    options = {name: value for name, value in asked.items() if value is not None}
-    needs = [concurrency.memory_of(work.source.name, size_of(work.source)) for work in works]
-    workers = concurrency.at_once(needs, concurrency.free_memory(), usable_cores())
+    options = compress_options(preset, target_psnr, max_bytes)
+    needs = [concurrency.estimate_memory(job.source.name, size_of(job.source)) for job in jobs]
+    workers = concurrency.max_workers(needs, concurrency.free_memory(), usable_cores())
     try:
-        told = _run(works, options, workers)
+        results = _run(jobs, options, workers)
     except KeyboardInterrupt:
-        complaints.print("Stopped. The files of models that were done are kept.")
+        error_console.print("Stopped. The files of models that were done are kept.")
         raise typer.Exit(130) from None
-    raise typer.Exit(_tell(works, told))
+    raise typer.Exit(_report(jobs, results))
 
 
-def planned(models: Sequence[Path], out: Path | None) -> list[Work]:
-    """What is to be written where.
+def plan_jobs(models: Sequence[Path], out: Path | None) -> list[CompressJob]:
+    """A job for each model, with the path of its file.
 
     Raises:
         ValueError: a sentence, if a file would be written twice or over a model.
     """
-    works: list[Work] = []
-    taken: dict[Path, Path] = {}
+    jobs: list[CompressJob] = []
+    sources: dict[Path, Path] = {}
     for source in models:
-        place = source.resolve().parent if source.name in METAS else source.resolve()
-        name = place.name
-        for suffix in (place.suffix, ".compressed"):
-            name = name.removesuffix(suffix) if place.is_file() else name
-        target = (out or (source.parent.parent if source.name in METAS else source.parent)) / f"{name}.sog"
-        if target.resolve() == place:
-            raise ValueError(f"{source} would be written over itself. Say where else: --out FOLDER.")
-        if (other := taken.setdefault(target.resolve(), source)) is not source:
+        model = source.resolve().parent if source.name in META_FILES else source.resolve()
+        name = model.name
+        for suffix in (model.suffix, ".compressed"):
+            name = name.removesuffix(suffix) if model.is_file() else name
+        target = (out or (source.parent.parent if source.name in META_FILES else source.parent)) / f"{name}.sog"
+        if target.resolve() == model:
+            raise ValueError(f"{source} would be written over itself. Choose another folder: --out FOLDER.")
+        other = sources.setdefault(target.resolve(), source)
+        if other is not source:
             raise ValueError(f"{other} and {source} would both become {target}.")
-        works.append(Work(source, target))
-    return works
+        jobs.append(CompressJob(source, target))
+    return jobs
 
 
 def size_of(source: Path) -> int:
-    """Bytes of a model, of all files of an unbundled or streamed one."""
-    folder = source if source.is_dir() else source.parent if source.name in METAS else None
+    """Bytes of a model: of all files of an unbundled or streamed one."""
+    folder = source if source.is_dir() else source.parent if source.name in META_FILES else None
     if folder is None:
         return source.stat().st_size
     return sum(each.stat().st_size for pattern in ("*", "*/*") for each in folder.glob(pattern) if each.is_file())
 
 
-def _run(works: list[Work], options: dict[str, Any], workers: int) -> list[dict[str, Any] | ChildFailed]:
-    """For each work its result or why there is none."""
-    names = [str(work.source) for work in works]
-    display = Bars(console, names) if console.is_terminal else Lines(console, names)
-    children = Children()
+def _run(jobs: list[CompressJob], options: dict[str, Any], workers: int) -> list[dict[str, Any] | ChildFailed]:
+    """For each job its result, or the reason why there is none."""
+    names = [str(job.source) for job in jobs]
+    display = ModelBars(console, names) if console.is_terminal else ModelLines(console, names)
+    children = ChildProcesses()
 
-    def one(number: int) -> dict[str, Any] | ChildFailed:
-        work = works[number]
-        arguments = [str(work.source), str(work.target), f"--options={json.dumps(options)}"]
+    def run_one(number: int) -> dict[str, Any] | ChildFailed:
+        job = jobs[number]
+        arguments = [str(job.source), str(job.target), f"--options={json.dumps(options)}"]
         try:
             result = children.run(MODULE, arguments, partial(display.show, number))
         except ChildFailed as error:
-            display.end(number, "stopped" if children.over else "failed")
+            display.end(number, "stopped" if children.terminated else "failed")
             return error
         display.end(number, "done")
         return result
 
     with display, ThreadPoolExecutor(workers) as pool:
         try:
-            return list(pool.map(one, range(len(works))))
+            return list(pool.map(run_one, range(len(jobs))))
         except BaseException:
-            children.end()
+            children.terminate()
             raise
 
 
-def _tell(works: list[Work], told: Sequence[dict[str, Any] | ChildFailed]) -> int:
-    """Tell what came of each model, and return the exit code."""
+def _report(jobs: list[CompressJob], results: Sequence[dict[str, Any] | ChildFailed]) -> int:
+    """Print the outcome for each model, and return the exit code."""
     failed = []
-    for work, result in zip(works, told, strict=True):
+    for job, result in zip(jobs, results, strict=True):
         if isinstance(result, ChildFailed):
-            failed.append((work, result))
+            failed.append((job, result))
             continue
         console.print()
-        console.print(sentence(str(work.source), str(work.target), result), markup=False)
+        console.print(describe_result(str(job.source), str(job.target), result), markup=False)
         console.print(bytes_table(result["attribute_bytes"], result["attribute_psnr"], result["psnr"]))
     if failed:
         console.print()
-        for work, error in failed:
-            complaints.print(f"{work.source}: {error}", style="red", markup=False)
-        complaints.print(f"{len(failed)} of {len(works)} models failed.", style="red")
+        for job, error in failed:
+            error_console.print(f"{job.source}: {error}", style="red", markup=False)
+        error_console.print(f"{len(failed)} of {len(jobs)} models failed.", style="red")
     return 1 if failed else 0

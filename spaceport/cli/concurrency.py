@@ -1,4 +1,4 @@
-"""How many models this machine can compress at once: by its cores, and by the memory that is free."""
+"""How many models this machine can compress at once: by its cores and its free memory."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MEMINFO = Path("/proc/meminfo")
 
 
 def free_memory(meminfo: Path = MEMINFO) -> int:
-    """Bytes that can be taken without swapping, where the system tells; else half of what the machine has."""
+    """Bytes that can be used without swapping, where the system says so; else half of what the machine has."""
     try:
         lines = meminfo.read_text().splitlines()
         return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
@@ -18,29 +18,29 @@ def free_memory(meminfo: Path = MEMINFO) -> int:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
 
 
-BASE = 300 << 20
-EACH = 8
-"""Memory of one compression: that of its libraries, and for each byte that the model has as a PLY.
+BASE_BYTES = 300 << 20
+BYTES_PER_PLY_BYTE = 8
+"""Memory of one compression: for its libraries, and for each byte that the model has as a PLY.
 
 Measured with balanced: brighton (19 k Gaussians, SH 3, 4.7 MB) 259 MiB, biker (153 k, SH 0, 10.4 MB) 344 MiB, playbot
 (500 k, SH 2, 82 MB) 749 MiB, a made million with SH 0 (68 MB) 793 MiB and with SH 3 (248 MB) 1,356 MiB. These figures
 are a little more than that.
 """
-AS_PLY = {".compressed.ply": 5, ".ply": 1, ".splat": 2.5, ".spz": 12}
-PACKED = 30
-"""How many times larger than its file a model is as a PLY, at most, by its name. SOG is the tightest."""
+PLY_SIZE = {".compressed.ply": 5, ".ply": 1, ".splat": 2.5, ".spz": 12}
+MAX_PLY_SIZE = 30
+"""How many times larger than its file a model is as a PLY, at most, by its name. SOG is the smallest."""
 
 
-def memory_of(name: str, size: int) -> int:
-    """Bytes of memory that compressing a file of this name and size takes, more rather than less."""
-    times = next((times for suffix, times in AS_PLY.items() if name.lower().endswith(suffix)), PACKED)
-    return BASE + int(EACH * times * size)
+def estimate_memory(name: str, size: int) -> int:
+    """Bytes of memory that compressing a file of this name and size takes, overestimated rather than under."""
+    times = next((times for suffix, times in PLY_SIZE.items() if name.lower().endswith(suffix)), MAX_PLY_SIZE)
+    return BASE_BYTES + int(BYTES_PER_PLY_BYTE * times * size)
 
 
-def at_once(needs: Sequence[int], free: int, cores: int) -> int:
-    """How many pieces of work, of so many bytes each, may run at any one time; one always may.
+def max_workers(needs: Sequence[int], free: int, cores: int) -> int:
+    """How many jobs, which need these bytes each, may run at any one time; one always may.
 
-    Whichever of them come together, they fit: the largest ones together do.
+    Whichever of them run together, they fit, because the largest ones do.
     """
     largest = sorted(needs, reverse=True)
     fitting = [count for count in range(1, len(largest) + 1) if sum(largest[:count]) <= free]

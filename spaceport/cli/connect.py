@@ -1,4 +1,4 @@
-"""Finds what a command speaks to: a deployed stack, an embedded cloud that runs, or one started for the command."""
+"""Finds the deployment for a command: a deployed stack, a running embedded cloud, or one started for the command."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 @contextmanager
 def find(stack: str | None, state: Path, *, start: bool) -> Iterator[Deployment]:
-    """The deployment that a command means.
+    """The deployment that a command acts on.
 
     Raises:
-        NotDeployed: `start` is off and no embedded cloud runs on `state`, or the stack cannot be reached.
-        CloudDied: the embedded cloud has ended while the command spoke to it.
+        NotDeployed: `start` is false and no embedded cloud runs on `state`, or the stack cannot be reached.
+        CloudDied: the embedded cloud ended during the command.
     """
-    import boto3  # noqa: PLC0415  # a quarter of a second that `--help` need not pay
+    import boto3  # noqa: PLC0415  # a quarter of a second that `--help` does without
 
     from spaceport.local.cloud import running  # noqa: PLC0415
 
@@ -34,12 +34,14 @@ def find(stack: str | None, state: Path, *, start: bool) -> Iterator[Deployment]
         yield connect(stack, boto3.Session())
     elif access := running(state):
         try:
-            yield speak(access)
+            yield deployment_of(access)
         except (EndpointConnectionError, ConnectionClosedError) as error:
-            raise CloudDied(f"The embedded cloud on {state} has ended. See where `spaceport up` ran.") from error
+            raise CloudDied(
+                f"The embedded cloud on {state} has ended. See the terminal where `spaceport up` ran."
+            ) from error
     elif start:
         with embedded(state) as cloud:
-            yield replace(speak(cloud.access), check=cloud.check)
+            yield replace(deployment_of(cloud.access), check=cloud.check)
     else:
         raise NotDeployed(f"No embedded cloud runs on {state}. Start one with `spaceport up`, or name a `--stack`.")
 
@@ -53,7 +55,7 @@ def embedded(state: Path) -> Iterator[EmbeddedCloud]:
         yield cloud
 
 
-def speak(access: Access) -> Deployment:
+def deployment_of(access: Access) -> Deployment:
     """The deployment in an embedded cloud."""
     from spaceport.local.cloud import STACK  # noqa: PLC0415
 
@@ -62,7 +64,7 @@ def speak(access: Access) -> Deployment:
 
 def greeting(cloud: EmbeddedCloud) -> str:
     """What a person needs to use the cloud that `spaceport up` has started."""
-    deployment = speak(cloud.access)
+    deployment = deployment_of(cloud.access)
     settings = " ".join(f"{name}={value}" for name, value in cloud.access.environment().items())
     return "\n".join(
         (

@@ -1,4 +1,4 @@
-"""`spaceport convert IN OUT`: one model file into another, told in one line."""
+"""`spaceport convert IN OUT`: one model file into another, summarised in one line."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from spaceport.cli.child import ChildFailed, run_child
 from spaceport.pipeline.options import CompressPreset
 
 console = Console(highlight=False, soft_wrap=True)
-complaints = Console(stderr=True, highlight=False, soft_wrap=True)
+error_console = Console(stderr=True, highlight=False, soft_wrap=True)
 
 PresetOption = Annotated[
     CompressPreset | None,
-    typer.Option(help="How alike a SOG must look: web 42 dB, balanced 45 dB (default), archive 50 dB."),
+    typer.Option(help="How well a SOG must match: web 42 dB, balanced 45 dB (default), archive 50 dB."),
 ]
 TargetOption = Annotated[
-    float | None, typer.Option(min=1, max=100, help="The smallest SOG that looks this alike, in dB of PSNR.")
+    float | None, typer.Option(min=1, max=100, help="Make the smallest SOG that matches this well, in dB of PSNR.")
 ]
 BytesOption = Annotated[
-    int | None, typer.Option(min=1000, help="No larger SOG; without --target-psnr the best one of that size.")
+    int | None, typer.Option(min=1000, help="Make no larger SOG; without --target-psnr the best one of that size.")
 ]
 
 
@@ -38,58 +38,65 @@ class Axis(StrEnum):
 
 def convert(
     source: Annotated[Path, typer.Argument(metavar="IN", help="The model.", exists=True)],
-    target: Annotated[Path, typer.Argument(metavar="OUT", help="The file to write; its name tells the format.")],
+    target: Annotated[Path, typer.Argument(metavar="OUT", help="The file to write; its name gives the format.")],
     preset: PresetOption = None,
     target_psnr: TargetOption = None,
     max_bytes: BytesOption = None,
-    sh_degree: Annotated[int | None, typer.Option(min=0, max=3, help="Leave out SH bands above this.")] = None,
+    sh_degree: Annotated[int | None, typer.Option(min=0, max=3, help="Drop SH bands above this.")] = None,
     up: Annotated[
         Axis | None,
         typer.Option(
-            help="The model's upward axis, for .glb, .gltf and .html; default: z beside a cameras.json, else guessed."
+            help="The model's up axis, for .glb, .gltf and .html; default: z beside a cameras.json, else a guess."
         ),
     ] = None,
-    title: Annotated[str | None, typer.Option(help="The title of an .html page; default: its name.")] = None,
+    title: Annotated[str | None, typer.Option(help="The title of an .html page; default: the file name.")] = None,
 ) -> None:
     """Turn a model into another format: `spaceport convert model.ply model.html`.
 
-    IN is recognised by what it holds, OUT by its name:
+    IN is recognised by its content, OUT by its name:
 
-    - `.ply`: every number as it is; opens everywhere
+    - `.ply`: lossless; opens everywhere
     - `.sog`: the smallest, for the web; a folder or `meta.json` writes the same unbundled
-    - `lod-meta.json`, in a folder of its own: for large scenes, streamed in levels of detail; read as the finest one
-    - `.html`: a page with the model and a viewer in it; opens with a double click, without a network
+    - `lod-meta.json`, in a folder of its own: for large scenes, streamed in levels of detail; read at the finest level
+    - `.html`: a page that contains the model and a viewer; opens with a double click, without a network
     - `.spz`, `.compressed.ply`, `.splat`: for other viewers
     - `.glb`, `.gltf`: glTF with KHR_gaussian_splatting
 
-    Lossy files are read back and compared with IN from several cameras; the line at the end says how alike they look,
-    and what was left out. The presets and targets concern SOG and HTML.
+    Lossy files are read back and compared with IN from several cameras; the line at the end gives the PSNR, and what
+    was left out. The presets and targets apply to SOG and HTML.
     """
-    asked = {"preset": preset, "target_psnr": target_psnr, "max_bytes": max_bytes}
-    options = {name: value for name, value in asked.items() if value is not None}
+    options = compress_options(preset, target_psnr, max_bytes)
     arguments = [str(source), str(target), f"--options={json.dumps(options)}"]
-    more = {"sh-degree": sh_degree, "up": up, "title": title}
-    arguments += [f"--{name}={value}" for name, value in more.items() if value is not None]
+    flags = {"sh-degree": sh_degree, "up": up, "title": title}
+    arguments += [f"--{name}={value}" for name, value in flags.items() if value is not None]
     try:
-        told = run_child("services.compress.convert", arguments, console)
+        report = run_child("services.compress.convert", arguments, console)
     except ChildFailed as error:
-        complaints.print(str(error), style="red", markup=False)
+        error_console.print(str(error), style="red", markup=False)
         raise typer.Exit(1) from None
-    console.print(sentence(source.name, target.name, told), markup=False)
-    if told["to"] == "SOG":
-        console.print(bytes_table(told["attribute_bytes"], told["attribute_psnr"], told["psnr"]))
+    console.print(describe_result(source.name, target.name, report), markup=False)
+    if report["to"] == "SOG":
+        console.print(bytes_table(report["attribute_bytes"], report["attribute_psnr"], report["psnr"]))
 
 
-def sentence(source: str, target: str, told: dict[str, Any]) -> str:
-    """What came of it, for a person."""
-    before, after = told["bytes"]
+def compress_options(
+    preset: CompressPreset | None, target_psnr: float | None, max_bytes: int | None
+) -> dict[str, str | float | int]:
+    """Those of the options that were set on the command line."""
+    options = {"preset": preset, "target_psnr": target_psnr, "max_bytes": max_bytes}
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def describe_result(source: str, target: str, report: dict[str, Any]) -> str:
+    """A conversion's report in one line."""
+    before, after = report["bytes"]
     change = f"{before / after:.1f} times smaller" if before > after else f"{after / before:.1f} times larger"
-    alike = f", {told['psnr']:.1f} dB against the original" if told["psnr"] is not None else ", nothing rounded"
-    lost = f" Left out: {'; '.join(told['lost'])}." if told["lost"] else ""
-    missed = f" {told['missed']}" if told.get("missed") else ""
+    alike = f", {report['psnr']:.1f} dB against the original" if report["psnr"] is not None else ", nothing rounded"
+    lost = f" Left out: {'; '.join(report['lost'])}." if report["lost"] else ""
+    missed = f" {report['missed']}" if report.get("missed") else ""
     return (
-        f"{source} ({told['from']}, {_size(before)}) → {target} ({told['to']}, {_size(after)}): "
-        f"{told['gaussians'][1]:,} Gaussians, {change}{alike}.{lost}{missed}"
+        f"{source} ({report['from']}, {_size(before)}) → {target} ({report['to']}, {_size(after)}): "
+        f"{report['gaussians'][1]:,} Gaussians, {change}{alike}.{lost}{missed}"
     )
 
 

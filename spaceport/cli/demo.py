@@ -1,4 +1,4 @@
-"""`spaceport demo`: make the survey with a bar, and hold the result against its truth."""
+"""`spaceport demo`: make the survey with a progress bar, and compare the result with the ground truth."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from spaceport.splats.cameras import read_cameras
 
 
 def make(folder: Path, photos: int, console: Console) -> Survey:
-    """Make the demo survey in `folder`, with a bar on a terminal."""
+    """Make the demo survey in `folder`, with a progress bar on a terminal."""
     columns = (TextColumn("[bold]Taking photos"), BarColumn(bar_width=28), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
         bar = bars.add_task("", total=photos)
@@ -23,15 +23,16 @@ def make(folder: Path, photos: int, console: Console) -> Survey:
     return survey
 
 
-def against_truth(results: Path, survey: Survey) -> str:
-    """How far the cameras were placed from where they were, in one line."""
+def compare_with_truth(results: Path, survey: Survey) -> str:
+    """How far the registered cameras are from their true positions, in one line."""
     truth = load_truth(survey.truth_path)
     true = {camera.name: camera.position for camera in truth.cameras}
-    placed = read_cameras(results / "gaussian" / "cameras.json")
-    found = {Path(camera.name).name: camera.position for camera in placed}
-    names = sorted(true.keys() & found.keys())
-    fit = align(np.array([found[name] for name in names]), np.array([true[name] for name in names]))
-    worst, median = fit.residuals.max(), float(np.median(fit.residuals))
+    cameras = read_cameras(results / "gaussian" / "cameras.json")
+    registered = {Path(camera.name).name: camera.position for camera in cameras}
+    names = sorted(true.keys() & registered.keys())
+    fit = align(np.array([registered[name] for name in names]), np.array([true[name] for name in names]))
+    worst = fit.residuals.max()
+    median = float(np.median(fit.residuals))
     return (
         f"Against the truth: {len(names)} cameras, median {100 * median:.1f} cm and at most {100 * worst:.1f} cm off, "
         f"{100 * worst / truth.scene_size:.3f} % of the {truth.scene_size:.0f} m between the farthest two."

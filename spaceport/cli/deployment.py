@@ -1,4 +1,4 @@
-"""Where the commands act: a deployed stack, or the embedded cloud. Both are read from the stack's outputs."""
+"""What the commands act on: a deployed stack, or the embedded cloud. Both are located by the stack's outputs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class NotDeployed(Exception):
-    """There is nothing to speak to. `str` says what to do."""
+    """There is nothing to deployment_of to. `str` says what to do."""
 
 
 @dataclass(frozen=True)
@@ -33,10 +33,10 @@ class Deployment:
     batch: BatchClient
     queues: tuple[str, ...]
     check: Callable[[], None] = lambda: None
-    """Raises when it has died, sooner than the calls to it give up."""
+    """Raises when it has died, before calls to it time out."""
 
     def stop(self, job_id: str) -> EndManifest:
-        """Stop a job and end its Batch jobs. Returns how the job ended. Raises `UnknownJob` when there is none."""
+        """Stop a job and terminate its Batch jobs. Returns how it ended. Raises `UnknownJob` when there is none."""
         end = stop_job(self.bucket, self.table, job_id)
         terminate_jobs(self.batch, self.table, job_id, self.queues)
         return end
@@ -49,12 +49,12 @@ def connect(stack: str, session: boto3.Session, endpoint: str | None = None, bat
         NotDeployed: there is no such stack, or no way to reach it.
     """
     try:
-        answer = session.client("cloudformation", endpoint_url=endpoint).describe_stacks(StackName=stack)
+        response = session.client("cloudformation", endpoint_url=endpoint).describe_stacks(StackName=stack)
     except (ClientError, BotoCoreError) as error:
         raise NotDeployed(
             f"The stack `{stack}` cannot be reached ({error}). Deploy it with `sam deploy --guided`."
         ) from error
-    outputs = {item["OutputKey"]: item["OutputValue"] for item in answer["Stacks"][0].get("Outputs", [])}
+    outputs = {item["OutputKey"]: item["OutputValue"] for item in response["Stacks"][0].get("Outputs", [])}
     s3 = session.client("s3", endpoint_url=endpoint)
     return Deployment(
         bucket=Bucket(outputs["PipelineBucket"], s3),

@@ -1,4 +1,4 @@
-"""`spaceport options`: the options describe themselves, from the models that validate them."""
+"""`spaceport options`: the options, as described by the models that validate them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def options_table(console: Console, as_json: bool) -> None:
         console.print_json(json.dumps(JobOptions.model_json_schema()))
         return
     console.print(
-        'Give options as JSON, nested by stage: [bold]{"preset": "draft", "train": {"max_iterations": 900}}[/]\n'
+        'Pass options as JSON, nested by stage: [bold]{"preset": "draft", "train": {"max_iterations": 900}}[/]\n'
     )
     for stage, model in STAGES.items():
         console.print(_stage_table(stage, model))

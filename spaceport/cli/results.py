@@ -1,4 +1,4 @@
-"""What a job leaves behind: its files on this machine, and a summary that a person can judge it by."""
+"""A job's results: its files on this machine, and a summary of how good they are."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from spaceport.pipeline.jobs.state import JobRecord
 from spaceport.pipeline.storage import Bucket
 
 # What people want on their own disk: the models, the pictures and the reports; not the photos again.
-TAKEN = ("compressed/", "gaussian/", "colmap/report.", "colmap/georeference.json", "colmap/sparse/")
+DOWNLOADED = ("compressed/", "gaussian/", "colmap/report.", "colmap/georeference.json", "colmap/sparse/")
 
 EXIT_CODES: dict[JobState, int] = {
     JobState.COMPLETED: 0,
@@ -25,21 +25,21 @@ EXIT_CODES: dict[JobState, int] = {
 }
 
 
-def take_home(bucket: Bucket, job_id: str, folder: Path) -> list[Path]:
-    """Copy a job's results below `folder`, checked against their sha256. Returns the files."""
-    wanted = {}
+def download_results(bucket: Bucket, job_id: str, folder: Path) -> list[Path]:
+    """Download a job's results to `folder`, checked against their sha256. Returns the files."""
+    artefacts = {}
     for stored in read_manifests(bucket, job_id):
         if isinstance(stored.manifest, StageManifest):
             for artefact in stored.manifest.artefacts:
                 path = PurePosixPath(layout.split_key(artefact.key)[1])
-                if str(path).startswith(TAKEN) and ".." not in path.parts:
-                    wanted[folder / path] = artefact
-    bucket.fetch_all(wanted, lambda: None)
-    return sorted(wanted)
+                if str(path).startswith(DOWNLOADED) and ".." not in path.parts:
+                    artefacts[folder / path] = artefact
+    bucket.fetch_all(artefacts, lambda: None)
+    return sorted(artefacts)
 
 
 def summary(row: JobRecord) -> Table:
-    """The figures of a job: measured, and named with their units."""
+    """The measured figures of a job, with their units."""
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="bold")
     table.add_column(justify="right")
@@ -49,15 +49,16 @@ def summary(row: JobRecord) -> Table:
 
 
 def _figures(row: JobRecord) -> list[tuple[str, str]]:
-    found = [(f"{TITLES[stage]}", f"{row.seconds[stage]:.1f} s") for stage in StageName if stage in row.seconds]
-    counts, quality = row.counts, row.quality
+    figures = [(TITLES[stage], f"{row.seconds[stage]:.1f} s") for stage in StageName if stage in row.seconds]
+    counts = row.counts
+    quality = row.quality
     if "registered" in counts:
-        found.append(("Photos placed", f"{counts['registered']} of {counts.get('photos', '?')}"))
-    found += [(title, f"{counts[name]:,}") for name, title in COUNTS.items() if isinstance(counts.get(name), int)]
-    found += [(title, f"{quality[name]:.2f} {unit}") for name, (title, unit) in QUALITY.items() if name in quality]
+        figures.append(("Photos placed", f"{counts['registered']} of {counts.get('photos', '?')}"))
+    figures += [(title, f"{counts[name]:,}") for name, title in COUNTS.items() if isinstance(counts.get(name), int)]
+    figures += [(title, f"{quality[name]:.2f} {unit}") for name, (title, unit) in QUALITY.items() if name in quality]
     if row.cost_usd:
-        found.append(("Machine cost", f"${sum(row.cost_usd.values()):.4f}"))
-    return found
+        figures.append(("Machine cost", f"${sum(row.cost_usd.values()):.4f}"))
+    return figures
 
 
 COUNTS = {"gaussians": "Gaussians", "ply_bytes": "Bytes of PLY", "sog_bytes": "Bytes of SOG"}
@@ -80,8 +81,8 @@ def jobs_table(rows: list[JobRecord]) -> Table:
     return table
 
 
-def tell_end(row: JobRecord, console: Console) -> int:
-    """The last word on a job: its sentence, and the exit code."""
+def report_end(row: JobRecord, console: Console) -> int:
+    """Print how a job ended. Returns the exit code."""
     good = row.state is JobState.COMPLETED
     console.print(row.message, style="green" if good else "red" if row.failure else "yellow", soft_wrap=True)
     if row.failure:

@@ -1,4 +1,4 @@
-"""A job as it goes: bars on a terminal, plain lines elsewhere."""
+"""A job's progress: bars on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from spaceport.pipeline.jobs.table import JobTable
 POLL_SECONDS = 0.4
 LINE_EVERY_PERCENT = 5.0
 PATIENCE_SECONDS = 180.0
-SHOWN = {
+DETAILS = {
     "photos": "{} photos",
     "registered": "{} placed",
     "iteration": "iteration {}",
@@ -26,23 +26,25 @@ SHOWN = {
 }
 
 
-class NeverBegan(Exception):
-    """An upload that no job came of."""
+class JobNotStarted(Exception):
+    """No job was started for an upload."""
 
 
 def watch(table: JobTable, job_id: str, console: Console, check: Callable[[], None] = lambda: None) -> JobRecord:
-    """Show a job until it ends. Returns its last row. What `check` raises, once for each look at the table, passes.
+    """Show a job until it ends. Returns its last row. `check` is called at each poll; what it raises propagates.
 
     Raises:
-        NeverBegan: no job appeared within `PATIENCE_SECONDS`.
+        JobNotStarted: no job appeared within `PATIENCE_SECONDS`.
     """
-    shown: AbstractContextManager[Bars | Lines] = Bars(console) if console.is_terminal else nullcontext(Lines(console))
-    with shown as display:
+    view: AbstractContextManager[StageBars | StageLines] = (
+        StageBars(console) if console.is_terminal else nullcontext(StageLines(console))
+    )
+    with view as display:
         row = None
         for row in _rows(table, job_id, check):
             display.show(row)
     if row is None:
-        raise NeverBegan(f"No job came of the upload {job_id} within {PATIENCE_SECONDS:.0f} seconds.")
+        raise JobNotStarted(f"No job was started for the upload {job_id} within {PATIENCE_SECONDS:.0f} seconds.")
     return row
 
 
@@ -51,7 +53,8 @@ def _rows(table: JobTable, job_id: str, check: Callable[[], None]) -> Iterator[J
     row = None
     while row is None or row.state not in END_STATES:
         check()
-        if (row := table.get(job_id)) is not None:
+        row = table.get(job_id)
+        if row is not None:
             yield row
         elif time.monotonic() > deadline:
             return
@@ -65,12 +68,12 @@ def fraction(row: JobRecord, stage: StageName) -> float:
 
 
 def details(live: dict[str, Figure]) -> str:
-    """The figures of the running stage in words."""
-    return " · ".join(form.format(live[name]) for name, form in SHOWN.items() if name in live)
+    """The figures of the running stage, with their units."""
+    return " · ".join(form.format(live[name]) for name, form in DETAILS.items() if name in live)
 
 
-class Bars(Progress):
-    """One bar for each stage, with its percentage, the time left and what it does now."""
+class StageBars(Progress):
+    """A bar for each stage, with its percentage, the time left and what it does now."""
 
     def __init__(self, console: Console) -> None:
         super().__init__(
@@ -78,38 +81,38 @@ class Bars(Progress):
             BarColumn(bar_width=28),
             TaskProgressColumn(),
             TimeRemainingColumn(compact=True),
-            TextColumn("{task.fields[now]}"),
+            TextColumn("{task.fields[message]}"),
             console=console,
         )
         self._bars: dict[StageName, TaskID] = {}
 
     def show(self, row: JobRecord) -> None:
         for stage in StageName:
-            part = fraction(row, stage)
-            if stage not in self._bars and (part > 0 or row.stage is stage):
-                self._bars[stage] = self.add_task(TITLES[stage], total=1.0, now="")
+            done = fraction(row, stage)
+            if stage not in self._bars and (done > 0 or row.stage is stage):
+                self._bars[stage] = self.add_task(TITLES[stage], total=1.0, message="")
             if stage in self._bars:
-                self.update(self._bars[stage], completed=part, now=_now(row, stage))
+                self.update(self._bars[stage], completed=done, message=_message(row, stage))
 
 
-def _now(row: JobRecord, stage: StageName) -> str:
+def _message(row: JobRecord, stage: StageName) -> str:
     if stage in row.seconds:
         return f"[dim]{row.seconds[stage]:.0f} s"
     return " · ".join(part for part in (row.message, details(row.live)) if part) if row.stage is stage else ""
 
 
-class Lines:
-    """A line when the state changes, and one for every few percent: for logs and pipes."""
+class StageLines:
+    """A line when the state changes and for every few percent: for logs and pipes."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._told: tuple[str, float] = ("", -LINE_EVERY_PERCENT)
+        self._printed: tuple[str, float] = ("", -LINE_EVERY_PERCENT)
 
     def show(self, row: JobRecord) -> None:
-        state, percent = self._told
+        state, percent = self._printed
         if row.state == state and row.percent < percent + LINE_EVERY_PERCENT:
             return
-        self._told = (row.state, row.percent)
+        self._printed = (row.state, row.percent)
         text = " · ".join(part for part in (row.message, details(row.live)) if part)
         self._console.print(
             f"{row.percent:5.1f} %  {row.state:<12}  {text}", highlight=False, markup=False, soft_wrap=True

@@ -1,4 +1,4 @@
-"""The words in which tests speak of jobs in the embedded cloud."""
+"""The words in which tests deployment_of of jobs in the embedded cloud."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from waiting import PATIENCE, until
 
-from spaceport.cli.connect import speak
+from spaceport.cli.connect import deployment_of
 from spaceport.cli.deployment import Deployment
 from spaceport.local.children import survivors
 from spaceport.local.cloud import EmbeddedCloud, running
@@ -40,7 +40,7 @@ class Cloud:
 
     def __init__(self, embedded: EmbeddedCloud | Crashing) -> None:
         self.embedded = embedded
-        self.deployment: Deployment = speak(embedded.access)
+        self.deployment: Deployment = deployment_of(embedded.access)
 
     def upload(self, data: bytes | Path, job_id: str, options: dict[str, Any] | None = None) -> str:
         """Drop a zip into the bucket, as a pilot does. Returns the job's id."""

@@ -14,7 +14,7 @@ import yaml
 from cloud_cases import MAIL, Cloud
 from waiting import until
 
-from spaceport.cli.results import take_home
+from spaceport.cli.results import download_results
 from spaceport.demo import Survey, load_truth
 from spaceport.demo.align import align
 from spaceport.local import cloud as embedded_cloud
@@ -35,7 +35,7 @@ def test_a_zip_becomes_a_splat(cloud: Cloud, survey: Survey, tmp_path: Path) -> 
     assert cloud.manifest_keys(job) == {"request", "colmap", "gaussian", "compressed", "end"}
 
     out = tmp_path / "out"
-    files = {path.relative_to(out).as_posix() for path in take_home(cloud.deployment.bucket, job, out)}
+    files = {path.relative_to(out).as_posix() for path in download_results(cloud.deployment.bucket, job, out)}
     assert {"compressed/model.sog", "compressed/meta.json", "gaussian/model.ply", "colmap/report.json"} <= files
     assert len(read_ply(out / "gaussian/model.ply").means) == row.counts["gaussians"]
     assert (out / "compressed/model.sog").stat().st_size == row.counts["sog_bytes"]

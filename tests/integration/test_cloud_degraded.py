@@ -9,7 +9,7 @@ from cloud_cases import Cloud
 from pipeline_cases import key_of, staged
 from random_models import noise
 
-from spaceport.cli.results import take_home
+from spaceport.cli.results import download_results
 from spaceport.pipeline import layout
 from spaceport.pipeline.contract import JobState, StageName
 from spaceport.splats.formats.ply import read_ply, write_ply
@@ -29,7 +29,7 @@ def test_the_ply_is_delivered_when_no_preset_rescues_the_sog(cloud: Cloud, tmp_p
     assert row.state is JobState.COMPLETED_DEGRADED, cloud.logs()
     assert "99.0 dB were asked for" in row.message, row.message
     out = tmp_path / "out"
-    files = {path.relative_to(out).as_posix() for path in take_home(bucket, JOB, out)}
+    files = {path.relative_to(out).as_posix() for path in download_results(bucket, JOB, out)}
     assert {"gaussian/model.ply", "compressed/report.json", "compressed/preview.jpg"} <= files
     assert "compressed/model.sog" not in files
     assert len(read_ply(out / "gaussian/model.ply")) == 300

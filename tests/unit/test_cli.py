@@ -17,8 +17,8 @@ from typer.testing import CliRunner
 from spaceport.cli import app, commands, connect
 from spaceport.cli import watch as watching
 from spaceport.cli.deployment import Deployment, NotDeployed
-from spaceport.cli.results import take_home
-from spaceport.cli.watch import Bars, Lines, NeverBegan, details, fraction
+from spaceport.cli.results import download_results
+from spaceport.cli.watch import JobNotStarted, StageBars, StageLines, details, fraction
 from spaceport.pipeline.contract import Artefact, JobState, StageName
 from spaceport.pipeline.jobs.state import Beat, JobRecord, advance
 from spaceport.pipeline.jobs.table import JobTable
@@ -164,14 +164,14 @@ def test_ctrl_c_stops_the_job(deployment: Deployment, tmp_path: Path, monkeypatc
 def test_an_upload_without_a_job_is_noticed(table: JobTable, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watching, "PATIENCE_SECONDS", 0.0)
     monkeypatch.setattr(watching, "POLL_SECONDS", 0.0)
-    with pytest.raises(NeverBegan, match="within 0 seconds"):
+    with pytest.raises(JobNotStarted, match="within 0 seconds"):
         watching.watch(table, JOB, Console(file=io.StringIO()))
 
 
 def test_results_stay_in_their_folder(deployment: Deployment, tmp_path: Path) -> None:
     wild = Artefact(key=f"jobs/{JOB}/compressed/../../../evil", bytes=1)
     tell(deployment, requested(), staged(StageName.COMPRESS).model_copy(update={"artefacts": [wild]}))
-    assert take_home(deployment.bucket, JOB, tmp_path / "out") == []
+    assert download_results(deployment.bucket, JOB, tmp_path / "out") == []
 
 
 def test_no_cloud_is_a_sentence(tmp_path: Path) -> None:
@@ -199,7 +199,7 @@ def test_figures_are_shown_with_units() -> None:
 
 def test_plain_lines_come_every_few_percent() -> None:
     file = io.StringIO()
-    lines = Lines(Console(file=file, width=200))
+    lines = StageLines(Console(file=file, width=200))
     for percent in (30, 31, 34.9, 35, 36, 41):
         lines.show(row(percent))
     assert [line.split()[0] for line in file.getvalue().splitlines()] == ["30.0", "35.0", "41.0"]
@@ -207,7 +207,7 @@ def test_plain_lines_come_every_few_percent() -> None:
 
 def test_bars_on_a_terminal() -> None:
     console = Console(file=io.StringIO(), force_terminal=True, width=120)
-    with Bars(console) as bars:
+    with StageBars(console) as bars:
         bars.show(row(57.5))
         assert [(task.description, task.completed) for task in bars.tasks] == [
             ("Structure from motion", 1.0),

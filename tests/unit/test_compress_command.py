@@ -18,9 +18,9 @@ from services.compress.report import missed
 from services.compress.tuning.allocate import Wish
 from services.compress.tuning.windows import Windows
 from spaceport.cli.analytics import bytes_table
-from spaceport.cli.compress import planned, size_of
-from spaceport.cli.concurrency import BASE, at_once, free_memory, memory_of
-from spaceport.cli.many import Bars, Lines
+from spaceport.cli.compress import plan_jobs, size_of
+from spaceport.cli.concurrency import BASE_BYTES, estimate_memory, free_memory, max_workers
+from spaceport.cli.many import ModelBars, ModelLines
 from spaceport.progress import Silent
 from spaceport.splats.model import Gaussians
 from spaceport.splats.sog.attributes.positions import bounds
@@ -43,7 +43,7 @@ GIB = 1 << 30
     ],
 )
 def test_as_many_at_once_as_fit(needs: list[int], free: int, cores: int, count: int) -> None:
-    assert at_once(needs, free, cores) == count
+    assert max_workers(needs, free, cores) == count
 
 
 @pytest.mark.parametrize(
@@ -51,12 +51,12 @@ def test_as_many_at_once_as_fit(needs: list[int], free: int, cores: int, count: 
     [("brighton.ply", 4_706_338, 259), ("biker.compressed.ply", 2_487_573, 344), ("model.ply", 248_001_532, 1_356)],
 )
 def test_more_memory_is_reckoned_than_was_measured(name: str, size: int, measured_mib: int) -> None:
-    assert measured_mib << 20 < memory_of(name, size) < (measured_mib << 20) * 3
+    assert measured_mib << 20 < estimate_memory(name, size) < (measured_mib << 20) * 3
 
 
 def test_memory_grows_with_what_is_packed_in_a_byte() -> None:
-    sizes = [memory_of(f"m{suffix}", 10**6) for suffix in (".ply", ".splat", ".COMPRESSED.PLY", ".spz", ".sog")]
-    assert sizes == sorted(sizes) and sizes[0] > BASE
+    sizes = [estimate_memory(f"m{suffix}", 10**6) for suffix in (".ply", ".splat", ".COMPRESSED.PLY", ".spz", ".sog")]
+    assert sizes == sorted(sizes) and sizes[0] > BASE_BYTES
 
 
 def test_free_memory_is_read_where_it_is_told(tmp_path: Path) -> None:
@@ -72,14 +72,14 @@ def test_files_go_beside_the_models_or_together(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b"12345")
     models = [tmp_path / name for name in ("a.ply", "b.compressed.ply", "c.old.spz", "set.v2/meta.json")]
     names = ["a.sog", "b.sog", "c.old.sog", "set.v2.sog"]
-    assert [work.target for work in planned(models, None)] == [tmp_path / name for name in names]
-    assert [work.target for work in planned(models, Path("o"))] == [Path("o") / name for name in names]
-    assert planned([tmp_path / "set.v2"], None)[0].target == tmp_path / "set.v2.sog"
+    assert [work.target for work in plan_jobs(models, None)] == [tmp_path / name for name in names]
+    assert [work.target for work in plan_jobs(models, Path("o"))] == [Path("o") / name for name in names]
+    assert plan_jobs([tmp_path / "set.v2"], None)[0].target == tmp_path / "set.v2.sog"
     assert size_of(tmp_path / "set.v2") == size_of(models[3]) == size_of(models[0]) == 5
     (tmp_path / "big" / "0_0").mkdir(parents=True)
     for name in ("big/lod-meta.json", "big/0_0/meta.json"):
         (tmp_path / name).write_bytes(b"12345")
-    assert planned([tmp_path / "big/lod-meta.json"], None)[0].target == tmp_path / "big.sog"
+    assert plan_jobs([tmp_path / "big/lod-meta.json"], None)[0].target == tmp_path / "big.sog"
     assert size_of(tmp_path / "big") == size_of(tmp_path / "big/lod-meta.json") == 10
 
 
@@ -87,12 +87,12 @@ def test_nothing_is_written_twice_or_over_a_model(tmp_path: Path) -> None:
     for name in ("a.ply", "a.spz", "b.sog"):
         (tmp_path / name).touch()
     with pytest.raises(ValueError, match=r"a\.ply and .*a\.spz would both become"):
-        planned([tmp_path / "a.ply", tmp_path / "a.spz"], None)
+        plan_jobs([tmp_path / "a.ply", tmp_path / "a.spz"], None)
     with pytest.raises(ValueError, match="both become"):
-        planned([tmp_path / "a.ply", tmp_path / "a.ply"], None)
+        plan_jobs([tmp_path / "a.ply", tmp_path / "a.ply"], None)
     with pytest.raises(ValueError, match=r"over itself.*--out"):
-        planned([tmp_path / "b.sog"], None)
-    assert planned([tmp_path / "b.sog"], tmp_path / "out")[0].target == tmp_path / "out" / "b.sog"
+        plan_jobs([tmp_path / "b.sog"], None)
+    assert plan_jobs([tmp_path / "b.sog"], tmp_path / "out")[0].target == tmp_path / "out" / "b.sog"
 
 
 def shown(terminal: bool) -> Console:
@@ -129,7 +129,7 @@ def test_the_table_tells_what_leaving_sh_out_costs() -> None:
 
 def test_lines_come_each_quarter_and_at_the_end() -> None:
     console = shown(terminal=False)
-    with Lines(console, ["a.ply", "[b].ply"]) as lines:
+    with ModelLines(console, ["a.ply", "[b].ply"]) as lines:
         for percent in range(0, 101, 5):
             lines.show(0, percent / 100, "Working")
         lines.end(0, "done")
@@ -140,7 +140,7 @@ def test_lines_come_each_quarter_and_at_the_end() -> None:
 
 def test_bars_name_each_model_and_what_happens() -> None:
     console = shown(terminal=True)
-    with Bars(console, ["a.ply", f"/{'x' * 60}/[b].ply", "c.ply"]) as bars:
+    with ModelBars(console, ["a.ply", f"/{'x' * 60}/[b].ply", "c.ply"]) as bars:
         bars.show(0, 0.5, "Working")
         bars.end(1, "failed")
     last = text_of(console)
