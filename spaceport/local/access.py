@@ -1,4 +1,4 @@
-"""How to speak with the embedded cloud: endpoints, credentials that are worth nothing, clients."""
+"""How to reach the embedded cloud: endpoints, dummy credentials, clients."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class Access:
     batch_endpoint: str
 
     def environment(self) -> dict[str, str]:
-        """What a process needs to speak with this cloud through boto3, and with no other.
+        """The environment in which boto3 reaches this cloud, and no other.
 
-        Configuration files of the user are shut out: no real account may be reached by mistake.
+        The user's configuration files are masked, so that no real account can be reached by mistake.
         """
         return {
             "AWS_ENDPOINT_URL": self.endpoint,
@@ -40,11 +40,11 @@ class Access:
     @cached_property
     def session(self) -> Session:
         """A boto3 session with this cloud's credentials. Its clients need an endpoint: prefer `client`."""
-        from boto3.session import Session  # noqa: PLC0415  a quarter of a second that `spaceport --help` need not pay
+        from boto3.session import Session  # noqa: PLC0415  a quarter of a second that `spaceport --help` does without
 
         return Session(aws_access_key_id="local", aws_secret_access_key="local", region_name=REGION)  # noqa: S106
 
     def client(self, service: str) -> Any:
-        """A boto3 client for `service` of this cloud; typed by whoever asks."""
+        """A boto3 client for `service` of this cloud; the caller declares its type."""
         endpoint = self.batch_endpoint if service == "batch" else self.endpoint
         return self.session.client(service, endpoint_url=endpoint)  # type: ignore[call-overload]  # any service name

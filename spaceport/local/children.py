@@ -1,4 +1,4 @@
-"""Child processes of the embedded cloud. Each runs under a guard, so it dies with us even on kill -9."""
+"""Child processes of the embedded cloud. Each runs under a guard, so it dies with us even after kill -9."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import IO
 
 MARK = "SPACEPORT_EMBEDDED_STATE"
-"""In the environment of every child: the state folder it belongs to. How survivors of a crash are recognised."""
+"""In the environment of every child: its state folder, by which survivors of a crash are recognised."""
 
 _GUARD = str(Path(__file__).with_name("guard.py"))
 
 
 class Child:
-    """One guarded command. Its output goes to `log`; its own children are ended with it."""
+    """One guarded command. Its output goes to `log`; its own children end with it."""
 
     def __init__(
         self, command: Sequence[str], *, environment: Mapping[str, str], log: IO[bytes], folder: Path, grace: float
@@ -55,7 +55,7 @@ class Child:
             return None
 
     def stop(self) -> None:
-        """Ask the command to end: SIGTERM, and SIGKILL after the grace. Returns at once; `wait` for it."""
+        """Ask the command to end: SIGTERM, and SIGKILL after the grace period. Returns at once; `wait` for it."""
         self._process.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
@@ -65,33 +65,33 @@ class Child:
         self._life = -1
 
     def close(self) -> None:
-        """End the command if it still runs, and give its resources back."""
+        """End the command if it still runs, and release its resources."""
         self.kill()
         self._process.wait()
 
 
 def survivors(state: Path, command: str = "") -> list[int]:
-    """Processes of this user that still run for `state`: left by an embedded cloud that was killed. Linux only.
+    """Processes of this user that still run for `state`, left by a killed embedded cloud. Linux only.
 
-    With `command`, only those whose command line holds it.
+    With `command`, only those whose command line contains it.
     """
     mark = f"{MARK}={state}".encode()
-    found = []
+    pids = []
     for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             ours = mark in (entry / "environ").read_bytes().split(b"\0")
             if ours and (not command or command.encode() in (entry / "cmdline").read_bytes()):
-                found.append(int(entry.name))
-    return found
+                pids.append(int(entry.name))
+    return pids
 
 
 def end_survivors(state: Path, timeout: float = 5.0) -> int:
-    """Kill what a crashed embedded cloud left behind on `state`. Returns how many processes that were.
+    """Kill what a crashed embedded cloud left running on `state`. Returns how many processes there were.
 
-    A process is named by a pidfd before its environment is read again, so a recycled pid is never hit.
+    A process is held by a pidfd before its environment is read again, so a reused pid is never hit.
 
     Raises:
-        TimeoutError: some would not end.
+        TimeoutError: some did not end.
     """
     ended = set()
     deadline = time.monotonic() + timeout

@@ -1,8 +1,7 @@
-"""The embedded cloud as a whole: start it, adopt what was left, end it without a trace.
+"""The embedded cloud as a whole: start it, adopt what an earlier run left, shut it down without leftovers.
 
-Only S3 survives an end, orderly or not. So every start is the same: end what still runs of the last time, deploy the
-template, adopt the buckets, make the table again from the manifests, and write once more each manifest that nobody has
-answered.
+Only S3 survives a shutdown, orderly or not. So every start is the same: end what still runs from the last time, deploy
+the template, adopt the buckets, rebuild the table from the manifests, and write each pending manifest again.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from spaceport.files import write_atomic
 from spaceport.local.access import Access
 from spaceport.local.batch.events import StateChanges, state_change
-from spaceport.local.batch.model import Definition, Job
+from spaceport.local.batch.model import Job, JobDefinition
 from spaceport.local.batch.poller import Poller
 from spaceport.local.batch.runner import Runner
 from spaceport.local.batch.server import BatchServer
@@ -52,14 +51,15 @@ class EmbeddedCloud:
     """A context manager: inside the block the cloud runs, and `access` says how to reach it.
 
     Args:
-        state: folder of its buckets, logs and scratch; made if need be. Two clouds need two folders.
+        state: folder of its buckets, logs and scratch; created if missing. Two clouds need two folders.
         template: the SAM template to deploy.
     """
 
     access: Access
 
     def __init__(self, state: Path, template: Path = ROOT / "template.yaml") -> None:
-        self.state, self._template = state.resolve(), template
+        self.state = state.resolve()
+        self._template = template
         self._stack = ExitStack()
         self._changes: queue.Queue[dict[str, Any] | None] = queue.Queue()
 
@@ -71,17 +71,17 @@ class EmbeddedCloud:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        """Raises `CloudDied` in the place of an error that came of its death."""
+        """Raises `CloudDied` instead of an error that its death caused."""
         with self._stack:
             if isinstance(error, BotoCoreError):
                 self.check()
 
     def check(self) -> None:
-        """Raises `CloudDied` when it does not run any more."""
+        """Raises `CloudDied` when it no longer runs."""
         self._ministack.check()
 
     def _start(self, stack: ExitStack) -> None:
-        stack.enter_context(_locked(self.state))
+        stack.enter_context(_lock(self.state))
         end_survivors(self.state)
         for name in ("work", "tmp"):
             shutil.rmtree(self.state / name, ignore_errors=True)
@@ -96,7 +96,7 @@ class EmbeddedCloud:
         outputs = deploy(self.access, STACK, translation, package(ROOT), {"MailFrom": MAIL_FROM})
         runner = self._batch(stack, translation, outputs, server)
         self._recover(outputs)
-        stack.callback(Poller(self.access, translation.arrows, outputs, runner).close)
+        stack.callback(Poller(self.access, translation.batch_targets, outputs, runner).close)
         address = {"endpoint": self.access.endpoint, "batch_endpoint": self.access.batch_endpoint, "pid": os.getpid()}
         write_atomic(self.state / "cloud.json", json.dumps(address).encode())
         stack.callback((self.state / "cloud.json").unlink)
@@ -104,44 +104,45 @@ class EmbeddedCloud:
     def _batch(
         self, stack: ExitStack, translation: Translation, outputs: dict[str, str], server: BatchServer
     ) -> Runner:
-        filled = {arn: fill(properties, outputs) for arn, properties in translation.definitions.items()}
-        definitions = {arn: Definition.of(arn, properties) for arn, properties in filled.items()}
-        teller = threading.Thread(target=self._tell, args=(StateChanges(self.access),))
-        teller.start()
-        stack.callback(teller.join)
+        filled = {arn: fill(properties, outputs) for arn, properties in translation.job_definitions.items()}
+        job_definitions = {arn: JobDefinition.of(arn, properties) for arn, properties in filled.items()}
+        deliverer = threading.Thread(target=self._deliver, args=(StateChanges(self.access),))
+        deliverer.start()
+        stack.callback(deliverer.join)
         stack.callback(self._changes.put, None)
-        runner = Runner(self.state, ROOT, definitions, translation.job_queues, self._changed)
-        runner.speak_with(self.access.environment())
+        runner = Runner(self.state, ROOT, job_definitions, translation.job_queues, self._on_change)
+        runner.set_environment(self.access.environment())
         stack.callback(runner.close)
         server.serve(runner)
         return runner
 
-    def _tell(self, changes: StateChanges) -> None:
+    def _deliver(self, changes: StateChanges) -> None:
         while (event := self._changes.get()) is not None:
             try:
                 changes.deliver(event)
-            except (ClientError, BotoCoreError) as error:  # the sweeper finds what was not told
+            except (ClientError, BotoCoreError) as error:  # the sweeper makes up for it
                 log.warning("a state change was not delivered: %s", error)
 
-    def _changed(self, job: Job) -> None:
+    def _on_change(self, job: Job) -> None:
         self._changes.put(state_change(job))
 
     def _recover(self, outputs: dict[str, str]) -> None:
-        """Take up what the last run left: the table, manifests without an answer, uploads that began no job."""
+        """Recover from the last run: the table, pending manifests, uploads for which no job was begun."""
         bucket = Bucket(outputs["PipelineBucket"], self.access.client("s3"))
         uploads = Bucket(outputs["UploadsBucket"], self.access.client("s3"))
         resource = self.access.session.resource("dynamodb", endpoint_url=self.access.endpoint)
         table = JobTable(outputs["JobTable"], resource)
-        taken: set[str] = set()
-        for found in recover_jobs(bucket, table):
-            taken |= accepted_uploads(found)
-            if waiting := pending_among(found):
-                bucket.nudge(waiting.key)
+        accepted: set[str] = set()
+        for manifests in recover_jobs(bucket, table):
+            accepted |= accepted_uploads(manifests)
+            pending = pending_among(manifests)
+            if pending:
+                bucket.nudge(pending.key)
         for item in list(uploads.list_objects(UPLOADS)):
-            if item.key not in taken and item.key.lower().endswith(".zip"):
+            if item.key not in accepted and item.key.lower().endswith(".zip"):
                 try:
                     accept_upload(bucket, table, uploads, item.key, "recovered")
-                except Refused:  # deleted between the listing and the look
+                except Refused:  # deleted since the listing
                     continue
 
 
@@ -150,8 +151,8 @@ def running(state: Path) -> Access | None:
     address = state.resolve() / "cloud.json"
     if not address.exists() or not _in_use(state.resolve()):
         return None
-    told = json.loads(address.read_text())
-    return Access(told["endpoint"], told["batch_endpoint"])
+    endpoints = json.loads(address.read_text())
+    return Access(endpoints["endpoint"], endpoints["batch_endpoint"])
 
 
 def _credentials() -> dict[str, str]:
@@ -159,8 +160,8 @@ def _credentials() -> dict[str, str]:
     return {name: value for name, value in environment.items() if not name.startswith("AWS_ENDPOINT")}
 
 
-def _locked(state: Path) -> IO[str]:
-    """Hold the state folder. The lock ends with the process, however it ends."""
+def _lock(state: Path) -> IO[str]:
+    """Lock the state folder. The lock ends with the process, however it ends."""
     state.mkdir(parents=True, exist_ok=True)
     file = (state / "lock").open("w")
     try:
@@ -173,7 +174,7 @@ def _locked(state: Path) -> IO[str]:
 
 def _in_use(state: Path) -> bool:
     try:
-        _locked(state).close()
+        _lock(state).close()
     except StateInUse:
         return True
     return False

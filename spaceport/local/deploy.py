@@ -1,4 +1,4 @@
-"""Deploys the translated template, and adopts the buckets that an earlier run left."""
+"""Deploys the translated template, and imports the buckets that an earlier run left."""
 
 from __future__ import annotations
 
@@ -20,42 +20,43 @@ WAIT_SECONDS = 300.0
 
 
 class DeployFailed(RuntimeError):
-    """The embedded cloud refused the template. `str` holds its reasons."""
+    """The embedded cloud refused the template. `str` gives its reasons."""
 
 
 def deploy(
     access: Access, stack: str, translation: Translation, code: bytes, parameters: dict[str, str]
 ) -> dict[str, str]:
-    """Deploy a stack on a fresh embedded cloud whose buckets may be old. Returns its outputs.
+    """Deploy a stack on a fresh embedded cloud whose buckets may already exist. Returns its outputs.
 
     Raises:
         DeployFailed: with what CloudFormation says of each resource that failed.
     """
-    s3, cloudformation = access.client("s3"), access.client("cloudformation")
+    s3 = access.client("s3")
+    cloudformation = access.client("cloudformation")
     existing = {bucket["Name"] for bucket in s3.list_buckets()["Buckets"]}
     if CODE_BUCKET not in existing:
         s3.create_bucket(Bucket=CODE_BUCKET)
     s3.put_object(Bucket=CODE_BUCKET, Key=CODE_KEY, Body=code)
-    given = [{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()]
-    adopted = _adopt(cloudformation, stack, translation, existing)
-    call = cloudformation.update_stack if adopted else cloudformation.create_stack
+    stack_parameters = [{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()]
+    imported = _import_buckets(cloudformation, stack, translation, existing)
+    call = cloudformation.update_stack if imported else cloudformation.create_stack
     call(
         StackName=stack,
         TemplateURL=_upload(s3, access, translation.template),
-        Parameters=given,
+        Parameters=stack_parameters,
         Capabilities=CAPABILITIES,
     )
-    return _outputs(_settled(cloudformation, stack))
+    return _outputs(_wait_for_stack(cloudformation, stack))
 
 
 def _upload(s3: Any, access: Access, template: dict[str, Any]) -> str:
-    """A template as a URL: inline ones may have 51,200 bytes at most."""
+    """Upload a template and return its URL: inline ones may have 51,200 bytes at most."""
     s3.put_object(Bucket=CODE_BUCKET, Key=TEMPLATE_KEY, Body=json.dumps(template).encode())
     return f"{access.endpoint}/{CODE_BUCKET}/{TEMPLATE_KEY}"
 
 
-def _adopt(cloudformation: Any, stack: str, translation: Translation, existing: set[str]) -> bool:
-    """Import the stack's buckets that are there already. They come bare: the update that follows configures them."""
+def _import_buckets(cloudformation: Any, stack: str, translation: Translation, existing: set[str]) -> bool:
+    """Import the stack's existing buckets. They come without properties: the update that follows configures them."""
     buckets = {
         name: bucket for name in _buckets(translation) if (bucket := _bucket_name(translation, stack, name)) in existing
     }
@@ -79,11 +80,11 @@ def _adopt(cloudformation: Any, stack: str, translation: Translation, existing: 
             for name, bucket in buckets.items()
         ],
     )
-    _until(
+    _wait_until(
         lambda: cloudformation.describe_change_set(StackName=stack, ChangeSetName="adopt")["Status"], "CREATE_COMPLETE"
     )
     cloudformation.execute_change_set(StackName=stack, ChangeSetName="adopt")
-    _settled(cloudformation, stack)
+    _wait_for_stack(cloudformation, stack)
     return True
 
 
@@ -93,29 +94,29 @@ def _buckets(translation: Translation) -> list[str]:
 
 
 def _bucket_name(translation: Translation, stack: str, name: str) -> str:
-    """A bucket's name, from the few variables that our template builds it of."""
-    given = translation.template["Resources"][name]["Properties"]["BucketName"]["Fn::Sub"]
-    known = {"AWS::StackName": stack, "AWS::AccountId": "000000000000", "AWS::Region": "us-east-1"}
-    for variable, value in known.items():
-        given = given.replace(f"${{{variable}}}", value)
-    return str(given)
+    """A bucket's name, from the few variables that our template uses for it."""
+    bucket = translation.template["Resources"][name]["Properties"]["BucketName"]["Fn::Sub"]
+    variables = {"AWS::StackName": stack, "AWS::AccountId": "000000000000", "AWS::Region": "us-east-1"}
+    for variable, value in variables.items():
+        bucket = bucket.replace(f"${{{variable}}}", value)
+    return str(bucket)
 
 
-def _until(ask: Any, wanted: str) -> None:
+def _wait_until(read_status: Any, expected: str) -> None:
     deadline = time.monotonic() + WAIT_SECONDS
-    while (status := ask()) != wanted:
+    while (status := read_status()) != expected:
         if time.monotonic() > deadline or status.endswith("FAILED"):
             raise DeployFailed(f"the change set is {status}")
         time.sleep(0.05)
 
 
-def _settled(cloudformation: Any, stack: str) -> dict[str, Any]:
+def _wait_for_stack(cloudformation: Any, stack: str) -> dict[str, Any]:
     deadline = time.monotonic() + WAIT_SECONDS
     while True:
-        found: dict[str, Any] = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
-        status = found["StackStatus"]
+        description: dict[str, Any] = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
+        status = description["StackStatus"]
         if status in {"CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE"}:
-            return found
+            return description
         if "FAILED" in status or "ROLLBACK" in status or time.monotonic() > deadline:
             raise DeployFailed(f"the stack is {status}: {_reasons(cloudformation, stack)}")
         time.sleep(0.05)

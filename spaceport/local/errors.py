@@ -1,4 +1,4 @@
-"""What can go wrong with the embedded cloud that its user can mend."""
+"""Failures of the embedded cloud that its user can fix."""
 
 
 class StateInUse(RuntimeError):
@@ -6,4 +6,4 @@ class StateInUse(RuntimeError):
 
 
 class CloudDied(RuntimeError):
-    """The embedded cloud does not run any more, and nobody has ended it."""
+    """The embedded cloud no longer runs, and no one shut it down."""

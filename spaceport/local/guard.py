@@ -1,4 +1,4 @@
-"""Runs one command and lets nothing of it outlive the process that asked for it.
+"""Runs one command, none of whose processes outlives the process that started the guard.
 
 Started by path as `python -I -S guard.py LIFE_FD GRACE COMMAND…`, so it may import the standard library only.
 It ends the command and everything the command started when
@@ -55,7 +55,7 @@ def _children() -> list[int]:
 
 
 def _end_the_rest(group: int) -> None:
-    """Kill what is left. As a subreaper we inherit orphans one generation after the other, so repeat until none."""
+    """Kill what is left. As a subreaper we inherit orphans one generation after another, so repeat until none."""
     with contextlib.suppress(OSError):
         os.killpg(group, signal.SIGKILL)
     with contextlib.suppress(ChildProcessError):
@@ -67,13 +67,13 @@ def _end_the_rest(group: int) -> None:
 
 
 def _reap(main: int) -> int | None:
-    """Collect ended children; the wait status of `main` once it is among them."""
-    found: int | None = None
+    """Reap ended children; the wait status of `main` once it is among them."""
+    main_status: int | None = None
     with contextlib.suppress(ChildProcessError):
         while (ended := os.waitpid(-1, os.WNOHANG))[0] != 0:
             if ended[0] == main:
-                found = ended[1]
-    return found
+                main_status = ended[1]
+    return main_status
 
 
 def guard(life: int, grace: float, command: list[str]) -> int:
@@ -82,15 +82,15 @@ def guard(life: int, grace: float, command: list[str]) -> int:
     wake_read, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
-    asked: list[int] = []
-    signal.signal(signal.SIGTERM, lambda number, _: asked.append(number))
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, who then ends us in order
+    terminations: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _: terminations.append(number))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then ends us in order
     main = os.fork()
     if main == 0:
         _execute(command, life)
     deadline: float | None = None
     while (status := _reap(main)) is None:
-        if asked and deadline is None:
+        if terminations and deadline is None:
             deadline = time.monotonic() + grace
             os.kill(main, signal.SIGTERM)
         left = None if deadline is None else max(0.0, deadline - time.monotonic())

@@ -1,4 +1,4 @@
-"""The mails that the embedded cloud was asked to send. None leaves this machine."""
+"""The mails that the embedded cloud has sent. None leaves this machine."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ from spaceport.local.access import Access
 
 def mails(access: Access) -> list[dict[str, Any]]:
     """Every mail since the start, the oldest first, as the embedded SES keeps them."""
-    with urllib.request.urlopen(f"{access.endpoint}/_ministack/ses/messages", timeout=60) as answer:  # noqa: S310  loopback
-        accounts: dict[str, list[dict[str, Any]]] = json.load(answer)["messages"]
+    with urllib.request.urlopen(f"{access.endpoint}/_ministack/ses/messages", timeout=60) as response:  # noqa: S310  loopback
+        accounts: dict[str, list[dict[str, Any]]] = json.load(response)["messages"]
     return [mail for box in accounts.values() for mail in box]

@@ -1,4 +1,4 @@
-"""ministack as a child process: start, wait until it answers, refuse it when it listens to the world, stop."""
+"""ministack as a child process: start it, wait until it responds, stop it if other machines can reach it."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ HOST = "127.0.0.1"
 READY_SECONDS = 120.0
 STOP_SECONDS = 5.0
 
-# What ministack and the Lambda workers that it starts may see of the user's environment.
-_PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "TZ")
+# The part of the user's environment that ministack and its Lambda workers get.
+_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "TZ")
 
 
 class Exposed(RuntimeError):
@@ -27,13 +27,13 @@ class Exposed(RuntimeError):
 
 
 class Ministack:
-    """One running ministack. Its objects lie in `STATE/s3` and survive anything; all else is made anew."""
+    """One running ministack. Its objects are in `STATE/s3` and survive anything; all else is created anew."""
 
     def __init__(self, state: Path, environment: dict[str, str], port: int = 0) -> None:
-        """Start it and wait until it answers. `environment` reaches the Lambda functions too.
+        """Start it and wait until it responds. The Lambda functions get the `environment` too.
 
         Raises:
-            RuntimeError: it ended or did not answer in time.
+            RuntimeError: it ended or did not respond in time.
             Exposed: it listens on another address than 127.0.0.1.
         """
         self.port = port or _free_port()
@@ -49,7 +49,7 @@ class Ministack:
             )
         try:
             self._wait_ready()
-            _refuse_exposed(self._child.pid)
+            _check_not_exposed(self._child.pid)
         except BaseException:
             self._child.close()
             raise
@@ -57,23 +57,25 @@ class Ministack:
     def _wait_ready(self) -> None:
         deadline = time.monotonic() + READY_SECONDS
         while time.monotonic() < deadline:
-            if (code := self._child.wait(0)) is not None:
+            code = self._child.wait(0)
+            if code is not None:
                 raise RuntimeError(f"the embedded cloud ended at once with code {code}; see {self._log}")
             with contextlib.suppress(OSError), urllib.request.urlopen(f"{self.endpoint}/_ministack/health", timeout=30):  # noqa: S310  http, loopback
                 return
             time.sleep(0.02)
-        raise RuntimeError(f"the embedded cloud did not answer within {READY_SECONDS:.0f} s; see {self._log}")
+        raise RuntimeError(f"the embedded cloud did not respond within {READY_SECONDS:.0f} s; see {self._log}")
 
     def check(self) -> None:
-        """Raises `CloudDied` when it does not run any more."""
-        if (code := self._child.wait(0)) is not None:
+        """Raises `CloudDied` when it no longer runs."""
+        code = self._child.wait(0)
+        if code is not None:
             raise CloudDied(
-                f"The embedded cloud has died (exit code {code}; its last words may be in {self._log}). Start it again:"
-                " jobs go on from their last finished stage."
+                f"The embedded cloud has died (exit code {code}; its log is {self._log}). Start it again:"
+                " jobs resume from their last finished stage."
             )
 
     def stop(self) -> None:
-        """End it in order: requests in flight are answered, then it goes, with its Lambda workers."""
+        """Shut it down in order: requests in flight are answered, then it ends, with its Lambda workers."""
         self._child.stop()
         self._child.wait(STOP_SECONDS + 1)
         self._child.close()
@@ -86,8 +88,8 @@ def _free_port() -> int:
 
 
 def _environment(state: Path, port: int) -> dict[str, str]:
-    passed = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-    return passed | {
+    inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+    return inherited | {
         MARK: str(state),
         "BIND_HOST": HOST,
         "GATEWAY_PORT": str(port),
@@ -95,7 +97,7 @@ def _environment(state: Path, port: int) -> dict[str, str]:
         "S3_PERSIST": "1",
         "S3_DATA_DIR": str(state / "s3"),
         "TMPDIR": str(state / "tmp"),  # unpacked functions; emptied at each start
-        "DOCKER_HOST": f"unix://{state}/none",  # it must never look for, or reap, containers
+        "DOCKER_HOST": f"unix://{state}/none",  # it must never look for containers, or remove them
         "IOT_MTLS_ENABLED": "0",  # the two listeners that ignore BIND_HOST's port
         "SFTP_ENABLED": "0",
         "LOG_LEVEL": "WARNING",
@@ -104,7 +106,7 @@ def _environment(state: Path, port: int) -> dict[str, str]:
     }
 
 
-def _refuse_exposed(guard: int) -> None:
+def _check_not_exposed(guard: int) -> None:
     for address in listening(descendants(guard)):
         if address != HOST:
             raise Exposed(f"the embedded cloud listens on {address}; only {HOST} is allowed, so it was stopped")
@@ -112,12 +114,12 @@ def _refuse_exposed(guard: int) -> None:
 
 def descendants(pid: int) -> list[int]:
     """`pid` and every process below it. Linux only; elsewhere just `pid`."""
-    found = [pid]
+    pids = [pid]
     for task in Path(f"/proc/{pid}/task").glob("*/children"):
         with contextlib.suppress(OSError):
             for child in task.read_text().split():
-                found += descendants(int(child))
-    return found
+                pids += descendants(int(child))
+    return pids
 
 
 def listening(pids: list[int]) -> set[str]:

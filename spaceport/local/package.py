@@ -1,6 +1,6 @@
-"""The functions' package, as the cloud gets it: functions/ and spaceport/pipeline/, nothing else.
+"""The functions' deployment package: functions/ and spaceport/pipeline/, nothing else.
 
-Their libraries come from the environment that the embedded cloud runs in.
+Their libraries come from the environment in which the embedded cloud runs.
 """
 
 from __future__ import annotations

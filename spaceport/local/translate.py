@@ -1,12 +1,11 @@
-"""template.yaml for the embedded cloud. Pure: a template in, a template and what was taken out of it.
+"""template.yaml for the embedded cloud. Pure: a template in; a template and what was removed from it out.
 
-The SAM transform runs offline. AWS::Batch is not known to the embedded cloud, so those resources are taken out and
-handed to the local Batch; each rule that would have submitted a Batch job gets an SQS queue as its target instead, and
-the local Batch reads that queue. Nothing of the wiring is repeated here: an arrow that the template does not draw does
-not exist.
+The SAM transform runs offline. The embedded cloud does not support AWS::Batch, so those resources are removed and go to
+the local Batch; each rule that would have submitted a Batch job gets an SQS queue as its target instead, and the local
+Batch polls that queue. None of the wiring is repeated here: a target that the template does not have does not exist.
 
 What the removed resources refer to (bucket names, role ARNs) is only known after the deployment, so each such value
-leaves the stack as an output of its own.
+becomes an output of the stack.
 """
 
 from __future__ import annotations
@@ -31,8 +30,8 @@ Tree = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Arrow:
-    """A rule that submits Batch jobs: which queue of ours it now writes to, and what it would have submitted."""
+class BatchTarget:
+    """A rule's target that submits Batch jobs: the output with the queue that replaces it, and what it submits."""
 
     queue_output: str
     job_queue: str
@@ -42,11 +41,11 @@ class Arrow:
 
 @dataclass(frozen=True)
 class Translation:
-    """A template that the embedded cloud can deploy, and the parts that the local Batch plays."""
+    """A template that the embedded cloud can deploy, and the resources that the local Batch takes over."""
 
     template: Tree
-    arrows: tuple[Arrow, ...]
-    definitions: dict[str, Tree]
+    batch_targets: tuple[BatchTarget, ...]
+    job_definitions: dict[str, Tree]
     """ARN to properties; a value `{"Output": NAME}` stands for that output of the stack."""
     job_queues: tuple[str, ...]
 
@@ -72,61 +71,65 @@ def _plain(tree: Tree, code: Tree) -> Tree:
     for resource in tree["Resources"].values():
         if resource["Type"] == "AWS::Serverless::Function":
             resource["Properties"]["CodeUri"] = code
-            resource.pop("Metadata", None)  # how `sam build` makes the package is no concern here
+            resource.pop("Metadata", None)  # only `sam build` needs it
     tree.get("Globals", {}).get("Function", {}).pop("CodeUri", None)
-    logging.getLogger("samtranslator").setLevel(logging.ERROR)  # it warns of features that nobody switched on
+    logging.getLogger("samtranslator").setLevel(logging.ERROR)  # it warns of features that are not in use
     translator = Translator({}, Parser(), boto_session=Session(region_name=REGION))
     plain: Tree = translator.translate(tree, parameter_values={"AWS::Region": REGION})
     return plain
 
 
 def without_batch(plain: Tree) -> Translation:
-    """Take AWS::Batch out of a plain template."""
+    """Remove AWS::Batch from a plain CloudFormation template."""
     plain = copy.deepcopy(plain)
     resources: Tree = plain["Resources"]
     removed = {name: resources.pop(name) for name in list(resources) if resources[name]["Type"].startswith(REMOVED)}
     arns = {name: _arn(name, resource["Type"]) for name, resource in removed.items()}
-    arrows = tuple(_arrows(resources, plain.setdefault("Outputs", {}), arns))
+    batch_targets = tuple(_batch_targets(resources, plain.setdefault("Outputs", {}), arns))
     outputs: Tree = {}
-    definitions = {
-        arns[name]: _resolved(resource["Properties"], arns, outputs)
+    job_definitions = {
+        arns[name]: _replace_by_outputs(resource["Properties"], arns, outputs)
         for name, resource in removed.items()
         if resource["Type"] == "AWS::Batch::JobDefinition"
     }
-    template = _refer(plain, arns)
-    template["Outputs"] |= _refer(outputs, arns)
+    template = _replace_references(plain, arns)
+    template["Outputs"] |= _replace_references(outputs, arns)
     queues = tuple(arns[name] for name, resource in removed.items() if resource["Type"] == "AWS::Batch::JobQueue")
-    return Translation(template, arrows, definitions, queues)
+    return Translation(template, batch_targets, job_definitions, queues)
 
 
 def _arn(name: str, kind: str) -> str:
     return f"arn:aws:batch:{REGION}:{ACCOUNT}:{KINDS.get(kind, 'resource')}/{name}"
 
 
-def _arrows(resources: Tree, outputs: Tree, arns: dict[str, str]) -> list[Arrow]:
-    """Turn every Batch target into a queue, and say what it would have submitted."""
-    found, queues = [], {}
+def _batch_targets(resources: Tree, outputs: Tree, arns: dict[str, str]) -> list[BatchTarget]:
+    """Replace every Batch target by a queue. Returns what each would have submitted."""
+    batch_targets = []
+    queues = {}
     for rule, resource in resources.items():
         if resource["Type"] != "AWS::Events::Rule":
             continue
         for number, target in enumerate(resource["Properties"].get("Targets", [])):
-            if (batch := target.pop("BatchParameters", None)) is None:
+            batch = target.pop("BatchParameters", None)
+            if batch is None:
                 continue
             target.pop("RoleArn", None)
             queue = f"{rule}Queue{number}"
-            job_queue = _refer(target["Arn"], arns)
+            job_queue = _replace_references(target["Arn"], arns)
             target["Arn"] = {"Fn::GetAtt": [queue, "Arn"]}
             queues[queue] = {"Type": "AWS::SQS::Queue"}
             outputs[queue] = {"Value": {"Ref": queue}}
-            found.append(Arrow(queue, job_queue, _refer(batch["JobDefinition"], arns), batch["JobName"]))
+            batch_targets.append(
+                BatchTarget(queue, job_queue, _replace_references(batch["JobDefinition"], arns), batch["JobName"])
+            )
     resources.update(queues)
-    return found
+    return batch_targets
 
 
-def _refer(value: Any, arns: dict[str, str]) -> Any:
-    """Replace references to what was removed by the ARNs that the local Batch answers to."""
+def _replace_references(value: Any, arns: dict[str, str]) -> Any:
+    """Replace references to removed resources by their ARNs in the local Batch."""
     if isinstance(value, list):
-        return [_refer(part, arns) for part in value]
+        return [_replace_references(part, arns) for part in value]
     if not isinstance(value, dict):
         return value
     if len(value) == 1:
@@ -138,24 +141,24 @@ def _refer(value: Any, arns: dict[str, str]) -> Any:
             for logical, arn in arns.items():
                 inside = inside.replace(f"${{{logical}}}", arn)
             return {name: inside}
-    return {name: _refer(part, arns) for name, part in value.items()}
+    return {name: _replace_references(part, arns) for name, part in value.items()}
 
 
-def _resolved(value: Any, arns: dict[str, str], outputs: Tree) -> Any:
-    """Put an output of the stack in the place of every value that only the deployment can tell."""
+def _replace_by_outputs(value: Any, arns: dict[str, str], outputs: Tree) -> Any:
+    """Replace every value that only the deployment knows by an output of the stack."""
     if isinstance(value, list):
-        return [_resolved(part, arns, outputs) for part in value]
+        return [_replace_by_outputs(part, arns, outputs) for part in value]
     if not isinstance(value, dict):
         return value
     if len(value) == 1 and (next(iter(value)) == "Ref" or next(iter(value)).startswith("Fn::")):
         name = f"Batch{len(outputs)}"
         outputs[name] = {"Value": value}
         return {"Output": name}
-    return {name: _resolved(part, arns, outputs) for name, part in value.items()}
+    return {name: _replace_by_outputs(part, arns, outputs) for name, part in value.items()}
 
 
 def fill(value: Any, outputs: dict[str, str]) -> Any:
-    """The other half of `_resolved`: outputs of the deployed stack in their places."""
+    """The inverse of `_replace_by_outputs`: the outputs of the deployed stack in their places."""
     if isinstance(value, list):
         return [fill(part, outputs) for part in value]
     if isinstance(value, dict):

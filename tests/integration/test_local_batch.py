@@ -14,7 +14,7 @@ import boto3
 import pytest
 import waiting
 
-from spaceport.local.batch.model import ENDED, Definition, Job, Status
+from spaceport.local.batch.model import ENDED, Job, JobDefinition, Status
 from spaceport.local.batch.runner import Runner
 from spaceport.local.batch.server import BatchServer
 from spaceport.local.children import survivors
@@ -25,9 +25,11 @@ from spaceport.local.ministack import descendants, listening
 RETRY = ({"OnExitCode": "75", "Action": "RETRY"}, {"OnReason": "*", "Action": "EXIT"})
 
 
-def python(code: str, *words: str, **changes: Any) -> Definition:
+def python(code: str, *words: str, **changes: Any) -> JobDefinition:
     settings: dict[str, Any] = {"timeout_seconds": 30.0, "attempts": 3, "evaluate_on_exit": RETRY, "gpu": False}
-    return Definition(arn="job", command=("python", "-c", code, *words), environment={"A": "1"}, **(settings | changes))
+    return JobDefinition(
+        arn="job", command=("python", "-c", code, *words), environment={"A": "1"}, **(settings | changes)
+    )
 
 
 class Desk:
@@ -38,17 +40,17 @@ class Desk:
             (state / name).mkdir(parents=True)
         self.state, self.definitions, self.told = state, {}, list[tuple[str, str]]()
         self.runner = Runner(state, state, self.definitions, ("cpu", "gpu"), self._changed, gpu=gpu)
-        self.runner.speak_with({"AWS_ENDPOINT_URL": "http://127.0.0.1:1"})
+        self.runner.set_environment({"AWS_ENDPOINT_URL": "http://127.0.0.1:1"})
 
     def _changed(self, job: Job) -> None:
         self.told.append((job.id, job.status.value))
 
-    def start(self, definition: Definition, queue: str = "cpu", **parameters: str) -> Job:
-        self.definitions["job"] = definition
+    def start(self, job_definition: JobDefinition, queue: str = "cpu", **parameters: str) -> Job:
+        self.definitions["job"] = job_definition
         return self.runner.submit(queue, "job", "test", parameters, {"B": "2"})
 
-    def run(self, definition: Definition, **parameters: str) -> Job:
-        return until(self.start(definition, **parameters), lambda job: job.status in ENDED)
+    def run(self, job_definition: JobDefinition, **parameters: str) -> Job:
+        return until(self.start(job_definition, **parameters), lambda job: job.status in ENDED)
 
     def log(self, job: Job) -> str:
         return (self.state / "logs" / f"test-{job.id}.log").read_text()

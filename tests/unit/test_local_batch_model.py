@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from spaceport.local.batch.model import Definition, Exit, Job, Status, substitute, tries_again
+from spaceport.local.batch.model import Exit, Job, JobDefinition, Status, should_retry, substitute
 
 RULES = (
     {"OnStatusReason": "Host EC2*", "Action": "RETRY"},
@@ -14,8 +14,8 @@ RULES = (
 )
 
 
-def definition(attempts: int = 3, rules: tuple[dict[str, str], ...] = RULES) -> Definition:
-    return Definition("arn", ("python", "Ref::key"), {}, None, attempts, rules, gpu=False)
+def job_definition(attempts: int = 3, rules: tuple[dict[str, str], ...] = RULES) -> JobDefinition:
+    return JobDefinition("arn", ("python", "Ref::key"), {}, None, attempts, rules, gpu=False)
 
 
 @pytest.mark.parametrize(
@@ -29,19 +29,19 @@ def definition(attempts: int = 3, rules: tuple[dict[str, str], ...] = RULES) -> 
     ],
 )
 def test_the_first_rule_that_fits_decides(end: Exit, again: bool) -> None:
-    assert tries_again(definition(), 1, end) is again
-    assert not tries_again(definition(), 3, end), "no attempt is left"
+    assert should_retry(job_definition(), 1, end) is again
+    assert not should_retry(job_definition(), 3, end), "no attempt is left"
 
 
 def test_no_rule_that_fits_means_retry() -> None:
-    assert tries_again(definition(rules=()), 1, Exit(1, "exited"))
-    assert tries_again(definition(rules=({"OnExitCode": "2", "Action": "EXIT"},)), 1, Exit(1, "exited"))
+    assert should_retry(job_definition(rules=()), 1, Exit(1, "exited"))
+    assert should_retry(job_definition(rules=({"OnExitCode": "2", "Action": "EXIT"},)), 1, Exit(1, "exited"))
 
 
 def test_all_conditions_of_a_rule_must_hold() -> None:
     rule = {"OnExitCode": "1", "OnStatusReason": "Host*", "Action": "EXIT"}
-    assert tries_again(definition(rules=(rule,)), 1, Exit(1, "exited"))
-    assert not tries_again(definition(rules=(rule,)), 1, Exit(1, "Host gone"))
+    assert should_retry(job_definition(rules=(rule,)), 1, Exit(1, "exited"))
+    assert not should_retry(job_definition(rules=(rule,)), 1, Exit(1, "Host gone"))
 
 
 def test_placeholders() -> None:
@@ -50,7 +50,7 @@ def test_placeholders() -> None:
 
 
 def test_a_definition_from_the_template() -> None:
-    read = Definition.of(
+    read = JobDefinition.of(
         "arn",
         {
             "ContainerProperties": {
@@ -63,14 +63,14 @@ def test_a_definition_from_the_template() -> None:
         },
     )
     assert (read.environment, read.attempts, read.timeout_seconds, read.gpu) == ({"A": "1"}, 2, 60.0, True)
-    bare = Definition.of("arn", {"ContainerProperties": {"Command": []}})
+    bare = JobDefinition.of("arn", {"ContainerProperties": {"Command": []}})
     assert (bare.attempts, bare.timeout_seconds, bare.gpu) == (1, None, False)
 
 
 def test_a_job_as_batch_describes_it() -> None:
-    job = Job("id", "sfm", "queue", definition(), {"key": "k"}, status=Status.FAILED, created_at=1.5)
+    job = Job("id", "sfm", "queue", job_definition(), {"key": "k"}, status=Status.FAILED, created_at=1.5)
     job.attempts.append(Exit(65, "Essential container in task exited"))
-    told = job.described()
+    told = job.describe()
     assert (told["createdAt"], told["status"], told["container"]["exitCode"]) == (1500, "FAILED", 65)
     assert told["parameters"] == {"key": "k"}
     assert told["attempts"][0]["container"]["exitCode"] == 65

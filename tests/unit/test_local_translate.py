@@ -1,4 +1,4 @@
-"""The template for the embedded cloud: Batch taken out, its arrows kept as queues, nothing else changed."""
+"""The template for the embedded cloud: Batch taken out, its targets turned into queues, nothing else changed."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ def test_yaml_cannot_make_objects(tmp_path: Path) -> None:
 def test_batch_is_taken_out_and_its_arrows_are_queues(translation: Translation) -> None:
     resources = translation.template["Resources"]
     assert not [name for name, item in resources.items() if item["Type"].startswith(("AWS::Batch", "AWS::Serverless"))]
-    assert {arrow.job_name for arrow in translation.arrows} == {"sfm", "train", "compress"}
-    for arrow in translation.arrows:
-        assert resources[arrow.queue_output]["Type"] == "AWS::SQS::Queue"
-        assert arrow.job_definition in translation.definitions
-        assert arrow.job_queue in translation.job_queues
+    assert {target.job_name for target in translation.batch_targets} == {"sfm", "train", "compress"}
+    for target in translation.batch_targets:
+        assert resources[target.queue_output]["Type"] == "AWS::SQS::Queue"
+        assert target.job_definition in translation.job_definitions
+        assert target.job_queue in translation.job_queues
     assert "BatchParameters" not in str(resources)
 
 
@@ -90,7 +90,7 @@ def test_references_to_what_was_removed_become_arns_and_the_rest_outputs() -> No
     }
     made = without_batch(plain)
     (queue,) = made.job_queues
-    ((job, properties),) = made.definitions.items()
+    ((job, properties),) = made.job_definitions.items()
     assert made.template["Resources"]["Policy"]["Properties"]["Resource"] == [{"Fn::Sub": f"{job}:*"}, queue]
     assert made.template["Resources"]["Rule"]["Properties"]["EventPattern"]["detail"]["jobQueue"] == [queue]
     outputs = {name: f"value of {item['Value']}" for name, item in made.template["Outputs"].items()}

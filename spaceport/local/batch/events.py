@@ -1,7 +1,7 @@
-"""Tells the embedded cloud of jobs: "Batch Job State Change" to the targets of every rule that wants it.
+"""Sends "Batch Job State Change" events to the targets of every rule that matches them.
 
-PutEvents refuses sources that begin with `aws.`, here as in AWS. So the deployed rules are asked which of them match,
-and their functions are invoked directly, with the very event that Batch would have sent.
+PutEvents refuses sources that begin with `aws.`, here as in AWS. So the deployed rules are tested for a match, and
+their functions are invoked directly, with the event that Batch would have sent.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ log = logging.getLogger(__name__)
 
 
 class StateChanges:
-    """Delivers state changes of jobs. Rules are read once: nobody edits them while the embedded cloud runs."""
+    """Delivers state changes of jobs. Rules are read once: they do not change while the embedded cloud runs."""
 
     def __init__(self, access: Access) -> None:
-        self._events, self._functions = access.client("events"), access.client("lambda")
+        self._events = access.client("events")
+        self._functions = access.client("lambda")
         rules = [rule for page in self._pages() for rule in page["Rules"]]
         self._rules = [
             rule for rule in rules if rule.get("State") == "ENABLED" and "aws.batch" in rule.get("EventPattern", "")
@@ -52,5 +53,5 @@ def state_change(job: Job) -> dict[str, Any]:
         "time": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
         "region": REGION,
         "resources": [f"arn:aws:batch:{REGION}:{ACCOUNT}:job/{job.id}"],
-        "detail": job.described(),
+        "detail": job.describe(),
     }

@@ -1,4 +1,4 @@
-"""Batch's nouns and its rules. Pure: no processes, no clock."""
+"""AWS Batch's objects and its retry rules. Pure: no processes, no clock."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ ENDED = frozenset({Status.SUCCEEDED, Status.FAILED})
 
 
 @dataclass(frozen=True)
-class Definition:
-    """What of a job definition matters on one machine. Image, user, memory and log driver do not."""
+class JobDefinition:
+    """The parts of a job definition that matter on one machine. Image, user, memory and log driver do not."""
 
     arn: str
     command: tuple[str, ...]
@@ -39,11 +39,12 @@ class Definition:
     gpu: bool
 
     @staticmethod
-    def of(arn: str, properties: Mapping[str, Any]) -> Definition:
+    def of(arn: str, properties: Mapping[str, Any]) -> JobDefinition:
         """Read the properties of an AWS::Batch::JobDefinition whose references are resolved."""
-        container, retry = properties["ContainerProperties"], properties.get("RetryStrategy", {})
+        container = properties["ContainerProperties"]
+        retry = properties.get("RetryStrategy", {})
         timeout = properties.get("Timeout", {}).get("AttemptDurationSeconds")
-        return Definition(
+        return JobDefinition(
             arn=arn,
             command=tuple(container["Command"]),
             environment={item["Name"]: item["Value"] for item in container.get("Environment", [])},
@@ -56,7 +57,7 @@ class Definition:
 
 @dataclass(frozen=True)
 class Exit:
-    """How an attempt ended: the process's exit code, and Batch's words for it."""
+    """How an attempt ended: the exit code of the process, and Batch's reasons."""
 
     code: int | None
     status_reason: str
@@ -70,7 +71,7 @@ class Job:
     id: str
     name: str
     queue: str
-    definition: Definition
+    job_definition: JobDefinition
     parameters: dict[str, str]
     environment: dict[str, str] = field(default_factory=dict)
     status: Status = Status.SUBMITTED
@@ -80,18 +81,18 @@ class Job:
     started_at: float | None = None
     stopped_at: float | None = None
     terminated: str | None = None
-    """Why someone asked it to end, once he has."""
+    """The reason of TerminateJob, once it was called."""
 
     def command(self) -> list[str]:
-        return substitute(self.definition.command, self.parameters)
+        return substitute(self.job_definition.command, self.parameters)
 
-    def described(self) -> dict[str, Any]:
-        """The job as DescribeJobs tells it: times in milliseconds."""
-        found: dict[str, Any] = {
+    def describe(self) -> dict[str, Any]:
+        """The job as DescribeJobs returns it: times in milliseconds."""
+        description: dict[str, Any] = {
             "jobId": self.id,
             "jobName": self.name,
             "jobQueue": self.queue,
-            "jobDefinition": self.definition.arn,
+            "jobDefinition": self.job_definition.arn,
             "status": self.status.value,
             "statusReason": self.status_reason,
             "parameters": self.parameters,
@@ -102,33 +103,33 @@ class Job:
             "container": {"command": self.command()},
         }
         if self.attempts and self.attempts[-1].code is not None:
-            found["container"]["exitCode"] = self.attempts[-1].code
-        return {name: value for name, value in found.items() if value is not None}
+            description["container"]["exitCode"] = self.attempts[-1].code
+        return {name: value for name, value in description.items() if value is not None}
 
 
 def substitute(command: Sequence[str], parameters: Mapping[str, str]) -> list[str]:
-    """Put parameters in the places of `Ref::name`. An unknown name stays as it is, as in AWS."""
-    found = []
+    """Replace each `Ref::name` by its parameter. An unknown name stays as it is, as in AWS."""
+    arguments = []
     for word in command:
         match = PLACEHOLDER.match(word)
-        found.append(parameters.get(match[1], word) if match else word)
-    return found
+        arguments.append(parameters.get(match[1], word) if match else word)
+    return arguments
 
 
-def tries_again(definition: Definition, attempt: int, end: Exit) -> bool:
-    """Whether another attempt follows: the first rule of evaluateOnExit that fits decides, and none means retry.
+def should_retry(job_definition: JobDefinition, attempt: int, end: Exit) -> bool:
+    """Whether another attempt follows: the first rule of evaluateOnExit that matches decides; none means retry.
 
     All conditions of a rule must hold; `*` at the end of a pattern matches anything.
     """
-    if end.code == 0 or attempt >= definition.attempts:
+    if end.code == 0 or attempt >= job_definition.attempts:
         return False
-    for rule in definition.evaluate_on_exit:
-        if _fits(rule, end):
+    for rule in job_definition.evaluate_on_exit:
+        if _matches(rule, end):
             return rule["Action"].upper() == "RETRY"
     return True
 
 
-def _fits(rule: Mapping[str, str], end: Exit) -> bool:
+def _matches(rule: Mapping[str, str], end: Exit) -> bool:
     actual = {
         "OnExitCode": "" if end.code is None else str(end.code),
         "OnReason": end.reason,

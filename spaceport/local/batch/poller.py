@@ -1,4 +1,4 @@
-"""The arrows into Batch: reads the queue that stands for each rule's Batch target, and submits what it finds."""
+"""Polls the SQS queue that replaces each rule's Batch target, and submits a job for each message."""
 
 from __future__ import annotations
 
@@ -11,20 +11,24 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from spaceport.local.access import Access
 from spaceport.local.batch.runner import Runner
-from spaceport.local.translate import Arrow
+from spaceport.local.translate import BatchTarget
 
-WAIT_SECONDS = 1  # a long poll: a message is seen at once, and closing takes a second at most
+WAIT_SECONDS = 1  # a long poll: messages arrive at once, and closing takes a second at most
 log = logging.getLogger(__name__)
 
 
 class Poller:
-    """One thread for each arrow, until it is closed."""
+    """One thread for each target, until `close`."""
 
-    def __init__(self, access: Access, arrows: tuple[Arrow, ...], outputs: dict[str, str], runner: Runner) -> None:
-        self._access, self._runner = access, runner
+    def __init__(
+        self, access: Access, batch_targets: tuple[BatchTarget, ...], outputs: dict[str, str], runner: Runner
+    ) -> None:
+        self._access = access
+        self._runner = runner
         self._done = threading.Event()
         self._threads = [
-            threading.Thread(target=self._follow, args=(arrow, outputs[arrow.queue_output])) for arrow in arrows
+            threading.Thread(target=self._follow, args=(target, outputs[target.queue_output]))
+            for target in batch_targets
         ]
         for thread in self._threads:
             thread.start()
@@ -34,25 +38,25 @@ class Poller:
         for thread in self._threads:
             thread.join()
 
-    def _follow(self, arrow: Arrow, url: str) -> None:
+    def _follow(self, target: BatchTarget, url: str) -> None:
         sqs = self._access.client("sqs")
         while not self._done.is_set():
             try:
-                answer = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=WAIT_SECONDS)
-                for message in answer.get("Messages", []):
-                    self._submit(arrow, json.loads(message["Body"]))
+                response = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=WAIT_SECONDS)
+                for message in response.get("Messages", []):
+                    self._submit(target, json.loads(message["Body"]))
                     sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
             except (ClientError, BotoCoreError, KeyError, ValueError) as error:
                 if not self._done.wait(WAIT_SECONDS):
-                    log.warning("%s: %s", arrow.job_name, error)
+                    log.warning("%s: %s", target.job_name, error)
 
-    def _submit(self, arrow: Arrow, target_input: dict[str, Any]) -> None:
-        """What the transformer made, as EventBridge hands it to SubmitJob: member names are capitalised."""
+    def _submit(self, target: BatchTarget, target_input: dict[str, Any]) -> None:
+        """`target_input` is what EventBridge passes to SubmitJob: its member names are capitalised."""
         overrides = target_input.get("ContainerOverrides", {}).get("Environment", [])
         self._runner.submit(
-            arrow.job_queue,
-            arrow.job_definition,
-            arrow.job_name,
+            target.job_queue,
+            target.job_definition,
+            target.job_name,
             target_input.get("Parameters", {}),
             {item["Name"]: item["Value"] for item in overrides},
         )

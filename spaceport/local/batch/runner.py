@@ -13,14 +13,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from spaceport.local.batch.model import ENDED, Definition, Exit, Job, Status, tries_again
+from spaceport.local.batch.model import ENDED, Exit, Job, JobDefinition, Status, should_retry
 from spaceport.local.children import MARK, Child
 
 GRACE_SECONDS = 5.0
 TIMED_OUT = "Job attempt duration exceeded timeout"
 EXITED = "Essential container in task exited"
 NOT_STARTED = "CannotStartContainerError"
-_PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "TZ", "NUMBA_CACHE_DIR", "CUDA_VISIBLE_DEVICES")
+_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "TZ", "NUMBA_CACHE_DIR", "CUDA_VISIBLE_DEVICES")
 
 NVIDIA = Path("/proc/driver/nvidia/gpus")
 
@@ -31,21 +31,24 @@ class Runner:
     """All queues and jobs of one embedded cloud. Every method may be called from any thread.
 
     Args:
-        cpu_jobs: how many jobs may use the CPU at once. Where there is no `gpu`, jobs that want one are among them.
+        cpu_jobs: how many jobs may use the CPU at once. Without a `gpu`, jobs that need one count too.
     """
 
     def __init__(
         self,
         state: Path,
         root: Path,
-        definitions: Mapping[str, Definition],
+        job_definitions: Mapping[str, JobDefinition],
         queues: tuple[str, ...],
-        changed: OnChange,
+        on_change: OnChange,
         *,
         cpu_jobs: int = 1,
         gpu: bool | None = None,
     ) -> None:
-        self._state, self._root, self._definitions, self._changed = state, root, definitions, changed
+        self._state = state
+        self._root = root
+        self._job_definitions = job_definitions
+        self._on_change = on_change
         self._jobs: dict[str, Job] = {}
         self._running: dict[str, Child] = {}
         self._lock = threading.RLock()
@@ -55,23 +58,25 @@ class Runner:
         has_gpu = NVIDIA.exists() if gpu is None else gpu
         self._cpu = threading.Semaphore(cpu_jobs)
         self._gpu = threading.Semaphore(1) if has_gpu else self._cpu
-        self._threads = [threading.Thread(target=self._serve, args=(waiting,)) for waiting in self._queues.values()]
+        self._threads = [
+            threading.Thread(target=self._serve_queue, args=(waiting,)) for waiting in self._queues.values()
+        ]
         for thread in self._threads:
             thread.start()
 
-    def speak_with(self, environment: Mapping[str, str]) -> None:
-        """Set what every job needs to reach the embedded cloud."""
+    def set_environment(self, environment: Mapping[str, str]) -> None:
+        """Set the environment that every job needs to reach the embedded cloud."""
         self._environment = dict(environment)
 
     def submit(
-        self, job_queue: str, definition: str, name: str, parameters: dict[str, str], environment: dict[str, str]
+        self, job_queue: str, job_definition: str, name: str, parameters: dict[str, str], environment: dict[str, str]
     ) -> Job:
-        """Queue a job. Raises `KeyError` for an unknown queue or definition."""
+        """Queue a job. Raises `KeyError` for an unknown queue or job definition."""
         job = Job(
             id=str(uuid.uuid4()),
             name=name,
             queue=job_queue,
-            definition=self._definitions[definition],
+            job_definition=self._job_definitions[job_definition],
             parameters=parameters,
             environment=environment,
             created_at=time.time(),
@@ -85,35 +90,37 @@ class Runner:
 
     def describe(self, ids: list[str]) -> list[dict[str, Any]]:
         with self._lock:
-            return [self._jobs[each].described() for each in ids if each in self._jobs]
+            return [self._jobs[each].describe() for each in ids if each in self._jobs]
 
-    def listed(
-        self, job_queue: str, status: str, most: int, after: str | None
+    def list_jobs(
+        self, job_queue: str, status: str, max_results: int, next_token: str | None
     ) -> tuple[list[dict[str, Any]], str | None]:
-        """A page of at most `most` jobs, the oldest first, and the id after which the next one begins, if there is one.
+        """A page of at most `max_results` jobs, the oldest first, and the token of the next page, if there is one.
 
-        Raises `ValueError` when there is no job `after`.
+        The token is the id of the last job. Raises `ValueError` when there is no such job.
         """
         with self._lock:
             ids = list(self._jobs)
-            jobs = [self._jobs[each] for each in ids[ids.index(after) + 1 if after else 0 :]]
-            found = [job for job in jobs if job.queue == job_queue and job.status.value == status]
-            return [job.described() for job in found[:most]], found[most - 1].id if len(found) > most else None
+            jobs = [self._jobs[each] for each in ids[ids.index(next_token) + 1 if next_token else 0 :]]
+            matching = [job for job in jobs if job.queue == job_queue and job.status.value == status]
+            following = matching[max_results - 1].id if len(matching) > max_results else None
+            return [job.describe() for job in matching[:max_results]], following
 
     def terminate(self, job_id: str, reason: str) -> None:
-        """Ask a job to end: SIGTERM, and SIGKILL after five seconds. A job that waits never starts."""
+        """Ask a job to end: SIGTERM, and SIGKILL after five seconds. A waiting job never starts."""
         with self._lock:
             job = self._jobs.get(job_id)
             if job is None or job.status in ENDED:
                 return
             job.terminated = reason
-            if (child := self._running.get(job_id)) is not None:
+            child = self._running.get(job_id)
+            if child is not None:
                 child.stop()
             elif job.status is Status.RUNNABLE:
                 self._end(job, Status.FAILED, reason)
 
     def close(self) -> None:
-        """End every job and every thread. Jobs get their SIGTERM and the grace; none is tried again."""
+        """End every job and every thread. Jobs get a SIGTERM and the grace period; none is retried."""
         self._closing.set()
         with self._lock:
             for child in self._running.values():
@@ -123,17 +130,17 @@ class Runner:
         for thread in self._threads:
             thread.join()
 
-    def _serve(self, waiting: queue.Queue[Job | None]) -> None:
+    def _serve_queue(self, waiting: queue.Queue[Job | None]) -> None:
         while (job := waiting.get()) is not None:
             if self._closing.is_set():
                 continue
-            with self._gpu if job.definition.gpu else self._cpu:
+            with self._gpu if job.job_definition.gpu else self._cpu:
                 self._run(job)
 
     def _run(self, job: Job) -> None:
         while (end := self._attempt(job)) is not None and not self._closing.is_set():
             job.attempts.append(end)
-            if job.terminated is None and tries_again(job.definition, len(job.attempts), end):
+            if job.terminated is None and should_retry(job.job_definition, len(job.attempts), end):
                 self._move(job, Status.RUNNABLE)
                 continue
             done = end.code == 0 and job.terminated is None
@@ -145,7 +152,7 @@ class Runner:
         self._move(job, status, reason)
 
     def _attempt(self, job: Job) -> Exit | None:
-        """Run the job's command once. None when it may not start any more."""
+        """Run the job's command once. None when it may no longer start."""
         with self._lock:
             if job.status in ENDED or self._closing.is_set():
                 return None
@@ -155,7 +162,7 @@ class Runner:
             scratch = self._state / "work" / job.id
             try:
                 child = self._running[job.id] = self._child(job, scratch)
-            except OSError as error:  # no disk, no memory, no process left
+            except OSError as error:  # out of disk, memory or processes
                 return Exit(None, NOT_STARTED, f"{NOT_STARTED}: {error}")
         self._move(job, Status.RUNNING)
         try:
@@ -164,14 +171,14 @@ class Runner:
             with self._lock:
                 del self._running[job.id]
             child.close()
-            shutil.rmtree(scratch, ignore_errors=True)  # as a container's disk goes with it
+            shutil.rmtree(scratch, ignore_errors=True)  # as a container's disk is
 
     def _child(self, job: Job, scratch: Path) -> Child:
         scratch.mkdir(exist_ok=True)
-        program, *words = job.command()
+        program, *arguments = job.command()
         with (self._state / "logs" / f"{job.name}-{job.id}.log").open("ab") as log:
             return Child(
-                [_program(program), *words],
+                [_program(program), *arguments],
                 environment=self._job_environment(job, len(job.attempts) + 1, scratch),
                 log=log,
                 folder=self._root,
@@ -179,7 +186,7 @@ class Runner:
             )
 
     def _wait(self, job: Job, child: Child) -> Exit:
-        limit = job.definition.timeout_seconds
+        limit = job.job_definition.timeout_seconds
         code = child.wait(limit)
         if code is not None:
             return Exit(code, EXITED)
@@ -188,7 +195,7 @@ class Runner:
         return Exit(None, TIMED_OUT)
 
     def _job_environment(self, job: Job, attempt: int, scratch: Path) -> dict[str, str]:
-        passed = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+        inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
         here = {
             MARK: str(self._state),
             "PYTHONPATH": str(self._root),
@@ -199,14 +206,15 @@ class Runner:
             "SPACEPORT_WORK": str(scratch),
             "SPACEPORT_INSTANCE_TYPE": "local",
         }
-        return passed | dict(job.definition.environment) | job.environment | self._environment | here
+        return inherited | dict(job.job_definition.environment) | job.environment | self._environment | here
 
     def _move(self, job: Job, status: Status, reason: str = "") -> None:
         with self._lock:
-            job.status, job.status_reason = status, reason
-        self._changed(job)
+            job.status = status
+            job.status_reason = reason
+        self._on_change(job)
 
 
 def _program(word: str) -> str:
-    """`python` of the container is this very interpreter here."""
+    """The container's `python` is this very interpreter here."""
     return sys.executable if word in {"python", "python3"} else word

@@ -9,10 +9,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from spaceport.local.batch.runner import Runner
-from spaceport.local.door import REFUSAL, turned_away
+from spaceport.local.cross_origin import REFUSAL, is_cross_origin
 
 MAX_BODY = 1 << 20
-MOST_LISTED = 100  # on a page, as in AWS
+MAX_LISTED = 100  # on a page, as in AWS
 HOST = "127.0.0.1"
 
 Call = Callable[[Runner, dict[str, Any]], dict[str, Any]]
@@ -32,11 +32,13 @@ def _describe(runner: Runner, body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _list(runner: Runner, body: dict[str, Any]) -> dict[str, Any]:
-    most = int(body.get("maxResults") or MOST_LISTED)
-    if not 1 <= most <= MOST_LISTED:
-        raise ValueError(f"maxResults must be 1 to {MOST_LISTED}, not {most}")
-    jobs, following = runner.listed(body["jobQueue"], body.get("jobStatus", "RUNNING"), most, body.get("nextToken"))
-    return {"jobSummaryList": jobs} | ({"nextToken": following} if following else {})
+    max_results = int(body.get("maxResults") or MAX_LISTED)
+    if not 1 <= max_results <= MAX_LISTED:
+        raise ValueError(f"maxResults must be 1 to {MAX_LISTED}, not {max_results}")
+    jobs, next_token = runner.list_jobs(
+        body["jobQueue"], body.get("jobStatus", "RUNNING"), max_results, body.get("nextToken")
+    )
+    return {"jobSummaryList": jobs} | ({"nextToken": next_token} if next_token else {})
 
 
 def _terminate(runner: Runner, body: dict[str, Any]) -> dict[str, Any]:
@@ -53,7 +55,7 @@ CALLS: dict[str, Call] = {
 
 
 class BatchServer:
-    """Serves a runner on a free port of 127.0.0.1 until it is closed."""
+    """Serves a runner on a free port of 127.0.0.1 until `close`."""
 
     def __init__(self) -> None:
         self._server = ThreadingHTTPServer((HOST, 0), _Handler)
@@ -62,7 +64,7 @@ class BatchServer:
         self._thread = threading.Thread(target=self._server.serve_forever, name="batch", daemon=True)
 
     def serve(self, runner: Runner) -> None:
-        self._server.runner = runner  # type: ignore[attr-defined]  # how http.server hands things to its handlers
+        self._server.runner = runner  # type: ignore[attr-defined]  # how handlers of http.server get at an object
         self._thread.start()
 
     def close(self) -> None:
@@ -73,21 +75,23 @@ class BatchServer:
 
 class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:  # the name is http.server's
-        if turned_away({name.lower(): value for name, value in self.headers.items()}):
-            self._answer(403, {"message": REFUSAL})
+        if is_cross_origin({name.lower(): value for name, value in self.headers.items()}):
+            self._respond(403, {"message": REFUSAL})
             return
         call = CALLS.get(self.path)
         length = int(self.headers.get("Content-Length") or 0)
         if call is None or length > MAX_BODY:
-            self._answer(404, {"message": "the local Batch knows SubmitJob, DescribeJobs, ListJobs and TerminateJob"})
+            self._respond(
+                404, {"message": "the local Batch supports SubmitJob, DescribeJobs, ListJobs and TerminateJob"}
+            )
             return
         try:
             runner: Runner = self.server.runner  # type: ignore[attr-defined]
-            self._answer(200, call(runner, json.loads(self.rfile.read(length) or b"{}")))
+            self._respond(200, call(runner, json.loads(self.rfile.read(length) or b"{}")))
         except (KeyError, ValueError, TypeError, AttributeError) as error:
-            self._answer(400, {"message": f"{type(error).__name__}: {error}"})
+            self._respond(400, {"message": f"{type(error).__name__}: {error}"})
 
-    def _answer(self, status: int, body: dict[str, Any]) -> None:
+    def _respond(self, status: int, body: dict[str, Any]) -> None:
         raw = json.dumps(body).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
@@ -98,4 +102,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(raw)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Quiet: jobs have logs of their own."""
+        """Silent: jobs have logs of their own."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from spaceport.local.door import Door, turned_away
+from spaceport.local.cross_origin import CrossOriginGuard, is_cross_origin
 
 HERE = {"host": "127.0.0.1:4566"}
 
@@ -25,7 +25,7 @@ HERE = {"host": "127.0.0.1:4566"}
     ],
 )
 def test_programs_and_pages_of_this_machine_are_let_in(headers: dict[str, str]) -> None:
-    assert not turned_away(HERE | headers)
+    assert not is_cross_origin(HERE | headers)
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_programs_and_pages_of_this_machine_are_let_in(headers: dict[str, str]) 
     ],
 )
 def test_pages_of_other_machines_are_turned_away(headers: dict[str, str]) -> None:
-    assert turned_away(HERE | headers)
+    assert is_cross_origin(HERE | headers)
 
 
 async def _nothing() -> dict[str, Any]:
@@ -61,7 +61,7 @@ def _through_the_door(scope: dict[str, Any]) -> list[dict[str, Any]]:
     async def send(message: Any) -> None:
         sent.append(message)
 
-    asyncio.run(Door(app)(scope, _nothing, send))
+    asyncio.run(CrossOriginGuard(app)(scope, _nothing, send))
     return sent
 
 
