@@ -24,10 +24,11 @@ from spaceport.simd.memory import store
 from spaceport.simd.ops import broadcast, fma
 from spaceport.simd.thread_pool import THREAD_NAME
 from spaceport.splats.cameras import Camera
-from spaceport.splats.render import Rasteriser, record
+from spaceport.splats.render import SimdRasteriser, record
 from spaceport.splats.render.buffers import GradBuffers
-from spaceport.splats.render.iteration import Task, pull, show
-from spaceport.splats.render.view import pack
+from spaceport.splats.render.iteration import rasterize, rasterize_backward
+from spaceport.splats.render.kernel_arguments import FrameSettings
+from spaceport.splats.render.packed_camera import pack_camera
 
 FLOP_FORWARD, FLOP_BACKWARD = 26, 53
 """Floating point operations per pair of pixel and Gaussian."""
@@ -61,7 +62,7 @@ def scene(count: int, radius: float, width: int = 400, height: int = 300) -> tup
     return {name: np.ascontiguousarray(array, np.float32) for name, array in arrays.items()}, camera
 
 
-def least(work: Callable[[], object], repeats: int, clock: Callable[[], float] = time.perf_counter) -> float:
+def fastest(work: Callable[[], object], repeats: int, clock: Callable[[], float] = time.perf_counter) -> float:
     """Milliseconds of the fastest call, after one to warm up."""
     work()
     times = []
@@ -88,7 +89,7 @@ def multiply_add(rounds: int, out: np.ndarray) -> None:
 def peak_gflops(repeats: int) -> float:
     """What one core reaches when it does nothing but multiply and add."""
     rounds, out = 1_000_000, np.zeros(LANES, np.float32)
-    return rounds * 12 * LANES * 2 / (least(lambda: multiply_add(rounds, out), repeats) * 1e6)
+    return rounds * 12 * LANES * 2 / (fastest(lambda: multiply_add(rounds, out), repeats) * 1e6)
 
 
 @dataclass
@@ -96,8 +97,8 @@ class Ours:
     """Milliseconds of one iteration's parts."""
 
     render: float
-    draw: float
-    pull_back: float
+    forward: float
+    backward: float
     gradients: float
     cpu: float
     """Of loss and gradients, all threads together: what a busy machine blurs least."""
@@ -109,30 +110,30 @@ class Ours:
 
 
 def measure(params: Arrays, camera: Camera, photo: np.ndarray, threads: int, repeats: int) -> Ours:
-    rasteriser = Rasteriser(threads)
+    rasteriser = SimdRasteriser(threads)
     _spread_over_cores()
-    step = rasteriser.loss_and_grads(params, camera, photo)
-    model, first, second, slopes = ({name: array.copy() for name, array in step.grads.items()} for _ in range(4))
+    result = rasteriser.loss_and_grads(params, camera, photo)
+    model, first, second, slopes = ({name: array.copy() for name, array in result.grads.items()} for _ in range(4))
     rates = dict.fromkeys(NAMES, 1e-9)
     whole = [
-        least(lambda: rasteriser.loss_and_grads(params, camera, photo), repeats, clock)
+        fastest(lambda: rasteriser.loss_and_grads(params, camera, photo), repeats, clock)
         for clock in (time.perf_counter, time.process_time)
     ]
-    visible, lists = rasteriser._model.visible, rasteriser._lists
-    canvas = rasteriser._canvas_for(camera.height, camera.width)
-    by_records = GradBuffers(params, visible, threads).sums.by_records
-    task = Task(pack(camera), 3, (0.0, 0.0, 0.0), np.empty(0, np.float32), (0.0, 0.0))
+    projection, lists = rasteriser._model.projection, rasteriser._lists
+    canvas = rasteriser._canvas_of(camera.height, camera.width)
+    grad_records = GradBuffers(params, projection, threads).sums.grad_records
+    settings = FrameSettings(pack_camera(camera), 3, (0.0, 0.0, 0.0), np.empty(0, np.float32), 0.0, 0.0)
 
     def each(work: Callable[[int], None]) -> float:
-        return least(lambda: rasteriser._pool.parallel_for(work, threads), repeats)
+        return fastest(lambda: rasteriser._pool.parallel_for(work, threads), repeats)
 
     return Ours(
-        render=least(lambda: rasteriser.render(params, camera), repeats),
-        draw=each(lambda part: show(part, visible, lists, canvas, task)),
-        pull_back=each(lambda part: pull(part, visible, lists, canvas, by_records)),
+        render=fastest(lambda: rasteriser.render(params, camera), repeats),
+        forward=each(lambda thread: rasterize(thread, projection, lists, canvas, settings)),
+        backward=each(lambda thread: rasterize_backward(thread, projection, lists, canvas, grad_records)),
         gradients=whole[0],
         cpu=whole[1],
-        adam=least(lambda: rasteriser.adam(model, (first, second), slopes, rates, 1), repeats),
+        adam=fastest(lambda: rasteriser.adam(model, (first, second), slopes, rates, 1), repeats),
     )
 
 
@@ -149,13 +150,13 @@ def _spread_over_cores() -> None:
 
 def pairs(params: Arrays, camera: Camera) -> tuple[float, float]:
     """Pairs of pixel and Gaussian with alpha >= 1/255, by the ellipses' areas, and the mean radius in pixels."""
-    rasteriser = Rasteriser(1)
+    rasteriser = SimdRasteriser(1)
     rasteriser.render(params, camera)
-    visible = rasteriser._model.visible
-    slots = [np.arange(first, first + many) for first, many in visible.regions]
-    records = visible.records.reshape(-1, record.SIZE)[np.concatenate(slots)]
-    radius = np.maximum(records[:, record.REACH_X], records[:, record.REACH_Y]).mean()
-    return float(np.pi * (records[:, record.CHORD] * records[:, record.REACH_Y]).sum()), float(radius)
+    projection = rasteriser._model.projection
+    slots = [np.arange(first, first + count) for first, count in projection.regions]
+    records = projection.records.reshape(-1, record.SIZE)[np.concatenate(slots)]
+    radius = np.maximum(records[:, record.RADIUS_X], records[:, record.RADIUS_Y]).mean()
+    return float(np.pi * (records[:, record.CHORD] * records[:, record.RADIUS_Y]).sum()), float(radius)
 
 
 # The peer: the same picture in plain torch, tile by tile, differentiated by autograd.
@@ -166,7 +167,7 @@ def torch_records(leaves: dict[str, torch.Tensor], camera: Camera) -> tuple[torc
     pose = torch.tensor(camera.world_to_camera, dtype=torch.float32)
     x, y, z = (leaves["means"] @ pose[:3, :3].T + pose[:3, 3]).unbind(1)
     w, i, j, k = torch.nn.functional.normalize(leaves["quats"], dim=1).unbind(1)
-    turned = torch.stack(
+    rotmats = torch.stack(
         [
             *(1 - 2 * (j * j + k * k), 2 * (i * j - w * k), 2 * (i * k + w * j)),
             *(2 * (i * j + w * k), 1 - 2 * (i * i + k * k), 2 * (j * k - w * i)),
@@ -176,7 +177,7 @@ def torch_records(leaves: dict[str, torch.Tensor], camera: Camera) -> tuple[torc
     ).reshape(-1, 3, 3)
     zero = torch.zeros_like(z)
     jacobian = torch.stack([camera.fx / z, zero, -camera.fx * x / z**2, zero, camera.fy / z, -camera.fy * y / z**2], 1)
-    v = jacobian.reshape(-1, 2, 3) @ pose[:3, :3] @ (turned * leaves["scales"].exp()[:, None])
+    v = jacobian.reshape(-1, 2, 3) @ pose[:3, :3] @ (rotmats * leaves["scales"].exp()[:, None])
     covariance = v @ v.transpose(1, 2) + 0.3 * torch.eye(2)
     conic = torch.linalg.inv(covariance)
     centre = torch.stack([camera.fx * x / z + camera.cx, camera.fy * y / z + camera.cy], 1)
@@ -227,34 +228,37 @@ def report(title: str, count: int, radius: float, repeats: int) -> Ours:
     layers = drawn / (camera.width * camera.height)
     print(f"\n{title}: {count} Gaussians, {camera.width}x{camera.height}")
     print(f"mean radius {mean_radius:.1f} px, {layers:.0f} layers")
-    print("threads  render  draw  pull back  loss+gradients  (CPU)  Adam  iteration ms")
-    found = []
+    print("threads  render  forward  backward  loss+gradients  (CPU)  Adam  iteration ms")
+    measured = []
     for threads in THREADS:
         ours = measure(params, camera, photo, threads, repeats)
-        found.append(ours)
+        measured.append(ours)
         print(
-            f"{threads:7}  {ours.render:6.2f} {ours.draw:5.2f} {ours.pull_back:10.2f} {ours.gradients:15.2f}"
+            f"{threads:7}  {ours.render:6.2f} {ours.forward:8.2f} {ours.backward:9.2f} {ours.gradients:15.2f}"
             f" {ours.cpu:6.2f} {ours.adam:5.2f} {ours.iteration:10.2f}"
         )
-    gradients, whole = (found[0].gradients / found[-1].gradients, found[0].iteration / found[-1].iteration)
+    gradients, whole = (measured[0].gradients / measured[-1].gradients, measured[0].iteration / measured[-1].iteration)
     print(f"two threads are {gradients:.2f} times as fast, with Adam {whole:.2f} times")
     peak = peak_gflops(repeats)
-    for name, flop, ms in (("draw", FLOP_FORWARD, found[0].draw), ("pull back", FLOP_BACKWARD, found[0].pull_back)):
+    for name, flop, ms in (
+        ("forward", FLOP_FORWARD, measured[0].forward),
+        ("backward", FLOP_BACKWARD, measured[0].backward),
+    ):
         print(f"{name}: {drawn * flop / ms / 1e6:.0f} of {peak:.0f} GFLOP/s, {drawn * flop / ms / 1e4 / peak:.0f} %")
-    return found[0]
+    return measured[0]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=30)
     parser.add_argument("--no-torch", action="store_true")
-    given = parser.parse_args()
-    ours = report("Scene A", 20_000, RADIUS_A, given.repeats)
-    if not given.no_torch:
+    arguments = parser.parse_args()
+    ours = report("Scene A", 20_000, RADIUS_A, arguments.repeats)
+    if not arguments.no_torch:
         forward, backward = measure_torch(*scene(20_000, RADIUS_A), threads=1)
         print(f"torch, tiled, 1 thread, no SH: forward {forward:.0f} ms, backward {backward:.0f} ms")
-        print(f"ours is {forward / ours.render:.0f} and {backward / ours.pull_back:.0f} times as fast")
-    report("Small ones", 100_000, 2.5, given.repeats)
+        print(f"ours is {forward / ours.render:.0f} and {backward / ours.backward:.0f} times as fast")
+    report("Small ones", 100_000, 2.5, arguments.repeats)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from spaceport.splats.render.similarity import RADIUS, summed_similarity, window
+from spaceport.splats.render.ssim import RADIUS, gaussian_window, sum_ssim
 
 Array = npt.NDArray[Any]
 
@@ -43,7 +43,7 @@ def ssim(a: Array, b: Array) -> float:
     channels = math.prod(a.shape[2:])
     windows = math.prod(side - 2 * RADIUS for side in a.shape[:2]) * channels
     total = sum(
-        summed_similarity(x.reshape(len(x), -1), y.reshape(len(y), -1), window(), channels)
+        sum_ssim(x.reshape(len(x), -1), y.reshape(len(y), -1), gaussian_window(), channels)
         for x, y in _bands(a, b, 2 * RADIUS)
     )
     return float(total / windows)

@@ -55,8 +55,8 @@ def test_same_loss_and_gradients(degree: int, antialiased: bool) -> None:
         a, b = ours.grads[name].flatten(), theirs.grads[name].cpu().flatten()
         assert float((a - b).norm() / b.norm().clamp_min(1e-12)) < 1e-3, name
     np.testing.assert_allclose(ours.exposure_grad, theirs.exposure_grad, rtol=1e-3, atol=1e-5)
-    both = (ours.screen_grads > 0) & (theirs.screen_grads.cpu() > 0)
-    ratio = ours.screen_grads[both] / theirs.screen_grads.cpu()[both]
+    both = (ours.means2d_grads > 0) & (theirs.means2d_grads.cpu() > 0)
+    ratio = ours.means2d_grads[both] / theirs.means2d_grads.cpu()[both]
     assert float(ratio.median()) == pytest.approx(1, abs=0.01)
 
 

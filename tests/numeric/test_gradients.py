@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import dense_oracle  # noqa: E402
 
 from spaceport.splats.cameras import Camera  # noqa: E402
-from spaceport.splats.render import Rasteriser  # noqa: E402
+from spaceport.splats.render import SimdRasteriser  # noqa: E402
 
 GAIN, BIAS = np.float32([1.1, 0.9, 1.05]), np.float32([0.02, -0.03, 0.01])
 GROUND = (0.2, 0.3, 0.4)
@@ -53,34 +53,34 @@ def photo() -> np.ndarray:
     (1, 1, 0.2, 12.0, True),  # most are thinner than a pixel
 ])  # fmt: skip
 def test_against_the_oracle(degree: int, threads: int, ssim_weight: float, focal: float, antialiased: bool) -> None:
-    params, rasteriser = scene(), Rasteriser(threads, antialiased)
+    params, rasteriser = scene(), SimdRasteriser(threads, antialiased)
     leaves = dense_oracle.tensors(params)
     gain, bias = (torch.tensor(part, dtype=torch.float64, requires_grad=True) for part in (GAIN, BIAS))
     picture = dense_oracle.render(leaves, camera(focal), degree, GROUND, antialiased)
     loss = dense_oracle.loss(picture * gain + bias, photo(), ssim_weight)
     loss.backward()
-    step = rasteriser.loss_and_grads(params, camera(focal), photo(), degree, ssim_weight, (GAIN, BIAS), GROUND)
+    result = rasteriser.loss_and_grads(params, camera(focal), photo(), degree, ssim_weight, (GAIN, BIAS), GROUND)
 
-    assert step.loss == pytest.approx(loss.item(), abs=1e-6)
-    np.testing.assert_allclose(step.image, picture.detach().numpy(), atol=1e-4)
+    assert result.loss == pytest.approx(loss.item(), abs=1e-6)
+    np.testing.assert_allclose(result.image, picture.detach().numpy(), atol=1e-4)
     expected = {name: leaf.grad for name, leaf in leaves.items()} | {"gain": gain.grad, "bias": bias.grad}
-    for name, found in expected.items():
-        truth = np.zeros_like(step.grads[name]) if found is None else found.numpy()
-        distance = np.linalg.norm(step.grads[name] - truth)
+    for name, grad in expected.items():
+        truth = np.zeros_like(result.grads[name]) if grad is None else grad.numpy()
+        distance = np.linalg.norm(result.grads[name] - truth)
         assert distance <= 1e-4 * np.linalg.norm(truth), (name, distance / np.linalg.norm(truth))
 
 
 def test_without_exposure_there_is_no_gradient_of_it() -> None:
-    step = Rasteriser(1).loss_and_grads(scene(), camera(), photo())
-    assert set(step.grads) == set(scene())
+    result = SimdRasteriser(1).loss_and_grads(scene(), camera(), photo())
+    assert set(result.grads) == set(scene())
 
 
 def test_the_loss_falls_along_the_gradient() -> None:
-    params, rasteriser = scene(), Rasteriser(1)
+    params, rasteriser = scene(), SimdRasteriser(1)
     losses = []
     for _ in range(25):
-        step = rasteriser.loss_and_grads(params, camera(), photo())
-        losses.append(step.loss)
-        params = {name: array - 20 * step.grads[name] for name, array in params.items()}
+        result = rasteriser.loss_and_grads(params, camera(), photo())
+        losses.append(result.loss)
+        params = {name: array - 20 * result.grads[name] for name, array in params.items()}
     assert losses[-1] < losses[0] - 0.005
     assert losses == sorted(losses, reverse=True)

@@ -5,7 +5,7 @@ skimage = pytest.importorskip("skimage.metrics", reason="scikit-image is the ref
 
 from spaceport.splats.cameras import Camera  # noqa: E402
 from spaceport.splats.metrics import psnr, ssim  # noqa: E402
-from spaceport.splats.render import Rasteriser  # noqa: E402
+from spaceport.splats.render import SimdRasteriser  # noqa: E402
 
 
 def pictures(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
@@ -45,5 +45,5 @@ def test_the_loss_has_skimages_ssim(size: tuple[int, int], threads: int) -> None
     pose[2, 3] = 4
     camera = Camera("a", width, height, width, width, width / 2, height / 2, pose)
     photo = pictures(height, width)[1]
-    step = Rasteriser(threads).loss_and_grads(params, camera, photo, ssim_weight=1.0)
-    assert 1 - step.loss == pytest.approx(theirs(step.image, photo), abs=1e-5)
+    result = SimdRasteriser(threads).loss_and_grads(params, camera, photo, ssim_weight=1.0)
+    assert 1 - result.loss == pytest.approx(theirs(result.image, photo), abs=1e-5)

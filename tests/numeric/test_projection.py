@@ -8,11 +8,13 @@ reference = pytest.importorskip("gsplat.cuda._torch_impl", reason="gsplat is the
 
 from spaceport.splats.cameras import Camera  # noqa: E402
 from spaceport.splats.render import record  # noqa: E402
-from spaceport.splats.render.bins import TILE  # noqa: E402
 from spaceport.splats.render.buffers import ModelBuffers  # noqa: E402
 from spaceport.splats.render.colour import SCRATCH  # noqa: E402
+from spaceport.splats.render.interface import to_parameters  # noqa: E402
+from spaceport.splats.render.kernel_arguments import Part  # noqa: E402
+from spaceport.splats.render.packed_camera import pack_camera  # noqa: E402
 from spaceport.splats.render.project import project  # noqa: E402
-from spaceport.splats.render.view import pack  # noqa: E402
+from spaceport.splats.render.tiles import TILE_SIZE  # noqa: E402
 
 
 def scene(n: int = 1003) -> dict[str, np.ndarray]:
@@ -41,16 +43,12 @@ def projected(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Rows of the visible, their records [M, 16], radii [N]."""
     n = len(params["means"])
-    buffers = ModelBuffers(n, 1).visible
-    scratch = np.empty(SCRATCH, np.float32)
-    slots = (buffers.rows, buffers.keys, buffers.columns, buffers.tile_rows)
-    view = pack(camera(), antialiased)
-    loads = np.empty((-(-camera().height // TILE) + 1, -(-camera().width // TILE) + 1), np.int32)
-    place = (0, n, 0)
-    count = project(
-        tuple(params.values()), degree, view, place, buffers.records, slots, (buffers.radii, loads), scratch
-    )
-    return buffers.rows[:count], buffers.records[: count * record.SIZE].reshape(count, record.SIZE), buffers.radii[:n]
+    projection = ModelBuffers(n, 1).projection
+    packed_camera, scratch = pack_camera(camera(), antialiased), np.empty(SCRATCH, np.float32)
+    tile_counts = np.empty((-(-camera().height // TILE_SIZE) + 1, -(-camera().width // TILE_SIZE) + 1), np.int32)
+    count = project(to_parameters(params), degree, packed_camera, Part(0, n, 0), projection, tile_counts, scratch)
+    records = projection.records[: count * record.SIZE].reshape(count, record.SIZE)
+    return projection.rows[:count], records, projection.radii[:n]
 
 
 def truth(params: dict[str, np.ndarray]) -> tuple[np.ndarray, ...]:
@@ -59,7 +57,7 @@ def truth(params: dict[str, np.ndarray]) -> tuple[np.ndarray, ...]:
     view = camera()
     matrix = torch.tensor([[view.fx, 0, view.cx], [0, view.fy, view.cy], [0, 0, 1]], dtype=torch.float64)
     covariances, _ = reference._quat_scale_to_covar_preci(values["quats"], values["scales"].exp(), True, False)
-    _, *found = reference._fully_fused_projection(
+    _, *projected_by_gsplat = reference._fully_fused_projection(
         values["means"],
         covariances,
         torch.tensor(view.world_to_camera)[None],
@@ -68,7 +66,7 @@ def truth(params: dict[str, np.ndarray]) -> tuple[np.ndarray, ...]:
         view.height,
         calc_compensations=True,
     )
-    return tuple(part[0].numpy() for part in found)
+    return tuple(part[0].numpy() for part in projected_by_gsplat)
 
 
 def assert_close(ours: np.ndarray, theirs: np.ndarray, tolerance: float = 1e-5) -> None:
@@ -83,9 +81,9 @@ def test_centres_depths_and_conics() -> None:
     rows, records, _ = projected(params, 0)
     assert len(rows) > 300
     centres, depths, conics, _ = truth(params)
-    assert_close(records[:, [record.X, record.Y]], centres[rows])
+    assert_close(records[:, [record.MEAN_X, record.MEAN_Y]], centres[rows])
     assert_close(records[:, record.DEPTH], depths[rows])
-    shape = records[:, [record.XX, record.XY, record.YY]] * -np.log(2)
+    shape = records[:, [record.CONIC_XX, record.CONIC_XY, record.CONIC_YY]] * -np.log(2)
     size = np.abs(conics[rows]).max(axis=1, keepdims=True)
     assert_close(shape / size, conics[rows] / size)
 
@@ -106,12 +104,12 @@ def test_opacity_and_footprint() -> None:
     rows, records, radii = projected(params, 0)
     _, _, conics, _ = truth(params)
     opacity = 1 / (1 + np.exp(-params["opacities"][rows].astype(np.float64)))
-    np.testing.assert_allclose(2.0 ** records[:, record.PEAK], opacity, rtol=2e-6)
+    np.testing.assert_allclose(2.0 ** records[:, record.LOG2_OPACITY], opacity, rtol=2e-6)
     a, b, c = conics[rows].T
     margin = 2 * np.log(255 * opacity)
     deep = margin > 1e-2  # an ellipse about to vanish has no steady size
     reach_x, reach_y = np.sqrt(margin * c / (a * c - b * b)), np.sqrt(margin * a / (a * c - b * b))
-    np.testing.assert_allclose(records[deep, record.REACH_X], reach_x[deep], rtol=1e-4)
+    np.testing.assert_allclose(records[deep, record.RADIUS_X], reach_x[deep], rtol=1e-4)
     np.testing.assert_allclose(radii[rows][deep], np.maximum(reach_x, reach_y)[deep], rtol=1e-4)
 
 
@@ -122,7 +120,7 @@ def test_antialiased_opacity() -> None:
     *_, compensations = truth(params)
     opacity = compensations[rows] / (1 + np.exp(-params["opacities"][rows].astype(np.float64)))
     assert opacity.min() < 0.7 * opacity.max()
-    np.testing.assert_allclose(2.0 ** records[:, record.PEAK], opacity, rtol=1e-5)
+    np.testing.assert_allclose(2.0 ** records[:, record.LOG2_OPACITY], opacity, rtol=1e-5)
 
 
 def test_nobody_who_touches_the_picture_is_left_out() -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from spaceport.splats.cameras import Camera
 from spaceport.splats.model import Gaussians
-from spaceport.splats.render import Rasteriser, render
+from spaceport.splats.render import SimdRasteriser, render
 
 Arrays = dict[str, np.ndarray]
 
@@ -29,10 +29,10 @@ def photo(width: int = 70, height: int = 53) -> np.ndarray:
     return np.random.default_rng(1).random((height, width, 3), dtype=np.float32)
 
 
-def assert_finite(step) -> None:
-    assert np.isfinite(step.loss)
-    assert np.isfinite(step.image).all()
-    for name, grads in step.grads.items():
+def assert_finite(result) -> None:
+    assert np.isfinite(result.loss)
+    assert np.isfinite(result.image).all()
+    for name, grads in result.grads.items():
         assert np.isfinite(grads).all(), name
 
 
@@ -40,14 +40,14 @@ def assert_finite(step) -> None:
 @pytest.mark.parametrize("n", [0, 40])
 def test_nobody_in_view(n: int, threads: int) -> None:
     away = camera(distance=-50)
-    rasteriser = Rasteriser(threads)
+    rasteriser = SimdRasteriser(threads)
     picture = rasteriser.render(some(n), away, background=(0.25, 0.5, 1.0))
     np.testing.assert_array_equal(picture, np.broadcast_to(np.float32([0.25, 0.5, 1.0]), (53, 70, 3)))
-    step = rasteriser.loss_and_grads(some(n), away, photo())
-    assert not step.visible.any()
-    assert len(step.index) == 0
-    assert all(not grads.any() for grads in step.grads.values())
-    assert_finite(step)
+    result = rasteriser.loss_and_grads(some(n), away, photo())
+    assert not result.visible.any()
+    assert len(result.gaussian_ids) == 0
+    assert all(not grads.any() for grads in result.grads.values())
+    assert_finite(result)
 
 
 def test_a_single_gaussian_is_a_gaussian() -> None:
@@ -73,7 +73,7 @@ def test_any_size_equals_a_window_of_a_larger_picture(size: tuple[int, int]) -> 
     small = Camera("a", width, height, 70, 70, 30, 20, camera().world_to_camera)
     # The Jacobian's clamp depends on the picture's size: keep every mean well inside of both.
     model["means"] *= 0.05
-    rasteriser = Rasteriser(2)
+    rasteriser = SimdRasteriser(2)
     whole = rasteriser.render(model, large)[:height, :width]
     np.testing.assert_allclose(rasteriser.render(model, small), whole, atol=1e-5)
     assert_finite(rasteriser.loss_and_grads(model, small, photo(width, height)))
@@ -85,11 +85,11 @@ def test_those_behind_the_camera_do_not_count() -> None:
     in_front = model["means"][:, 2] + 4 > 0.01
     assert 0 < in_front.sum() < 80
     kept = {name: np.ascontiguousarray(array[in_front]) for name, array in model.items()}
-    rasteriser = Rasteriser(1)
+    rasteriser = SimdRasteriser(1)
     np.testing.assert_array_equal(rasteriser.render(model, camera()), rasteriser.render(kept, camera()))
-    step = rasteriser.loss_and_grads(model, camera(), photo())
-    assert not step.visible[~in_front].any()
-    assert not step.grads["means"][~in_front].any()
+    result = rasteriser.loss_and_grads(model, camera(), photo())
+    assert not result.visible[~in_front].any()
+    assert not result.grads["means"][~in_front].any()
 
 
 def test_a_huge_one_covers_everything() -> None:
@@ -99,9 +99,9 @@ def test_a_huge_one_covers_everything() -> None:
     one["opacities"][:] = 3
     one["shN"][:] = 0
     one["sh0"][:] = 1
-    step = Rasteriser(2).loss_and_grads(one, camera(distance=400), photo())
-    assert step.image.min() > 0.6
-    assert_finite(step)
+    result = SimdRasteriser(2).loss_and_grads(one, camera(distance=400), photo())
+    assert result.image.min() > 0.6
+    assert_finite(result)
 
 
 HOSTILE = [np.nan, np.inf, -np.inf, 1e30, -1e30, 3e38]
@@ -112,12 +112,12 @@ HOSTILE = [np.nan, np.inf, -np.inf, 1e30, -1e30, 3e38]
 def test_hostile_shapes_never_poison_the_others(name: str, bad: float) -> None:
     model = some(50)
     model[name][7] = bad
-    rasteriser = Rasteriser(1)
-    step = rasteriser.loss_and_grads(model, camera(), photo())
-    assert np.isfinite(step.image).all()
+    rasteriser = SimdRasteriser(1)
+    result = rasteriser.loss_and_grads(model, camera(), photo())
+    assert np.isfinite(result.image).all()
     others = np.arange(50) != 7
     for key in ("means", "quats", "scales", "opacities", "sh0", "shN"):
-        assert np.isfinite(step.grads[key][others]).all(), key
+        assert np.isfinite(result.grads[key][others]).all(), key
 
 
 def test_zero_quaternions_and_opaque_and_empty_ones() -> None:
@@ -126,28 +126,28 @@ def test_zero_quaternions_and_opaque_and_empty_ones() -> None:
     model["opacities"][4] = 100
     model["opacities"][5] = -100
     model["scales"][6] = -100
-    step = Rasteriser(1).loss_and_grads(model, camera(), photo())
-    assert not step.visible[3]
-    assert not step.visible[5]
-    assert_finite(step)
+    result = SimdRasteriser(1).loss_and_grads(model, camera(), photo())
+    assert not result.visible[3]
+    assert not result.visible[5]
+    assert_finite(result)
 
 
 def test_rows_of_the_invisible_stay_zero_between_calls() -> None:
-    model, rasteriser = some(300), Rasteriser(2)
+    model, rasteriser = some(300), SimdRasteriser(2)
     aside = np.eye(4)
     aside[:3, 3] = (2.5, 0, 4)
     views = [camera(), Camera("b", 70, 53, 70, 70, 35, 26.5, aside), camera(distance=-50), camera()]
     for degree, view in enumerate([*views, *views]):
-        step = rasteriser.loss_and_grads(model, view, photo(), sh_degree=(3, 3, 1, 0, 2, 1, 3, 0)[degree])
-        fresh = Rasteriser(2).loss_and_grads(model, view, photo(), sh_degree=(3, 3, 1, 0, 2, 1, 3, 0)[degree])
-        assert sorted(step.index) == np.flatnonzero(step.visible).tolist()
-        np.testing.assert_array_equal(step.screen_grads, fresh.screen_grads)
-        for name, grads in step.grads.items():
+        result = rasteriser.loss_and_grads(model, view, photo(), sh_degree=(3, 3, 1, 0, 2, 1, 3, 0)[degree])
+        fresh = SimdRasteriser(2).loss_and_grads(model, view, photo(), sh_degree=(3, 3, 1, 0, 2, 1, 3, 0)[degree])
+        assert sorted(result.gaussian_ids) == np.flatnonzero(result.visible).tolist()
+        np.testing.assert_array_equal(result.means2d_grads, fresh.means2d_grads)
+        for name, grads in result.grads.items():
             np.testing.assert_array_equal(grads, fresh.grads[name], err_msg=name)
 
 
 def test_wrong_arrays_are_refused() -> None:
-    rasteriser = Rasteriser(1)
+    rasteriser = SimdRasteriser(1)
     with pytest.raises(ValueError, match="means"):
         rasteriser.render(some(5) | {"means": np.zeros((5, 3))}, camera())
     with pytest.raises(ValueError, match="quats"):
@@ -157,18 +157,18 @@ def test_wrong_arrays_are_refused() -> None:
     with pytest.raises(ValueError, match="photo"):
         rasteriser.loss_and_grads(some(5), camera(), photo(71))
     with pytest.raises(ValueError, match="thread"):
-        Rasteriser(0)
+        SimdRasteriser(0)
 
 
 def test_results_cannot_be_changed_by_mistake() -> None:
-    step = Rasteriser(1).loss_and_grads(some(5), camera(), photo())
+    result = SimdRasteriser(1).loss_and_grads(some(5), camera(), photo())
     with pytest.raises(ValueError, match="read-only"):
-        step.grads["means"] += 1
+        result.grads["means"] += 1
 
 
 def test_too_large_pictures_are_refused_before_memory_is_taken() -> None:
     with pytest.raises(ValueError, match="larger than"):
-        Rasteriser(1).render(some(5), camera(60_000, 60_000))
+        SimdRasteriser(1).render(some(5), camera(60_000, 60_000))
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -180,14 +180,14 @@ def test_models_that_cover_too_many_tiles_are_refused(threads: int) -> None:
     model["opacities"][:] = 0
     wide = Camera("a", 65_536, 16, 1000, 1000, 32_768, 8, camera().world_to_camera)
     with pytest.raises(ValueError, match="more tiles"):
-        Rasteriser(threads).render(model, wide)
+        SimdRasteriser(threads).render(model, wide)
 
 
 def test_sizes_may_change_from_call_to_call() -> None:
-    model, rasteriser = some(60), Rasteriser(2)
+    model, rasteriser = some(60), SimdRasteriser(2)
     for side in (30, 70, 45, 30, 90, 120, 17, 30):
-        fresh = Rasteriser(2).loss_and_grads(model, camera(side, side), photo(side, side))
-        step = rasteriser.loss_and_grads(model, camera(side, side), photo(side, side))
-        assert step.loss == fresh.loss
-        np.testing.assert_array_equal(step.grads["means"], fresh.grads["means"])
+        fresh = SimdRasteriser(2).loss_and_grads(model, camera(side, side), photo(side, side))
+        result = rasteriser.loss_and_grads(model, camera(side, side), photo(side, side))
+        assert result.loss == fresh.loss
+        np.testing.assert_array_equal(result.grads["means"], fresh.grads["means"])
         model = {name: array[: len(array) - 3] for name, array in model.items()}

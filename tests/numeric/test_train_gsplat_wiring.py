@@ -71,7 +71,7 @@ def test_both_rasterisers_say_the_same(degree: int, antialiased: bool) -> None:
     np.testing.assert_allclose(ours.exposure_grad, theirs.exposure_grad, rtol=1e-3, atol=1e-6)
     assert (theirs.grads["shN"][:, (degree + 1) ** 2 - 1 :] == 0).all()
     assert theirs.radii.shape == ours.radii.shape == (80,)
-    assert theirs.screen_grads.shape == ours.screen_grads.shape == (80,)
+    assert theirs.means2d_grads.shape == ours.means2d_grads.shape == (80,)
 
 
 def test_both_render_the_same_picture() -> None:

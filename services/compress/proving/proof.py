@@ -13,7 +13,7 @@ from spaceport.progress import Progress
 from spaceport.splats.cameras import Camera
 from spaceport.splats.metrics import psnr
 from spaceport.splats.model import Gaussians
-from spaceport.splats.render import Rasteriser
+from spaceport.splats.render import SimdRasteriser
 from spaceport.splats.sh import C0
 from spaceport.splats.sog.attributes import opacity
 from spaceport.splats.sog.attributes.blocks import slices
@@ -61,7 +61,7 @@ class Prover:
         if not cameras:
             raise ValueError("no cameras to compare from")
         self.cameras, self._progress = cameras, progress
-        self._rasterisers = {way: Rasteriser(antialiased=way) for way in (False, True)}
+        self._rasterisers = {way: SimdRasteriser(antialiased=way) for way in (False, True)}
         self.originals = [self._picture(original, camera) for camera in cameras]
 
     def compare(self, decoded: Gaussians) -> Proof:

@@ -18,7 +18,7 @@ from services.compress.proving.proof import Prover
 from spaceport.progress import Progress
 from spaceport.splats.cameras import Camera
 from spaceport.splats.model import Floats, Gaussians
-from spaceport.splats.render import Rasteriser
+from spaceport.splats.render import SimdRasteriser
 from spaceport.splats.sog.attributes.blocks import by_blocks, row_max
 from spaceport.splats.sog.attributes.quantise import Prepared
 
@@ -44,7 +44,7 @@ class Windows:
         """Rows of the whole model that are looked at."""
         self.prepared = prepared.subset(self.index)
         """These rows."""
-        self._rasteriser = Rasteriser(antialiased=prepared.stored.antialiased)
+        self._rasteriser = SimdRasteriser(antialiased=prepared.stored.antialiased)
         self._originals = [self._picture(self.prepared.stored, camera) for camera in self._cameras]
         whole, parts = prover.originals[: len(self._originals)], self._originals
         self._ratio = sum(map(detail, whole)) / max(sum(map(detail, parts)), 1e-9)

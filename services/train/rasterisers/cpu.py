@@ -8,8 +8,7 @@ import torch
 
 from services.train.rasterisers.protocol import NAMES, SSIM_WEIGHT, StepResult, Tensors, TrainingView
 from spaceport.splats.cameras import Camera
-from spaceport.splats.render import Params
-from spaceport.splats.render import Rasteriser as Numba
+from spaceport.splats.render import Params, SimdRasteriser
 from spaceport.splats.sh import C0
 
 
@@ -26,11 +25,11 @@ class CpuRasteriser:
     device = torch.device("cpu")
 
     def __init__(self, threads: int | None = None, *, antialiased: bool = False) -> None:
-        self._numba = Numba(threads, antialiased)
+        self._simd = SimdRasteriser(threads, antialiased)
 
     def step(self, parameters: Tensors, view: TrainingView, sh_degree: int) -> StepResult:
         exposure = (view.exposure[0], view.exposure[1])
-        result = self._numba.loss_and_grads(
+        result = self._simd.loss_and_grads(
             _arrays(parameters), view.camera, view.photo, sh_degree, ssim_weight=SSIM_WEIGHT, exposure=exposure
         )
         return StepResult(
@@ -38,14 +37,14 @@ class CpuRasteriser:
             grads={name: _tensor(result.grads[name]) for name in NAMES},
             exposure_grad=np.stack([result.grads["gain"], result.grads["bias"]]),
             radii=_tensor(result.radii),
-            screen_grads=_tensor(result.screen_grads),
+            means2d_grads=_tensor(result.means2d_grads),
         )
 
     def blend_weights(self, parameters: Tensors, camera: Camera) -> torch.Tensor:
         """From the gradient of the mean colour: with all Gaussians grey, that of each sh0 is its weight times C0."""
         grey = parameters | {"sh0": torch.zeros_like(parameters["sh0"])}
         black = np.zeros((camera.height, camera.width, 3), np.uint8)
-        grads = self._numba.loss_and_grads(_arrays(grey), camera, black, 0, ssim_weight=0.0).grads
+        grads = self._simd.loss_and_grads(_arrays(grey), camera, black, 0, ssim_weight=0.0).grads
         return _tensor(grads["sh0"]).sum((1, 2)) * (camera.height * camera.width / C0)
 
     def update(
@@ -58,12 +57,12 @@ class CpuRasteriser:
     ) -> None:
         """Adam, with the threads of the rasteriser."""
         exp_avg, exp_avg_sq = moments
-        self._numba.adam(
+        self._simd.adam(
             _arrays(parameters), (_arrays(exp_avg), _arrays(exp_avg_sq)), _arrays(grads), learning_rates, steps
         )
 
     def render(self, parameters: Tensors, camera: Camera, sh_degree: int) -> npt.NDArray[np.float32]:
-        picture: npt.NDArray[np.float32] = self._numba.render(_arrays(parameters), camera, sh_degree)
+        picture: npt.NDArray[np.float32] = self._simd.render(_arrays(parameters), camera, sh_degree)
         return picture
 
 

@@ -71,7 +71,7 @@ class GsplatRasteriser:
             grads={name: _grad(leaf) for name, leaf in leaves.items()},
             exposure_grad=_grad(exposure).cpu().numpy(),
             radii=info["radii"][0].amax(-1).float(),
-            screen_grads=_grad(info["means2d"])[0].norm(dim=-1),
+            means2d_grads=_grad(info["means2d"])[0].norm(dim=-1),
         )
         self._mark("results to the host")
         return result

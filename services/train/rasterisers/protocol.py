@@ -49,14 +49,14 @@ class StepResult:
         grads: of the loss, like the parameters.
         exposure_grad: [2,3] float32.
         radii: [N] in pixels, 0 where a Gaussian was not seen in this view.
-        screen_grads: [N] length of the gradient of the projected mean, per pixel.
+        means2d_grads: [N] length of the gradient of the projected mean, per pixel.
     """
 
     loss: float
     grads: Tensors
     exposure_grad: npt.NDArray[np.float32]
     radii: torch.Tensor
-    screen_grads: torch.Tensor
+    means2d_grads: torch.Tensor
 
 
 class Rasteriser(Protocol):

@@ -1,170 +1,133 @@
-"""What each thread does with the visible: draw its band, compare its rows, pull gradients back through its tiles, and
-bring its parts of the model to gradients by parameters.
+"""What each thread does in one iteration: blend the tiles of its band, compare its rows with the photo, take its tiles
+backward, and project its parts of the model backward to gradients by parameters.
 
-Threads meet in between, inside compiled code. To send them back to Python and on to the next piece of work, each time
-through a sleep, would cost a tenth of an iteration.
+In between the threads wait at a barrier inside compiled code. Going back to Python and on to the next parallel loop,
+each time through a sleep, would cost a tenth of an iteration.
 """
 
 from __future__ import annotations
-
-from typing import NamedTuple
 
 import numpy as np
 
 from spaceport.simd.barrier import barrier_wait
 from spaceport.simd.jit import kernel
-from spaceport.simd.lanes import Ints, Longs
+from spaceport.simd.lanes import Ints
 from spaceport.splats.model import Floats
 from spaceport.splats.render import colour
-from spaceport.splats.render.backward import pull_back
-from spaceport.splats.render.bins import list_tiles
-from spaceport.splats.render.chain import BLOCK, Outputs, Params, chain, forget
-from spaceport.splats.render.forward import draw
-from spaceport.splats.render.loss import Doubles, compare, expose_back, scratch_size
-
-
-class Visible(NamedTuple):
-    """Records and what belongs to each, in the slots that `regions` [R, 2] name as (first, count)."""
-
-    records: Floats
-    rows: Ints
-    keys: Ints
-    columns: Ints
-    tile_rows: Ints
-    regions: Longs
-    radii: Floats
-
-
-class Lists(NamedTuple):
-    """Tiles' lists. Thread k has tiles plan[k, 0] to plan[k + 1, 0], and its shares of lists and order begin at
-    plan[k, 1] and plan[k, 2]."""
-
-    plan: Longs
-    order: Ints
-    first_work: Longs
-    second_work: Longs
-    spans: Ints
-    lists: Ints
-    offsets: Ints
-    used: Ints
-
-
-class Canvas(NamedTuple):
-    """The picture and all that has its size. `loads` and `band_of` are by tile, the last three by row."""
-
-    height: int
-    width: int
-    columns: int
-    picture: Floats
-    exposed: Floats
-    photo: Floats
-    by_picture: Floats
-    loads: Ints
-    band_of: Ints
-    similarities: Doubles
-    errors: Doubles
-    by_exposure: Doubles
-
-
-class Sums(NamedTuple):
-    """Where gradients are gathered: by records per thread, then by parameters. Of region r, the first count[r] of
-    `written` from its first slot on are the rows that the last call wrote."""
-
-    by_records: Floats
-    outputs: Outputs
-    written: Ints
-    counts: Longs
-
-
-class Task(NamedTuple):
-    """What is asked for: `weights` as `compare` has them, `exposure` as `draw` has it."""
-
-    eye: Floats
-    degree: int
-    background: tuple[float, float, float]
-    exposure: Floats
-    weights: tuple[float, float]
+from spaceport.splats.render.blend import blend
+from spaceport.splats.render.blend_backward import blend_backward
+from spaceport.splats.render.kernel_arguments import (
+    COUNT,
+    FIRST,
+    FIRST_ID,
+    FIRST_SORTED,
+    FIRST_TILE,
+    Band,
+    BandLists,
+    Canvas,
+    FrameSettings,
+    GradSums,
+    Parameters,
+    Projection,
+    SortBuffers,
+    TileLists,
+)
+from spaceport.splats.render.loss import exposure_backward, l1_ssim, scratch_size
+from spaceport.splats.render.project_backward import BLOCK, BandGrads, Region, project_backward, zero_invisible
+from spaceport.splats.render.tiles import isect_tiles
 
 
 @kernel
-def show(part: int, visible: Visible, lists: Lists, canvas: Canvas, task: Task) -> None:
-    """List and draw the tiles of thread `part`."""
+def rasterize(thread: int, projection: Projection, lists: TileLists, canvas: Canvas, settings: FrameSettings) -> None:
+    """List and blend the tiles of one thread."""
     plan = lists.plan
-    band = (plan[part, 0], plan[part + 1, 0])
-    if band[0] == band[1]:
+    band = Band(plan[thread, FIRST_TILE], plan[thread + 1, FIRST_TILE])
+    if band.first == band.end:
         return
-    listed = _of_band(lists, part)
-    place = plan[part, 2]
-    room = (lists.order[place:], (lists.first_work[place:], lists.second_work[place:]), lists.spans[plan[part, 1] :])
-    found = (visible.keys, visible.columns, visible.tile_rows, visible.regions)
-    list_tiles(visible.records, found, band, canvas.columns, room, listed)
-    look, pictures = (task.background, task.exposure), (canvas.picture, canvas.exposed)
-    draw(visible.records, listed, band, canvas.columns, look, pictures, canvas.loads)
+    band_lists = _lists_of_band(lists, thread)
+    first = plan[thread, FIRST_SORTED]
+    spans = lists.spans[plan[thread, FIRST_ID] :]
+    buffers = SortBuffers(lists.order[first:], lists.first_keys[first:], lists.second_keys[first:], spans)
+    isect_tiles(projection, band, canvas.columns, buffers, band_lists)
+    blend(projection.records, band_lists, band, canvas, settings.background, settings.exposure)
 
 
 @kernel
-def _of_band(lists: Lists, part: int) -> tuple[Ints, Ints, Ints]:
-    """A band's (lists, offsets, used); one offset more than tiles."""
-    first, end = lists.plan[part, 0] + part, lists.plan[part + 1, 0] + part + 1
-    return lists.lists[lists.plan[part, 1] :], lists.offsets[first:end], lists.used[first:end]
+def _lists_of_band(lists: TileLists, thread: int) -> BandLists:
+    """Views of a thread's share; there is one offset more than tiles."""
+    plan = lists.plan
+    first, end = plan[thread, FIRST_TILE] + thread, plan[thread + 1, FIRST_TILE] + thread + 1
+    return BandLists(lists.flatten_ids[plan[thread, FIRST_ID] :], lists.isect_offsets[first:end], lists.used[first:end])
 
 
 @kernel
-def pull(part: int, visible: Visible, lists: Lists, canvas: Canvas, by_records: Floats) -> None:
-    """From the gradient by the picture to that by records. Here tiles are shared by what drawing them took."""
-    threads = len(by_records)
-    first, last = _run(canvas.loads, part, threads), _run(canvas.loads, part + 1, threads)
-    canvas.band_of[first:last] = part
-    for band in range(threads):
-        begin, end = lists.plan[band, 0], lists.plan[band + 1, 0]
-        tiles, pictures = (begin, max(first, begin), min(last, end)), (canvas.picture, canvas.by_picture)
-        pull_back(visible.records, _of_band(lists, band), tiles, canvas.columns, pictures, by_records[part])
+def rasterize_backward(
+    thread: int, projection: Projection, lists: TileLists, canvas: Canvas, grad_records: Floats
+) -> None:
+    """From the gradient by the picture to that by records. Here tiles are shared by what blending them took."""
+    threads = len(grad_records)
+    first, end = _first_tile(canvas.tile_costs, thread, threads), _first_tile(canvas.tile_costs, thread + 1, threads)
+    canvas.band_of_tile[first:end] = thread
+    for owner in range(threads):
+        band = Band(lists.plan[owner, FIRST_TILE], lists.plan[owner + 1, FIRST_TILE])
+        tiles = Band(max(first, band.first), min(end, band.end))
+        blend_backward(
+            projection.records, _lists_of_band(lists, owner), band.first, tiles, canvas, grad_records[thread]
+        )
 
 
 @kernel
-def _run(loads: Ints, part: int, parts: int) -> int:
-    """The tile where the part-th of `parts` runs with about equal loads begins."""
+def _first_tile(costs: Ints, part: int, parts: int) -> int:
+    """The tile where the part-th of `parts` runs of about equal cost begins."""
     total = np.int64(0)
-    for tile in range(len(loads)):
-        total += loads[tile]
+    for tile in range(len(costs)):
+        total += costs[tile]
     before = np.int64(0)
-    for tile in range(len(loads)):
+    for tile in range(len(costs)):
         if before * parts >= total * part:
             return tile
-        before += loads[tile]
-    return len(loads)
+        before += costs[tile]
+    return len(costs)
 
 
 @kernel
-def _compare(part: int, threads: int, canvas: Canvas, task: Task) -> None:
-    rows = (canvas.height * part // threads, canvas.height * (part + 1) // threads)
-    exposed = len(task.exposure) != 0
-    shown = canvas.exposed if exposed else canvas.picture
-    size, sums = (canvas.height, canvas.width), (canvas.similarities, canvas.errors)
+def _compare(thread: int, threads: int, canvas: Canvas, settings: FrameSettings) -> None:
+    rows = (canvas.height * thread // threads, canvas.height * (thread + 1) // threads)
+    exposed = len(settings.exposure) != 0
+    picture = canvas.exposed if exposed else canvas.picture
     scratch = np.empty(scratch_size(canvas.width), np.float32)
-    compare((shown, canvas.photo, canvas.by_picture), size, rows, task.weights, sums, scratch)
+    l1_ssim(picture, canvas, rows, settings.l1_weight, settings.ssim_weight, scratch)
     if exposed:
-        expose_back(canvas.picture, canvas.by_picture, rows, task.exposure, canvas.by_exposure)
+        exposure_backward(canvas, rows, settings.exposure)
 
 
 @kernel
-def learn(
-    part: int, barrier: Ints, params: Params, visible: Visible, lists: Lists, canvas: Canvas, sums: Sums, task: Task
+def loss_and_grads(
+    thread: int,
+    barrier: Ints,
+    parameters: Parameters,
+    projection: Projection,
+    lists: TileLists,
+    canvas: Canvas,
+    sums: GradSums,
+    settings: FrameSettings,
 ) -> None:
-    """Draw, compare and differentiate, with the other threads, of whom there are as many as sums.by_records has."""
-    threads = len(sums.by_records)
-    show(part, visible, lists, canvas, task)
+    """One thread's share of an iteration; as many threads as sums.grad_records has rows must run it side by side."""
+    threads = len(sums.grad_records)
+    rasterize(thread, projection, lists, canvas, settings)
     barrier_wait(barrier, threads)
-    _compare(part, threads, canvas, task)
+    _compare(thread, threads, canvas, settings)
     barrier_wait(barrier, 2 * threads)
-    pull(part, visible, lists, canvas, sums.by_records)
+    rasterize_backward(thread, projection, lists, canvas, sums.grad_records)
     barrier_wait(barrier, 3 * threads)
     scratch = np.empty(BLOCK + colour.SCRATCH, np.float32)
-    drawn = (visible.records, visible.rows, (visible.columns, visible.tile_rows))
-    bands = (sums.by_records, canvas.band_of, canvas.columns)
-    for region in range(part, len(visible.regions), threads):
-        first, count = visible.regions[region]
-        forget(sums.written[first : first + sums.counts[region]], visible.radii, sums.outputs)
-        chain(params, sums.outputs, task.degree, task.eye, (first, count), drawn, bands, scratch)
-        sums.written[first : first + count] = visible.rows[first : first + count]
-        sums.counts[region] = count
+    bands = BandGrads(sums.grad_records, canvas.band_of_tile, canvas.columns)
+    for k in range(thread, len(projection.regions), threads):
+        region = Region(projection.regions[k, FIRST], projection.regions[k, COUNT])
+        first, count = region.first, region.length
+        zero_invisible(sums.written[first : first + sums.counts[k]], projection.radii, sums.gradients)
+        project_backward(
+            parameters, sums.gradients, settings.sh_degree, settings.camera, region, projection, bands, scratch
+        )
+        sums.written[first : first + count] = projection.rows[first : first + count]
+        sums.counts[k] = count

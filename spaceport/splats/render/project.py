@@ -1,10 +1,11 @@
-"""From Gaussians in space to records on the picture, 16 at a time.
+"""From Gaussians in space to records on the picture, 16 at a time: gsplat's `fully_fused_projection`.
 
-The projection is EWA splatting (Zwicker et al. 2001) as in 3DGS: the covariance goes through the Jacobian of the
-pinhole projection at the mean. With V = J W R S the covariance on the picture is V Vᵀ + blur.
+EWA splatting (Zwicker et al. 2001) as in 3DGS: the covariance goes through the Jacobian J of the pinhole projection at
+the mean. With W the camera's rotation, R and S the Gaussian's, and V = J W R S, the covariance on the picture is
+V Vᵀ + EPS2D.
 
-The blur makes what is thinner than a pixel too heavy. Antialiased, as in Mip-Splatting (Yu et al. 2023, arXiv
-2311.16493), the opacity is multiplied by sqrt(det(V Vᵀ) / det(V Vᵀ + blur)): then its weight stays.
+That blur gives too much weight to what is thinner than a pixel. Antialiased, as in Mip-Splatting (Yu et al. 2023, arXiv
+2311.16493), the opacity is multiplied by sqrt(det(V Vᵀ) / det(V Vᵀ + EPS2D)), which keeps the weight.
 """
 
 from __future__ import annotations
@@ -32,47 +33,50 @@ from spaceport.simd.ops import (
     to_ints,
 )
 from spaceport.splats.model import Floats
-from spaceport.splats.render import record, view
-from spaceport.splats.render.bins import PACK, TILE, count_tiles
-from spaceport.splats.render.colour import basis, seen
+from spaceport.splats.render import record
+from spaceport.splats.render.colour import basis, sh_to_colours
+from spaceport.splats.render.kernel_arguments import Parameters, Part, Projection
+from spaceport.splats.render.packed_camera import Limits, PackedCamera, Row
+from spaceport.splats.render.tiles import PACK, TILE_SIZE, count_tiles
 
 LOG2E = math.log2(math.e)
-_HUGE = 1e12  # variance on the picture, pixels squared; beyond it float32 holds no shape
+_MAX_VARIANCE = 1e12  # on the picture, square pixels; beyond it float32 holds no shape
+_MIN_COMPENSATION = 1e-30  # squared, of a Gaussian seen edge-on; any opacity times its root is under 1/255
 
-_FAINTEST = 1e-30  # of a Gaussian seen edge-on; any opacity times its root is under 1/255
-
-Three = tuple[Lanes, Lanes, Lanes]
+Vec3 = tuple[Lanes, Lanes, Lanes]
 
 
 @inline
-def three(array: Floats, rows: Lanes) -> Three:
+def gather3(array: Floats, rows: Lanes) -> Vec3:
     """The columns of an [N, 3] array at 16 rows."""
     at = rows * 3
     return gather(array, at), gather(array, at + 1), gather(array, at + 2)
 
 
 @inline
-def to_camera(eye: Floats, x: Lanes, y: Lanes, z: Lanes) -> Three:
+def world_to_camera(camera: PackedCamera, x: Lanes, y: Lanes, z: Lanes) -> Vec3:
     """World to camera coordinates."""
+    r0, r1, r2 = camera.rotation
+    t = camera.translation
     return (
-        eye[0] * x + eye[1] * y + eye[2] * z + eye[9],
-        eye[3] * x + eye[4] * y + eye[5] * z + eye[10],
-        eye[6] * x + eye[7] * y + eye[8] * z + eye[11],
+        r0[0] * x + r0[1] * y + r0[2] * z + t[0],
+        r1[0] * x + r1[1] * y + r1[2] * z + t[1],
+        r2[0] * x + r2[1] * y + r2[2] * z + t[2],
     )
 
 
 @inline
-def unit_quats(quats: Floats, rows: Lanes) -> tuple[Lanes, Lanes, Lanes, Lanes, Lanes]:
-    """w, x, y, z of length 1, and 1 / the length they had."""
+def normalize_quats(quats: Floats, rows: Lanes) -> tuple[Lanes, Lanes, Lanes, Lanes, Lanes]:
+    """Unit quaternions w, x, y, z of 16 rows of [N, 4], and 1 / the length they had."""
     at = rows * 4
     w, x, y, z = gather(quats, at), gather(quats, at + 1), gather(quats, at + 2), gather(quats, at + 3)
-    per_length = 1.0 / sqrt(w * w + x * x + y * y + z * z)
-    return w * per_length, x * per_length, y * per_length, z * per_length, per_length
+    inv_length = 1.0 / sqrt(w * w + x * x + y * y + z * z)
+    return w * inv_length, x * inv_length, y * inv_length, z * inv_length, inv_length
 
 
 @inline
-def rotation(w: Lanes, x: Lanes, y: Lanes, z: Lanes) -> tuple[Three, Three, Three]:
-    """Rows of the matrix of a unit quaternion."""
+def quats_to_rotmats(w: Lanes, x: Lanes, y: Lanes, z: Lanes) -> tuple[Vec3, Vec3, Vec3]:
+    """Rows of the rotation matrices of unit quaternions."""
     return (
         (1.0 - 2.0 * (y * y + z * z), 2.0 * (x * y - w * z), 2.0 * (x * z + w * y)),
         (2.0 * (x * y + w * z), 1.0 - 2.0 * (x * x + z * z), 2.0 * (y * z - w * x)),
@@ -81,21 +85,33 @@ def rotation(w: Lanes, x: Lanes, y: Lanes, z: Lanes) -> tuple[Three, Three, Thre
 
 
 @inline
-def jacobian(eye: Floats, axis: int, focal: Lanes, ratio: Lanes) -> Three:
-    """One row of J W: how a picture coordinate moves with the world. `axis` 0 is x; `focal` is f / z."""
-    k = 3 * axis
+def jacobian_row(axis: Row, forward: Row, focal: Lanes, ratio: Lanes) -> Vec3:
+    """One row of J W: how a picture coordinate moves with the world.
+
+    Args:
+        axis: row 0 of the camera's rotation for x, row 1 for y.
+        forward: its row 2.
+        focal: f / z.
+        ratio: x / z or y / z.
+    """
     return (
-        focal * (eye[k] - ratio * eye[6]),
-        focal * (eye[k + 1] - ratio * eye[7]),
-        focal * (eye[k + 2] - ratio * eye[8]),
+        focal * (axis[0] - ratio * forward[0]),
+        focal * (axis[1] - ratio * forward[1]),
+        focal * (axis[2] - ratio * forward[2]),
     )
 
 
 @inline
-def through(row: Three, turned: tuple[Three, Three, Three]) -> Three:
+def clamp(ratio: Lanes, limits: Limits) -> Lanes:
+    """x / z or y / z within the camera's limits."""
+    return minimum(maximum(ratio, broadcast(limits[0])), broadcast(limits[1]))
+
+
+@inline
+def row_times_matrix(row: Vec3, rotmats: tuple[Vec3, Vec3, Vec3]) -> Vec3:
     """A row times a 3 x 3 matrix."""
     a, b, c = row
-    r0, r1, r2 = turned
+    r0, r1, r2 = rotmats
     return (
         fma(a, r0[0], fma(b, r1[0], c * r2[0])),
         fma(a, r0[1], fma(b, r1[1], c * r2[1])),
@@ -104,149 +120,152 @@ def through(row: Three, turned: tuple[Three, Three, Three]) -> Three:
 
 
 @inline
-def dot(a: Three, b: Three) -> Lanes:
+def dot(a: Vec3, b: Vec3) -> Lanes:
     return fma(a[0], b[0], fma(a[1], b[1], a[2] * b[2]))
 
 
 @inline
-def times(a: Three, b: Three) -> Three:
+def multiply(a: Vec3, b: Vec3) -> Vec3:
     return a[0] * b[0], a[1] * b[1], a[2] * b[2]
 
 
 @inline
-def cross_squared(a: Three, b: Three) -> Lanes:
-    """|a x b|²: the determinant of [a; b][a; b]ᵀ without the cancellation."""
+def cross_squared(a: Vec3, b: Vec3) -> Lanes:
+    """|a x b|², which is det([a; b][a; b]ᵀ) without cancellation."""
     x, y, z = a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]
     return fma(x, x, fma(y, y, z * z))
 
 
 @inline
-def exponentials(scales: Floats, rows: Lanes) -> Three:
-    """Standard deviations from their logarithms, held within what float32 can square."""
-    a, b, c = three(scales, rows)
-    return _exponential(a), _exponential(b), _exponential(c)
+def exp_scales(scales: Floats, rows: Lanes) -> Vec3:
+    """Standard deviations from their logarithms, clamped to what float32 can square."""
+    a, b, c = gather3(scales, rows)
+    return _exp(a), _exp(b), _exp(c)
 
 
 @inline
-def _exponential(x: Lanes) -> Lanes:
+def _exp(x: Lanes) -> Lanes:
     return exp2(maximum(minimum(x * LOG2E, broadcast(40.0)), broadcast(-40.0)))
 
 
 @inline
-def opacity_of(opacities: Floats, rows: Lanes) -> Lanes:
-    """Sigmoid of the logits."""
+def sigmoid_opacities(opacities: Floats, rows: Lanes) -> Lanes:
+    """Opacities of 16 rows from their logits."""
     logit = maximum(minimum(gather(opacities, rows), broadcast(60.0)), broadcast(-60.0))
     return 1.0 / (1.0 + exp2(-LOG2E * logit))
 
 
 @inline
-def from_camera(eye: Floats, mean: Three) -> tuple[Lanes, Lanes, Lanes, Lanes]:
-    """Unit direction from the camera to a mean, and 1 / distance."""
-    x, y, z = mean[0] - eye[22], mean[1] - eye[23], mean[2] - eye[24]
-    per_distance = 1.0 / sqrt(x * x + y * y + z * z)
-    return x * per_distance, y * per_distance, z * per_distance, per_distance
+def view_directions(position: Row, mean: Vec3) -> tuple[Lanes, Lanes, Lanes, Lanes]:
+    """Unit directions from the camera's position to means, and 1 / distance."""
+    x, y, z = mean[0] - position[0], mean[1] - position[1], mean[2] - position[2]
+    inv_distance = 1.0 / sqrt(x * x + y * y + z * z)
+    return x * inv_distance, y * inv_distance, z * inv_distance, inv_distance
 
 
 @inline
-def _tiles(centre: Lanes, reach: Lanes, side: float) -> Lanes:
-    """The tiles from the first to the last that centre ± reach meets along a side, packed."""
+def _tile_range(mean: Lanes, radius: Lanes, side: np.float32) -> Lanes:
+    """The first and the last tile along a side that mean ± radius covers, packed."""
     last_pixel, zero = broadcast(side - np.float32(1.0)), broadcast(0.0)
-    first = minimum(maximum(centre - reach - 0.5, zero), last_pixel)
-    last = minimum(maximum(centre + reach - 0.5, zero), last_pixel)
-    return to_ints(first * (1 / TILE)) + to_ints(last * (1 / TILE)) * PACK
+    first = minimum(maximum(mean - radius - 0.5, zero), last_pixel)
+    last = minimum(maximum(mean + radius - 0.5, zero), last_pixel)
+    return to_ints(first * (1 / TILE_SIZE)) + to_ints(last * (1 / TILE_SIZE)) * PACK
 
 
 @inline
-def _peak(opacity: Lanes, eye: Floats, share: Lanes) -> Lanes:
-    """log2 of the opacity at the centre; `share` is det(V Vᵀ) / det(V Vᵀ + blur)."""
-    peak = log2(opacity)
-    if eye[view.ANTIALIASED] != 0.0:
-        peak = fma(broadcast(0.5), log2(maximum(share, broadcast(_FAINTEST))), peak)
-    return peak
+def _log2_opacity(opacity: Lanes, antialiased: bool, compensation2: Lanes) -> Lanes:
+    """log2 of the opacity at the mean; `compensation2` is det(V Vᵀ) / det(V Vᵀ + EPS2D)."""
+    log2_opacity = log2(opacity)
+    if antialiased:
+        log2_opacity = fma(broadcast(0.5), log2(maximum(compensation2, broadcast(_MIN_COMPENSATION))), log2_opacity)
+    return log2_opacity
 
 
 @kernel
 def project(
-    params: tuple[Floats, Floats, Floats, Floats, Floats, Floats],
-    degree: int,
-    eye: Floats,
-    part: tuple[int, int, int],
-    records: Floats,
-    slots: tuple[Ints, Ints, Ints, Ints],
-    sizes: tuple[Floats, Ints],
+    parameters: Parameters,
+    sh_degree: int,
+    camera: PackedCamera,
+    part: Part,
+    projection: Projection,
+    tile_counts: Ints,
     scratch: Floats,
 ) -> int:
-    """Rows part[0] to part[1] of the model: write what is visible from slot part[2] on, and return how many that are.
+    """Project a part of the model into `projection`, all fields but its regions, from slot part.slot on.
 
-    `slots` get the row, the key to sort by, and the box of tiles: (first, last) column, (first, last) row, see bins.py.
-    `sizes` is (radii, loads): radii [N + 16] gets half the longer side of each footprint's box, 0 for the invisible;
-    loads see `count_tiles`.
+    Args:
+        tile_counts: written, see `count_tiles`.
+        scratch: `colour.SCRATCH` floats.
+
+    Returns:
+        How many Gaussians of the part are visible.
     """
-    means, quats, scales, opacities, sh0, rest = params
-    first, last, slot = part
-    rows_out, keys, columns_out, tile_rows_out = slots
-    radii, loads = sizes
-    at = slot
-    for start in range(first, last, LANES):
+    records, radii = projection.records, projection.radii
+    at = part.slot
+    for start in range(part.first, part.end, LANES):
         numbers = lane_index() + start
-        rows = minimum_ints(numbers, lane_index() * 0 + (last - 1))
-        mean = three(means, rows)
-        x, y, z = to_camera(eye, mean[0], mean[1], mean[2])
-        visible = (numbers < last) & (z > record.NEAR) & (z < record.FAR)
+        rows = minimum_ints(numbers, lane_index() * 0 + (part.end - 1))
+        mean = gather3(parameters.means, rows)
+        x, y, z = world_to_camera(camera, mean[0], mean[1], mean[2])
+        visible = (numbers < part.end) & (z > record.NEAR_PLANE) & (z < record.FAR_PLANE)
         if packmask(visible) == 0:
             store(radii, start, broadcast(0.0))
             continue
-        per_z = 1.0 / z
-        ratio_x, ratio_y = x * per_z, y * per_z
-        clamped_x = minimum(maximum(ratio_x, broadcast(eye[view.LEFT])), broadcast(eye[view.RIGHT]))
-        clamped_y = minimum(maximum(ratio_y, broadcast(eye[view.TOP])), broadcast(eye[view.BOTTOM]))
-        qw, qx, qy, qz, _ = unit_quats(quats, rows)
-        turned = rotation(qw, qx, qy, qz)
-        deviations = exponentials(scales, rows)
-        vx = times(through(jacobian(eye, 0, eye[view.FX] * per_z, clamped_x), turned), deviations)
-        vy = times(through(jacobian(eye, 1, eye[view.FY] * per_z, clamped_y), turned), deviations)
-        own_xx, own_yy, xy = dot(vx, vx), dot(vy, vy), dot(vx, vy)
-        xx, yy = own_xx + record.BLUR, own_yy + record.BLUR
-        own = cross_squared(vx, vy)
-        determinant = own + record.BLUR * (own_xx + own_yy) + record.BLUR * record.BLUR
-        peak = _peak(opacity_of(opacities, rows), eye, own / determinant)
-        margin = peak + record.CUT
-        reach_x, reach_y = sqrt(2.0 * math.log(2.0) * margin * xx), sqrt(2.0 * math.log(2.0) * margin * yy)
-        px = fma(broadcast(eye[view.FX]), ratio_x, broadcast(eye[view.CX]))
-        py = fma(broadcast(eye[view.FY]), ratio_y, broadcast(eye[view.CY]))
-        visible = visible & (margin > 0.0) & (xx + yy < _HUGE) & (determinant > 0.0)
-        visible = visible & (px + reach_x >= 0.5) & (px - reach_x <= eye[view.WIDTH] - 0.5)
-        visible = visible & (py + reach_y >= 0.5) & (py - reach_y <= eye[view.HEIGHT] - 0.5)
-        store(radii, start, select(visible, maximum(reach_x, reach_y), broadcast(0.0)))
+        inv_z = 1.0 / z
+        ratio_x, ratio_y = x * inv_z, y * inv_z
+        clamped_x, clamped_y = clamp(ratio_x, camera.x_limits), clamp(ratio_y, camera.y_limits)
+        qw, qx, qy, qz, _ = normalize_quats(parameters.quats, rows)
+        rotmats = quats_to_rotmats(qw, qx, qy, qz)
+        sigmas = exp_scales(parameters.scales, rows)
+        axis_x, axis_y, forward = camera.rotation
+        row_x = jacobian_row(axis_x, forward, camera.fx * inv_z, clamped_x)
+        row_y = jacobian_row(axis_y, forward, camera.fy * inv_z, clamped_y)
+        vx = multiply(row_times_matrix(row_x, rotmats), sigmas)
+        vy = multiply(row_times_matrix(row_y, rotmats), sigmas)
+        cov_xx, cov_yy, xy = dot(vx, vx), dot(vy, vy), dot(vx, vy)
+        xx, yy = cov_xx + record.EPS2D, cov_yy + record.EPS2D
+        unblurred = cross_squared(vx, vy)
+        determinant = unblurred + record.EPS2D * (cov_xx + cov_yy) + record.EPS2D * record.EPS2D
+        log2_opacity = _log2_opacity(
+            sigmoid_opacities(parameters.opacities, rows), camera.antialiased, unblurred / determinant
+        )
+        margin = log2_opacity + record.LOG2_255
+        radius_x, radius_y = sqrt(2.0 * math.log(2.0) * margin * xx), sqrt(2.0 * math.log(2.0) * margin * yy)
+        px = fma(broadcast(camera.fx), ratio_x, broadcast(camera.cx))
+        py = fma(broadcast(camera.fy), ratio_y, broadcast(camera.cy))
+        visible = visible & (margin > 0.0) & (xx + yy < _MAX_VARIANCE) & (determinant > 0.0)
+        visible = visible & (px + radius_x >= 0.5) & (px - radius_x <= camera.width - 0.5)
+        visible = visible & (py + radius_y >= 0.5) & (py - radius_y <= camera.height - 0.5)
+        store(radii, start, select(visible, maximum(radius_x, radius_y), broadcast(0.0)))
         if packmask(visible) == 0:
             continue
-        dx, dy, dz, _ = from_camera(eye, mean)
-        basis(dx, dy, dz, degree, scratch)
-        red, green, blue = seen(sh0, rest, rows, degree, scratch)
+        dx, dy, dz, _ = view_directions(camera.position, mean)
+        basis(dx, dy, dz, sh_degree, scratch)
+        red, green, blue = sh_to_colours(parameters.sh0, parameters.shN, rows, sh_degree, scratch)
         zero = broadcast(0.0)
-        per_determinant = -LOG2E / determinant
+        inv_determinant = -LOG2E / determinant
         columns = (
             px,
             py,
-            yy * per_determinant,
-            -(xy * per_determinant),
-            xx * per_determinant,
-            peak,
+            yy * inv_determinant,
+            -(xy * inv_determinant),
+            xx * inv_determinant,
+            log2_opacity,
             maximum(red, zero),
             maximum(green, zero),
             maximum(blue, zero),
-            reach_x,
-            reach_y,
+            radius_x,
+            radius_y,
             xy / yy,
             sqrt(2.0 * math.log(2.0) * margin * determinant / yy),
-            reach_x * xy / xx,
-            1.0 / (reach_y * reach_y),
+            radius_x * xy / xx,
+            1.0 / (radius_y * radius_y),
             z,
         )
-        compress_store(rows_out, at, rows, visible)
-        compress_store(keys, at, intbits(z), visible)
-        compress_store(columns_out, at, _tiles(px, reach_x, eye[view.WIDTH]), visible)
-        compress_store(tile_rows_out, at, _tiles(py, reach_y, eye[view.HEIGHT]), visible)
+        compress_store(projection.rows, at, rows, visible)
+        compress_store(projection.depth_keys, at, intbits(z), visible)
+        compress_store(projection.tile_columns, at, _tile_range(px, radius_x, camera.width), visible)
+        compress_store(projection.tile_rows, at, _tile_range(py, radius_y, camera.height), visible)
         at = compress_store_rows(records, at * LANES, columns, visible) // LANES
-    count_tiles((columns_out, tile_rows_out), slot, at, loads)
-    return at - slot
+    count_tiles(projection, part.slot, at, tile_counts)
+    return at - part.slot

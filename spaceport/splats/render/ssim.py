@@ -1,4 +1,4 @@
-"""SSIM of two pictures, for measuring: float64, compiled, without its gradient (that is `loss.py`)."""
+"""SSIM of two pictures for metrics: float64, compiled, without the gradient, which loss.py has."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SIGMA: Final = 1.5
 C1, C2 = 0.01**2, 0.03**2
 
 
-def window() -> Array:
+def gaussian_window() -> Array:
     """[11] weights of the SSIM window, sum 1."""
     weights = np.exp(-0.5 * (np.arange(-RADIUS, RADIUS + 1) / SIGMA) ** 2)
     normalised: Array = weights / weights.sum()
@@ -24,7 +24,7 @@ def window() -> Array:
 
 
 @kernel
-def summed_similarity(a: Array, b: Array, weights: Array, channels: int) -> float:
+def sum_ssim(a: Array, b: Array, weights: Array, channels: int) -> float:
     """SSIM (Wang et al. 2004) summed over all windows that lie in the pictures whole, and over channels.
 
     Args:
