@@ -15,7 +15,7 @@ import seen_scene
 from services.train.mcmc import McmcParameters, refine
 from services.train.optimiser import Optimiser
 from services.train.rasterisers.cpu import CpuRasteriser
-from services.train.rasterisers.protocol import NAMES, Tensors
+from services.train.rasterisers.protocol import NAMES, Rasteriser, Tensors
 
 pytestmark = [
     pytest.mark.gpu,
@@ -32,10 +32,11 @@ def on_gpu(parameters: Tensors) -> Tensors:
     return {name: value.cuda() for name, value in parameters.items()}
 
 
-def gsplat_rasteriser(antialiased: bool = False):
+def gsplat_rasteriser(antialiased: bool = False) -> Rasteriser:
     from services.train.rasterisers.gsplat_cuda import GsplatRasteriser  # noqa: PLC0415
 
-    return GsplatRasteriser(antialiased=antialiased)
+    rasteriser: Rasteriser = GsplatRasteriser(antialiased=antialiased)
+    return rasteriser
 
 
 @pytest.mark.parametrize(("degree", "antialiased"), [(0, False), (1, False), (2, False), (3, False), (3, True)])

@@ -6,6 +6,7 @@ import math
 import struct
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -33,7 +34,7 @@ class Truth:
 def ball(random: np.random.Generator) -> Gaussians:
     means = random.normal(size=(COUNT, 3))
     means *= random.uniform(0.3, 1, (COUNT, 1)) / np.linalg.norm(means, axis=1, keepdims=True)
-    arrays: dict[str, npt.NDArray[np.float64]] = {
+    arrays = {
         "means": means * SIZE * 0.3 + PLACE,
         "quats": random.normal(size=(COUNT, 4)),
         "scales": np.log(SIZE * random.uniform(0.02, 0.05, (COUNT, 3))),
@@ -41,7 +42,8 @@ def ball(random: np.random.Generator) -> Gaussians:
         "sh0": random.uniform(-1.5, 1.5, (COUNT, 1, 3)),
         "shN": np.zeros((COUNT, 0, 3)),
     }
-    return Gaussians(**{name: array.astype(np.float32) for name, array in arrays.items()})
+    floats: dict[str, Any] = {name: array.astype(np.float32) for name, array in arrays.items()}
+    return Gaussians(**floats)
 
 
 def ring(index: int) -> Camera:

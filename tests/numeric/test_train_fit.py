@@ -39,7 +39,7 @@ def test_photos_that_were_held_out_are_shown_well(trained: tuple[Outcome, Path])
     outcome, _ = trained
     assert outcome.quality["psnr_held_out"] > 30
     assert outcome.quality["psnr_train"] > 30
-    assert outcome.counts["gaussians"] + outcome.counts["pruned"] == 1_000
+    assert int(outcome.counts["gaussians"]) + int(outcome.counts["pruned"]) == 1_000
 
 
 def test_the_model_lies_in_the_frame_of_the_reconstruction(truth: Truth, trained: tuple[Outcome, Path]) -> None:

@@ -37,15 +37,10 @@ def dense(**arguments: Any) -> tuple[torch.Tensor, None, dict[str, torch.Tensor]
     """gsplat's `rasterization`, by the plain renderer."""
     assert arguments["packed"] is False
     antialiased = {"classic": False, "antialiased": True}[arguments["rasterize_mode"]]
-    lens, degree = arguments["Ks"][0], arguments["sh_degree"]
+    intrinsics, degree = arguments["Ks"][0].tolist(), arguments["sh_degree"]
     pose = arguments["viewmats"][0].numpy().astype(np.float64)
-    camera = Camera(
-        "a",
-        arguments["width"],
-        arguments["height"],
-        *(float(lens[at]) for at in ((0, 0), (1, 1), (0, 2), (1, 2))),
-        pose,
-    )
+    (fx, _, cx), (_, fy, cy), _ = intrinsics
+    camera = Camera("a", arguments["width"], arguments["height"], fx, fy, cx, cy, pose)
     parameters = {
         "means": arguments["means"].double(),
         "quats": arguments["quats"].double(),

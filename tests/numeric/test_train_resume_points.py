@@ -112,11 +112,11 @@ def changed(part: str, key: str | None, value: Any) -> Callable[[bytes, Path], N
     return damage
 
 
-DAMAGES: dict[str, Callable[[bytes, Path], None]] = {
-    "empty": lambda good, path: path.write_bytes(b"") and None,
-    "cut short": lambda good, path: path.write_bytes(good[: len(good) // 2]) and None,
-    "its end is gone": lambda good, path: path.write_bytes(good[:-1]) and None,
-    "code": lambda good, path: path.write_bytes(pickle.dumps(Code())) and None,
+DAMAGES: dict[str, Callable[[bytes, Path], Any]] = {
+    "empty": lambda good, path: path.write_bytes(b""),
+    "cut short": lambda good, path: path.write_bytes(good[: len(good) // 2]),
+    "its end is gone": lambda good, path: path.write_bytes(good[:-1]),
+    "code": lambda good, path: path.write_bytes(pickle.dumps(Code())),
     "code in a zip": lambda good, path: torch.save({"version": Code()}, path),
     "a list": lambda good, path: torch.save([1, 2], path),
     "iteration": changed("iteration", None, 10**9),
