@@ -18,7 +18,7 @@ from services.sfm.messages import NOT_FOR_COLMAP, ColmapResult, ColmapTask, Phot
 from spaceport.pipeline.errors import Refused, Slug
 from spaceport.pipeline.reports.sfm import MatchingReport
 
-GIVEN: Final = "given"
+PRIOR_MODEL: Final = "given"
 """What the report has in place of a mapper and of a matching method; readers know it by this word."""
 CONTRADICTION: Final = "poses, cameras and photos contradict each other"
 MAX_CHECKED_POINTS: Final = 20_000
@@ -37,14 +37,14 @@ def publish_prior_model(task: ColmapTask, prior: PriorModelTask, on_progress: On
     except (IndexError, ValueError, RuntimeError) as fault:  # references that lead nowhere
         raise Refused(Slug.BAD_PRIOR_MODEL, detail=NOT_FOR_COLMAP) from fault
     alignment = _align(task, reconstruction)
-    model = MappedModel(GIVEN, reconstruction)
+    model = MappedModel(PRIOR_MODEL, reconstruction)
     figures = model.figures().model_copy(update={"reprojection_error_px": error})
     photos = {image.name: _photo_result(image) for image in reconstruction.images.values()}
     _check_pinholes(undistort_and_publish(task, reconstruction, on_progress))
     reconstruction.transform(alignment.similarity)  # for the drawing alone, which shows the model from above
     save_snapshot(reconstruction, task.scratch / SNAPSHOT)
     return ColmapResult(
-        matching=MatchingReport(method=GIVEN, pairs=0, verified=0),
+        matching=MatchingReport(method=PRIOR_MODEL, pairs=0, verified=0),
         models=[figures],
         photos=photos,
         cameras=model.cameras(),
