@@ -168,7 +168,9 @@ def test_three_photos(photos: list[Path], tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["shuffled", "20 m of noise"])
-def test_wrong_positions_do_no_harm_and_are_told(survey: Survey, photos: list[Path], tmp_path: Path, kind: str) -> None:
+def test_wrong_positions_do_no_harm_and_are_reported(
+    survey: Survey, photos: list[Path], tmp_path: Path, kind: str
+) -> None:
     random = np.random.default_rng(3)
     centres = load_truth(survey.truth_path).centres
     wrong = random.permutation(centres) if kind == "shuffled" else centres + random.normal(0, 20, centres.shape)

@@ -110,7 +110,7 @@ def test_black_photos_are_empty_and_repeat_nothing() -> None:
     assert find_repeats([]) == []
 
 
-def test_photos_are_looked_at_from_their_files(tmp_path: Path) -> None:
+def test_photos_are_measured_from_their_files(tmp_path: Path) -> None:
     files = {}
     for number in (8, 9):
         a_photo_of_the_hamlet(number).save(tmp_path / f"{number}.jpg", quality=95)
@@ -235,7 +235,7 @@ def test_a_subset_is_even_and_sharp(total: int, most: int, seed: int) -> None:
         assert max(np.diff([-1, *places, len(useful)])) <= 2 * math.ceil(len(useful) / most)
 
 
-def test_what_rtk_told_is_counted() -> None:
+def test_rtk_fixes_are_counted() -> None:
     photos = [replace(photo, rtk_flag=50, position_std_m=(0.03, 0.04, 0.1)) for photo in a_grid()]
     photos[0] = replace(photos[0], rtk_flag=16, position_std_m=(1.5, 1.5, 3.0))
     figures = assess(photos).figures
@@ -260,7 +260,7 @@ def test_photos_far_apart_are_a_warning() -> None:
     assert "best neighbour" in capture.findings[0].sentence
 
 
-def test_a_pause_is_told_and_times_give_the_order() -> None:
+def test_a_pause_is_reported_and_times_decide_the_order() -> None:
     later = timedelta(minutes=40)
     photos = [shot(number, 9.0 * number, 0) for number in range(6)]
     photos[0] = shot(0, taken_at=photos[-1].taken_at + later if photos[-1].taken_at else None)
@@ -293,7 +293,7 @@ def test_the_line_on_the_map_ends_with_each_flight() -> None:
     assert lines_on_map(assess(slow)) == [6], "a photo each ten minutes is no pause"
 
 
-def test_photos_that_tell_no_time_are_in_no_line() -> None:
+def test_photos_without_a_time_are_in_no_line() -> None:
     photos = [shot(number, 9.0 * number, taken_at=None) if number == 3 else shot(number) for number in range(6)]
     assert split_into_flights(photos) == [[0, 1, 2], [3], [4, 5]]
     assert split_into_flights([replace(photo, video="a.mp4") for photo in photos]) == [[0, 1, 2, 3, 4, 5]]
@@ -307,7 +307,7 @@ def lines_on_map(capture: Capture) -> list[int]:
     return [len(line.attrib["points"].split()) for line in drawing.iter() if line.tag.endswith("polyline")]
 
 
-def test_too_many_photos_are_thinned_and_it_is_said() -> None:
+def test_too_many_photos_are_thinned_and_it_is_reported() -> None:
     capture = assess(a_grid(), max_photos=10)
     assert len(capture.used) == 10
     assert "10 of 30 photos are used" in capture.findings[-1].sentence

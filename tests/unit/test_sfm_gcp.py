@@ -37,7 +37,7 @@ def test_rays_that_decide_nothing() -> None:
     assert triangulate(origins, -towards(origins, near)) is None
 
 
-def test_a_similarity_is_found_with_its_residuals() -> None:
+def test_a_similarity_is_fitted_with_its_residuals() -> None:
     source = np.random.default_rng(1).normal(size=(6, 3)) * [40, 30, 2]
     target = 2.5 * source @ rotation().T + [100, -20, 7]
     fit = fit_similarity(source, target)
@@ -99,6 +99,6 @@ def test_geo_of_degrees_is_longitude_first() -> None:
         "EPSG:4326\n" + "a 1 2\n" * 50_001,
     ],
 )
-def test_what_is_wrong_is_said(text: str) -> None:
+def test_wrong_files_are_refused_with_the_reason(text: str) -> None:
     with pytest.raises(ValueError, match=r"line|empty|coordinate system"):
         parse_geo(text)

@@ -39,6 +39,6 @@ def test_twice_is_once() -> None:
 @pytest.mark.parametrize(
     "data", [b"", b"PNG", b"\xff\xd8", b"\xff\xd8\xff\xe0\0\0", jpeg()[:30], b"\xff\xd8" + b"x" * 50]
 )
-def test_what_is_no_jpeg_is_told(data: bytes) -> None:
+def test_what_is_no_jpeg_is_refused(data: bytes) -> None:
     with pytest.raises(ValueError, match="JPEG"):
         strip_metadata(data)

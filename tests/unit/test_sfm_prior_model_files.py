@@ -236,7 +236,7 @@ def test_names_find_their_photos(image: str, photos: list[str], folder: str, pho
     assert match_photos([image], photos, folder).get(image) == photo
 
 
-def test_a_photo_is_given_away_once() -> None:
+def test_a_photo_is_matched_once() -> None:
     assert match_photos(["l/a.jpg", "r/a.jpg"], ["l/a.jpg"], "sparse") == {"l/a.jpg": "l/a.jpg"}
     assert match_photos(["x/a.jpg", "y/a.jpg"], ["a.jpg"], "sparse") == {}
     with pytest.raises(ValueError, match=r"A.jpg and a.jpg of it are the same photo"):
@@ -260,7 +260,7 @@ def select(folder: Path, photos: list[PhotoMetadata], **models: ColmapModel) -> 
     return select_prior_model(folder, names, photos, nothing)
 
 
-def test_the_model_that_holds_most_photos_is_taken(tmp_path: Path) -> None:
+def test_the_model_that_holds_most_photos_is_selected(tmp_path: Path) -> None:
     all_four, three = ColmapModel([ModelCamera()], FOUR, POINTS), ColmapModel([ModelCamera()], FOUR[1:], POINTS)
     photos = [photo(f"images/{letter}.jpg") for letter in "abcde"]
     prior = select(tmp_path, photos, sparse_0=three, sparse_1=all_four, dense_sparse=all_four)

@@ -167,13 +167,13 @@ GIGABYTE = 10**9
         (1, "MemoryError", GIGABYTE, Slug.OUT_OF_MEMORY),
     ],
 )
-def test_how_the_child_died_tells_what_was_lost(code: int, log: str, free: int, slug: Slug) -> None:
+def test_the_end_of_the_worker_shows_which_resource_was_lost(code: int, log: str, free: int, slug: Slug) -> None:
     error = process._failure(code, log, free)
     assert isinstance(error, LostResource)
     assert error.slug is slug
 
 
-def test_any_other_death_is_told_with_the_log() -> None:
+def test_any_other_end_is_reported_with_the_log() -> None:
     error = process._failure(-signal.SIGSEGV, "the last words", GIGABYTE)
     assert type(error) is RuntimeError
     assert "-11: the last words" in str(error)

@@ -47,7 +47,7 @@ def any_turn(a: float, b: float, c: float) -> Array:
 
 
 @given(angles, angles, angles, st.sampled_from(["level", "oblique", "one way", "to and fro"]))
-def test_up_is_found_in_any_frame(a: float, b: float, c: float, flight: str) -> None:
+def test_up_is_estimated_in_any_frame(a: float, b: float, c: float, flight: str) -> None:
     flights = {
         "level": lambda: orbit(0.0),
         "oblique": lambda: orbit(1.2),

@@ -54,6 +54,6 @@ def test_the_error_of_the_scale_is_what_many_surveys_scatter_by() -> None:
     assert np.median(errors) == pytest.approx(np.std(scales), rel=0.15)
 
 
-def test_too_few_places_tell_no_scale() -> None:
+def test_too_few_positions_have_no_scale_error() -> None:
     assert relative_scale_error(np.eye(3)[:2], np.zeros(2)) == float("inf")
     assert relative_scale_error(np.zeros((4, 3)), np.zeros(4)) == float("inf")
