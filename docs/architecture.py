@@ -153,7 +153,7 @@ def _arrow(arrow: Arrow, boxes: list[Box]) -> list[str]:
     rows = sorted({box.y for box in boxes})
     step = rows.index(target.y) - rows.index(source.y)
     if abs(step) == 1 and right - left >= SHORTEST_ROW:
-        x = (left + right) / 2 if step > 0 else right - 20
+        x = (left + right) / 2 if step > 0 else right - 12
         start, end = (source.bottom, target.y) if step > 0 else (source.y, target.bottom)
         kind = "arrow" if step > 0 else "up"
         line = f'<path class="{kind}" marker-end="url(#{kind})" d="M{x:g} {start}V{end - 3 * step}"/>'
