@@ -27,7 +27,7 @@ def _one(wanted: Any, value: Any) -> bool:
 
 
 def transform(transformer: dict[str, Any], event: dict[str, Any]) -> Any:
-    """The JSON that the target is given."""
+    """The JSON that the target gets."""
     text = transformer["InputTemplate"]
     for name, path in transformer["InputPathsMap"].items():
         value: Any = event

@@ -118,8 +118,8 @@ def test_every_target_is_tried_again_and_then_kept(name: str) -> None:
 def test_a_stage_is_told_bucket_and_key_as_its_command_wants_them(stage: StageName) -> None:
     (target,) = rules()[STAGE_ARROWS[stage]]["Targets"]
     key = layout.input_manifest_key(JOB, stage)
-    told = transform(target["InputTransformer"], created("PipelineBucket", key))
-    assert told == {"Parameters": {"bucket": NAMES["PipelineBucket"], "key": key}}
+    target_input = transform(target["InputTransformer"], created("PipelineBucket", key))
+    assert target_input == {"Parameters": {"bucket": NAMES["PipelineBucket"], "key": key}}
     assert target["BatchParameters"]["JobDefinition"] == f"{stage.capitalize()}Job"
     command = of_type("AWS::Batch::JobDefinition")[f"{stage.capitalize()}Job"]["ContainerProperties"]["Command"]
     assert command == ["python", "-m", f"services.{stage}", "--bucket", "Ref::bucket", "--key", "Ref::key"]

@@ -31,8 +31,8 @@ print(json.dumps(files))
 
 @pytest.mark.parametrize("app", APPS)
 def test_importing_a_function_takes_only_what_is_shipped(app: str) -> None:
-    told = subprocess.run([sys.executable, "-c", PROBE, app], capture_output=True, text=True, check=True, cwd=ROOT)
-    files: dict[str, str] = json.loads(told.stdout)
+    process = subprocess.run([sys.executable, "-c", PROBE, app], capture_output=True, text=True, check=True, cwd=ROOT)
+    files: dict[str, str] = json.loads(process.stdout)
     installed = {name.split(".")[0] for name, file in files.items() if "site-packages" in file}
     assert not HEAVY & {name.split(".")[0] for name in files}
     assert installed <= SHIPPED | RUNTIME | IF_THERE

@@ -1,4 +1,4 @@
-"""The stages in the template: when Batch tries again, and what a container is given."""
+"""The stages in the template: when Batch tries again, and what a container gets."""
 
 from __future__ import annotations
 
@@ -66,9 +66,9 @@ def test_a_container_is_bounded_and_not_root(name: str) -> None:
 @pytest.mark.parametrize("name", STAGES)
 def test_a_container_knows_where_it_works_and_what_its_machine_costs(name: str) -> None:
     container = definition(name)["ContainerProperties"]
-    told = {each["Name"]: each["Value"] for each in container["Environment"]}
-    assert {"SPACEPORT_PIPELINE_BUCKET", "SPACEPORT_TABLE", "SPACEPORT_WORK"} <= set(told)
-    assert told["SPACEPORT_INSTANCE_TYPE"] in USD_PER_HOUR
+    environment = {each["Name"]: each["Value"] for each in container["Environment"]}
+    assert {"SPACEPORT_PIPELINE_BUCKET", "SPACEPORT_TABLE", "SPACEPORT_WORK"} <= set(environment)
+    assert environment["SPACEPORT_INSTANCE_TYPE"] in USD_PER_HOUR
 
 
 def test_only_training_takes_a_gpu() -> None:
@@ -84,8 +84,8 @@ def test_the_machines_of_the_queues_are_the_ones_that_are_priced() -> None:
         first = of_type("AWS::Batch::JobQueue")[queue]["ComputeEnvironmentOrder"][0]["ComputeEnvironment"]
         bought = environments[first]["ComputeResources"]
         (size,) = bought["InstanceTypes"]
-        told = {each["Name"]: each["Value"] for each in definition(job)["ContainerProperties"]["Environment"]}
-        assert told["SPACEPORT_INSTANCE_TYPE"] == size + (":spot" if bought["Type"] == "SPOT" else "")
+        environment = {each["Name"]: each["Value"] for each in definition(job)["ContainerProperties"]["Environment"]}
+        assert environment["SPACEPORT_INSTANCE_TYPE"] == size + (":spot" if bought["Type"] == "SPOT" else "")
 
 
 def test_gpu_machines_have_an_image_that_batch_still_takes() -> None:

@@ -36,7 +36,7 @@ MAIL = "pilot@example.com"
 
 
 class Cloud:
-    """A running embedded cloud and what tests ask of it."""
+    """A running embedded cloud, and what tests do with it."""
 
     def __init__(self, embedded: EmbeddedCloud | Crashing) -> None:
         self.embedded = embedded
@@ -58,18 +58,18 @@ class Cloud:
 
     def until(self, job_id: str, holds: Callable[[JobRecord], bool], seconds: float = PATIENCE) -> JobRecord:
         """Wait for something to hold of a job's row."""
-        found: list[JobRecord] = []
+        seen: list[JobRecord] = []
 
-        def held() -> bool:
+        def is_reached() -> bool:
             row = self.row(job_id)
-            found[:] = [row] if row else []
+            seen[:] = [row] if row else []
             return row is not None and holds(row)
 
-        until(held, lambda: f"{found}\n{self.logs()}", seconds)
-        return found[0]
+        until(is_reached, lambda: f"{seen}\n{self.logs()}", seconds)
+        return seen[0]
 
     def working_on(self, job_id: str, stage: StageName, seconds: float = PATIENCE) -> JobRecord:
-        """Wait until a stage is at its real work: it has told something of its own."""
+        """Wait until a stage is at its real work: it has reported figures of its own."""
         return self.until(job_id, lambda row: row.stage is stage and bool(row.live), seconds)
 
     def mails(self, count: int) -> list[dict[str, Any]]:
@@ -101,7 +101,8 @@ class Crashing:
         until(lambda: running(state) or self.process.poll() is not None)
         access = running(state)
         assert access, "it ended before it was up"
-        self.access, self.state = access, state
+        self.access = access
+        self.state = state
 
     def kill(self) -> None:
         """kill -9 of it and of everything it started, in the worst order: the parent first."""

@@ -67,8 +67,8 @@ def test_upload_watch_stop_and_go_on(cloud: Cloud, api: Api, survey: Survey) -> 
     assert send_form(form["url"], form["fields"], data) in {200, 201, 204}
     job = form["jobId"]
     cloud.working_on(job, StageName.TRAIN)
-    status, told = api("GET", f"/jobs/{job}")
-    assert (status, told["job"]["state"], told["job"]["name"]) == (200, "TRAINING", "By form")
+    status, answer = api("GET", f"/jobs/{job}")
+    assert (status, answer["job"]["state"], answer["job"]["name"]) == (200, "TRAINING", "By form")
     assert job in json.dumps(api("GET", "/jobs")[1])
 
     status, _ = api("POST", "/stop-job", {"jobId": job})
@@ -90,9 +90,9 @@ def test_upload_watch_stop_and_go_on(cloud: Cloud, api: Api, survey: Survey) -> 
 
 def test_the_door(cloud: Cloud, api: Api) -> None:
     assert api("GET", "/options")[0] == 200
-    status, told = api("POST", "/start-job", {"s3Url": "s3://somebody-elses/photos.zip"})
+    status, answer = api("POST", "/start-job", {"s3Url": "s3://somebody-elses/photos.zip"})
     assert status == 400
-    assert told["slug"]
-    assert told["sentence"]
+    assert answer["slug"]
+    assert answer["sentence"]
     del api.headers["x-api-key"]
     assert api("GET", "/options")[0] == 403

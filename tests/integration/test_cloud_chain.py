@@ -48,10 +48,10 @@ def test_a_zip_becomes_a_splat(cloud: Cloud, survey: Survey, tmp_path: Path) -> 
 def _cameras_are_where_they_were(out: Path, survey: Survey) -> None:
     truth = load_truth(survey.truth_path)
     true = {camera.name: camera.position for camera in truth.cameras}
-    found = {Path(camera.name).name: camera.position for camera in read_cameras(out / "gaussian/cameras.json")}
-    names = sorted(found)
+    registered = {Path(camera.name).name: camera.position for camera in read_cameras(out / "gaussian/cameras.json")}
+    names = sorted(registered)
     assert names == sorted(true)
-    fit = align(np.array([found[name] for name in names]), np.array([true[name] for name in names]))
+    fit = align(np.array([registered[name] for name in names]), np.array([true[name] for name in names]))
     assert fit.residuals.max() < 0.005 * truth.scene_size
     # training keeps the frame: metres, up is up, and what it made lies on the ground below the drone
     assert fit.scale == pytest.approx(1, abs=0.005)

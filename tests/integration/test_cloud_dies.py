@@ -45,9 +45,9 @@ def test_the_command_ends_and_says_so(survey: Survey, tmp_path: Path, command: s
 
 def _embedded_aws(state: Path) -> int:
     """The process itself, not its guard."""
-    (found,) = [
+    (pid,) = [
         pid
         for pid in survivors(state)
         if b"spaceport.local.serve" in (line := Path(f"/proc/{pid}/cmdline").read_bytes()) and b"guard.py" not in line
     ]
-    return found
+    return pid

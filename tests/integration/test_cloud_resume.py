@@ -43,10 +43,10 @@ def test_a_training_whose_process_is_ended_goes_on_in_its_next_try(
     os.kill(service(cloud.embedded.state), sent)
     batch_job = until_batch(cloud, "RUNNING")
     assert batch_job["attempts"][0]["container"]["exitCode"] == code
-    told = cloud.deployment.table.stages(job)[StageName.TRAIN].spent
-    assert told > 0
+    spent_before = cloud.deployment.table.stages(job)[StageName.TRAIN].spent
+    assert spent_before > 0
     assert cloud.ended(job).state is JobState.COMPLETED, cloud.logs()
-    assert_went_on(cloud, job, iterations, told)
+    assert_went_on(cloud, job, iterations, spent_before)
     after = until_batch(cloud, "SUCCEEDED")
     assert after["jobId"] == batch_job["jobId"]
     assert [each["container"]["exitCode"] for each in after["attempts"]] == [code, 0]
@@ -93,13 +93,13 @@ def until_batch(cloud: Cloud, status: str) -> dict[str, Any]:
     return job
 
 
-def assert_went_on(cloud: Cloud, job: str, most: int, told: float = 0.0) -> None:
+def assert_went_on(cloud: Cloud, job: str, most: int, spent_before: float = 0.0) -> None:
     """The last try did not begin anew, the curve is that of one run to iteration `most`, no checkpoint is left.
 
-    And the manifest counts the seconds that the first try had `told`, beside those of the last.
+    And the manifest counts the seconds `spent_before` by the first try, beside those of the last.
     """
     logs = "".join(file.read_text() for file in (cloud.embedded.state / "logs").glob("train-*.log"))
-    begun = [int(found) for found in re.findall(r"going on after iteration (\d+)", logs)]
+    begun = [int(iteration) for iteration in re.findall(r"going on after iteration (\d+)", logs)]
     assert len(begun) == 1, cloud.logs()
     assert 300 <= begun[0] < most
     bucket = cloud.deployment.bucket
@@ -113,7 +113,7 @@ def assert_went_on(cloud: Cloud, job: str, most: int, told: float = 0.0) -> None
     assert stored
     assert isinstance(stored.manifest, StageManifest)
     last_try = curve[-1]["seconds"] - max(entry["seconds"] for entry in curve if entry["iteration"] <= begun[0])
-    assert stored.manifest.seconds > told + last_try
+    assert stored.manifest.seconds > spent_before + last_try
     key = layout.checkpoint_key(job, StageName.TRAIN)
     assert key not in {artefact.key for artefact in stored.manifest.artefacts}
     versions = partial(bucket.client.list_object_versions, Bucket=bucket.name, Prefix=key)

@@ -117,9 +117,9 @@ def test_odd_zips_are_taken(cloud: Cloud, odd_zip: bytes, survey: Survey) -> Non
     assert row.state is JobState.COMPLETED, cloud.logs()
     assert row.counts["registered"] == survey.photos
     bucket = cloud.deployment.bucket
-    told: dict[str, Any] = json.loads(
+    report: dict[str, Any] = json.loads(
         bucket.client.get_object(Bucket=bucket.name, Key=f"jobs/{job}/colmap/report.json")["Body"].read()
     )
-    (broken,) = (photo for photo in told["photos"] if "broken" in json.dumps(photo["name"]))
+    (broken,) = (photo for photo in report["photos"] if "broken" in json.dumps(photo["name"]))
     assert not broken["registered"]
     assert broken["reason"]

@@ -33,17 +33,19 @@ def python(code: str, *words: str, **changes: Any) -> JobDefinition:
 
 
 class Desk:
-    """A runner with two queues, and what it told of its jobs."""
+    """A runner with two queues, and the state changes of its jobs."""
 
     def __init__(self, state: Path, *, gpu: bool = True) -> None:
         for name in ("logs", "work"):
             (state / name).mkdir(parents=True)
-        self.state, self.definitions, self.told = state, {}, list[tuple[str, str]]()
+        self.state = state
+        self.definitions: dict[str, JobDefinition] = {}
+        self.changes: list[tuple[str, str]] = []
         self.runner = Runner(state, state, self.definitions, ("cpu", "gpu"), self._changed, gpu=gpu)
         self.runner.set_environment({"AWS_ENDPOINT_URL": "http://127.0.0.1:1"})
 
     def _changed(self, job: Job) -> None:
-        self.told.append((job.id, job.status.value))
+        self.changes.append((job.id, job.status.value))
 
     def start(self, job_definition: JobDefinition, queue: str = "cpu", **parameters: str) -> Job:
         self.definitions["job"] = job_definition
@@ -75,7 +77,7 @@ def test_a_job_gets_its_parameters_and_its_environment(desk: Desk) -> None:
     job = desk.run(python(code, "--key", "Ref::key"), key="jobs/a b;c")
     assert job.status is Status.SUCCEEDED, desk.log(job)
     assert "['--key', 'jobs/a b;c'] ['1', '2', '1', 'http://127.0.0.1:1']" in desk.log(job)
-    assert [status for _, status in desk.told] == ["RUNNABLE", "RUNNING", "SUCCEEDED"]
+    assert [status for _, status in desk.changes] == ["RUNNABLE", "RUNNING", "SUCCEEDED"]
 
 
 @pytest.mark.parametrize(("code", "attempts"), [(65, 1), (1, 1), (75, 3)])
@@ -129,7 +131,7 @@ def test_one_job_at_a_time_in_a_queue_and_a_waiting_one_never_starts_when_ended(
     assert (second.status, second.status_reason) == (Status.FAILED, "stop"), "it need not wait for its turn to end"
     desk.runner.terminate(first.id, "stop")
     third = until(desk.start(python("print('next')")), lambda job: job.status in ENDED)
-    assert (third.status, desk.told.count((second.id, "FAILED"))) == (Status.SUCCEEDED, 1)
+    assert (third.status, desk.changes.count((second.id, "FAILED"))) == (Status.SUCCEEDED, 1)
     assert not (desk.state / "logs" / f"test-{second.id}.log").exists()
 
 

@@ -18,8 +18,8 @@ EVENTS = Path(__file__).parents[2] / "events"
 
 def deploy(patch: pytest.MonkeyPatch, **more: str) -> None:
     """Point the functions at the buckets and the table of conftest.py."""
-    told = {"PIPELINE_BUCKET": "pipeline", "UPLOADS_BUCKET": "uploads", "TABLE": "jobs", "QUEUES": "cpu,gpu"}
-    for name, value in (told | more).items():
+    loaded = {"PIPELINE_BUCKET": "pipeline", "UPLOADS_BUCKET": "uploads", "TABLE": "jobs", "QUEUES": "cpu,gpu"}
+    for name, value in (loaded | more).items():
         patch.setenv(f"SPACEPORT_{name}", value)
     for made_once in (clients.s3, clients.bucket, clients.uploads, clients.table, clients.batch):
         made_once.cache_clear()
@@ -27,20 +27,20 @@ def deploy(patch: pytest.MonkeyPatch, **more: str) -> None:
 
 def event(name: str, key: str | None = None) -> dict[str, Any]:
     """A golden event, for another key if one is given."""
-    told: dict[str, Any] = json.loads((EVENTS / f"{name}.json").read_text())
-    if key and "object" in told["detail"]:
-        told["detail"]["object"]["key"] = key
+    loaded: dict[str, Any] = json.loads((EVENTS / f"{name}.json").read_text())
+    if key and "object" in loaded["detail"]:
+        loaded["detail"]["object"]["key"] = key
     elif key:
-        told["detail"]["parameters"]["key"] = key
-    return told
+        loaded["detail"]["parameters"]["key"] = key
+    return loaded
 
 
 def call(name: str, body: Any = None, **changes: Any) -> dict[str, Any]:
     """A golden API request, with another body."""
-    told = copy.deepcopy(event(name)) | changes
+    loaded = copy.deepcopy(event(name)) | changes
     if body is not None:
-        told["body"] = body if isinstance(body, str) else json.dumps(body)
-    return told
+        loaded["body"] = body if isinstance(body, str) else json.dumps(body)
+    return loaded
 
 
 @dataclass

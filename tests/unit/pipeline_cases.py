@@ -28,8 +28,8 @@ START = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
 
 def request(**changes: Any) -> Request:
-    told = {"name": "Beach", "email": "pilot@example.com", "received_at": START}
-    return Request.model_validate(told | changes)
+    fields = {"name": "Beach", "email": "pilot@example.com", "received_at": START}
+    return Request.model_validate(fields | changes)
 
 
 def requested(job_id: str = JOB, **changes: Any) -> RequestManifest:
@@ -59,7 +59,7 @@ def staged(stage: StageName, job_id: str = JOB, **changes: Any) -> StageManifest
 
 
 def take_over(table: JobTable, stage: StageName) -> None:
-    """Another worker claims a stage whose lease ran out, by its own clock: the first one's heart still beats."""
+    """Another worker takes over an expired lease, by its own clock, while the first one's heartbeat goes on."""
     later = JobTable(table.table.name, clock=lambda: time.time() + 1000)
     assert later.claim(JOB, stage, "x", "batch-2", 1) is Claim.GRANTED
 

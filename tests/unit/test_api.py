@@ -57,12 +57,12 @@ def accepted(bucket: Bucket, job_id: str) -> RequestManifest:
 
 def test_the_original_systems_body_starts_a_job(bucket: Bucket, table: JobTable) -> None:
     body = json.loads(call("api_start_legacy")["body"]) | {"s3Url": URL}
-    status, told = ask("api_start_legacy", body)
-    assert (status, told["jobId"]) == (202, "brighton-beach-2")
-    request = accepted(bucket, told["jobId"]).request
+    status, answer = ask("api_start_legacy", body)
+    assert (status, answer["jobId"]) == (202, "brighton-beach-2")
+    request = accepted(bucket, answer["jobId"]).request
     assert (request.name, request.email) == ("Brighton Beach", "pilot@example.com")
     assert (request.options.train.max_iterations, request.options.train.target_psnr) == (2000, 30.0)
-    row = table.get(told["jobId"])
+    row = table.get(answer["jobId"])
     assert row and row.state is JobState.RECEIVED and row.owner == "k3y1d00001"
 
 
@@ -112,24 +112,24 @@ def test_an_address_may_be_written_as_consoles_show_it(url: str) -> None:
     ],
 )
 def test_a_wish_that_makes_no_sense_is_refused_in_words(body: Any, said: str) -> None:
-    status, told = ask("api_start_nested", body)
-    assert (status, told["slug"]) == (400, "bad_options")
-    assert said in told["sentence"]
+    status, answer = ask("api_start_nested", body)
+    assert (status, answer["slug"]) == (400, "bad_options")
+    assert said in answer["sentence"]
 
 
 def test_an_upload_that_is_missing_or_bad_is_refused_with_its_own_slug(uploads: Bucket) -> None:
-    status, told = ask("api_start_nested", {"s3Url": "s3://uploads/uploads/gone.zip"})
-    assert (status, told["slug"]) == (400, "upload_missing")
+    status, answer = ask("api_start_nested", {"s3Url": "s3://uploads/uploads/gone.zip"})
+    assert (status, answer["slug"]) == (400, "upload_missing")
     uploads.client.put_object(Bucket="uploads", Key="uploads/bad.zip", Body=b"no zip")
-    status, told = ask("api_start_nested", {"s3Url": "s3://uploads/uploads/bad.zip"})
-    assert (status, told["slug"]) == (400, "not_a_zip")
-    assert told["jobId"].startswith("bad-")
+    status, answer = ask("api_start_nested", {"s3Url": "s3://uploads/uploads/bad.zip"})
+    assert (status, answer["slug"]) == (400, "not_a_zip")
+    assert answer["jobId"].startswith("bad-")
 
 
 def test_the_id_of_another_job_is_a_conflict(bucket: Bucket, table: JobTable) -> None:
     begin(bucket, table, requested())
-    status, told = ask("api_start_nested", {"s3Url": URL, "jobId": JOB})
-    assert (status, told["slug"]) == (409, "conflict")
+    status, answer = ask("api_start_nested", {"s3Url": URL, "jobId": JOB})
+    assert (status, answer["slug"]) == (409, "conflict")
 
 
 @pytest.mark.parametrize(
@@ -144,9 +144,9 @@ def test_a_later_step_starts_on_what_another_job_made(
 ) -> None:
     begin(bucket, table, *whole_job())
     body = {"pipelineStep": step, field: f"s3://pipeline/jobs/{JOB}/{folder}/", "jobName": "Again"}
-    status, told = ask("api_start_later", body)
-    assert (status, told["name"]) == (202, "Again")
-    stored = bucket.read_manifest(input_manifest_key(told["jobId"], stage))
+    status, answer = ask("api_start_later", body)
+    assert (status, answer["name"]) == (202, "Again")
+    stored = bucket.read_manifest(input_manifest_key(answer["jobId"], stage))
     assert stored and isinstance(stored.manifest, StageManifest)
     assert stored.manifest.request.continues == JOB
 
@@ -154,8 +154,8 @@ def test_a_later_step_starts_on_what_another_job_made(
 def test_a_job_goes_on_by_its_id_alone(bucket: Bucket, table: JobTable) -> None:
     begin(bucket, table, requested())
     assert ask("api_start_later", {"continues": JOB})[0] == 202
-    status, told = ask("api_start_later", {"continues": JOB, "pipelineStep": "3dgs"})
-    assert (status, told["slug"]) == (404, "not_found")
+    status, answer = ask("api_start_later", {"continues": JOB, "pipelineStep": "3dgs"})
+    assert (status, answer["slug"]) == (404, "not_found")
 
 
 def test_stop_ends_the_job_and_exactly_its_batch_jobs(bucket: Bucket, table: JobTable, batch: Batch) -> None:
@@ -165,8 +165,8 @@ def test_stop_ends_the_job_and_exactly_its_batch_jobs(bucket: Bucket, table: Job
     batch.add("gpu", "waiting", f"jobs/{JOB}/colmap/manifest.json")
     batch.add("gpu", "neighbour", f"jobs/{JOB}-2/colmap/manifest.json")
     for _ in range(2):
-        status, told = ask("api_stop", {"jobId": JOB})
-        assert (status, told["state"]) == (200, "STOPPED")
+        status, answer = ask("api_stop", {"jobId": JOB})
+        assert (status, answer["state"]) == (200, "STOPPED")
     assert batch.terminated == ["holder", "waiting"] * 2
     row = table.get(JOB)
     assert row and row.state is JobState.STOPPED
@@ -177,29 +177,29 @@ def test_stop_ends_the_job_and_exactly_its_batch_jobs(bucket: Bucket, table: Job
     [({"jobId": "no-such-job"}, 404, "not_found"), ({}, 400, "bad_options"), ({"jobId": "A B"}, 400, "bad_options")],
 )
 def test_what_cannot_be_stopped(batch: Batch, body: Any, status: int, slug: str) -> None:
-    got, told = ask("api_stop", body)
-    assert (got, told["slug"], batch.terminated) == (status, slug, [])
+    got, answer = ask("api_stop", body)
+    assert (got, answer["slug"], batch.terminated) == (status, slug, [])
 
 
 def test_what_has_ended_cannot_be_stopped(bucket: Bucket, table: JobTable, batch: Batch) -> None:
     begin(bucket, table, *whole_job())
-    status, told = ask("api_stop", {"jobId": JOB})
+    status, answer = ask("api_stop", {"jobId": JOB})
     assert (status, batch.terminated) == (409, [])
-    assert "COMPLETED" in told["sentence"]
+    assert "COMPLETED" in answer["sentence"]
 
 
 def test_jobs_are_listed_newest_first_and_by_state_and_owner(bucket: Bucket, table: JobTable) -> None:
     begin(bucket, table, *whole_job(), requested("older-job"), requested("mine-job", owner="k3y1d00001"))
     assert {job["job_id"] for job in ask("api_jobs")[1]["jobs"]} == {JOB, "older-job", "mine-job"}
     assert ask("api_jobs")[1]["jobs"][0]["job_id"] == JOB
-    for query, found in (
+    for query, expected in (
         ({"state": "COMPLETED"}, [JOB]),
         ({"owner": "me"}, ["mine-job"]),
         ({"owner": "k3y1d00001", "state": "COMPLETED"}, []),
         ({"limit": "1"}, [JOB]),
     ):
-        status, told = ask("api_jobs", queryStringParameters=query)
-        assert (status, [job["job_id"] for job in told["jobs"]]) == (200, found)
+        status, answer = ask("api_jobs", queryStringParameters=query)
+        assert (status, [job["job_id"] for job in answer["jobs"]]) == (200, expected)
     for query in ({"limit": "many"}, {"state": "LOST"}):
         assert ask("api_jobs", queryStringParameters=query)[0] == 400
 
@@ -210,9 +210,9 @@ def test_a_job_is_shown_with_stages_and_links(bucket: Bucket, table: JobTable) -
     begin(bucket, table, requested(), compressed)
     table.claim(JOB, StageName.SFM, "etag", "holder", 1)
     path = f"/jobs/{JOB}"
-    status, told = ask("api_job", path=path)
-    assert (status, told["job"]["job_id"], told["links"]) == (200, JOB, [])
-    assert told["stages"]["sfm"]["holder"] == "holder"
+    status, answer = ask("api_job", path=path)
+    assert (status, answer["job"]["job_id"], answer["links"]) == (200, JOB, [])
+    assert answer["stages"]["sfm"]["holder"] == "holder"
     begin(bucket, table, ended())
     (link,) = ask("api_job", path=path)[1]["links"]
     assert (link["file"], link["bytes"]) == ("compressed/model.sog", 7)
@@ -229,31 +229,31 @@ def test_what_nobody_foresaw_is_said_without_its_secrets(batch: Batch, monkeypat
         raise RuntimeError("arn:aws:secret")
 
     monkeypatch.setattr(app, "table", broken)
-    status, told = ask("api_jobs")
-    assert (status, told["slug"]) == (500, "internal")
-    assert "secret" not in json.dumps(told)
+    status, answer = ask("api_jobs")
+    assert (status, answer["slug"]) == (500, "internal")
+    assert "secret" not in json.dumps(answer)
 
 
 def test_options_describe_themselves() -> None:
-    status, told = ask("api_options")
+    status, answer = ask("api_options")
     assert status == 200
-    assert told["schema"] == JobOptions.model_json_schema()
-    assert told["defaults"] == JobOptions().model_dump(mode="json")
-    assert set(told["presets"]) == {"draft", "standard", "high"}
-    assert "max_iterations" in told["legacy"]
+    assert answer["schema"] == JobOptions.model_json_schema()
+    assert answer["defaults"] == JobOptions().model_dump(mode="json")
+    assert set(answer["presets"]) == {"draft", "standard", "high"}
+    assert "max_iterations" in answer["legacy"]
 
 
 def test_an_upload_is_signed_for_this_zip_alone() -> None:
-    status, told = ask("api_uploads")
+    status, answer = ask("api_uploads")
     assert status == 201
-    assert told["key"] == f"uploads/{told['jobId']}.zip"
-    fields = told["fields"]
-    assert fields["x-amz-meta-job-id"] == told["jobId"]
+    assert answer["key"] == f"uploads/{answer['jobId']}.zip"
+    fields = answer["fields"]
+    assert fields["x-amz-meta-job-id"] == answer["jobId"]
     assert fields["x-amz-meta-job-name"] == "Brighton%20Beach"
     assert json.loads(fields["x-amz-meta-options"]) == {"preset": "draft"}
     policy = json.loads(base64.b64decode(fields["policy"]))
     assert ["content-length-range", 68157440, 68157440] in policy["conditions"]
-    assert {"key": told["key"]} in policy["conditions"]
+    assert {"key": answer["key"]} in policy["conditions"]
 
 
 @pytest.mark.parametrize(

@@ -216,8 +216,8 @@ def test_what_a_job_waits_for(bucket: Bucket, table: JobTable) -> None:
     awaited = [StageName.SFM, StageName.TRAIN, StageName.COMPRESS, None]
     for manifest, stage in zip(made, awaited, strict=False):
         put(bucket, manifest)
-        (found,) = recover_jobs(bucket, table)
-        waiting = pending_among(found)
+        (manifests,) = recover_jobs(bucket, table)
+        waiting = pending_among(manifests)
         assert waiting == pending_manifest(bucket, JOB)
         assert waiting is not None
         assert (waiting.key, waiting.stage) == (key_of(manifest), stage)

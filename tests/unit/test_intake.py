@@ -29,8 +29,8 @@ def put(uploads: Bucket, body: bytes, **metadata: str) -> None:
 @pytest.mark.parametrize("name", ["upload_put", "upload_multipart"])
 def test_an_upload_becomes_a_job(uploads: Bucket, bucket: Bucket, name: str) -> None:
     put(uploads, photo_zip(5), **{"email": "pilot@example.com", "job-name": "Beach", "options": '{"preset": "draft"}'})
-    told = handler(event(name, KEY), Context())
-    stored = bucket.read_manifest(request_key(told["job_id"]))
+    response = handler(event(name, KEY), Context())
+    stored = bucket.read_manifest(request_key(response["job_id"]))
     assert stored and isinstance(stored.manifest, RequestManifest)
     assert (stored.manifest.photos, stored.manifest.request.name) == (5, "Beach")
     assert stored.manifest.request.email == "pilot@example.com"
@@ -46,8 +46,8 @@ def test_the_same_event_twice_is_one_job(uploads: Bucket, bucket: Bucket) -> Non
 
 def test_a_bad_upload_is_rejected_at_once(uploads: Bucket, bucket: Bucket) -> None:
     put(uploads, b"not a zip at all", email="pilot@example.com")
-    told = handler(event("upload_put", KEY), Context())
-    stored = bucket.read_manifest(end_key(told["job_id"]))
+    response = handler(event("upload_put", KEY), Context())
+    stored = bucket.read_manifest(end_key(response["job_id"]))
     assert stored and isinstance(stored.manifest, EndManifest)
     assert stored.manifest.state is JobState.REJECTED
     assert stored.manifest.failure and stored.manifest.failure.slug is Slug.NOT_A_ZIP

@@ -31,7 +31,7 @@ def test_a_whole_job_reads_back(table: JobTable) -> None:
     assert row is not None
     assert (row.state, row.percent, row.counts["gaussians"]) == (JobState.COMPLETED, 100.0, 3000)
     assert row.seconds == {"sfm": 10, "train": 20, "compress": 30}
-    assert [found.job_id for found in table.by_state(JobState.COMPLETED)] == [JOB]
+    assert [row.job_id for row in table.by_state(JobState.COMPLETED)] == [JOB]
     assert table.by_state(JobState.RECEIVED) == []
 
 

@@ -70,8 +70,12 @@ def test_a_definition_from_the_template() -> None:
 def test_a_job_as_batch_describes_it() -> None:
     job = Job("id", "sfm", "queue", job_definition(), {"key": "k"}, status=Status.FAILED, created_at=1.5)
     job.attempts.append(Exit(65, "Essential container in task exited"))
-    told = job.describe()
-    assert (told["createdAt"], told["status"], told["container"]["exitCode"]) == (1500, "FAILED", 65)
-    assert told["parameters"] == {"key": "k"}
-    assert told["attempts"][0]["container"]["exitCode"] == 65
-    assert "startedAt" not in told
+    description = job.describe()
+    assert (description["createdAt"], description["status"], description["container"]["exitCode"]) == (
+        1500,
+        "FAILED",
+        65,
+    )
+    assert description["parameters"] == {"key": "k"}
+    assert description["attempts"][0]["container"]["exitCode"] == 65
+    assert "startedAt" not in description

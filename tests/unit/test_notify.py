@@ -166,8 +166,8 @@ def test_how_long_links_work_depends_on_who_signs(monkeypatch: pytest.MonkeyPatc
 
 def test_figures_are_told_only_where_they_were_measured() -> None:
     assert figures(row(end(JobState.REJECTED))) == {"Job": JOB}
-    told = figures(row(requested(), staged(StageName.SFM, outcome=Outcome(message="", counts={"registered": 17}))))
-    assert told["Photos placed"] == "17 of 18"
+    labelled = figures(row(requested(), staged(StageName.SFM, outcome=Outcome(message="", counts={"registered": 17}))))
+    assert labelled["Photos placed"] == "17 of 18"
     assert figures(row(requested()))["Photos"] == "18"
 
 

@@ -54,7 +54,7 @@ def test_optimization_off_switches_the_measures_off() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "named"),
+    ("options", "named"),
     [
         ({"preset": "ultra"}, "preset"),
         ({"train": {"max_iterations": 0}}, "train.max_iterations"),
@@ -66,9 +66,9 @@ def test_optimization_off_switches_the_measures_off() -> None:
         (["list"], "object"),
     ],
 )
-def test_bad_options_are_refused_by_name(given: Any, named: str) -> None:
+def test_bad_options_are_refused_by_name(options: Any, named: str) -> None:
     with pytest.raises(Refused) as refusal:
-        resolve(given)
+        resolve(options)
     assert refusal.value.slug is Slug.BAD_OPTIONS
     assert named in str(refusal.value)
 

@@ -43,23 +43,23 @@ def test_a_name_in_the_old_dos_alphabet_is_taken() -> None:
 def test_junk_is_skipped_and_other_files_are_listed() -> None:
     junk = {"__MACOSX/._a.jpg": b"", "f/.DS_Store": b"", ".hidden/a.jpg": b"", "._b.jpg": b""}
     extras = {"f/flight.MP4": b"v", "a_mask.png": b"m", "geo.txt": b"g"}
-    found = inspect(zipped(THREE | junk | extras | {"notes.txt": b"n", "a.dng": b"r", "images.bin": b"i"}))
-    assert [photo.name for photo in found.photos] == list(THREE)
-    assert [extra.name for extra in found.extras] == list(extras)
-    assert found.ignored == ("notes.txt", "a.dng", "images.bin")
-    assert found.bytes == 903
+    photo_zip = inspect(zipped(THREE | junk | extras | {"notes.txt": b"n", "a.dng": b"r", "images.bin": b"i"}))
+    assert [photo.name for photo in photo_zip.photos] == list(THREE)
+    assert [extra.name for extra in photo_zip.extras] == list(extras)
+    assert photo_zip.ignored == ("notes.txt", "a.dng", "images.bin")
+    assert photo_zip.bytes == 903
 
 
 def test_a_colmap_model_is_taken_along() -> None:
     model = {f"sparse/{number}/{part}.bin": b"x" for number in (0, 1) for part in ("cameras", "images", "points3D")}
-    found = inspect(zipped(THREE | model | {"sparse/0/rigs.bin": b"r", "sparse/2/cameras.bin": b"c"}))
-    assert [extra.name for extra in found.extras] == [*model, "sparse/2/cameras.bin"]
-    assert found.ignored == ("sparse/0/rigs.bin",)
+    photo_zip = inspect(zipped(THREE | model | {"sparse/0/rigs.bin": b"r", "sparse/2/cameras.bin": b"c"}))
+    assert [extra.name for extra in photo_zip.extras] == [*model, "sparse/2/cameras.bin"]
+    assert photo_zip.ignored == ("sparse/0/rigs.bin",)
 
 
 def test_a_video_alone_is_enough() -> None:
-    found = inspect(zipped({"flight.mov": b"v" * 9}))
-    assert (found.photos, found.bytes) == ((), 9)
+    photo_zip = inspect(zipped({"flight.mov": b"v" * 9}))
+    assert (photo_zip.photos, photo_zip.bytes) == ((), 9)
 
 
 def test_directories_are_no_files() -> None:
@@ -70,8 +70,8 @@ def test_directories_are_no_files() -> None:
 def test_spaceport_json_is_read_from_the_root_only() -> None:
     assert inspect(zipped(THREE)).options is None
     assert inspect(zipped(THREE | {"f/spaceport.json": b"{}"})).options is None
-    found = inspect(zipped(THREE | {"spaceport.json": b'{"preset": "draft"}'}))
-    assert (found.options, found.ignored) == (b'{"preset": "draft"}', ())
+    photo_zip = inspect(zipped(THREE | {"spaceport.json": b'{"preset": "draft"}'}))
+    assert (photo_zip.options, photo_zip.ignored) == (b'{"preset": "draft"}', ())
 
 
 def test_a_huge_spaceport_json_is_refused() -> None:
@@ -237,11 +237,11 @@ def check_harmless(file: io.BytesIO, tmp_path: Path) -> None:
     jail.mkdir(exist_ok=True)
     before = {path for path in tmp_path.rglob("*") if jail not in path.parents}
     try:
-        found: PhotoZip = inspect(file)
-        results = extract(file, found.photos, jail, lambda _: None)
+        photo_zip: PhotoZip = inspect(file)
+        results = extract(file, photo_zip.photos, jail, lambda _: None)
     except Refused:
         return
-    for photo, result in zip(found.photos, results, strict=True):
+    for photo, result in zip(photo_zip.photos, results, strict=True):
         if result.path is not None:
             assert result.path.resolve().is_relative_to(jail.resolve())
             assert zlib.crc32(result.path.read_bytes()) == photo.crc

@@ -40,9 +40,9 @@ def test_a_desk_needs_no_cloud(tmp_path: Path, capsys: pytest.CaptureFixture[str
     (tmp_path / "o.json").write_text('{"max_iterations": 42}')
     assert desk(copying, tmp_path, "--options", str(tmp_path / "o.json")) == DONE
     assert json.loads((tmp_path / "out/seen.json").read_text())["max_iterations"] == 42
-    told = capsys.readouterr()
-    assert json.loads(told.out)["counts"] == {"files": 0}
-    assert "50% half photos=3 psnr=24.12" in told.err
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["counts"] == {"files": 0}
+    assert "50% half photos=3 psnr=24.12" in captured.err
 
 
 @pytest.mark.parametrize(

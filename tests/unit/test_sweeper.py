@@ -43,8 +43,8 @@ def nudges(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def sweep() -> dict[str, int]:
-    told: dict[str, int] = app.handler(event("schedule"), Context())
-    return told
+    actions: dict[str, int] = app.handler(event("schedule"), Context())
+    return actions
 
 
 def begun(bucket: Bucket, table: JobTable, *manifests: Any, at: Any = LONG_AGO, job_id: str = JOB) -> None:
@@ -175,9 +175,9 @@ def test_silent_jobs_come_page_by_page_and_the_oldest_first(
     for days in (1, 3, 2):
         begun(bucket, table, requested(), at=now() - timedelta(days=days), job_id=f"job-of-{days}-days")
     query = table.table.query
-    monkeypatch.setattr(table.table, "query", lambda **told: query(**told, Limit=1), raising=False)
-    found = list(silent_jobs(table, now() - timedelta(hours=36)))
-    assert found == ["job-of-3-days", "job-of-2-days"]
+    monkeypatch.setattr(table.table, "query", lambda **arguments: query(**arguments, Limit=1), raising=False)
+    job_ids = list(silent_jobs(table, now() - timedelta(hours=36)))
+    assert job_ids == ["job-of-3-days", "job-of-2-days"]
 
 
 def milliseconds(moment: Any) -> int:

@@ -82,11 +82,11 @@ def test_a_failed_batch_job_of_an_ended_job_changes_nothing(bucket: Bucket, tabl
 
 @pytest.mark.parametrize("key", ["", "something/else", stage_manifest_key(JOB, "compress")])  # type: ignore[arg-type]
 def test_a_batch_job_of_others_is_left_alone_or_refused(table: JobTable, key: str) -> None:
-    told = event("batch_failed_bug")
-    told["detail"]["parameters"] = {"key": key} if key else None
+    failed = event("batch_failed_bug")
+    failed["detail"]["parameters"] = {"key": key} if key else None
     if key.startswith("jobs/"):
         with pytest.raises(ValueError, match="no stage is woken"):
-            handler(told, Context())
+            handler(failed, Context())
     else:
-        handler(told, Context())
+        handler(failed, Context())
     assert table.get(JOB) is None

@@ -43,7 +43,9 @@ class Bench:
     """One job with an upload, and a worker for any core."""
 
     def __init__(self, bucket: Bucket, uploads: Bucket, table: JobTable, scratch: Path) -> None:
-        self.bucket, self.table, self.scratch = bucket, table, scratch
+        self.bucket = bucket
+        self.table = table
+        self.scratch = scratch
         self.uploads = uploads
         put = uploads.client.put_object(Bucket=uploads.name, Key="uploads/a.zip", Body=photo_zip())
         upload = Upload(bucket=uploads.name, key="uploads/a.zip", etag=put["ETag"].strip('"'), bytes=1)

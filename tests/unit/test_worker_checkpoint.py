@@ -35,7 +35,9 @@ class Bench:
     """A job whose training is to be done, in a bucket that keeps versions as the deployed one does."""
 
     def __init__(self, bucket: Bucket, table: JobTable, scratch: Path) -> None:
-        self.bucket, self.table, self.scratch = bucket, table, scratch
+        self.bucket = bucket
+        self.table = table
+        self.scratch = scratch
         bucket.client.put_bucket_versioning(Bucket=bucket.name, VersioningConfiguration={"Status": "Enabled"})
         self.key = layout.stage_manifest_key(JOB, StageName.SFM)
         bucket.put_manifest(self.key, staged(StageName.SFM))

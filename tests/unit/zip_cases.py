@@ -27,7 +27,7 @@ def zipped(files: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED, comment:
 
 
 def with_entry(name: str = "d.jpg", mode: int = 0, **fields: Any) -> io.BytesIO:
-    """Three good photos and one entry with the given name, Unix mode and ZipInfo fields."""
+    """Three good photos and one entry with this name, Unix mode and ZipInfo fields."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
         for good, body in THREE.items():
