@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class NotDeployed(Exception):
-    """There is nothing to deployment_of to. `str` says what to do."""
+    """There is no deployment to act on. `str` says what to do."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The words in which tests deployment_of of jobs in the embedded cloud."""
+"""Helpers for tests of jobs in the embedded cloud."""
 
 from __future__ import annotations
 
