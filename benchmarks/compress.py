@@ -25,9 +25,10 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from compress_models import as_ply
+from compress_models import write_as_ply
 
-from services.compress.proving import proof, views
+from services.compress.proving.proof import Prover
+from services.compress.proving.views import ring_cameras, select_cameras
 from spaceport.progress import Silent
 from spaceport.splats.cameras import read_cameras, write_cameras
 from spaceport.splats.formats.ply import read_ply
@@ -42,7 +43,7 @@ POLL = 0.02
 
 
 @dataclass(frozen=True)
-class Run:
+class Measured:
     """What one encoder took; `size` is None when it was cut off or failed."""
 
     size: int | None
@@ -52,7 +53,7 @@ class Run:
     note: str = ""
 
 
-def measured(command: list[str], result: Path, cutoff: int) -> Run:
+def measure(command: list[str], result: Path, cutoff: int) -> Measured:
     """Run a child alone and read its own resource usage. It is killed after `cutoff` CPU seconds."""
     start = time.perf_counter()
     limit = ["prlimit", f"--cpu={cutoff}:{cutoff + 1}"]
@@ -70,7 +71,7 @@ def measured(command: list[str], result: Path, cutoff: int) -> Run:
         note = f"cut off at {cutoff} CPU s" if over else f"failed ({child.returncode})"
     size = None if note or not result.exists() else result.stat().st_size
     wall = time.perf_counter() - start
-    return Run(size, usage.ru_utime + usage.ru_stime, wall, peak, note)
+    return Measured(size, usage.ru_utime + usage.ru_stime, wall, peak, note)
 
 
 def peak_mb(pid: int) -> float:
@@ -83,7 +84,7 @@ def peak_mb(pid: int) -> float:
     return peaks[0] if peaks else 0.0
 
 
-def row(label: str, ply_bytes: int, run: Run, bundle: Path, prover: proof.Prover) -> str:
+def row(label: str, ply_bytes: int, run: Measured, bundle: Path, prover: Prover) -> str:
     cost = f"{run.cpu:9.2f} {run.wall:8.2f} {run.peak_mb:8.0f}"
     if run.size is None:
         return f"{label:34} {'-':>11} {'-':>7} {'-':>7} {'-':>7} {cost}  {run.note}"
@@ -92,14 +93,14 @@ def row(label: str, ply_bytes: int, run: Run, bundle: Path, prover: proof.Prover
     return f"{label:34} {run.size:11,} {ratio:6.1f}x {seen.mean:7.2f} {seen.worst:7.2f} {cost}"
 
 
-def of_peer(ply: Path, result: Path, cutoff: int) -> Run:
-    """What the peer took to make `result`; read back when an earlier call has told."""
+def run_peer(ply: Path, result: Path, cutoff: int) -> Measured:
+    """What the peer took to make `result`; read back when an earlier call has kept it."""
     result.parent.mkdir(parents=True, exist_ok=True)
-    told = result.with_suffix(".json")
-    if not told.exists():
-        run = measured([*peer_command(), "-g", "cpu", str(ply), str(result)], result, cutoff)
-        told.write_text(json.dumps(asdict(run)))
-    return Run(**json.loads(told.read_text()))
+    figures = result.with_suffix(".json")
+    if not figures.exists():
+        run = measure([*peer_command(), "-g", "cpu", str(ply), str(result)], result, cutoff)
+        figures.write_text(json.dumps(asdict(run)))
+    return Measured(**json.loads(figures.read_text()))
 
 
 def compare(name: str, arguments: argparse.Namespace) -> None:
@@ -110,21 +111,21 @@ def compare(name: str, arguments: argparse.Namespace) -> None:
         ply, ours = (Path(folder) / file for file in ("gaussian/model.ply", "compressed/model.sog"))
         peer = (keep or Path(folder)) / f"{name.rsplit('/', 1)[-1].replace(':', '_')}.peer.sog"
         ply.parent.mkdir()
-        as_ply(name, ply, peer_command())
+        write_as_ply(name, ply, peer_command())
         model = read_ply(ply)
-        prover = proof.Prover(model, views.chosen(cameras) or views.ring(model), Silent())
+        prover = Prover(model, select_cameras(cameras) or ring_cameras(model), Silent())
         if cameras:
             write_cameras(ply.parent / "cameras.json", cameras)
         title, plain = f"{name.rsplit('/', 1)[-1]} ({len(model):,}, SH {model.sh_degree})", ply.stat().st_size
         theirs = None
         if peer_command():
-            theirs = of_peer(ply, peer, arguments.cutoff)
+            theirs = run_peer(ply, peer, arguments.cutoff)
             print(row(f"{title} peer", plain, theirs, peer, prover), flush=True)
             if theirs.size is not None and "target_psnr" not in options:  # as alike as theirs
                 options |= {"target_psnr": prover.compare(read_sog(peer, 1 << 34)).mean}
         (Path(folder) / "options.json").write_text(json.dumps({"compress": options}))
         ways = ["--input", folder, "--output", folder, "--options", f"{folder}/options.json"]
-        mine = measured([arguments.python, "-m", "services.compress", *ways], ours, arguments.cutoff)
+        mine = measure([arguments.python, "-m", "services.compress", *ways], ours, arguments.cutoff)
         print(row("  ours, whole stage", plain, mine, ours, prover), flush=True)
         if theirs is not None and mine.size is not None:
             smaller = "-" if theirs.size is None else f"{mine.size / theirs.size:.3f}"

@@ -16,8 +16,8 @@ BAND = np.repeat((1, 2, 3), (3, 5, 7))  # of each SH coefficient past the consta
 FIELDS = 16  # independent ways in which the appearance varies over the place
 
 
-def made(count: int, degree: int) -> Gaussians:
-    """A rolling field of flat Gaussians, made the same each time; structured, not noise.
+def make_field(count: int, degree: int) -> Gaussians:
+    """A rolling field of flat Gaussians, the same each time; structured, not noise.
 
     Heights and colours are waves over the ground. Rotations turn the flat side to the surface's normal, jittered by
     15 degrees. Sizes shrink with the density. SH is a sum of 16 smooth fields over the ground, each times a fixed
@@ -52,14 +52,14 @@ def _sh(ground: np.ndarray, coefficients: int, random: np.random.Generator) -> n
     return np.asarray(smooth + random.normal(0, 0.2, smooth.shape) * amplitude)
 
 
-def as_ply(name: str, target: Path, peer: list[str]) -> None:
+def write_as_ply(name: str, target: Path, peer: list[str]) -> None:
     """Write the model `name` to `target`: a .ply, a folder with a SOG, or made:COUNT:DEGREE.
 
     A compressed PLY goes through `peer`, the command of splat-transform, which knows that layout best.
     """
     if name.startswith("made:"):
         _, count, degree = name.split(":")
-        write_ply(target, made(int(count), int(degree)))
+        write_ply(target, make_field(int(count), int(degree)))
     elif name.endswith(".compressed.ply"):
         subprocess.run([*peer, name, str(target)], check=True, capture_output=True)
     elif name.endswith(".ply"):

@@ -22,16 +22,16 @@ import numpy as np
 
 from spaceport.progress import Silent
 from spaceport.simd.cores import usable_cores
-from spaceport.splats.sog.plas import Schedule, sort_grid, spread_of
+from spaceport.splats.sog.plas import PlasSettings, mean_neighbour_distance, sort_grid
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests/numeric"))
 from plas_reference import sort_square
 
 FEATURES = 14  # position, colour, scale, rotation, opacity
-ENOUGH_SECONDS = 15
+LIMIT_SECONDS = 15
 
 
-class _Enough(Exception):
+class _TimeIsUp(Exception):
     pass
 
 
@@ -43,18 +43,18 @@ class _Limited(Silent):
 
     def check(self) -> None:
         if time.perf_counter() > self._until:
-            raise _Enough
+            raise _TimeIsUp
         self.reorders += 1
 
 
-def rate(side: int, schedule: Schedule, threads: int) -> tuple[float, float]:
+def rate(side: int, settings: PlasSettings, threads: int) -> tuple[float, float]:
     """Reorders per second of wall clock and of CPU time, over a whole sort or its first seconds."""
-    given = np.random.default_rng(0).random((side * side, FEATURES)).astype(np.float32)
-    told = _Limited(ENOUGH_SECONDS)
+    values = np.random.default_rng(0).random((side * side, FEATURES)).astype(np.float32)
+    progress = _Limited(LIMIT_SECONDS)
     wall, cpu = time.perf_counter(), time.process_time()
-    with suppress(_Enough):
-        sort_grid(given, side, told, schedule=schedule, threads=threads)
-    return told.reorders / (time.perf_counter() - wall), told.reorders / (time.process_time() - cpu)
+    with suppress(_TimeIsUp):
+        sort_grid(values, side, progress, settings=settings, threads=threads)
+    return progress.reorders / (time.perf_counter() - wall), progress.reorders / (time.process_time() - cpu)
 
 
 def rates() -> None:
@@ -66,7 +66,7 @@ def rates() -> None:
         (908, 7, ""),
     ):
         for threads in sorted({1, usable_cores()}):
-            wall, cpu = rate(side, Schedule(largest_radius=radius), threads)
+            wall, cpu = rate(side, PlasSettings(largest_radius=radius), threads)
             name = f"{side} x {side}"
             print(
                 f"{name:>12} {radius or side // 2 - 1:13} {threads:8} {wall:11,.0f} {cpu:10,.0f}  {claim}", flush=True
@@ -91,13 +91,13 @@ def smoothness(seeds: int) -> None:
 
 
 def _smooth(side: int, features: int, seed: int) -> tuple[float, float, float, float, float]:
-    given = np.random.default_rng(seed).random((side * side, features)).astype(np.float32)
+    values = np.random.default_rng(seed).random((side * side, features)).astype(np.float32)
     start = time.process_time()
-    ours = sort_grid(given, side, Silent(), seed=seed).order
+    ours = sort_grid(values, side, Silent(), seed=seed).order
     middle = time.process_time()
-    theirs = sort_square(given, side, seed)
+    theirs = sort_square(values, side, seed)
     end = time.process_time()
-    spreads = [spread_of(values, side) for values in (given, given[ours], given[theirs])]
+    spreads = [mean_neighbour_distance(rows, side) for rows in (values, values[ours], values[theirs])]
     return spreads[0], spreads[1], spreads[2], middle - start, end - middle
 
 

@@ -1,17 +1,18 @@
-"""What a compression tells afterwards: the report, where the bytes went, and the outcome in a sentence."""
+"""What is said of a compression afterwards: report.json, where the bytes went, and the outcome in a sentence."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from services.compress.tuning.allocate import Wish
-from services.compress.tuning.search import Attempt, Found
+from services.compress.core import Compressed
+from services.compress.verdict import explain_missed_target
 from spaceport.pipeline.contract import Failure, Outcome
 from spaceport.pipeline.errors import SENTENCES, Slug
-from spaceport.pipeline.options import CompressOptions, CompressPreset
-from spaceport.splats.sog.attributes.quality import FINEST, KNOBS
+from spaceport.pipeline.options import CompressOptions
+from spaceport.pipeline.reports.compress import CompressReport
 
 PART_OF_FILE = {
     "means_l.webp": "means",
@@ -27,21 +28,37 @@ PART_OF_FILE = {
 Counts = dict[str, int | float | str]
 
 
-def bytes_by_attribute(files: Mapping[str, bytes], bundle_bytes: int) -> dict[str, int]:
+def bytes_by_attribute(compressed: Compressed) -> dict[str, int]:
     """Where the bytes of the bundle go. They add up to its size; `meta` is meta.json as packed, and the zip itself."""
+    files = compressed.encoded.files
     parts: dict[str, int] = {}
     for name, part in PART_OF_FILE.items():
         if name in files:
             parts[part] = parts.get(part, 0) + len(files[name])
-    return parts | {"meta": bundle_bytes - sum(parts.values())}
+    return parts | {"meta": len(compressed.bundle) - sum(parts.values())}
 
 
-def report(
-    found: Found, ply_bytes: int, preset: CompressPreset, wish: Wish, options: CompressOptions
-) -> dict[str, Any]:
-    """Everything that was measured, for report.json."""
-    best, encoded, size = found.best, found.best.file.encoded, found.best.file.bytes
-    return {
+def missed_target(compressed: Compressed) -> str | None:
+    """Why the file is less like the model than was asked for; None if it is not."""
+    best = compressed.best
+    has_sh = compressed.encoded.gaussians.sh_degree > 0
+    return explain_missed_target(compressed.target, best.proof.mean, best.quality, best.limit, has_sh=has_sh)
+
+
+def make_report(
+    compressed: Compressed, ply_bytes: int, levels: Mapping[str, Any], options: CompressOptions
+) -> CompressReport:
+    """Everything that was measured, for report.json.
+
+    Args:
+        compressed: what came of the model.
+        ply_bytes: size of the model's file.
+        levels: figures of its levels of detail, as from `write_levels`; empty without.
+        options: what was asked for.
+    """
+    best, encoded, size = compressed.best, compressed.encoded, len(compressed.bundle)
+    published = compressed.rejection is None
+    figures: dict[str, Any] = {
         "gaussians": len(encoded.gaussians),
         "dropped": encoded.dropped,
         **encoded.facts,
@@ -49,70 +66,55 @@ def report(
         "sog_bytes": size,
         "ratio": round(ply_bytes / size, 3),
         "file_bytes": {name: len(data) for name, data in encoded.files.items()},
-        "attribute_bytes": bytes_by_attribute(encoded.files, size),
-        "preset": preset,
-        "target_psnr": wish.psnr,
-        "max_bytes": wish.size,
-        "missed": missed(best, wish),
-        "why_not": why_not(best, options),
+        "attribute_bytes": bytes_by_attribute(compressed),
+        "preset": compressed.preset,
+        "target_psnr": compressed.target.psnr,
+        "max_bytes": compressed.target.max_bytes,
+        "missed": missed_target(compressed),
+        "why_not": compressed.rejection,
         "quality": asdict(best.quality),
         "rms_errors": best.file.errors,
         "sog_psnr": best.proof.mean,
         "sog_psnr_worst": best.proof.worst,
         "min_psnr": options.min_psnr,
         "views": [asdict(view) for view in best.proof.views],
-        "attempts": [{"foreseen_bytes": round(foreseen), "sog_psnr": psnr} for foreseen, psnr in found.tried],
+        "attempts": [{"foreseen_bytes": round(foreseen), "sog_psnr": psnr} for foreseen, psnr in compressed.attempts],
         "seed": options.seed,
+        "views_from": compressed.views_from,
+        "published": published,
     }
+    if published:
+        figures["attribute_psnr"] = compressed.attribute_psnr
+    return CompressReport(**figures, **levels)
 
 
-def outcome(best: Attempt, ply_bytes: int, options: CompressOptions, wish: Wish) -> Outcome:
-    """The end of the stage: published, or degraded with the reason said."""
-    encoded, size = best.file.encoded, best.file.bytes
+def report_json(report: CompressReport) -> bytes:
+    """The text of report.json. What was not set, such as levels of detail that were not asked for, is left out."""
+    figures = report.model_dump(mode="json", exclude_unset=True)
+    return (json.dumps(figures, indent=2, allow_nan=False) + "\n").encode()
+
+
+def make_outcome(compressed: Compressed, ply_bytes: int) -> Outcome:
+    """The outcome of the stage: published, or degraded with the reason."""
+    proof, encoded, size = compressed.proof, compressed.encoded, len(compressed.bundle)
     dropped, kept = sum(encoded.dropped.values()), len(encoded.gaussians)
     counts: Counts = {"gaussians": kept, "dropped": dropped, "ply_bytes": ply_bytes}
-    quality = {"sog_psnr": best.proof.mean, "sog_psnr_worst": best.proof.worst}
-    if why := why_not(best, options):
-        return degraded(why, counts, quality)
+    quality = {"sog_psnr": proof.mean, "sog_psnr_worst": proof.worst}
+    if compressed.rejection:
+        return degraded(compressed.rejection, counts, quality)
     counts["sog_bytes"] = size
-    counts |= {f"bytes_{part}": number for part, number in bytes_by_attribute(encoded.files, size).items()}
+    counts |= {f"bytes_{part}": number for part, number in bytes_by_attribute(compressed).items()}
     message = (
-        f"{_gaussians(kept)} in {_size(size)}, {ply_bytes / size:.1f} times smaller"
-        f" than the model, at {best.proof.mean:.1f} dB."
+        f"{_format_gaussians(kept)} in {_format_bytes(size)}, {ply_bytes / size:.1f} times smaller"
+        f" than the model, at {proof.mean:.1f} dB."
     )
-    if sentence := missed(best, wish):
+    if sentence := missed_target(compressed):
         message += f" {sentence}"
     if dropped:
         were = "was" if dropped == 1 else "were"
-        message += f" {_gaussians(dropped)} could not be shown and {were} left out{_by_reason(encoded.dropped)}."
+        message += f" {_format_gaussians(dropped)} could not be shown and {were} left out"
+        message += f"{_format_reasons(encoded.dropped)}."
     return Outcome(message=message, counts=counts, quality=quality)
-
-
-def missed(best: Attempt, wish: Wish) -> str | None:
-    """That a file has not become as alike as was asked for, and what stood in the way; None when it has."""
-    if wish.psnr is None or best.proof.mean >= wish.psnr:
-        return None
-    if wish.size is not None:
-        reason = f"no better file of at most {wish.size:,} bytes was found"
-    elif all(getattr(best.quality, knob) == getattr(FINEST, knob) for knob in KNOBS.values()):
-        besides = " but SH" * (best.draft.prepared.stored.sh_degree > 0)
-        reason = f"every attribute{besides} is stored as finely as the format can"
-    elif wish.psnr > best.limit:
-        besides = ", but for SH" * (best.draft.prepared.stored.sh_degree > 0)
-        reason = f"stored as finely as the format can{besides}, this model is foreseen at about {best.limit:.1f} dB"
-    else:
-        reason = "the search ended before it found a better file; asking for a little more may come nearer"
-    return f"Reached {best.proof.mean:.2f} dB where {wish.psnr:.2f} dB were asked for: {reason}."
-
-
-def why_not(best: Attempt, options: CompressOptions) -> str | None:
-    """Why the best that could be made is not to be published, or None when it is."""
-    if options.max_bytes is not None and best.file.bytes > options.max_bytes:
-        return f"the smallest one has {best.file.bytes:,} bytes, where at most {options.max_bytes:,} were asked for"
-    if best.proof.mean < options.min_psnr:
-        limit = "" if options.max_bytes is None else f" within {options.max_bytes:,} bytes"
-        return f"{best.proof.mean:.1f} dB{limit}, where {options.min_psnr:.1f} dB were asked for"
-    return None
 
 
 def degraded(detail: str, counts: Counts, quality: dict[str, float] | None = None) -> Outcome:
@@ -122,13 +124,13 @@ def degraded(detail: str, counts: Counts, quality: dict[str, float] | None = Non
     return Outcome(message=sentence, counts=counts, quality=quality or {}, degraded=failure)
 
 
-def _by_reason(dropped: Mapping[str, int]) -> str:
+def _format_reasons(dropped: Mapping[str, int]) -> str:
     return " (" + ", ".join(f"{number:,} {reason}" for reason, number in dropped.items()) + ")"
 
 
-def _gaussians(number: int) -> str:
+def _format_gaussians(number: int) -> str:
     return f"{number:,} Gaussian{'s' * (number != 1)}"
 
 
-def _size(count: int) -> str:
+def _format_bytes(count: int) -> str:
     return f"{count / 1e6:.2f} MB" if count >= 100_000 else f"{count / 1e3:.1f} kB"

@@ -90,13 +90,6 @@ def summarise_scores(scores: list[ViewScore]) -> dict[str, float]:
     return means
 
 
-def spread(cameras: list[Camera], most: int) -> list[Camera]:
-    """At most `most` of the cameras, evenly over the list."""
-    if len(cameras) <= most:
-        return cameras
-    return [cameras[round(index * (len(cameras) - 1) / max(1, most - 1))] for index in range(most)]
-
-
 def _to_float(photo: npt.NDArray[np.uint8]) -> FloatImage:
     return np.multiply(photo, np.float32(1 / 255), dtype=np.float32)
 

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-from services.train.evaluate import ViewScore, mean_psnr, score_views, spread, summarise_scores
+from services.train.evaluate import ViewScore, mean_psnr, score_views, summarise_scores
 from services.train.log import TrainingLog
 from services.train.plan import TrainingPlan
 from services.train.plot import draw_curve
@@ -21,7 +21,7 @@ from spaceport.files import write_atomic
 from spaceport.pipeline.contract import Outcome
 from spaceport.pipeline.reports.train import TrainReport
 from spaceport.progress import Progress, Share
-from spaceport.splats.cameras import Camera, write_cameras
+from spaceport.splats.cameras import Camera, sample_evenly, write_cameras
 from spaceport.splats.formats.ply import write_ply
 from spaceport.splats.model import Gaussians
 
@@ -80,7 +80,7 @@ def _prune(
     if not plan.options.prune:
         return parameters, None
     training_set = plan.training_set
-    cameras = training_set.validation + spread(training_set.training, VALIDATION_PHOTOS)
+    cameras = training_set.validation + sample_evenly(training_set.training, VALIDATION_PHOTOS)
 
     def score(model: Tensors, sh_degree: int) -> float:
         progress.check()
@@ -122,7 +122,7 @@ def _preview_cameras(cameras: list[Camera], scores: dict[str, ViewScore]) -> lis
         key=lambda camera: scores[camera.name].psnr,
     )
     median = [trained[len(trained) // 2]] if trained else []
-    return spread([camera for camera in cameras if camera.held_out], ROWS - len(median)) + median
+    return sample_evenly([camera for camera in cameras if camera.held_out], ROWS - len(median)) + median
 
 
 def make_report(

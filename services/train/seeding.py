@@ -17,8 +17,7 @@ import torch
 from torch.nn.functional import avg_pool2d, grid_sample, max_pool2d
 
 from services.train.dataset import Photo, Photos, limit_size
-from services.train.evaluate import spread
-from spaceport.splats.cameras import Camera
+from spaceport.splats.cameras import Camera, sample_evenly
 
 Points = tuple[npt.NDArray[np.float64], Photo]
 """Positions [S,3] and colours [S,3]."""
@@ -64,7 +63,7 @@ def seed_points(
         check: called before each photo; what it raises passes.
     """
     resized = [limit_size(camera, LONGEST_SIDE) for camera in cameras]
-    references = spread(resized, MAX_SWEPT_PHOTOS)
+    references = sample_evenly(resized, MAX_SWEPT_PHOTOS)
     seeds: list[Points] = [(np.empty((0, 3)), np.empty((0, 3), np.uint8))]
     for camera in references if count > 0 else []:
         check()

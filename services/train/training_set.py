@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from services.train.dataset import Photos
-from services.train.evaluate import spread
-from spaceport.splats.cameras import Camera
+from spaceport.splats.cameras import Camera, sample_evenly
 
 VALIDATION_PHOTOS: Final = 6
 """Photos whose PSNR is followed during training."""
@@ -34,9 +33,9 @@ class TrainingSet:
     @property
     def validation(self) -> list[Camera]:
         """The photos whose PSNR decides: held-out ones, or of those trained on when none is held out."""
-        return spread(self.held_out or self.cameras, VALIDATION_PHOTOS)
+        return sample_evenly(self.held_out or self.cameras, VALIDATION_PHOTOS)
 
     @property
     def evaluation(self) -> list[Camera]:
         """The photos that are evaluated in the end: some that were trained on, and all that were held out."""
-        return spread(self.training, MAX_EVALUATED_TRAINING_PHOTOS) + self.held_out
+        return sample_evenly(self.training, MAX_EVALUATED_TRAINING_PHOTOS) + self.held_out

@@ -10,10 +10,19 @@ from pydantic import BaseModel
 
 from spaceport.pipeline.contract import EndManifest, RequestManifest, StageManifest
 from spaceport.pipeline.options import JobOptions
+from spaceport.pipeline.reports.compress import CompressReport
 from spaceport.pipeline.reports.sfm import SfmReport
 from spaceport.pipeline.reports.train import TrainReport
 
-MODELS: list[type[BaseModel]] = [RequestManifest, StageManifest, EndManifest, JobOptions, SfmReport, TrainReport]
+MODELS: list[type[BaseModel]] = [
+    RequestManifest,
+    StageManifest,
+    EndManifest,
+    JobOptions,
+    SfmReport,
+    TrainReport,
+    CompressReport,
+]
 
 
 def schemas() -> dict[str, str]:

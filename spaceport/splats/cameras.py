@@ -74,6 +74,13 @@ class Camera:
         return replace(self, width=width, height=height, fx=self.fx * x, fy=self.fy * y, cx=self.cx * x, cy=self.cy * y)
 
 
+def sample_evenly(cameras: list[Camera], most: int) -> list[Camera]:
+    """At most `most` of the cameras, evenly over the list."""
+    if len(cameras) <= most:
+        return cameras
+    return [cameras[round(index * (len(cameras) - 1) / max(1, most - 1))] for index in range(most)]
+
+
 def write_cameras(path: Path, cameras: list[Camera]) -> None:
     """Write `cameras.json`, at once or not at all."""
     rows = [

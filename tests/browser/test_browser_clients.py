@@ -14,7 +14,7 @@ from spaceport.progress import Silent
 from spaceport.splats.formats import gltf
 from spaceport.splats.formats.table import format_of, read_model
 from spaceport.splats.sog.attributes.quality import FINEST
-from spaceport.splats.sog.codec.encode import Plan, encode
+from spaceport.splats.sog.codec.encode import EncoderSettings, encode
 from spaceport.splats.sog.codec.writer import write_bundle, write_folder
 from spaceport.splats.sog.lod import writer as lod
 from spaceport.splats.sog.lod.reader import read_level
@@ -30,7 +30,7 @@ ENOUGH_DB = 35.0
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same model in every format."""
     folder = tmp_path_factory.mktemp("models")
-    files = encode(made(), Plan(FINEST), Silent()).files
+    files = encode(made(), EncoderSettings(FINEST), Silent()).files
     write_bundle(folder / "model.sog", files)
     write_folder(folder / "set", files)
     for name in ("model.spz", "model.splat", "model.compressed.ply", "model.ply"):

@@ -15,7 +15,7 @@ from waiting import PATIENCE
 from spaceport.progress import Silent
 from spaceport.splats.formats import html
 from spaceport.splats.sog.attributes.quality import FINEST
-from spaceport.splats.sog.codec.encode import Plan, encode
+from spaceport.splats.sog.codec.encode import EncoderSettings, encode
 from spaceport.splats.sog.codec.reader import read_sog
 from spaceport.splats.sog.codec.writer import write_folder
 
@@ -25,7 +25,7 @@ VIEW = html.FirstView((3.0, 0.5, 1.5), TARGET, UP)
 
 @pytest.fixture(scope="module", params=[0, 3])
 def files(request: pytest.FixtureRequest) -> dict[str, bytes]:
-    return encode(made(request.param), Plan(FINEST), Silent()).files
+    return encode(made(request.param), EncoderSettings(FINEST), Silent()).files
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from spaceport.progress import Silent
 from spaceport.splats.formats import spz
 from spaceport.splats.formats.table import FORMATS, SOG_FOLDER, SPZ, STREAMED_SOG, Format
 from spaceport.splats.sog.attributes.quality import STANDARD
-from spaceport.splats.sog.codec.encode import Plan, encode
+from spaceport.splats.sog.codec.encode import EncoderSettings, encode
 from spaceport.splats.sog.codec.writer import write_bundle
 
 CORPUS = Path(__file__).parent / "corpus"
@@ -107,7 +107,7 @@ def colmap_model(path: Path) -> None:
 
 def sog_files(coefficients: int) -> dict[str, bytes]:
     """A small unbundled SOG."""
-    return encode(noise(9, coefficients, seed=coefficients), Plan(STANDARD), Silent()).files
+    return encode(noise(9, coefficients, seed=coefficients), EncoderSettings(STANDARD), Silent()).files
 
 
 def targets() -> dict[str, Target]:

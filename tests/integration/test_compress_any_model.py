@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from sog_cases import assert_within_steps, models
 
 from services.compress.proving.proof import Prover
-from services.compress.proving.views import ring
+from services.compress.proving.views import ring_cameras
 from services.compress.stage import run
 from spaceport.pipeline.contract import Outcome
 from spaceport.pipeline.errors import Refused
@@ -51,7 +51,7 @@ def assert_true(outcome: Outcome, folder: Path) -> None:
     stored = prepare(model, seed=0).stored
     meta = json.loads((folder / "compressed/meta.json").read_text())
     assert_within_steps(stored, decoded, meta, Quality(**report["quality"]))
-    proven = Prover(model, ring(sanitise(model)[0]), Silent()).compare(decoded)
+    proven = Prover(model, ring_cameras(sanitise(model)[0]), Silent()).compare(decoded)
     assert proven.mean == pytest.approx(report["sog_psnr"], abs=1e-6)
 
 

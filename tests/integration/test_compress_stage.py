@@ -11,19 +11,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from services.compress import stage
+from services.compress import core
+from services.compress.rate_control import search
+from services.compress.rate_control.allocation import Target
+from services.compress.rate_control.search import Search, SearchResult
 from services.compress.stage import run
-from services.compress.tuning import search
-from services.compress.tuning.allocate import Wish
-from services.compress.tuning.search import Found, Search
 from spaceport.pipeline.errors import Refused, Slug, Stopped
 from spaceport.pipeline.options import CompressOptions, CompressPreset
+from spaceport.pipeline.reports.compress import CompressReport
 from spaceport.progress import Progress, Silent
 from spaceport.splats.cameras import Camera, write_cameras
 from spaceport.splats.formats.ply import write_ply
 from spaceport.splats.model import Gaussians
 from spaceport.splats.sog.codec import order
-from spaceport.splats.sog.codec.reader import read_sog
+from spaceport.splats.sog.codec.reader import read_bundle, read_sog
 
 BRIGHTON = Path(__file__).parents[2] / "../shared/data/models/brighton.ply"
 FILES = {
@@ -73,6 +74,7 @@ def test_everything_is_written_and_true(model: Gaussians, tmp_path: Path):
     folder = tmp_path / "out" / "compressed"
     assert {path.name for path in folder.iterdir()} == FILES
     report = json.loads((folder / "report.json").read_text())
+    assert CompressReport.model_validate(report).model_dump(mode="json", exclude_unset=True) == report
     assert outcome.degraded is None and outcome.quality["sog_psnr"] >= 30
     assert outcome.counts["gaussians"] == 2995 == len(read_sog(folder / "model.sog"))
     assert outcome.counts["dropped"] == 5 and report["dropped"] == {"invisible": 5}
@@ -105,6 +107,8 @@ def test_the_same_model_gives_the_same_files(model: Gaussians, tmp_path: Path):
     subprocess.run(command, check=True, cwd=Path(__file__).parents[2], timeout=300)
     files = {path.relative_to(tmp_path / "a") for path in (tmp_path / "a").rglob("*") if path.is_file()}
     assert {path.name for path in files} == FILES | {"lod-meta.json"}
+    report = CompressReport.model_validate_json((tmp_path / "a/compressed/report.json").read_bytes())
+    assert report.published and report.lod_psnr is not None and len(report.lod_counts or ()) == report.lod_levels
     for name in files:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
     assert len(files) == sum(path.is_file() for path in (tmp_path / "b").rglob("*"))
@@ -119,18 +123,20 @@ def test_a_result_that_is_not_good_enough_is_not_published(model: Gaussians, tmp
     assert {path.name for path in folder.iterdir()} == {"preview.jpg", "report.json"}
     report = json.loads((folder / "report.json").read_text())
     assert len(report["attempts"]) >= 1 and report["published"] is False
+    assert "99.0 dB" in (CompressReport.model_validate(report).why_not or "")
 
 
 class PromisesTooMuch(Search):
-    """Whose tables are 15 dB off where less than 45 dB are asked for."""
+    """A search whose tables are 15 dB off where less than 45 dB are asked for."""
 
-    def run(self, wish: Wish, progress: Progress, before: Found | None = None) -> Found:
-        assert wish.psnr is not None
-        return super().run(replace(wish, psnr=wish.psnr - 15 if wish.psnr < 45 else wish.psnr), progress, before)
+    def run(self, target: Target, progress: Progress, earlier: SearchResult | None = None) -> SearchResult:
+        assert target.psnr is not None
+        psnr = target.psnr - 15 if target.psnr < 45 else target.psnr
+        return super().run(replace(target, psnr=psnr), progress, earlier)
 
 
 def test_the_next_preset_up_rescues_a_file(model: Gaussians, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(stage, "Search", PromisesTooMuch)
+    monkeypatch.setattr(core, "Search", PromisesTooMuch)
     options = CompressOptions(preset=CompressPreset.WEB, min_psnr=40)
     outcome = run(job(tmp_path / "in", model, CAMERAS), tmp_path / "out", options, Silent())
     report = json.loads((tmp_path / "out/compressed/report.json").read_text())
@@ -143,12 +149,12 @@ def test_the_next_preset_up_rescues_a_file(model: Gaussians, tmp_path: Path, mon
 def test_a_file_that_holds_another_model_than_was_rendered_is_not_published(
     model: Gaussians, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    def damaged(path: Path, budget: int) -> Gaussians:
-        read = read_sog(path, budget)
-        read.opacities[7] += 0.5
-        return read
+    def damaged(bundle: bytes, budget: int) -> Gaussians:
+        decoded = read_bundle(bundle, budget)
+        decoded.opacities[7] += 0.5
+        return decoded
 
-    monkeypatch.setattr(search, "read_sog", damaged)
+    monkeypatch.setattr(search, "read_bundle", damaged)
     outcome = run(job(tmp_path / "in", model, CAMERAS), tmp_path / "out", CompressOptions(), Silent())
     assert outcome.degraded is not None and "does not hold the model that was rendered" in outcome.degraded.sentence
     assert not (tmp_path / "out").exists()

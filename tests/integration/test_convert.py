@@ -15,11 +15,11 @@ import pytest
 from test_sog_splat_transform import made
 from typer.testing import CliRunner
 
-from services.compress.convert import Wish, convert
+from services.compress.convert import ConvertOptions, convert
 from spaceport.cli import app
 from spaceport.pipeline.options import CompressOptions, CompressPreset
 from spaceport.progress import Silent
-from spaceport.splats.formats.bounds import BrokenFile
+from spaceport.splats.formats.limits import BrokenFile
 from spaceport.splats.formats.ply import read_ply, write_ply
 from spaceport.splats.formats.table import read_model
 from spaceport.splats.model import Gaussians
@@ -41,24 +41,24 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("sources")
     write_ply(folder / "m.ply", smooth())
     for name in READABLE[1:]:
-        convert(folder / "m.ply", folder / name, Wish(QUICK), Silent())
+        convert(folder / "m.ply", folder / name, ConvertOptions(QUICK), Silent())
     return folder
 
 
 @pytest.mark.parametrize(("source", "target"), [*product(READABLE, ("m.ply", "m.splat")), *product(["set"], WRITABLE)])
 def test_any_format_becomes_any_other(sources: Path, source: str, target: str, tmp_path: Path) -> None:
-    told = convert(sources / source, tmp_path / target, Wish(QUICK), Silent())
-    assert told["gaussians"] == [400, 400]
+    result = convert(sources / source, tmp_path / target, ConvertOptions(QUICK), Silent())
+    assert result["gaussians"] == [400, 400]
     assert [path.name for path in tmp_path.iterdir()] == [
         target.split("/", maxsplit=1)[0]
     ]  # nothing half done is left beside it
-    assert told["bytes"][1] > 3000
+    assert result["bytes"][1] > 3000
     if not target.endswith((".glb", ".gltf", ".html")):
         model, _ = read_model(tmp_path / target)
-        without = any("SH bands" in each for each in told["lost"]) or read_model(sources / source)[0].sh_degree == 0
+        without = any("SH bands" in each for each in result["lost"]) or read_model(sources / source)[0].sh_degree == 0
         assert len(model) == 400 and model.sh_degree == (0 if without else 1)
     if target not in ("m.ply", "m.glb", "m.gltf"):
-        assert told["psnr"] > 25
+        assert result["psnr"] > 25
 
 
 def test_what_is_lost_is_said(tmp_path: Path) -> None:
@@ -66,62 +66,62 @@ def test_what_is_lost_is_said(tmp_path: Path) -> None:
     arrays["means"][3] = np.nan
     arrays["opacities"][:5] = -20
     write_ply(tmp_path / "m.ply", Gaussians(**arrays))
-    told = convert(tmp_path / "m.ply", tmp_path / "m.splat", Wish(), Silent())
-    assert told["gaussians"] == [400, 395]
-    assert told["lost"] == [
+    result = convert(tmp_path / "m.ply", tmp_path / "m.splat", ConvertOptions(), Silent())
+    assert result["gaussians"] == [400, 395]
+    assert result["lost"] == [
         "1 Gaussian (not finite)",
         "4 Gaussians (invisible)",
         "SH bands: splat has no room for them",
     ]
-    told = convert(tmp_path / "m.ply", tmp_path / "n.ply", Wish(sh_degree=0), Silent())
-    assert told["lost"] == ["SH bands above 0, as asked for"] and read_ply(tmp_path / "n.ply").sh_degree == 0
+    result = convert(tmp_path / "m.ply", tmp_path / "n.ply", ConvertOptions(sh_degree=0), Silent())
+    assert result["lost"] == ["SH bands above 0, as asked for"] and read_ply(tmp_path / "n.ply").sh_degree == 0
 
 
 def test_an_unbundled_set_is_not_mixed_with_what_is_there(sources: Path, tmp_path: Path) -> None:
     (tmp_path / "set").mkdir()
     (tmp_path / "set" / "old.webp").touch()
-    convert(sources / "m.ply", tmp_path / "set" / "meta.json", Wish(QUICK), Silent())
+    convert(sources / "m.ply", tmp_path / "set" / "meta.json", ConvertOptions(QUICK), Silent())
     assert not (tmp_path / "set" / "old.webp").exists() and (tmp_path / "set" / "meta.json").exists()
     (tmp_path / "set" / "holiday.jpg").touch()
     with pytest.raises(BrokenFile, match="holds other things"):
-        convert(sources / "m.ply", tmp_path / "set", Wish(QUICK), Silent())
+        convert(sources / "m.ply", tmp_path / "set", ConvertOptions(QUICK), Silent())
     assert (tmp_path / "set" / "holiday.jpg").exists()
 
 
 def test_a_streamed_model_goes_in_and_out(sources: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    told = convert(sources / "m.ply", tmp_path / "big.v2/lod-meta.json", Wish(QUICK), Silent())
-    assert told["to"] == "streamed SOG" and told["psnr"] > 25
-    assert told["bytes"][1] == sum(path.stat().st_size for path in (tmp_path / "big.v2").rglob("*") if path.is_file())
+    result = convert(sources / "m.ply", tmp_path / "big.v2/lod-meta.json", ConvertOptions(QUICK), Silent())
+    assert result["to"] == "streamed SOG" and result["psnr"] > 25
+    assert result["bytes"][1] == sum(path.stat().st_size for path in (tmp_path / "big.v2").rglob("*") if path.is_file())
     (tmp_path / "big.v2/0_0/old.webp").touch()
-    convert(sources / "m.ply", tmp_path / "big.v2/lod-meta.json", Wish(QUICK), Silent())
+    convert(sources / "m.ply", tmp_path / "big.v2/lod-meta.json", ConvertOptions(QUICK), Silent())
     assert not (tmp_path / "big.v2/0_0/old.webp").exists()
-    back = convert(tmp_path / "big.v2", tmp_path / "back.ply", Wish(), Silent())
+    back = convert(tmp_path / "big.v2", tmp_path / "back.ply", ConvertOptions(), Silent())
     assert back["from"] == "streamed SOG" and back["gaussians"] == [400, 400]
     monkeypatch.chdir(tmp_path / "big.v2")
     with pytest.raises(BrokenFile, match="you are in it"):
-        convert(sources / "m.ply", Path("meta.json"), Wish(QUICK), Silent())
+        convert(sources / "m.ply", Path("meta.json"), ConvertOptions(QUICK), Silent())
     (tmp_path / "big.v2/0_0/meta.json").unlink()
     with pytest.raises(ValueError, match=r"meta\.json is missing"):
         read_model(tmp_path / "big.v2")
     (tmp_path / "big.v2/lod-meta.json").unlink()
     with pytest.raises(BrokenFile, match="holds other things"):  # sets, but not those of a streamed one
-        convert(sources / "m.ply", tmp_path / "big.v2/lod-meta.json", Wish(QUICK), Silent())
+        convert(sources / "m.ply", tmp_path / "big.v2/lod-meta.json", ConvertOptions(QUICK), Silent())
 
 
 def test_a_failed_conversion_leaves_the_old_file(sources: Path, tmp_path: Path) -> None:
     (tmp_path / "m.sog").write_bytes(b"old")
-    wish = Wish(CompressOptions(target_psnr=99, min_psnr=99))
+    options = ConvertOptions(CompressOptions(target_psnr=99, min_psnr=99))
     with pytest.raises(BrokenFile, match="99"):
-        convert(sources / "m.ply", tmp_path / "m.sog", wish, Silent())
+        convert(sources / "m.ply", tmp_path / "m.sog", options, Silent())
     assert (tmp_path / "m.sog").read_bytes() == b"old" and len(list(tmp_path.iterdir())) == 1
 
 
 def test_the_command_tells_sizes_likeness_and_losses(sources: Path, tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["convert", str(sources / "m.ply"), str(tmp_path / "m.splat")])
     assert result.exit_code == 0, result.output
-    told = " ".join(result.output.split())
-    assert "m.ply (PLY, 42.2 kB) → m.splat (splat, 12.8 kB): 400 Gaussians, 3.3 times smaller" in told
-    assert "dB against the original" in told and "Left out: SH bands" in told
+    output = " ".join(result.output.split())
+    assert "m.ply (PLY, 42.2 kB) → m.splat (splat, 12.8 kB): 400 Gaussians, 3.3 times smaller" in output
+    assert "dB against the original" in output and "Left out: SH bands" in output
 
 
 @pytest.mark.parametrize(
@@ -137,8 +137,8 @@ def test_the_command_says_why_not(sources: Path, tmp_path: Path, source: str, ta
 
 def test_a_child_tells_json_lines(sources: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "services.compress.convert", str(sources / "m.ply"), str(tmp_path / "m.sog")]
-    told = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ, timeout=300)
-    lines = [json.loads(line) for line in told.stdout.splitlines()]
+    child = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ, timeout=300)
+    lines = [json.loads(line) for line in child.stdout.splitlines()]
     assert "result" in lines[-1] and all(0 <= line["fraction"] <= 1 for line in lines[:-1])
     assert len(lines) > 2
 
@@ -154,9 +154,9 @@ def test_a_killed_conversion_leaves_the_old_file_or_the_new_one(
         while "Compressing" not in child.stdout.readline():
             pass
         child.send_signal(number)
-        told, complaints = child.stdout.read(), child.stderr.read()
+        output, errors = child.stdout.read(), child.stderr.read()
     assert child.returncode == (-number if number == signal.SIGKILL else 130)
-    assert "result" not in told and not complaints
+    assert "result" not in output and not errors
     left = [path for path in tmp_path.iterdir() if number != signal.SIGKILL or path.suffix != ".part"]
     assert left == [tmp_path / "m.sog"]
     assert left[0].read_bytes() == b"old" or len(read_model(left[0])[0]) == 400
@@ -165,7 +165,7 @@ def test_a_killed_conversion_leaves_the_old_file_or_the_new_one(
 @pytest.mark.parametrize("target", ["set/meta.json", "levels/lod-meta.json"])
 def test_a_killed_conversion_leaves_a_whole_set(sources: Path, tmp_path: Path, target: str) -> None:
     """Killed while the new set is being laid out beside the old one."""
-    convert(sources / "m.splat", tmp_path / target, Wish(QUICK), Silent())
+    convert(sources / "m.splat", tmp_path / target, ConvertOptions(QUICK), Silent())
     command = [sys.executable, "-m", "services.compress.convert", str(sources / "m.ply"), str(tmp_path / target)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as child:
         while child.poll() is None and not list(tmp_path.glob(".*.part")):
@@ -173,5 +173,7 @@ def test_a_killed_conversion_leaves_a_whole_set(sources: Path, tmp_path: Path, t
         child.kill()
     model, _ = read_model(tmp_path / target)
     assert len(model) == 400 and model.sh_degree in (0, 1)
-    convert(sources / "m.ply", tmp_path / target, Wish(QUICK), Silent())  # which clears what the killed one left
+    convert(
+        sources / "m.ply", tmp_path / target, ConvertOptions(QUICK), Silent()
+    )  # which clears what the killed one left
     assert [path.name for path in tmp_path.iterdir()] == [Path(target).parts[0]]

@@ -16,7 +16,7 @@ from spaceport.splats.formats import gltf, spz
 from spaceport.splats.formats.ply import read_ply, write_ply
 from spaceport.splats.formats.table import FORMATS, GLB, GLTF, HTML, format_of, read_model
 from spaceport.splats.sog.attributes.quality import FINEST
-from spaceport.splats.sog.codec.encode import Plan, encode
+from spaceport.splats.sog.codec.encode import EncoderSettings, encode
 from spaceport.splats.sog.codec.writer import write_bundle, write_folder
 from spaceport.splats.sog.lod import writer as lod
 
@@ -44,11 +44,11 @@ def test_it_reads_what_we_write(name: str, tmp_path: Path) -> None:
     elif write := format_of(path).write:
         write(path, model)
     elif path.suffix == ".sog":
-        write_bundle(path, encode(model, Plan(FINEST), Silent()).files)
+        write_bundle(path, encode(model, EncoderSettings(FINEST), Silent()).files)
     elif path.name == "lod-meta.json":
         lod.write(path.parent, model, FINEST, Silent())
     else:
-        write_folder(path.parent, encode(model, Plan(FINEST), Silent()).files)
+        write_folder(path.parent, encode(model, EncoderSettings(FINEST), Silent()).files)
     finest = ("-L", "0") if path.name == "lod-meta.json" else ()
     transform(*finest, path, "-w", tmp_path / "theirs.ply")
     assert_same(

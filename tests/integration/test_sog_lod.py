@@ -111,7 +111,7 @@ def test_playcanvas_tool_reads_each_level(written: Path, tmp_path: Path):
 
 def test_merging_keeps_the_middle_the_spread_and_the_colour():
     model = field(4000)
-    coarse = lod_merge.halved(model)
+    coarse = lod_merge.halve(model)
     assert len(coarse) == 2000
     for one, other in ((model.means, coarse.means), (model.sh0, coarse.sh0)):
         assert np.abs(one.mean(axis=0) - other.mean(axis=0)).max() < 0.25 * one.std()
@@ -121,7 +121,7 @@ def test_merging_keeps_the_middle_the_spread_and_the_colour():
 
 def test_two_equal_gaussians_become_the_same_one():
     one = field(1)
-    merged = lod_merge.halved(one.subset(np.zeros(2, np.intp)))
+    merged = lod_merge.halve(one.subset(np.zeros(2, np.intp)))
     assert len(merged) == 1
     assert np.allclose(merged.means, one.means, atol=1e-6)
     assert np.allclose(lod_merge.covariances(merged), lod_merge.covariances(one), rtol=1e-4, atol=1e-9)

@@ -12,7 +12,7 @@ from spaceport.progress import Silent
 from spaceport.splats.formats.ply import read_ply, write_ply
 from spaceport.splats.model import Gaussians
 from spaceport.splats.sog.attributes.quality import STANDARD
-from spaceport.splats.sog.codec.encode import Plan, encode
+from spaceport.splats.sog.codec.encode import EncoderSettings, encode
 from spaceport.splats.sog.codec.reader import read_sog
 from spaceport.splats.sog.codec.writer import write_bundle, write_folder
 
@@ -42,14 +42,14 @@ def made(coefficients: int, count: int = 1500) -> Gaussians:
 
 @pytest.mark.parametrize("coefficients", [0, 3, 8, 15])
 def test_it_decodes_our_bundle_as_we_do(coefficients: int, tmp_path: Path):
-    encoded = encode(made(coefficients), Plan(STANDARD), Silent())
+    encoded = encode(made(coefficients), EncoderSettings(STANDARD), Silent())
     write_bundle(tmp_path / "model.sog", encoded.files)
     transform(tmp_path / "model.sog", "-w", tmp_path / "theirs.ply")
     assert_same(read_sog(tmp_path / "model.sog"), read_ply(tmp_path / "theirs.ply"))
 
 
 def test_it_decodes_our_folder_as_we_do(tmp_path: Path):
-    encoded = encode(made(3), Plan(STANDARD), Silent())
+    encoded = encode(made(3), EncoderSettings(STANDARD), Silent())
     write_folder(tmp_path / "set", encoded.files)
     transform(tmp_path / "set" / "meta.json", "-w", tmp_path / "theirs.ply")
     assert_same(read_sog(tmp_path / "set"), read_ply(tmp_path / "theirs.ply"))

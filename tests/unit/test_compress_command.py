@@ -5,18 +5,17 @@ from __future__ import annotations
 import io
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from rich.console import Console
 
-from services.compress.analytics import psnr_alone
+from services.compress.attribute_psnr import attribute_psnr
 from services.compress.proving.proof import Prover
-from services.compress.proving.views import ring
-from services.compress.report import missed
-from services.compress.tuning.allocate import Wish
-from services.compress.tuning.windows import Windows
+from services.compress.proving.views import ring_cameras
+from services.compress.rate_control.allocation import Target
+from services.compress.rate_control.windows import Windows
+from services.compress.verdict import explain_missed_target
 from spaceport.cli.analytics import bytes_table
 from spaceport.cli.compress import plan_jobs, size_of
 from spaceport.cli.concurrency import BASE_BYTES, estimate_memory, free_memory, max_workers
@@ -24,7 +23,7 @@ from spaceport.cli.many import ModelBars, ModelLines
 from spaceport.progress import Silent
 from spaceport.splats.model import Gaussians
 from spaceport.splats.sog.attributes.positions import bounds
-from spaceport.splats.sog.attributes.quality import FINEST, STANDARD
+from spaceport.splats.sog.attributes.quality import FINEST, STANDARD, Quality
 from spaceport.splats.sog.attributes.quantise import Prepared
 
 GIB = 1 << 30
@@ -159,8 +158,8 @@ def test_likeness_of_one_attribute_alone() -> None:
     )
     worse = replace(model, means=model.means + np.float32(0.02), shN=np.zeros((200, 0, 3), np.float32))
     prepared = Prepared(model, np.ones(200), bounds(model.means), {})
-    windows = Windows(prepared, Prover(model, ring(model), Silent()), Silent())
-    alone = psnr_alone(windows, worse.subset(windows.index))
+    windows = Windows(prepared, Prover(model, ring_cameras(model), Silent()), Silent())
+    alone = attribute_psnr(windows, worse.subset(windows.index))
     assert {name: round(value) for name, value in alone.items() if value > 99} == {
         "scales": 100, "quats": 100, "sh0_opacity": 100,
     }  # fmt: skip
@@ -168,24 +167,22 @@ def test_likeness_of_one_attribute_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wish", "quality", "degree", "words"),
+    ("target", "quality", "has_sh", "words"),
     [
-        (Wish(44.0), STANDARD, 0, None),
-        (Wish(None, 5), STANDARD, 0, None),
-        (Wish(46.0), STANDARD, 0, "Reached 45.00 dB where 46.00 dB were asked for: the search ended"),
-        (Wish(46.0), FINEST, 0, "every attribute is stored as finely"),
-        (Wish(46.0), FINEST, 2, "every attribute but SH is stored as finely"),
-        (Wish(46.0, 9000), FINEST, 2, "at most 9,000 bytes"),
+        (Target(44.0), STANDARD, False, None),
+        (Target(None, 5), STANDARD, False, None),
+        (Target(46.0), STANDARD, False, "Reached 45.00 dB where 46.00 dB were asked for: the search ended"),
+        (Target(46.0), FINEST, False, "every attribute is stored as finely"),
+        (Target(46.0), FINEST, True, "every attribute but SH is stored as finely"),
+        (Target(46.0, 9000), FINEST, True, "at most 9,000 bytes"),
         (
-            Wish(50.0),
+            Target(50.0),
             STANDARD,
-            2,
+            True,
             "stored as finely as the format can, but for SH, this model is foreseen at about 47.1 dB",
         ),
     ],
 )
-def test_a_missed_target_is_told_with_its_reason(wish: Wish, quality: object, degree: int, words: str | None) -> None:
-    draft = SimpleNamespace(prepared=SimpleNamespace(stored=SimpleNamespace(sh_degree=degree)))
-    attempt = SimpleNamespace(proof=SimpleNamespace(mean=45.0), quality=quality, draft=draft, limit=47.1)
-    told = missed(attempt, wish)  # type: ignore[arg-type]  # what it reads of an attempt
-    assert told is None if words is None else words in (told or "")
+def test_a_missed_target_is_explained(target: Target, quality: Quality, has_sh: bool, words: str | None) -> None:
+    sentence = explain_missed_target(target, 45.0, quality, 47.1, has_sh=has_sh)
+    assert sentence is None if words is None else words in (sentence or "")

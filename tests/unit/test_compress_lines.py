@@ -1,4 +1,4 @@
-"""What a conversion tells its parent, and how a signal ends it."""
+"""How a signal ends a conversion that reports to its parent."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import weakref
 
 import pytest
 
-from services.compress.command import Lines
+from services.compress.json_lines import JsonLinesProgress
 
 
 class Thing:
@@ -19,10 +19,10 @@ def test_a_signal_that_goes_under_in_a_callback_ends_the_work_at_its_next_check(
 ) -> None:
     complaints: list[object] = []
     monkeypatch.setattr(sys, "unraisablehook", complaints.append)
-    lines, thing = Lines(), Thing()
-    weakref.finalize(thing, lines.end)
-    lines.check()
+    progress, thing = JsonLinesProgress(), Thing()
+    weakref.finalize(thing, progress.end)
+    progress.check()
     del thing  # its callback cannot pass an exception on
     assert complaints == []
     with pytest.raises(KeyboardInterrupt):
-        lines.check()
+        progress.check()

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from services.compress.proving import views
+from services.compress.proving.views import ring_cameras, select_cameras
 from spaceport.splats.cameras import Camera
 from spaceport.splats.model import Gaussians
 from spaceport.splats.sog.attributes import codebook, positions, rotations, weight
@@ -109,14 +109,14 @@ def camera(name: str, held_out: bool) -> Camera:
 
 def test_held_out_views_come_first_and_are_bounded():
     cameras = [camera(f"{i:02}", i % 8 == 0) for i in range(40)]
-    chosen = views.chosen(cameras)
-    assert len(chosen) == 8 and all(c.held_out for c in chosen[:5]) and not any(c.held_out for c in chosen[5:])
-    assert all(max(c.width, c.height) == 800 for c in chosen)
-    assert [c.name for c in chosen[5:]] == ["01", "20", "39"]
+    selected = select_cameras(cameras)
+    assert len(selected) == 8 and all(c.held_out for c in selected[:5]) and not any(c.held_out for c in selected[5:])
+    assert all(max(c.width, c.height) == 800 for c in selected)
+    assert [c.name for c in selected[5:]] == ["01", "20", "39"]
 
 
 def test_a_model_without_cameras_is_looked_at_from_around(model: Gaussians):
-    ring = views.ring(model)
+    ring = ring_cameras(model)
     centre = (model.means.max(axis=0) + model.means.min(axis=0)) / 2
     for view in ring:
         seen = view.world_to_camera[:3, :3] @ centre + view.world_to_camera[:3, 3]

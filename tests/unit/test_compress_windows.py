@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from services.compress.proving.proof import Prover
-from services.compress.proving.views import ring
-from services.compress.tuning import windows
-from services.compress.tuning.windows import Windows, window
+from services.compress.proving.views import ring_cameras
+from services.compress.rate_control import windows
+from services.compress.rate_control.windows import Windows, crop_camera
 from spaceport.progress import Silent
 from spaceport.splats.model import Gaussians
-from spaceport.splats.sog.attributes.blocks import ROWS, by_blocks
 from spaceport.splats.sog.attributes.positions import bounds
 from spaceport.splats.sog.attributes.quantise import Prepared
+from spaceport.splats.sog.attributes.rows import ROWS, map_rows
 
 
 def field(count: int) -> Gaussians:
@@ -31,8 +31,8 @@ def field(count: int) -> Gaussians:
 
 def test_a_window_is_the_same_part_of_the_picture() -> None:
     model = field(3000)
-    camera = ring(model)[0]
-    part = window(camera, 0.5, 0.7, 0.3)
+    camera = ring_cameras(model)[0]
+    part = crop_camera(camera, 0.5, 0.7, 0.3)
     assert (part.width, part.height) == (320, 240)
     prover = Prover(model, [camera, part], Silent())
     left, top = round(camera.cx - part.cx), round(camera.cy - part.cy)
@@ -45,31 +45,31 @@ def test_a_window_is_the_same_part_of_the_picture() -> None:
 @pytest.mark.parametrize(("across", "down"), [(0.0, 1.0), (1.0, 0.0), (0.5, 0.5)])
 @pytest.mark.parametrize("share", [1e-6, 0.3, 1.0])
 def test_a_window_lies_in_its_picture(share: float, across: float, down: float) -> None:
-    camera = ring(field(50))[0].scaled(0.2)
-    part = window(camera, share, across, down)
+    camera = ring_cameras(field(50))[0].scaled(0.2)
+    part = crop_camera(camera, share, across, down)
     left, top = camera.cx - part.cx, camera.cy - part.cy
     assert 0 <= left <= camera.width - part.width and 0 <= top <= camera.height - part.height
     assert part.width >= 64 and part.height >= 64
 
 
 def test_windows_foresee_the_error_of_whole_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(windows, "SHOWN", 1000)
+    monkeypatch.setattr(windows, "SHOWN_GAUSSIANS", 1000)
     model = field(20_000)
-    prover = Prover(model, ring(model), Silent())
-    looked = Windows(Prepared(model, np.ones(20_000), bounds(model.means), {}), prover, Silent())
-    assert len(looked.index) < 15_000
+    prover = Prover(model, ring_cameras(model), Silent())
+    shown = Windows(Prepared(model, np.ones(20_000), bounds(model.means), {}), prover, Silent())
+    assert len(shown.index) < 15_000
     noise = np.random.default_rng(6).normal(0, 0.1, model.sh0.shape).astype(np.float32)
     whole = prover.compare(replace(model, sh0=model.sh0 + noise)).mean
-    part = looked.prepared.stored
-    found = looked.squared_errors(replace(part, sh0=part.sh0 + noise[looked.index]))
+    part = shown.prepared.stored
+    found = shown.squared_errors(replace(part, sh0=part.sh0 + noise[shown.index]))
     assert -10 * np.log10(found[0]) == pytest.approx(whole, abs=1.5)
-    assert looked.squared_errors(part) == looked.nothing
+    assert shown.squared_errors(part) == shown.no_errors
 
 
 @pytest.mark.parametrize("count", [0, 1, ROWS, ROWS + 1, 3 * ROWS + 5])
 def test_blocks_give_what_the_whole_gives(count: int) -> None:
     random = np.random.default_rng(7)
     a, b = random.normal(size=(count, 3)), random.normal(size=count)
-    found = by_blocks(lambda x, y: (x * y[:, None]).astype(np.float32), a, b)
+    found = map_rows(lambda x, y: (x * y[:, None]).astype(np.float32), a, b)
     assert found.dtype == np.float32
     np.testing.assert_array_equal(found, (a * b[:, None]).astype(np.float32))

@@ -16,7 +16,7 @@ from spaceport.splats.formats.ply import read_ply
 from spaceport.splats.formats.spz_container import unpack
 from spaceport.splats.formats.table import format_of, read_model
 from spaceport.splats.sog.attributes.quality import FINEST
-from spaceport.splats.sog.codec.encode import Plan, encode
+from spaceport.splats.sog.codec.encode import EncoderSettings, encode
 from spaceport.splats.sog.codec.writer import write_bundle
 
 FOLDER = Path(__file__).parents[1] / "data" / "formats"
@@ -31,7 +31,9 @@ def test_a_file_means_what_splat_transform_says(decoded: Path, tmp_path: Path) -
             packed.extractall(tmp_path)
         path = tmp_path
     model, _ = read_model(path)
-    if decoded.name.endswith(".splat.decoded.ply"):  # its rotations pass through bytes, normalised there and not here
+    if decoded.name.endswith(
+        ".splat.decoded.ply"
+    ):  # its rotations pass through bytes, and are normalised there and not here
         assert np.allclose(model.means, read_ply(decoded).means)
         assert angles(model, read_ply(decoded)).max() < 2
         return
@@ -52,7 +54,7 @@ def test_we_still_write_the_same_bytes(name: str, tmp_path: Path) -> None:
 
 def test_we_still_write_the_same_sog(tmp_path: Path) -> None:
     """Compared unpacked: another libwebp may pack the same pixels into other bytes."""
-    write_bundle(tmp_path / "m.sog", encode(read_ply(FOLDER / "source.ply"), Plan(FINEST), Silent()).files)
+    write_bundle(tmp_path / "m.sog", encode(read_ply(FOLDER / "source.ply"), EncoderSettings(FINEST), Silent()).files)
     before, after = (read_model(path)[0].arrays() for path in (FOLDER / "spaceport.sog", tmp_path / "m.sog"))
     assert all(np.array_equal(array, after[name]) for name, array in before.items())
 

@@ -13,7 +13,7 @@ from backports import zstd
 from format_cases import made
 
 from spaceport.splats.formats import compressed_ply, splat, spz
-from spaceport.splats.formats.bounds import BrokenFile
+from spaceport.splats.formats.limits import BrokenFile
 from spaceport.splats.formats.table import read_model
 
 Files = dict[str, bytes]

@@ -12,7 +12,7 @@ from format_cases import alphas, angles, made, models
 from hypothesis import given, settings
 
 from spaceport.splats.formats import compressed_ply, spz, table
-from spaceport.splats.formats.bounds import BrokenFile
+from spaceport.splats.formats.limits import BrokenFile
 from spaceport.splats.model import Gaussians
 from spaceport.splats.sh import C0
 from spaceport.splats.sog.attributes import positions

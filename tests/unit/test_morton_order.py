@@ -7,8 +7,8 @@ from spaceport.splats.sog.codec.order import morton_order
 
 def test_a_cube_is_walked_octant_by_octant():
     corners = np.array([[x, y, z] for x in (0, 65535) for y in (0, 65535) for z in (0, 65535)], np.uint16)
-    walked = corners[morton_order(corners)] // 65535
-    assert walked.tolist() == [[x, y, z] for z in (0, 1) for y in (0, 1) for x in (0, 1)]
+    visited = corners[morton_order(corners)] // 65535
+    assert visited.tolist() == [[x, y, z] for z in (0, 1) for y in (0, 1) for x in (0, 1)]
 
 
 def test_codes_agree_with_bit_by_bit_interleaving():

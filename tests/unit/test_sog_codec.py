@@ -19,20 +19,20 @@ from spaceport.splats.model import Gaussians
 from spaceport.splats.sog.attributes import rotations
 from spaceport.splats.sog.attributes.quality import FINEST, STANDARD, Quality
 from spaceport.splats.sog.codec.encode import (
+    EmptyModel,
     Encoded,
-    NothingLeft,
-    Plan,
-    code,
-    draft,
+    EncoderSettings,
     encode,
-    features_of,
-    fitted,
+    encode_images,
+    fit_sh_palette,
+    make_draft,
     prepare,
+    sh_features,
 )
 from spaceport.splats.sog.codec.reader import read_bundle, read_sog
 from spaceport.splats.sog.codec.writer import write_bundle, write_folder
 
-EXACT = Plan(FINEST)
+EXACT = EncoderSettings(FINEST)
 
 
 ARRAYS = ("means", "quats", "scales", "opacities", "sh0", "shN")
@@ -44,10 +44,10 @@ def bundled(encoded: Encoded, folder: Path) -> bytes:
     return (folder / "model.sog").read_bytes()
 
 
-def encoded_or_none(gaussians: Gaussians, plan: Plan) -> Encoded | None:
+def encoded_or_none(gaussians: Gaussians, settings: EncoderSettings) -> Encoded | None:
     try:
-        return encode(gaussians, plan, Silent())
-    except NothingLeft:
+        return encode(gaussians, settings, Silent())
+    except EmptyModel:
         return None
 
 
@@ -73,27 +73,28 @@ def test_attributes_come_back_within_the_formats_steps(model: Gaussians, tmp_pat
 def test_a_draft_is_what_a_reader_gets(model: Gaussians, quality: Quality, row: int, name: str):
     try:
         prepared = prepare(model)
-    except NothingLeft:
+    except EmptyModel:
         return
-    higher = features_of(prepared, quality.sh_bands).shape[1]
-    drafted = draft(prepared, quality, fitted(prepared, Plan(quality), Silent()) if higher else None)
+    higher = sh_features(prepared, quality.sh_bands).shape[1]
+    palette = fit_sh_palette(prepared, EncoderSettings(quality), Silent()) if higher else None
+    draft = make_draft(prepared, quality, palette)
     with TemporaryDirectory() as folder:
-        read = read_bundle(bundled(code(drafted), Path(folder)))
-    assert drafted.is_in(read)
+        read = read_bundle(bundled(encode_images(draft), Path(folder)))
+    assert draft.equals(read)
     some = np.array([row % len(read)])
     theirs = read.subset(some).arrays()
-    assert all(np.array_equal(ours, theirs[each]) for each, ours in drafted.gaussians(some).arrays().items())
+    assert all(np.array_equal(ours, theirs[each]) for each, ours in draft.gaussians(some).arrays().items())
     other = getattr(read, name).copy()
     if other.size:
         other[row % len(read)] = np.nextafter(other[row % len(read)], np.inf)
-        assert not drafted.is_in(replace(read, **{name: other}))
+        assert not draft.equals(replace(read, **{name: other}))
 
 
 @given(model=models)
 @quick
 def test_the_same_model_gives_the_same_bytes(model: Gaussians, tmp_path_factory: pytest.TempPathFactory):
-    plan = Plan(STANDARD)
-    first, second = encoded_or_none(model, plan), encoded_or_none(model, plan)
+    settings = EncoderSettings(STANDARD)
+    first, second = encoded_or_none(model, settings), encoded_or_none(model, settings)
     if first is None or second is None:
         assert first is second is None
         return
@@ -121,9 +122,9 @@ def test_decoding_and_encoding_again_changes_no_more_than_a_step(
 
 
 def test_a_well_behaved_model_is_a_fixed_point(tmp_path: Path):
-    plan = Plan(FINEST, order="morton")  # a walk turns elsewhere when a value moves by the last digit
-    first = read_bundle(bundled(encode(made(3, 500, 3, "plain"), plan, Silent()), tmp_path))
-    second = read_bundle(bundled(encode(first, plan, Silent()), tmp_path))
+    settings = EncoderSettings(FINEST, order="morton")  # a walk turns elsewhere when a value moves by the last digit
+    first = read_bundle(bundled(encode(made(3, 500, 3, "plain"), settings, Silent()), tmp_path))
+    second = read_bundle(bundled(encode(first, settings, Silent()), tmp_path))
     for name in ("means", "opacities", "sh0", "shN"):
         assert np.allclose(getattr(first, name), getattr(second, name), rtol=1e-5, atol=2e-5), name
     # two of the 24 names of a rotation may be equally small, and rounding then decides: rare, and the same ellipsoid
@@ -137,15 +138,15 @@ def test_a_well_behaved_model_is_a_fixed_point(tmp_path: Path):
 def test_relabelled_axes_describe_the_same_ellipsoids(model: Gaussians):
     usable = np.isfinite(model.scales).all(axis=1) & (np.abs(model.scales) < 20).all(axis=1)
     model = model.subset(usable)
-    quats, scales = rotations.relabelled(model.quats, model.scales)
-    assert (np.abs(rotations.normalised(quats)).argmax(axis=1) == 0).all()
+    quats, scales = rotations.relabel_axes(model.quats, model.scales)
+    assert (np.abs(rotations.normalise(quats)).argmax(axis=1) == 0).all()
     before, after = covariance(model.quats, model.scales), covariance(quats, scales)
     size = np.abs(before).max(axis=(1, 2), keepdims=True)
     assert (np.abs(before - after) <= 1e-5 * size).all()
 
 
 def covariance(quats: np.ndarray, scales: np.ndarray) -> np.ndarray:
-    w, x, y, z = rotations.normalised(quats).T
+    w, x, y, z = rotations.normalise(quats).T
     rows = [
         [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
         [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
@@ -156,7 +157,7 @@ def covariance(quats: np.ndarray, scales: np.ndarray) -> np.ndarray:
 
 
 def test_folder_and_bundle_hold_the_same(tmp_path: Path):
-    encoded = encode(made(1, 300, 8, "plain"), Plan(STANDARD), Silent())
+    encoded = encode(made(1, 300, 8, "plain"), EncoderSettings(STANDARD), Silent())
     write_folder(tmp_path / "set", encoded.files)
     bundled(encoded, tmp_path)
     forms = [read_sog(path) for path in (tmp_path / "set", tmp_path / "set" / "meta.json", tmp_path / "model.sog")]
@@ -165,7 +166,7 @@ def test_folder_and_bundle_hold_the_same(tmp_path: Path):
 
 
 def test_the_bundle_is_what_viewers_demand(tmp_path: Path):
-    data = bundled(encode(made(1, 300, 15, "plain"), Plan(STANDARD), Silent()), tmp_path)
+    data = bundled(encode(made(1, 300, 15, "plain"), EncoderSettings(STANDARD), Silent()), tmp_path)
     assert data[-22:-18] == b"PK\x05\x06" and data[-2:] == b"\0\0"
     with zipfile.ZipFile(io.BytesIO(data)) as bundle:
         infos = bundle.infolist()
@@ -189,14 +190,17 @@ def test_bands_that_are_all_zero_are_dropped():
 
 def test_an_empty_or_invisible_model_is_refused_with_the_reason():
     model = made(1, 3, 0, "plain")
-    with pytest.raises(NothingLeft, match="empty"):
+    with pytest.raises(EmptyModel, match="empty"):
         encode(model.subset(np.zeros(3, bool)), EXACT, Silent())
     model.opacities[:] = -30
-    with pytest.raises(NothingLeft, match="3 invisible"):
+    with pytest.raises(EmptyModel, match="3 invisible"):
         encode(model, EXACT, Silent())
 
 
 @pytest.mark.parametrize("antialiased", [False, True])
 def test_whether_a_model_is_antialiased_is_kept(tmp_path: Path, antialiased: bool):
-    bundled(encode(replace(made(1, 300, 8, "extreme"), antialiased=antialiased), Plan(STANDARD), Silent()), tmp_path)
+    bundled(
+        encode(replace(made(1, 300, 8, "extreme"), antialiased=antialiased), EncoderSettings(STANDARD), Silent()),
+        tmp_path,
+    )
     assert read_sog(tmp_path / "model.sog").antialiased is antialiased

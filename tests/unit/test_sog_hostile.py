@@ -16,7 +16,7 @@ from random_models import noise
 from spaceport.progress import Silent
 from spaceport.splats.sog.attributes.quality import STANDARD
 from spaceport.splats.sog.codec import images
-from spaceport.splats.sog.codec.encode import Plan, encode
+from spaceport.splats.sog.codec.encode import EncoderSettings, encode
 from spaceport.splats.sog.codec.errors import BrokenSog
 from spaceport.splats.sog.codec.meta import MetaV2, parse_meta
 from spaceport.splats.sog.codec.reader import read_bundle, read_sog
@@ -27,7 +27,7 @@ Files = dict[str, bytes]
 
 @pytest.fixture(scope="module")
 def files() -> Files:
-    return encode(noise(90, 3), Plan(STANDARD), Silent()).files
+    return encode(noise(90, 3), EncoderSettings(STANDARD), Silent()).files
 
 
 def zipped(files: Files, **changes: Any) -> bytes:

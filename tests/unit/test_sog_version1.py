@@ -60,7 +60,7 @@ def test_version_1_is_decoded(folder: Path):
     assert np.allclose(model.sh0[:, 0], truth["colour"][:, :3], atol=4 / 510 + 1e-6)
     assert np.allclose(model.opacities, truth["colour"][:, 3], atol=4 / 510 + 1e-6)
     assert np.allclose(model.shN, truth["shN"], atol=1 / 510 + 1e-6)
-    cosine = (rotations.normalised(truth["quats"]) * model.quats).sum(axis=1)
+    cosine = (rotations.normalise(truth["quats"]) * model.quats).sum(axis=1)
     assert (np.abs(cosine) > 0.9999).all()
 
 

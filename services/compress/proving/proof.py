@@ -16,15 +16,15 @@ from spaceport.splats.model import Gaussians
 from spaceport.splats.render import SimdRasteriser
 from spaceport.splats.sh import C0
 from spaceport.splats.sog.attributes import opacity
-from spaceport.splats.sog.attributes.blocks import slices
+from spaceport.splats.sog.attributes.rows import row_slices
 
-EQUAL_DB = 100.0  # reported for pictures that differ less than this, equal ones among them: JSON has no infinity
+PSNR_CAP = 100.0  # reported for equal pictures too: JSON has no infinity
 
 Picture = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class View:
+class ViewPsnr:
     """How alike the two models look from one camera."""
 
     name: str
@@ -34,10 +34,11 @@ class View:
 
 @dataclass(frozen=True)
 class Proof:
-    """All views, and the pictures of the first one: [H,W,3] of the original and of the decoded model."""
+    """How alike the two models look from all cameras."""
 
-    views: list[View]
+    views: list[ViewPsnr]
     pictures: tuple[Picture, Picture]
+    """The first view [H,W,3], of the original and of the decoded model."""
 
     @property
     def mean(self) -> float:
@@ -60,20 +61,21 @@ class Prover:
     def __init__(self, original: Gaussians, cameras: list[Camera], progress: Progress) -> None:
         if not cameras:
             raise ValueError("no cameras to compare from")
-        self.cameras, self._progress = cameras, progress
-        self._rasterisers = {way: SimdRasteriser(antialiased=way) for way in (False, True)}
-        self.originals = [self._picture(original, camera) for camera in cameras]
+        self.cameras = cameras
+        self._progress = progress
+        self._rasterisers = {antialiased: SimdRasteriser(antialiased=antialiased) for antialiased in (False, True)}
+        self.originals = [self._render(original, camera) for camera in cameras]
 
     def compare(self, decoded: Gaussians) -> Proof:
         """Render `decoded` from every camera and measure PSNR against the original, values clipped to 0..1."""
-        pictures = [self._picture(decoded, camera) for camera in self.cameras]
+        pictures = [self._render(decoded, camera) for camera in self.cameras]
         views = [
-            View(camera.name, camera.held_out, min(EQUAL_DB, psnr(before, after)))
-            for camera, before, after in zip(self.cameras, self.originals, pictures, strict=True)
+            ViewPsnr(camera.name, camera.held_out, min(PSNR_CAP, psnr(original, picture)))
+            for camera, original, picture in zip(self.cameras, self.originals, pictures, strict=True)
         ]
         return Proof(views, (self.originals[0], pictures[0]))
 
-    def _picture(self, gaussians: Gaussians, camera: Camera) -> Picture:
+    def _render(self, gaussians: Gaussians, camera: Camera) -> Picture:
         self._progress.check()
         picture = self._rasterisers[gaussians.antialiased].render(gaussians.arrays(), camera)
         return np.clip(picture, 0, 1, out=picture)
@@ -84,25 +86,25 @@ def attribute_errors(stored: Gaussians, decoded: Gaussians) -> dict[str, float]:
 
     Positions in scene units, log-scales in ln, rotations in degrees, opacity and colours in units of full white.
     """
-    found = {
+    errors = {
         "position": _rms(np.subtract, stored.means, decoded.means),
         "log_scale": _rms(np.subtract, stored.scales, decoded.scales),
-        "rotation_degrees": _rms(_angles, stored.quats, decoded.quats),
+        "rotation_degrees": _rms(_angle_degrees, stored.quats, decoded.quats),
         "opacity": _rms(lambda a, b: opacity.alpha(a) - opacity.alpha(b), stored.opacities, decoded.opacities),
         "colour": C0 * _rms(np.subtract, stored.sh0, decoded.sh0),
     }
     if stored.shN.shape[1]:
-        found["sh_coefficient"] = _rms(_sh_difference, stored.shN, decoded.shN)
-    return found
+        errors["sh_coefficient"] = _rms(_sh_difference, stored.shN, decoded.shN)
+    return errors
 
 
 def _rms(distance: Callable[[Any, Any], NDArray[Any]], a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
     """Root of the mean square of the distances of rows."""
     total, count = 0.0, 0
-    for rows in slices(len(a)):
-        apart = distance(a[rows], b[rows])
-        total += float(np.square(apart, dtype=np.float64).sum())
-        count += apart.size
+    for rows in row_slices(len(a)):
+        distances = distance(a[rows], b[rows])
+        total += float(np.square(distances, dtype=np.float64).sum())
+        count += distances.size
     return float(np.sqrt(total / count))
 
 
@@ -112,7 +114,7 @@ def _sh_difference(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np
     return np.concatenate([a[:, :kept] - b, a[:, kept:]], axis=1)
 
 
-def _angles(a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[np.float64]:
+def _angle_degrees(a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[np.float64]:
     """Degrees from one rotation to the other; quaternions of any length but zero."""
     a, b = a.astype(np.float64), b.astype(np.float64)
     squares = np.einsum("ij,ij->i", a, a) * np.einsum("ij,ij->i", b, b)

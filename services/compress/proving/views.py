@@ -1,14 +1,16 @@
-"""From where the proof looks: the job's own cameras, or a ring of made ones for a model that came without."""
+"""The cameras of the proof: some of the job's own, or a ring of made ones for a model that came without."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spaceport.splats.cameras import Camera
+from spaceport.splats.cameras import Camera, sample_evenly
 from spaceport.splats.model import Gaussians
 
-MOST_VIEWS = 8
+MAX_VIEWS = 8
 LONGEST_SIDE = 800
 RING_SIZE = (640, 480)
 RING_VIEWS = 4
@@ -16,16 +18,16 @@ RING_FOCAL = 600.0
 RING_ELEVATION = np.radians(35)
 
 
-def chosen(cameras: list[Camera], most: int = MOST_VIEWS, side: int = LONGEST_SIDE) -> list[Camera]:
+def select_cameras(cameras: Sequence[Camera], most: int = MAX_VIEWS, side: int = LONGEST_SIDE) -> list[Camera]:
     """At most `most` cameras, held-out ones first and each kind evenly spread over the flight, no side over `side`."""
     held_out = [camera for camera in cameras if camera.held_out]
     trained = [camera for camera in cameras if not camera.held_out]
-    first = _spread(held_out, most)
-    picked = first + _spread(trained, most - len(first))
-    return [camera.scaled(min(1.0, side / max(camera.width, camera.height))) for camera in picked]
+    first = sample_evenly(held_out, most)
+    selected = first + sample_evenly(trained, most - len(first))
+    return [camera.scaled(min(1.0, side / max(camera.width, camera.height))) for camera in selected]
 
 
-def ring(gaussians: Gaussians) -> list[Camera]:
+def ring_cameras(gaussians: Gaussians) -> list[Camera]:
     """Cameras around the model's visible bulk, looking at its middle from above the plane it is widest in."""
     low, high = np.quantile(gaussians.means.astype(np.float64), (0.05, 0.95), axis=0)
     centre, spread = (low + high) / 2, np.maximum(high - low, 1e-6)
@@ -37,21 +39,15 @@ def ring(gaussians: Gaussians) -> list[Camera]:
         np.cos(RING_ELEVATION) * (np.cos(turn) * side + np.sin(turn) * np.cross(up, side)) + np.sin(RING_ELEVATION) * up
         for turn in np.arange(RING_VIEWS) * 2 * np.pi / RING_VIEWS
     ]
-    return [_looking(f"ring {i}", centre + d * distance, centre, up) for i, d in enumerate(directions)]
+    return [_look_at(f"ring {i}", centre + d * distance, centre, up) for i, d in enumerate(directions)]
 
 
-def _looking(name: str, eye: NDArray[np.float64], target: NDArray[np.float64], up: NDArray[np.float64]) -> Camera:
-    forward = (target - eye) / np.linalg.norm(target - eye)
+def _look_at(name: str, position: NDArray[np.float64], target: NDArray[np.float64], up: NDArray[np.float64]) -> Camera:
+    forward = (target - position) / np.linalg.norm(target - position)
     right = np.cross(forward, up)
     right /= np.linalg.norm(right)
     pose = np.eye(4)
     pose[:3, :3] = np.stack([right, np.cross(forward, right), forward])
-    pose[:3, 3] = -pose[:3, :3] @ eye
+    pose[:3, 3] = -pose[:3, :3] @ position
     width, height = RING_SIZE
     return Camera(name, width, height, RING_FOCAL, RING_FOCAL, width / 2, height / 2, pose)
-
-
-def _spread(cameras: list[Camera], most: int) -> list[Camera]:
-    if len(cameras) <= most:
-        return cameras
-    return [cameras[i] for i in np.linspace(0, len(cameras) - 1, most).round().astype(int)] if most > 0 else []

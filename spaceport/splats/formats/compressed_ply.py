@@ -1,4 +1,4 @@
-"""Compressed PLY of PlayCanvas: chunks of 256 Gaussians with bounds of their own; 16 bytes each, and one a SH value.
+"""PlayCanvas' compressed PLY: chunks of 256 Gaussians with bounds of their own; 16 bytes each, and one per SH value.
 
 Positions and sizes take 11, 10 and 11 bits within the chunk's bounds, rotations 2 + 3 x 10, colour and opacity 8 each.
 """
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spaceport.files import replacing
-from spaceport.splats.formats.bounds import BrokenFile, as_gaussians, budget_of, check_count
+from spaceport.splats.formats.limits import BrokenFile, as_gaussians, budget_of, check_count
 from spaceport.splats.model import Gaussians
 from spaceport.splats.sh import C0
 from spaceport.splats.sog.attributes import opacity, positions, rotations
@@ -21,7 +21,7 @@ from spaceport.splats.sog.codec.sanitise import SMALLEST_LOG_SCALE
 
 CHUNK = 256
 SH_SPAN = 8.0  # coefficients from -4 to 4
-LARGEST_HEADER = 16384
+MAX_HEADER = 16384
 COUNTS_OF_SH = {0: 0, 9: 3, 24: 8, 45: 15}
 AXES = ("x", "y", "z")
 BOUNDS = [f"{end}_{axis}" for end in ("min", "max") for axis in AXES]
@@ -34,7 +34,7 @@ Words = NDArray[np.uint32]
 
 
 def is_compressed(head: bytes) -> bool:
-    """Whether a PLY that begins with `head` is of this kind."""
+    """Whether `head` is the beginning of a compressed PLY."""
     return head.startswith(b"ply\n") and b"\nelement chunk " in head.partition(b"end_header")[0]
 
 
@@ -58,7 +58,7 @@ def read(path: Path) -> Gaussians:
         codes = np.frombuffer(file.read(count * sh), np.uint8).reshape(count, 3, sh // 3)
     if not np.isfinite(edges).all():
         raise BrokenFile("The compressed PLY has a chunk whose bounds are not finite.")
-    return _decoded(words, edges[np.arange(count) // CHUNK].reshape(count, -1, 2, 3), codes)
+    return _decode(words, edges[np.arange(count) // CHUNK].reshape(count, -1, 2, 3), codes)
 
 
 def write(path: Path, gaussians: Gaussians) -> None:
@@ -98,8 +98,8 @@ def _header(count: int, chunks: int, sh: int) -> bytes:
 
 
 def _read_header(file: BinaryIO) -> tuple[int, int, int]:
-    """Gaussians, bounds a chunk and SH bytes a Gaussian. The layout is the only one that any writer makes."""
-    head = file.read(LARGEST_HEADER)
+    """Number of Gaussians, bounds per chunk and SH bytes per Gaussian. Only the layout that all writers use is read."""
+    head = file.read(MAX_HEADER)
     text, mark, _ = head.partition(b"\nend_header\n")
     if not mark or not text.startswith(b"ply\n"):
         raise BrokenFile("The file is not a compressed PLY, or its header is damaged.")
@@ -115,7 +115,7 @@ def _read_header(file: BinaryIO) -> tuple[int, int, int]:
         elif len(words) == 3 and words[0] == "property" and elements:
             elements[next(reversed(elements))][1].append(" ".join(words[1:]))
         else:
-            raise BrokenFile(f"The compressed PLY's header has a line that none has: {line[:60]!r}.")
+            raise BrokenFile(f"The compressed PLY's header has a line that does not belong there: {line[:60]!r}.")
     return _layout(elements)
 
 
@@ -136,16 +136,16 @@ def _layout(elements: dict[str, tuple[int, list[str]]]) -> tuple[int, int, int]:
     return count, len(bounds), len(sh)
 
 
-def _decoded(words: Words, edges: Floats, codes: NDArray[np.uint8]) -> Gaussians:
+def _decode(words: Words, edges: Floats, codes: NDArray[np.uint8]) -> Gaussians:
     """`edges` [N, 2 or 3, 2, 3]: bounds of position, log-scale and colour."""
     rgb = np.stack([words[:, 3] >> 24, words[:, 3] >> 16, words[:, 3] >> 8], axis=1) & 255
     colours = rgb / 255.0
     if edges.shape[1] == 3:
-        colours = _between(edges[:, 2], colours)
+        colours = _interpolate(edges[:, 2], colours)
     # The ends of the range stand for themselves, everything else for the middle of its step.
     share = np.where(codes == 0, 0, np.where(codes == 255, 1, (codes + 0.5) / 256))
     with np.errstate(over="ignore"):
-        means, scales = (_between(edges[:, i], _unpack_111011(words[:, 2 * i])) for i in (0, 1))
+        means, scales = (_interpolate(edges[:, i], _unpack_111011(words[:, 2 * i])) for i in (0, 1))
     return as_gaussians(
         means=means,
         quats=_unpack_rotations(words[:, 1]),
@@ -156,7 +156,7 @@ def _decoded(words: Words, edges: Floats, codes: NDArray[np.uint8]) -> Gaussians
     )
 
 
-def _between(edges: Floats, share: Floats) -> Floats:
+def _interpolate(edges: Floats, share: Floats) -> Floats:
     return edges[:, 0] * (1 - share) + edges[:, 1] * share
 
 
@@ -170,7 +170,7 @@ def _unpack_111011(words: Words) -> Floats:
 
 
 def _pack_rotations(quats: NDArray[np.float32]) -> Words:
-    units = rotations.normalised(quats)
+    units = rotations.normalise(quats)
     rows = np.arange(len(units))
     largest = np.abs(units).argmax(axis=1)
     units *= np.where(units[rows, largest] < 0, -1, 1)[:, None]
@@ -187,4 +187,4 @@ def _unpack_rotations(words: Words) -> Floats:
     rows = np.arange(len(words))
     quats[rows[:, None], rotations.OTHERS[largest]] = rest
     quats[rows, largest] = np.sqrt(np.maximum(0, 1 - np.square(rest).sum(axis=1)))
-    return rotations.normalised(quats)
+    return rotations.normalise(quats)

@@ -1,4 +1,4 @@
-"""Reading a binary file of records that somebody else wrote, within its bounds."""
+"""Reads a binary file of records that somebody else wrote, within its bounds."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ COUNT: Final = struct.Struct("<Q")
 
 
 class Cursor:
-    """Goes through a file and cannot run past its end. Counts and texts are as COLMAP writes them, little endian.
+    """Reads a file front to back, and never past its end. Counts and texts are as COLMAP writes them, little endian.
 
     Args:
         path: of the file, which is mapped and not read at once.
@@ -23,7 +23,8 @@ class Cursor:
     """
 
     def __init__(self, path: Path, most: int) -> None:
-        self.name, self.at = path.name, 0
+        self.name = path.name
+        self.at = 0
         try:
             self.length = path.stat().st_size
             if self.length > most:
@@ -34,7 +35,7 @@ class Cursor:
             raise ValueError(f"{self.name} cannot be read ({error.strerror})") from None
 
     def skip(self, count: int) -> None:
-        """Pass over so many bytes."""
+        """Skip so many bytes."""
         if count > self.length - self.at:
             raise ValueError(f"{self.name} ends too early")
         self.at += count
@@ -47,23 +48,24 @@ class Cursor:
 
     def count(self, smallest_record: int) -> int:
         """A number of records of at least so many bytes, for which the rest of the file is long enough."""
-        found = int(self.take(COUNT)[0])
-        if found * smallest_record > self.length - self.at:
-            raise ValueError(f"{self.name} claims {found} records and is too short for them")
-        return found
+        number = int(self.take(COUNT)[0])
+        if number * smallest_record > self.length - self.at:
+            raise ValueError(f"{self.name} claims {number} records and is too short for them")
+        return number
 
     def text(self) -> str:
         """A name that ends with a zero byte."""
         end = self.data.find(b"\0", self.at, self.at + MAX_NAME_BYTES)
         if end < 0:
             raise ValueError(f"{self.name} holds a name without an end")
-        raw, self.at = self.data[self.at : end], end + 1
+        raw = self.data[self.at : end]
+        self.at = end + 1
         try:
             return str(raw, "utf-8")
         except UnicodeDecodeError:
             raise ValueError(f"{self.name} holds a name that is not UTF-8") from None
 
     def finish(self) -> None:
-        """Say that all was read."""
+        """Check that all was read."""
         if self.at != self.length:
             raise ValueError(f"{self.name} is longer than its records")

@@ -24,7 +24,7 @@ from spaceport.splats.sog.codec.meta import GENERATOR
 EXTENSION = "KHR_gaussian_splatting"
 FLOAT, BYTE, ARRAY_BUFFER, POINTS = 5126, 5121, 34962, 0
 TYPES = {1: "SCALAR", 3: "VEC3", 4: "VEC4"}
-LARGEST = (1 << 32) - 1
+MAX_BYTES = (1 << 32) - 1
 
 Array = NDArray[Any]
 
@@ -46,7 +46,7 @@ def write(path: Path, gaussians: Gaussians, up: tuple[float, float, float] = (0,
 def _binary(text: bytes, buffer: bytes) -> bytes:
     text += b" " * (-len(text) % 4)
     length = 12 + 8 + len(text) + 8 + len(buffer)
-    if length > LARGEST:
+    if length > MAX_BYTES:
         raise ValueError(f"The model needs {length} bytes as .glb, more than the 4 GiB that its header can tell.")
     head = struct.pack("<4sII", b"glTF", 2, length)
     return b"".join(
@@ -73,7 +73,7 @@ def _document(gaussians: Gaussians, up: tuple[float, float, float]) -> tuple[dic
         "extensionsUsed": [EXTENSION],
         "scene": 0,
         "scenes": [{"nodes": [0]}],
-        "nodes": [{"mesh": 0, "rotation": _turn_to_y(up)}],
+        "nodes": [{"mesh": 0, "rotation": _rotation_to_y_up(up)}],
         "meshes": [{"primitives": [primitive]}],
         "buffers": [{"byteLength": offset}],
         "bufferViews": views,
@@ -99,11 +99,11 @@ def _attributes(gaussians: Gaussians) -> dict[str, Array]:
     """By semantic; each a multiple of four bytes long, as alignment wants."""
     alpha = opacity.alpha(gaussians.opacities)
     shown = np.clip(0.5 + C0 * gaussians.sh0[:, 0].astype(np.float64), 0, 1)
-    fallback = np.concatenate([_linear(shown), alpha[:, None]], axis=1)
-    found: dict[str, Array] = {
+    fallback = np.concatenate([_srgb_to_linear(shown), alpha[:, None]], axis=1)
+    attributes: dict[str, Array] = {
         "POSITION": gaussians.means,
         "COLOR_0": np.floor(fallback * 255 + 0.5).astype(np.uint8),
-        f"{EXTENSION}:ROTATION": rotations.normalised(gaussians.quats)[:, [1, 2, 3, 0]].astype(np.float32),
+        f"{EXTENSION}:ROTATION": rotations.normalise(gaussians.quats)[:, [1, 2, 3, 0]].astype(np.float32),
         f"{EXTENSION}:SCALE": np.exp(gaussians.scales),
         f"{EXTENSION}:OPACITY": alpha.astype(np.float32),
         f"{EXTENSION}:SH_DEGREE_0_COEF_0": gaussians.sh0[:, 0],
@@ -111,16 +111,16 @@ def _attributes(gaussians: Gaussians) -> dict[str, Array]:
     for degree in range(1, gaussians.sh_degree + 1):
         for k in range(2 * degree + 1):
             values = np.ascontiguousarray(gaussians.shN[:, SHN_SIZES[degree - 1] + k])
-            found[f"{EXTENSION}:SH_DEGREE_{degree}_COEF_{k}"] = values
-    return found
+            attributes[f"{EXTENSION}:SH_DEGREE_{degree}_COEF_{k}"] = values
+    return attributes
 
 
-def _linear(srgb: Array) -> Array:
+def _srgb_to_linear(srgb: Array) -> Array:
     """Decode sRGB: COLOR_0 is linear, splat colours are as shown."""
     return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
 
 
-def _turn_to_y(up: tuple[float, float, float]) -> list[float]:
+def _rotation_to_y_up(up: tuple[float, float, float]) -> list[float]:
     """The shortest rotation, xyzw, that takes the unit vector `up` to +y; half a turn about x from -y."""
     x, y, z = up
     if y < -0.999999:

@@ -106,8 +106,8 @@ def _read_header(file: BinaryIO) -> tuple[int, np.dtype[np.void], bool, bool]:
     antialiased = any(words in comments for words in (_ANTIALIASED.lower(), _POSTSHOT))
     lines = [words for words in lines if words and words[0] not in ("comment", "obj_info")]
     if not lines or lines[0] != ["format", "binary_little_endian", "1.0"]:
-        found = " ".join(lines[0][1:2]) if lines else "none"
-        raise ValueError(f"the PLY must be binary_little_endian 1.0; its format is {found[:40]!r}")
+        format_name = " ".join(lines[0][1:2]) if lines else "none"
+        raise ValueError(f"the PLY must be binary_little_endian 1.0; its format is {format_name[:40]!r}")
     if len(lines) < 2 or lines[1][:2] != ["element", "vertex"] or len(lines[1]) != 3 or not _is_count(lines[1][2]):
         raise ValueError("the PLY must begin with `element vertex COUNT`")
     body = lines[2:]
@@ -140,8 +140,8 @@ def _gaussians(file: BinaryIO, count: int, layout: np.dtype[np.void]) -> Gaussia
         raise ValueError(f"the PLY has {rest} f_rest properties; a splat model has 0, 9, 24 or 45")
     shapes = ((count, 3), (count, 4), (count, 3), (count,), (count, 1, 3), (count, rest // 3, 3))
     means, quats, scales, opacities, sh0, shN = (np.empty(shape, np.float32) for shape in shapes)
-    made = Gaussians(means, quats, scales, opacities, sh0, shN)
-    columns = _columns(made)
+    gaussians = Gaussians(means, quats, scales, opacities, sh0, shN)
+    columns = _columns(gaussians)
     if missing := [name for name in columns if name not in fields]:
         raise ValueError(f"the PLY lacks properties of a splat model: {', '.join(missing[:5])}")
     for start in range(0, count, _ROWS):
@@ -150,7 +150,7 @@ def _gaussians(file: BinaryIO, count: int, layout: np.dtype[np.void]) -> Gaussia
         with np.errstate(over="ignore"):
             for name, column in columns.items():
                 column[start : start + rows] = table[name]
-    return made
+    return gaussians
 
 
 def _columns(of: Gaussians) -> dict[str, npt.NDArray[np.float32]]:

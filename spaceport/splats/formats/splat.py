@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 
 from spaceport.files import replacing
-from spaceport.splats.formats.bounds import BrokenFile, as_gaussians, budget_of, check_count
+from spaceport.splats.formats.limits import BrokenFile, as_gaussians, budget_of, check_count
 from spaceport.splats.model import Gaussians
 from spaceport.splats.sh import C0
 from spaceport.splats.sog.attributes import opacity, rotations
 from spaceport.splats.sog.codec.sanitise import SMALLEST_LOG_SCALE
 
 RECORD = np.dtype([("mean", "<f4", 3), ("scale", "<f4", 3), ("rgba", "u1", 4), ("quat", "u1", 4)])
-MIDDLE = 128
+ZERO_BYTE = 128
 
 
 def read(path: Path) -> Gaussians:
@@ -38,7 +38,7 @@ def read(path: Path) -> Gaussians:
         scales = np.log(np.maximum(table["scale"], smallest))
     return as_gaussians(
         means=table["mean"],
-        quats=rotations.normalised(table["quat"].astype(np.float32) - MIDDLE),
+        quats=rotations.normalise(table["quat"].astype(np.float32) - ZERO_BYTE),
         scales=scales,
         opacities=opacity.decode(table["rgba"][:, 3]),
         sh0=((table["rgba"][:, None, :3] / np.float32(255)) - 0.5) / C0,
@@ -54,8 +54,8 @@ def write(path: Path, gaussians: Gaussians) -> None:
     colours = np.clip(0.5 + C0 * gaussians.sh0[:, 0], 0, 1)
     table["rgba"][:, :3] = np.floor(colours * 255 + 0.5)
     table["rgba"][:, 3] = opacity.encode(gaussians.opacities)
-    units = rotations.normalised(gaussians.quats)
-    table["quat"] = np.clip(np.floor(units * MIDDLE + MIDDLE + 0.5), 0, 255)
+    units = rotations.normalise(gaussians.quats)
+    table["quat"] = np.clip(np.floor(units * ZERO_BYTE + ZERO_BYTE + 0.5), 0, 255)
     volume = gaussians.scales.sum(axis=1, dtype=np.float64)
     visible = np.exp(volume) * table["rgba"][:, 3]
     with replacing(path) as part:

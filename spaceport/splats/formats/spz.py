@@ -1,4 +1,4 @@
-"""SPZ of Niantic: fixed-point positions, 8-bit attributes; gzip around it all (versions 2 and 3) or zstd for each (4).
+"""Niantic's SPZ: fixed-point positions, 8-bit attributes; gzip around it all (versions 2 and 3) or zstd for each (4).
 
 Written from the format's description (github.com/nianticlabs/spz, README and headers). It has no header field for axes;
 the values are stored as they are, as splat-transform does, so that a model keeps its frame through any conversion.
@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from spaceport.files import write_atomic
 from spaceport.splats.formats import spz_container
-from spaceport.splats.formats.bounds import BrokenFile, as_gaussians, budget_of
-from spaceport.splats.formats.spz_container import Header, Streams
+from spaceport.splats.formats.limits import BrokenFile, as_gaussians, budget_of
+from spaceport.splats.formats.spz_container import Header, PackedGaussians
 from spaceport.splats.model import Gaussians
 from spaceport.splats.sog.attributes import opacity, rotations
 
-FRACTION_BITS = 12  # a quarter of a thousandth of a unit; fewer only where positions would not fit
+FRACTIONAL_BITS = 12  # of positions: steps of 1/4096 unit; fewer only where positions would not fit
 LIMIT = (1 << 23) - 1
 COLOUR_SCALE = 0.15  # of f_dc; less than the 0.28 of SH, so that colours beyond 0..1 fit
 SCALE_STEPS, SCALE_OFFSET = 16, 10
@@ -38,15 +38,17 @@ def read(path: Path) -> Gaussians:
         OSError: it cannot be read.
     """
     budget = budget_of(path)
-    header, streams = spz_container.unpack(path.read_bytes(), budget)
-    count, coefficients = header.count, header.coefficients
+    header, packed = spz_container.unpack(path.read_bytes(), budget)
+    num_points, coefficients = header.num_points, header.coefficients
     model = as_gaussians(
-        means=_positions(streams.positions, header.fraction_bits),
-        quats=_first_three(streams.rotations) if header.version == 2 else _smallest_three(streams.rotations),
-        scales=streams.scales.reshape(count, 3).astype(np.float32) / SCALE_STEPS - SCALE_OFFSET,
-        opacities=opacity.decode(streams.alphas),
-        sh0=((streams.colours.reshape(count, 1, 3) / np.float32(255)) - 0.5) / COLOUR_SCALE,
-        shN=(streams.sh.reshape(count, coefficients, 3).astype(np.float32) - 128) / 128,
+        means=_unpack_positions(packed.positions, header.fractional_bits),
+        quats=_unpack_first_three(packed.rotations)
+        if header.version == 2
+        else _unpack_smallest_three(packed.rotations),
+        scales=packed.scales.reshape(num_points, 3).astype(np.float32) / SCALE_STEPS - SCALE_OFFSET,
+        opacities=opacity.decode(packed.alphas),
+        sh0=((packed.colors.reshape(num_points, 1, 3) / np.float32(255)) - 0.5) / COLOUR_SCALE,
+        shN=(packed.sh.reshape(num_points, coefficients, 3).astype(np.float32) - 128) / 128,
     )
     return replace(model, antialiased=header.antialiased)
 
@@ -58,43 +60,43 @@ def write(path: Path, gaussians: Gaussians, version: int = 3) -> None:
         BrokenFile: a position lies beyond 8 million units, which 24 bits cannot hold.
     """
     header = Header(
-        version, len(gaussians), gaussians.sh_degree, _fraction_bits(gaussians.means), gaussians.antialiased
+        version, len(gaussians), gaussians.sh_degree, _fractional_bits(gaussians.means), gaussians.antialiased
     )
     bytes_of_scale = np.floor((gaussians.scales + SCALE_OFFSET) * SCALE_STEPS + 0.5)
     bytes_of_colour = np.floor((gaussians.sh0 * COLOUR_SCALE + 0.5) * 255 + 0.5)
-    quats = rotations.normalised(gaussians.quats)[:, XYZW]
-    streams = Streams(
-        positions=_packed_positions(gaussians.means, header.fraction_bits),
+    quats = rotations.normalise(gaussians.quats)[:, XYZW]
+    packed = PackedGaussians(
+        positions=_pack_positions(gaussians.means, header.fractional_bits),
         alphas=opacity.encode(gaussians.opacities),
-        colours=_byte(bytes_of_colour),
-        scales=_byte(bytes_of_scale),
-        rotations=_packed_first_three(quats) if version == 2 else _packed_smallest_three(quats),
-        sh=_packed_sh(gaussians.shN),
+        colors=_to_bytes(bytes_of_colour),
+        scales=_to_bytes(bytes_of_scale),
+        rotations=_pack_first_three(quats) if version == 2 else _pack_smallest_three(quats),
+        sh=_pack_sh(gaussians.shN),
     )
-    write_atomic(path, spz_container.pack(header, streams))
+    write_atomic(path, spz_container.pack(header, packed))
 
 
-def _fraction_bits(means: NDArray[np.float32]) -> int:
+def _fractional_bits(means: NDArray[np.float32]) -> int:
     farthest = float(np.abs(means).max(initial=0))
-    for bits in range(FRACTION_BITS, -1, -1):
+    for bits in range(FRACTIONAL_BITS, -1, -1):
         if farthest * (1 << bits) <= LIMIT:
             return bits
     raise BrokenFile(f"A position lies {farthest:.3g} units away; SPZ holds at most {LIMIT}.")
 
 
-def _positions(packed: Bytes, bits: int) -> NDArray[np.float32]:
+def _unpack_positions(packed: Bytes, bits: int) -> NDArray[np.float32]:
     parts = packed.reshape(-1, 3, 3).astype(np.int32)
     fixed = parts[..., 0] | parts[..., 1] << 8 | parts[..., 2] << 16
     signed = fixed - ((fixed & 0x800000) << 1)
     return (signed / float(1 << bits)).astype(np.float32)
 
 
-def _packed_positions(means: NDArray[np.float32], bits: int) -> Bytes:
+def _pack_positions(means: NDArray[np.float32], bits: int) -> Bytes:
     fixed = np.rint(means.astype(np.float64) * (1 << bits)).astype(np.int32)
     return np.stack([fixed & 255, fixed >> 8 & 255, fixed >> 16 & 255], axis=-1).astype(np.uint8)
 
 
-def _smallest_three(packed: Bytes) -> NDArray[np.float32]:
+def _unpack_smallest_three(packed: Bytes) -> NDArray[np.float32]:
     """Two bits say which of x, y, z, w is the largest; the others have 10 bits each, the first one uppermost."""
     word = packed.reshape(-1, 4).copy().view("<u4")[:, 0].astype(np.int64)
     largest = word >> 30
@@ -103,7 +105,7 @@ def _smallest_three(packed: Bytes) -> NDArray[np.float32]:
     return _with_largest(rest, largest)
 
 
-def _packed_smallest_three(quats: NDArray[np.float64]) -> Bytes:
+def _pack_smallest_three(quats: NDArray[np.float64]) -> Bytes:
     rows = np.arange(len(quats))
     largest = np.abs(quats).argmax(axis=1)
     rest = quats[rows[:, None], rotations.OTHERS[largest]]
@@ -114,14 +116,14 @@ def _packed_smallest_three(quats: NDArray[np.float64]) -> Bytes:
     return np.asarray(word.astype("<u4").view(np.uint8))
 
 
-def _first_three(packed: Bytes) -> NDArray[np.float32]:
+def _unpack_first_three(packed: Bytes) -> NDArray[np.float32]:
     rest = packed.reshape(-1, 3) / 127.5 - 1.0
     return _with_largest(rest, np.full(len(rest), 3))
 
 
-def _packed_first_three(quats: NDArray[np.float64]) -> Bytes:
+def _pack_first_three(quats: NDArray[np.float64]) -> Bytes:
     upper = quats * np.where(quats[:, 3:] < 0, -1.0, 1.0)
-    return _byte(np.floor(upper[:, :3] * 127.5 + 127.5 + 0.5))
+    return _to_bytes(np.floor(upper[:, :3] * 127.5 + 127.5 + 0.5))
 
 
 def _with_largest(rest: NDArray[np.float64], largest: NDArray[np.integer]) -> NDArray[np.float32]:
@@ -130,15 +132,15 @@ def _with_largest(rest: NDArray[np.float64], largest: NDArray[np.integer]) -> ND
     rows = np.arange(len(rest))
     quats[rows[:, None], rotations.OTHERS[largest]] = rest
     quats[rows, largest] = np.sqrt(np.maximum(0, 1 - np.square(rest).sum(axis=1)))
-    return rotations.normalised(quats[:, [3, 0, 1, 2]]).astype(np.float32)
+    return rotations.normalise(quats[:, [3, 0, 1, 2]]).astype(np.float32)
 
 
-def _packed_sh(shn: NDArray[np.float32]) -> Bytes:
+def _pack_sh(shn: NDArray[np.float32]) -> Bytes:
     steps = np.full((1, shn.shape[1], 1), OTHER_BANDS_STEP)
     steps[:, :3] = FIRST_BAND_STEP
     levels = np.rint(np.clip(shn, -2, 2) * 128) + 128
-    return _byte(np.floor((levels + steps // 2) / steps) * steps)
+    return _to_bytes(np.floor((levels + steps // 2) / steps) * steps)
 
 
-def _byte(values: NDArray[np.floating]) -> Bytes:
+def _to_bytes(values: NDArray[np.floating]) -> Bytes:
     return np.asarray(np.clip(values, 0, 255), np.uint8)

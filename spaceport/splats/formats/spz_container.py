@@ -11,7 +11,7 @@ import numpy as np
 from backports import zstd
 from numpy.typing import NDArray
 
-from spaceport.splats.formats.bounds import BrokenFile, check_count
+from spaceport.splats.formats.limits import BrokenFile, check_count
 from spaceport.splats.sh import SHN_SIZES
 
 MAGIC = b"NGSP"
@@ -21,8 +21,8 @@ ANTIALIASED = 1  # bit of the header's flags
 ZSTD_LEVEL = 12
 LARGEST_WINDOW = 27  # log2 of the memory that one zstd stream may ask for
 _HEADER = struct.Struct("<4sIIBBBB")
-_MORE = struct.Struct("<I12x")  # of version 4: where the table of streams begins
-_ENTRY = struct.Struct("<QQ")  # packed and unpacked size of a stream
+_TOC_OFFSET = struct.Struct("<I12x")  # of version 4: where the table of streams begins
+_TOC_ENTRY = struct.Struct("<QQ")  # packed and unpacked size of a stream
 
 Bytes = NDArray[np.uint8]
 
@@ -30,39 +30,39 @@ Bytes = NDArray[np.uint8]
 @dataclass(frozen=True)
 class Header:
     version: int
-    count: int
-    degree: int
-    fraction_bits: int
+    num_points: int
+    sh_degree: int
+    fractional_bits: int
     antialiased: bool = False
 
     @property
     def coefficients(self) -> int:
-        return SHN_SIZES[self.degree]
+        return SHN_SIZES[self.sh_degree]
 
     @property
     def sizes(self) -> list[int]:
         """Bytes of each stream, in the file's order."""
         per_gaussian = [9, 1, 3, 3, 3 if self.version == 2 else 4, 3 * self.coefficients]
-        return [self.count * size for size in per_gaussian]
+        return [self.num_points * size for size in per_gaussian]
 
 
 @dataclass(frozen=True)
-class Streams:
+class PackedGaussians:
     """The attributes as bytes, any shape, in the file's order."""
 
     positions: Bytes
     alphas: Bytes
-    colours: Bytes
+    colors: Bytes
     scales: Bytes
     rotations: Bytes
     sh: Bytes
 
     def as_bytes(self) -> list[bytes]:
-        parts = (self.positions, self.alphas, self.colours, self.scales, self.rotations, self.sh)
+        parts = (self.positions, self.alphas, self.colors, self.scales, self.rotations, self.sh)
         return [part.tobytes() for part in parts]
 
 
-def unpack(data: bytes, budget: int) -> tuple[Header, Streams]:
+def unpack(data: bytes, budget: int) -> tuple[Header, PackedGaussians]:
     """Take a file apart. Nothing is unpacked before its size is known and allowed.
 
     Raises:
@@ -72,7 +72,7 @@ def unpack(data: bytes, budget: int) -> tuple[Header, Streams]:
         header = _parse(data, budget)
         if header.version < NEWEST:
             raise BrokenFile(f"An SPZ of version {header.version} must be packed with gzip, and this one is not.")
-        return header, _streams(_unpack_zstd(header, data))
+        return header, _packed_gaussians(_unpack_zstd(header, data))
     if data[:2] != GZIP:
         raise BrokenFile("The file is no SPZ: it begins neither with NGSP nor as gzip does.")
     unpacker = zlib.decompressobj(wbits=31)
@@ -87,55 +87,61 @@ def unpack(data: bytes, budget: int) -> tuple[Header, Streams]:
     ends = np.cumsum(header.sizes)
     if len(body) < ends[-1]:
         raise BrokenFile(f"The SPZ is cut short: {len(body)} of {ends[-1]} bytes are there.")
-    return header, _streams([body[end - size : end] for end, size in zip(ends, header.sizes, strict=True)])
+    return header, _packed_gaussians([body[end - size : end] for end, size in zip(ends, header.sizes, strict=True)])
 
 
-def pack(header: Header, streams: Streams) -> bytes:
-    """Put a file together: gzip for versions 2 and 3, zstd for 4. The same streams give the same bytes."""
-    parts = streams.as_bytes()
+def pack(header: Header, gaussians: PackedGaussians) -> bytes:
+    """Put a file together: gzip for versions 2 and 3, zstd for 4. The same arguments give the same bytes."""
+    parts = gaussians.as_bytes()
     if header.version < NEWEST:
         return gzip.compress(_head(header, 0) + b"".join(parts), compresslevel=9, mtime=0)
     if header.coefficients == 0:
         parts.pop()
     packed = [zstd.compress(part, ZSTD_LEVEL) for part in parts]
-    table = b"".join(_ENTRY.pack(len(after), len(before)) for after, before in zip(packed, parts, strict=True))
-    start = _HEADER.size + _MORE.size
-    return b"".join([_head(header, len(parts)), _MORE.pack(start), table, *packed])
+    table = b"".join(_TOC_ENTRY.pack(len(after), len(before)) for after, before in zip(packed, parts, strict=True))
+    start = _HEADER.size + _TOC_OFFSET.size
+    return b"".join([_head(header, len(parts)), _TOC_OFFSET.pack(start), table, *packed])
 
 
 def _head(header: Header, streams: int) -> bytes:
     return _HEADER.pack(
-        MAGIC, header.version, header.count, header.degree, header.fraction_bits, int(header.antialiased), streams
+        MAGIC,
+        header.version,
+        header.num_points,
+        header.sh_degree,
+        header.fractional_bits,
+        int(header.antialiased),
+        streams,
     )
 
 
 def _parse(head: bytes, budget: int) -> Header:
     if len(head) < _HEADER.size:
         raise BrokenFile("The SPZ is cut short in its header.")
-    magic, version, count, degree, bits, flags, _ = _HEADER.unpack_from(head)
+    magic, version, num_points, sh_degree, bits, flags, _ = _HEADER.unpack_from(head)
     if magic != MAGIC:
         raise BrokenFile("The file is no SPZ: its header does not begin with NGSP.")
     if not 2 <= version <= NEWEST:
         raise BrokenFile(f"The SPZ has version {version}; versions 2 to {NEWEST} are read.")
-    if degree >= len(SHN_SIZES):
-        raise BrokenFile(f"The SPZ has SH degree {degree}; degrees 0 to 3 are read.")
+    if sh_degree >= len(SHN_SIZES):
+        raise BrokenFile(f"The SPZ has SH degree {sh_degree}; degrees 0 to 3 are read.")
     if bits > 24:
         raise BrokenFile(f"The SPZ claims {bits} fraction bits in positions of 24 bits.")
-    check_count(count, SHN_SIZES[degree], budget)
-    return Header(version, count, degree, bits, bool(flags & ANTIALIASED))
+    check_count(num_points, SHN_SIZES[sh_degree], budget)
+    return Header(version, num_points, sh_degree, bits, bool(flags & ANTIALIASED))
 
 
 def _unpack_zstd(header: Header, data: bytes) -> list[bytes]:
     sizes = [size for size in header.sizes if size]
-    if len(data) < _HEADER.size + _MORE.size:
+    if len(data) < _HEADER.size + _TOC_OFFSET.size:
         raise BrokenFile("The SPZ is cut short in its header.")
-    start, streams = _MORE.unpack_from(data, _HEADER.size)[0], data[_HEADER.size - 1]
-    at = start + len(sizes) * _ENTRY.size
-    if streams != len(sizes) or start < _HEADER.size + _MORE.size or at > len(data):
+    start, streams = _TOC_OFFSET.unpack_from(data, _HEADER.size)[0], data[_HEADER.size - 1]
+    at = start + len(sizes) * _TOC_ENTRY.size
+    if streams != len(sizes) or start < _HEADER.size + _TOC_OFFSET.size or at > len(data):
         raise BrokenFile(f"The table of the SPZ's {streams} streams is damaged.")
     parts = []
     for number, size in enumerate(sizes):
-        packed, claimed = _ENTRY.unpack_from(data, start + number * _ENTRY.size)
+        packed, claimed = _TOC_ENTRY.unpack_from(data, start + number * _TOC_ENTRY.size)
         if claimed != size or packed > len(data) - at:
             raise BrokenFile(f"Stream {number} of the SPZ claims a size that does not fit.")
         parts.append(_unpack_stream(data[at : at + packed], size, number))
@@ -154,5 +160,5 @@ def _unpack_stream(packed: bytes, size: int, number: int) -> bytes:
     return part
 
 
-def _streams(parts: list[bytes]) -> Streams:
-    return Streams(*(np.frombuffer(part, np.uint8) for part in parts))
+def _packed_gaussians(parts: list[bytes]) -> PackedGaussians:
+    return PackedGaussians(*(np.frombuffer(part, np.uint8) for part in parts))

@@ -1,4 +1,4 @@
-"""The table of formats: found by name when one is written, by its first bytes when one is read."""
+"""The table of formats: looked up by name for writing, by the first bytes for reading."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spaceport.splats.formats import compressed_ply, splat, spz
-from spaceport.splats.formats.bounds import BrokenFile, budget_of
+from spaceport.splats.formats.limits import BrokenFile, budget_of
 from spaceport.splats.formats.ply import read_ply, write_ply
 from spaceport.splats.formats.spz_container import GZIP
 from spaceport.splats.formats.spz_container import MAGIC as SPZ_MAGIC
@@ -75,19 +75,19 @@ def format_of(path: Path) -> Format:
 
 
 def read_model(path: Path) -> tuple[Gaussians, Format]:
-    """Read a model of any format, and tell which it was. What the file holds counts, not its name.
+    """Read a model of any format, and return which it was. What the file holds counts, not its name.
 
     Raises:
         ValueError: a sentence on the first rule that the file breaks.
         OSError: it cannot be read.
     """
-    found = _recognised(path)
-    if found.read is None:
-        raise BrokenFile(f"{found.name} is written here, but not read.")
-    return found.read(path), found
+    form = _recognise(path)
+    if form.read is None:
+        raise BrokenFile(f"{form.name} is written here, but not read.")
+    return form.read(path), form
 
 
-def _recognised(path: Path) -> Format:
+def _recognise(path: Path) -> Format:
     if path.is_dir():
         return STREAMED_SOG if (path / LOD_META).is_file() else SOG_FOLDER
     if path.suffix.lower() == ".json":
@@ -100,4 +100,4 @@ def _recognised(path: Path) -> Format:
     for start, each in starts.items():
         if head.startswith(start):
             return each
-    return format_of(path)  # only .splat has no mark of its own
+    return format_of(path)  # only .splat has no magic number

@@ -1,4 +1,4 @@
-"""Scalar codebooks: 256 values in the order of size, of which each attribute stores the nearest one's index.
+"""Scalar codebooks: 256 ascending values, of which each attribute stores the index of the nearest.
 
 Evenly spaced levels beat density-fitted ones here. WebP codes the entropy of the indices, and at equal entropy a
 uniform quantiser has the least error (Gish and Pierce, 1968). Fitted levels also average the few huge background
@@ -31,16 +31,16 @@ def uniform_codebook(values: Floats, step: float = 0.0) -> NDArray[np.float64]:
     span = high - low
     if span <= step * (LEVELS - 1) or span == 0:
         count = max(1, _steps(span, step, LEVELS - 1)) + 1 if span else 1
-        return _padded(np.linspace(low, high, count))
+        return _pad(np.linspace(low, high, count))
     a, b = (float(edge) for edge in np.quantile(values, (TAIL_SHARE, 1 - TAIL_SHARE)))
     if b - a > span * CORE / LEVELS:  # no tails to speak of
-        return _padded(np.linspace(low, high, LEVELS))
+        return _pad(np.linspace(low, high, LEVELS))
     core_step = max(step, (b - a) / (CORE - 1), span / 1e6)
     core = np.linspace(a, b, _steps(b - a, core_step, CORE - 1) + 1)
     spare = (LEVELS - CORE) // 2
     below = a - _tail(a - low, core_step, spare)[::-1]
     above = b + _tail(high - b, core_step, spare)
-    return _padded(np.concatenate([below, core, above]))
+    return _pad(np.concatenate([below, core, above]))
 
 
 def nearest(codebook: Floats, values: Floats) -> NDArray[np.uint8]:
@@ -52,9 +52,9 @@ def nearest(codebook: Floats, values: Floats) -> NDArray[np.uint8]:
     if len(codebook) != LEVELS:
         raise ValueError(f"a codebook has {LEVELS} levels, not {len(codebook)}")
     borders = (codebook[1:] + codebook[:-1]) / 2
-    found = np.empty(values.shape, np.uint8)
-    _find(borders.astype(np.float64), np.ascontiguousarray(values).reshape(-1), found.reshape(-1))
-    return found
+    index = np.empty(values.shape, np.uint8)
+    _count_borders_below(borders.astype(np.float64), np.ascontiguousarray(values).reshape(-1), index.reshape(-1))
+    return index
 
 
 def _tail(length: float, step: float, count: int) -> NDArray[np.float64]:
@@ -79,14 +79,14 @@ def _steps(length: float, step: float, most: int) -> int:
     return min(most, int(np.ceil(length / step)))
 
 
-def _padded(levels: Floats) -> NDArray[np.float64]:
+def _pad(levels: Floats) -> NDArray[np.float64]:
     full = np.concatenate([levels, np.full(LEVELS - len(levels), levels[-1])])
     rounded = np.array([float(f"{level:.{DIGITS}g}") for level in full])
     return np.maximum.accumulate(rounded)
 
 
 @kernel
-def _find(borders: NDArray[np.float64], values: Floats, found: NDArray[np.uint8]) -> None:
+def _count_borders_below(borders: NDArray[np.float64], values: Floats, index: NDArray[np.uint8]) -> None:
     """How many of the 255 ascending borders lie below each value: a binary search without branches, which takes a
     quarter of the time of numpy's."""
     for i in range(len(values)):
@@ -94,4 +94,4 @@ def _find(borders: NDArray[np.float64], values: Floats, found: NDArray[np.uint8]
         for power in range(7, -1, -1):
             step = 1 << power
             low += step if borders[low + step - 1] < value else 0
-        found[i] = low
+        index[i] = low

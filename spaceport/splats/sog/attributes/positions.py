@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from spaceport.splats.sog.attributes.blocks import by_blocks
+from spaceport.splats.sog.attributes.rows import map_rows
 from spaceport.splats.sog.attributes.weight import multiples
 
 TOP = 65535
@@ -37,11 +37,11 @@ def encode(
     """Quantise positions [N,3] to 0..65535 per axis.
 
     `slack` [N], in scene units, is about how far a position may move. Where it exceeds the step, low bits are rounded
-    away: they are noise to the eye, and noise is what a lossless coder cannot shrink.
+    away: they are invisible noise, which a lossless coder cannot shrink.
     """
     span = np.where(maxs > mins, maxs - mins, 1.0)
 
-    def rounded(means: NDArray[np.float32], slack: NDArray[np.floating] | None = None) -> NDArray[np.uint16]:
+    def quantise(means: NDArray[np.float32], slack: NDArray[np.floating] | None = None) -> NDArray[np.uint16]:
         exact = (log_scale(means) - mins) / span * TOP
         if slack is None:
             return np.clip(np.floor(exact + 0.5), 0, TOP).astype(np.uint16)
@@ -50,15 +50,15 @@ def encode(
         coarse = np.where(coarse > TOP, coarse - multiple, coarse)
         return np.asarray(np.clip(coarse, 0, TOP), np.uint16)
 
-    return by_blocks(rounded, means) if slack is None else by_blocks(rounded, means, slack)
+    return map_rows(quantise, means) if slack is None else map_rows(quantise, means, slack)
 
 
 def decode(q: NDArray[np.uint16], mins: NDArray[np.float64], maxs: NDArray[np.float64]) -> NDArray[np.float32]:
     """Positions [N,3] from their 16-bit form."""
     limit = float(np.finfo(np.float32).max)
 
-    def linear(q: NDArray[np.uint16]) -> NDArray[np.float32]:
+    def dequantise(q: NDArray[np.uint16]) -> NDArray[np.float32]:
         values = linear_scale(mins + (maxs - mins) * (q.astype(np.float64) / TOP))
         return np.clip(values, -limit, limit).astype(np.float32)
 
-    return by_blocks(linear, q)
+    return map_rows(dequantise, q)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True)
 class Quality:
-    """One point of the trade between bytes and likeness."""
+    """One trade-off between bytes and PSNR."""
 
     palette_error: float
     """Tolerated weighted root mean square colour error of the SH palette, in units of full white."""
@@ -30,7 +30,7 @@ class Quality:
 
 
 # Found on real models by spending bytes where they lower the picture's error most (see README.md). At full resolution
-# rotations and colours are far better than the eye needs; palette and positions are what limits.
+# rotations and colours are far better than they need to be; palette and positions are what limits.
 STANDARD = Quality(
     palette_error=0.006,
     palette_share=0.25,
@@ -48,5 +48,5 @@ KNOBS = {"means": "position_slack", "scales": "scale_step", "quats": "rotation_s
 
 
 def at_level(name: str, level: float) -> Quality:
-    """One attribute at a level, all else as fine as can be."""
+    """One attribute at a level, everything else as fine as can be."""
     return replace(FINEST, **{KNOBS[name]: level * getattr(STANDARD, KNOBS[name])})

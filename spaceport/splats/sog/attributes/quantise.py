@@ -1,4 +1,4 @@
-"""Means, scales, quats, and colour with opacity: each quantised as a quality says. Higher SH is palette.py's."""
+"""Means, scales, quats, and colour with opacity, each quantised as a quality says. Higher SH is in `palette/`."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ Bounds = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 @dataclass(frozen=True)
 class Prepared:
-    """Gaussians worth storing, in the file's order, with all that every quality shares."""
+    """Gaussians worth storing, in the file's order, and what is the same for every quality."""
 
     stored: Gaussians
     weights: NDArray[np.float64]
-    """How much each matters to the eye [N]."""
+    """Visual weight of each [N]."""
     bounds: Bounds
     """Smallest and largest log position per axis."""
     dropped: dict[str, int]
@@ -35,45 +35,45 @@ class Prepared:
 
 
 @dataclass(frozen=True)
-class Coded:
-    """One attribute in the form of the file, and as a reader gets it back."""
+class Quantised:
+    """One attribute as the file holds it, and as a reader gets it back."""
 
     rows: dict[str, Pixels]
     """The bytes of each image, [N,3] or [N,4]."""
     meta: dict[str, Any]
-    """Its part of meta.json, but for the list of files."""
+    """Its part of meta.json, without the list of files."""
     decoded: dict[str, Any]
-    """What was lossy, by the name it has in a model."""
+    """The decoded arrays, by their names in a model."""
 
 
-def means(prepared: Prepared, quality: Quality) -> Coded:
+def means(prepared: Prepared, quality: Quality) -> Quantised:
     """Positions, the low bits of light Gaussians rounded away."""
     share = quality.position_slack
     slack = weight.position_slack(prepared.stored, prepared.weights, share) if share else None
     q = positions.encode(prepared.stored.means, *prepared.bounds, slack)
     rows = {"means_l.webp": (q & 255).astype(np.uint8), "means_u.webp": (q >> 8).astype(np.uint8)}
     mins, maxs = (edge.tolist() for edge in prepared.bounds)
-    return Coded(rows, {"mins": mins, "maxs": maxs}, {"means": positions.decode(q, *prepared.bounds)})
+    return Quantised(rows, {"mins": mins, "maxs": maxs}, {"means": positions.decode(q, *prepared.bounds)})
 
 
-def scales(prepared: Prepared, quality: Quality) -> Coded:
+def scales(prepared: Prepared, quality: Quality) -> Quantised:
     """ln(sigma) by a codebook."""
     book = codebook.uniform_codebook(prepared.stored.scales, quality.scale_step)
     code = codebook.nearest(book, prepared.stored.scales)
-    return Coded({"scales.webp": code}, {"codebook": book.tolist()}, {"scales": book.astype(np.float32)[code]})
+    return Quantised({"scales.webp": code}, {"codebook": book.tolist()}, {"scales": book.astype(np.float32)[code]})
 
 
-def quats(prepared: Prepared, quality: Quality) -> Coded:
+def quats(prepared: Prepared, quality: Quality) -> Quantised:
     """Rotations, those of light and of round Gaussians more coarsely."""
     multiples = None
     if quality.rotation_slack:
         slack = weight.rotation_slack(prepared.stored, prepared.weights, quality.rotation_slack)
         multiples = weight.multiples(slack, rotations.STEP_DEGREES)
     code = rotations.encode(prepared.stored.quats, multiples)
-    return Coded({"quats.webp": code}, {}, {"quats": rotations.decode(code)})
+    return Quantised({"quats.webp": code}, {}, {"quats": rotations.decode(code)})
 
 
-def sh0(prepared: Prepared, quality: Quality) -> Coded:
+def sh0(prepared: Prepared, quality: Quality) -> Quantised:
     """Colour by a codebook; opacity is always a byte."""
     values = prepared.stored.sh0[:, 0]
     book = codebook.uniform_codebook(values, quality.colour_step)
@@ -81,10 +81,10 @@ def sh0(prepared: Prepared, quality: Quality) -> Coded:
     alpha = opacity.encode(prepared.stored.opacities)
     rows = np.concatenate([code, alpha[:, None]], axis=1)
     decoded = {"sh0": book.astype(np.float32)[code][:, None], "opacities": opacity.decode(alpha)}
-    return Coded({"sh0.webp": rows}, {"codebook": book.tolist()}, decoded)
+    return Quantised({"sh0.webp": rows}, {"codebook": book.tolist()}, decoded)
 
 
-ATTRIBUTES: Mapping[str, Callable[[Prepared, Quality], Coded]] = {
+ATTRIBUTES: Mapping[str, Callable[[Prepared, Quality], Quantised]] = {
     "means": means,
     "scales": scales,
     "quats": quats,

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spaceport.simd.jit import inline, kernel
-from spaceport.splats.sog.attributes.blocks import row_max
+from spaceport.splats.sog.attributes.rows import row_max
 
 MIDDLE = 128
 STEP_DEGREES = 0.64  # by how much one step of a byte turns: 2 sqrt(2) / 255 radians
@@ -16,7 +16,7 @@ MODE_BASE = 252  # alpha = 252 + index of the component left out
 OTHERS = np.array([[1, 2, 3], [0, 2, 3], [0, 1, 3], [0, 1, 2]])
 
 
-def normalised(quats: NDArray[np.floating]) -> NDArray[np.float64]:
+def normalise(quats: NDArray[np.floating]) -> NDArray[np.float64]:
     """Unit quaternions [N,4]; a zero one becomes the identity."""
     quats = quats.astype(np.float64)
     largest = row_max(np.abs(quats))[:, None]
@@ -90,13 +90,13 @@ def _normalise(quat: NDArray[np.float32], unit: NDArray[np.float64]) -> None:
 
 def _cube_group() -> NDArray[np.float64]:
     """The 24 rotations that map the axes onto each other, as unit quaternions [24,4] with one sign each."""
-    found: list[NDArray[np.float64]] = []
+    group: list[NDArray[np.float64]] = []
     for parts in itertools.product((-1.0, 0.0, 1.0), repeat=4):
         if (count := sum(map(abs, parts))) in (1, 2, 4):
             quat = np.array(parts) / np.sqrt(count)
-            if not any(abs(abs(quat @ other) - 1) < 1e-9 for other in found):
-                found.append(quat)
-    return np.array(found)
+            if not any(abs(abs(quat @ other) - 1) < 1e-9 for other in group):
+                group.append(quat)
+    return np.array(group)
 
 
 def _product(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -112,7 +112,7 @@ def _product(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float
     return np.stack(parts, axis=-1)
 
 
-def relabelled(
+def relabel_axes(
     quats: NDArray[np.floating], scales: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Rename each ellipsoid's axes so that its rotation is the smallest of the 24 that describe it.

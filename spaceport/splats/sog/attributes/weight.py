@@ -1,7 +1,7 @@
-"""How much a Gaussian matters to the eye, and so how coarsely each of its attributes may be stored.
+"""How much of the picture a Gaussian makes up, and so how coarsely each of its attributes may be stored.
 
 A picture's squared error is about the sum over Gaussians of weight x squared error, the weight being opacity x area.
-Bytes are best spent when all contribute alike, so tolerances go with one over the square root of the weight.
+Bytes are best spent when all contribute equally, so tolerances are proportional to 1 / sqrt(weight).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spaceport.splats.model import Gaussians
-from spaceport.splats.sog.attributes.blocks import row_max, row_min
+from spaceport.splats.sog.attributes.rows import row_max, row_min
 
 MULTIPLES = 2.0 ** np.arange(6)
 

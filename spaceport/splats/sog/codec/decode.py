@@ -11,7 +11,7 @@ from spaceport.splats.model import Gaussians
 from spaceport.splats.sh import SHN_SIZES
 from spaceport.splats.sog.attributes import opacity, positions, rotations
 from spaceport.splats.sog.codec import images
-from spaceport.splats.sog.codec.encode import ENTRIES_PER_ROW
+from spaceport.splats.sog.codec.encode import CENTROIDS_PER_ROW
 from spaceport.splats.sog.codec.errors import BrokenSog
 from spaceport.splats.sog.codec.meta import MetaV1, MetaV2
 
@@ -20,19 +20,21 @@ Floats = NDArray[np.float32]
 Fetch = Callable[[str], bytes]
 """The bytes of a file by its name; raises BrokenSog when it is not there."""
 
-COEFFICIENTS_OF_WIDTH = {ENTRIES_PER_ROW * size: size for size in SHN_SIZES[1:]}
+COEFFICIENTS_OF_WIDTH = {CENTROIDS_PER_ROW * size: size for size in SHN_SIZES[1:]}
 BYTES_PER_PIXEL = 32  # the decoder, Pillow and numpy each hold a copy
 LARGEST_PALETTE = 65536
 
 
-class Sheets:
-    """The images of one model, opened one by one within a budget.
+class _ImageReader:
+    """The images of one model, decoded one by one within a budget.
 
     The first per-Gaussian image sets the size that the others must have.
     """
 
     def __init__(self, fetch: Fetch, count: int, budget: int) -> None:
-        self._fetch, self._count, self._budget = fetch, count, budget
+        self._fetch = fetch
+        self._count = count
+        self._budget = budget
         self._size: tuple[int, int] | None = None
 
     def rows(self, name: str, channels: int) -> Bytes:
@@ -51,72 +53,73 @@ class Sheets:
             )
         return images.decode(data, name, channels).reshape(-1, channels)[: self._count].copy()
 
-    def entries(self, name: str, count: int | None) -> Bytes:
+    def centroids(self, name: str, count: int | None) -> Bytes:
         """The palette [K,C,3]; `count` None means as many as there are (version 1)."""
         data = self._fetch(name)
         width, height = images.size_of(data, name)
-        if (size := COEFFICIENTS_OF_WIDTH.get(width)) is None:
+        size = COEFFICIENTS_OF_WIDTH.get(width)
+        if size is None:
             raise BrokenSog(f"{name} is {width} pixels wide; 192, 512 or 960 are right for 1, 2 or 3 bands.")
-        if height * ENTRIES_PER_ROW < (count or 1) or height * ENTRIES_PER_ROW > 2 * LARGEST_PALETTE:
+        if height * CENTROIDS_PER_ROW < (count or 1) or height * CENTROIDS_PER_ROW > 2 * LARGEST_PALETTE:
             raise BrokenSog(f"{name} is {height} pixels high, which does not fit its number of entries.")
         return images.decode(data, name, 3).reshape(-1, size, 3)[:count]
 
 
 def decode_v2(meta: MetaV2, fetch: Fetch, budget: int) -> Gaussians:
     """Decode version 2. Raises BrokenSog."""
-    sheets = Sheets(fetch, meta.count, budget)
-    means = _means(sheets, meta.means.files, meta.means.mins, meta.means.maxs)
-    scales = np.array(meta.scales.codebook, np.float32)[sheets.rows(meta.scales.files[0], 3)]
-    quats = _quats(sheets, meta.quats.files[0])
-    colour = sheets.rows(meta.sh0.files[0], 4)
+    reader = _ImageReader(fetch, meta.count, budget)
+    means = _means(reader, meta.means.files, meta.means.mins, meta.means.maxs)
+    scales = np.array(meta.scales.codebook, np.float32)[reader.rows(meta.scales.files[0], 3)]
+    quats = _quats(reader, meta.quats.files[0])
+    colour = reader.rows(meta.sh0.files[0], 4)
     sh0 = np.array(meta.sh0.codebook, np.float32)[colour[:, :3]]
     shn = np.zeros((meta.count, 0, 3), np.float32)
     if meta.shN is not None:
-        entries = sheets.entries(meta.shN.files[0], meta.shN.count)
-        if entries.shape[1] != SHN_SIZES[meta.shN.bands]:
+        centroids = reader.centroids(meta.shN.files[0], meta.shN.count)
+        if centroids.shape[1] != SHN_SIZES[meta.shN.bands]:
             raise BrokenSog(f"{meta.shN.files[0]} does not have the width of {meta.shN.bands} bands.")
-        labels = _labels(sheets, meta.shN.files[1], len(entries))
-        shn = np.array(meta.shN.codebook, np.float32)[entries][labels]
+        labels = _labels(reader, meta.shN.files[1], len(centroids))
+        shn = np.array(meta.shN.codebook, np.float32)[centroids][labels]
     return Gaussians(means, quats, scales, opacity.decode(colour[:, 3]), sh0[:, None], shn, meta.antialias)
 
 
 def decode_v1(meta: MetaV1, fetch: Fetch, budget: int) -> Gaussians:
     """Decode version 1. Raises BrokenSog."""
-    sheets = Sheets(fetch, meta.count, budget)
-    means = _means(sheets, meta.means.files, meta.means.mins, meta.means.maxs)
-    scales = _linear(sheets.rows(meta.scales.files[0], 3), meta.scales.mins, meta.scales.maxs)
-    quats = _quats(sheets, meta.quats.files[0])
-    colour = _linear(sheets.rows(meta.sh0.files[0], 4), meta.sh0.mins, meta.sh0.maxs)
+    reader = _ImageReader(fetch, meta.count, budget)
+    means = _means(reader, meta.means.files, meta.means.mins, meta.means.maxs)
+    scales = _dequantise(reader.rows(meta.scales.files[0], 3), meta.scales.mins, meta.scales.maxs)
+    quats = _quats(reader, meta.quats.files[0])
+    colour = _dequantise(reader.rows(meta.sh0.files[0], 4), meta.sh0.mins, meta.sh0.maxs)
     shn = np.zeros((meta.count, 0, 3), np.float32)
     if meta.shN is not None:
-        entries = sheets.entries(meta.shN.files[0], None)
-        labels = _labels(sheets, meta.shN.files[1], len(entries))
-        shn = _linear(entries, meta.shN.mins, meta.shN.maxs)[labels]
+        centroids = reader.centroids(meta.shN.files[0], None)
+        labels = _labels(reader, meta.shN.files[1], len(centroids))
+        shn = _dequantise(centroids, meta.shN.mins, meta.shN.maxs)[labels]
     return Gaussians(means, quats, scales, colour[:, 3], colour[:, None, :3], shn)
 
 
-def _means(sheets: Sheets, files: list[str], mins: list[float], maxs: list[float]) -> Floats:
-    low, high = (sheets.rows(name, 3).astype(np.uint16) for name in files)
+def _means(reader: _ImageReader, files: list[str], mins: list[float], maxs: list[float]) -> Floats:
+    low, high = (reader.rows(name, 3).astype(np.uint16) for name in files)
     return positions.decode(low | high << np.uint16(8), np.array(mins), np.array(maxs))
 
 
-def _quats(sheets: Sheets, name: str) -> Floats:
+def _quats(reader: _ImageReader, name: str) -> Floats:
     try:
-        return rotations.decode(sheets.rows(name, 4))
+        return rotations.decode(reader.rows(name, 4))
     except BrokenSog:
         raise
     except ValueError as error:
         raise BrokenSog(f"{name}: {error}.") from None
 
 
-def _labels(sheets: Sheets, name: str, entries: int) -> NDArray[np.int32]:
-    pixels = sheets.rows(name, 3)
+def _labels(reader: _ImageReader, name: str, centroids: int) -> NDArray[np.int32]:
+    pixels = reader.rows(name, 3)
     labels = pixels[:, 0].astype(np.int32) | pixels[:, 1].astype(np.int32) << 8
-    if int(labels.max()) >= entries:
-        raise BrokenSog(f"{name} names palette entry {int(labels.max())}, but there are only {entries}.")
+    if int(labels.max()) >= centroids:
+        raise BrokenSog(f"{name} names palette entry {int(labels.max())}, but there are only {centroids}.")
     return labels
 
 
-def _linear(code: Bytes, mins: float | list[float], maxs: float | list[float]) -> Floats:
+def _dequantise(code: Bytes, mins: float | list[float], maxs: float | list[float]) -> Floats:
     low, high = np.array(mins), np.array(maxs)
     return np.asarray(low + (high - low) * (code / 255.0), np.float32)

@@ -1,4 +1,4 @@
-"""A model as SOG version 2: sanitised, ordered, quantised, coded. Pure: no file is touched."""
+"""A model as SOG version 2: sanitised, sorted, quantised, coded. Pure: no file is touched."""
 
 from __future__ import annotations
 
@@ -14,212 +14,233 @@ from spaceport.progress import Progress, Silent
 from spaceport.splats.model import Gaussians
 from spaceport.splats.sh import SHN_SIZES, degree_of_size
 from spaceport.splats.sog.attributes import positions, rotations, weight
-from spaceport.splats.sog.attributes.blocks import slices
 from spaceport.splats.sog.attributes.quality import KNOBS, STANDARD, Quality
-from spaceport.splats.sog.attributes.quantise import ATTRIBUTES, Bounds, Coded, Pixels, Prepared
+from spaceport.splats.sog.attributes.quantise import ATTRIBUTES, Bounds, Pixels, Prepared, Quantised
+from spaceport.splats.sog.attributes.rows import row_slices
 from spaceport.splats.sog.codec import images
 from spaceport.splats.sog.codec.meta import GENERATOR
-from spaceport.splats.sog.codec.order import SIDE_STEP, Order, arranged, grid_width, morton_order
+from spaceport.splats.sog.codec.order import SIDE_STEP, Order, grid_width, morton_order, sort_gaussians
 from spaceport.splats.sog.codec.sanitise import SMALLEST_LOG_SCALE, sanitise
-from spaceport.splats.sog.palette import palette
-from spaceport.splats.sog.palette.palette import Palette
+from spaceport.splats.sog.palette.palette import Palette, PaletteSettings, fit_palette, used_coefficients
 
-ENTRIES_PER_ROW = 64
-ORDER_SAMPLE = 16384  # Gaussians that tell which order is the smaller file
+CENTROIDS_PER_ROW = 64
+ORDER_SAMPLE = 16384  # Gaussians that the smaller order is measured on
 
 
-class NothingLeft(ValueError):
+class EmptyModel(ValueError):
     """No Gaussian of the model can be stored. `str(error)` says why."""
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """A SOG in memory. `files` maps each name to its bytes, meta.json last."""
+    """A SOG in memory."""
 
     files: dict[str, bytes]
+    """The unbundled form: the bytes of each file by its name, meta.json last."""
     gaussians: Gaussians
     """What was stored: the kept Gaussians, axes relabelled, in the file's order; the source of every comparison."""
     dropped: dict[str, int]
     """How many Gaussians were left out, by reason."""
     facts: dict[str, Any] = field(default_factory=dict)
-    """What was chosen: palette entries, its colour error, SH bands."""
+    """`sh_bands`, and with SH bands `palette_entries` and `palette_colour_error`."""
 
 
 @dataclass(frozen=True)
-class Part:
-    """One attribute in a file: the knob of the quality that made it, what came of it, and its images once coded."""
+class EncodedAttribute:
+    """One attribute of a file."""
 
     knob: float
-    coded: Coded
+    """The field of the quality that it was quantised by."""
+    quantised: Quantised
     files: dict[str, bytes] = field(default_factory=dict)
+    """Its images; empty until they are coded."""
 
 
 @dataclass(frozen=True)
 class Draft:
-    """A model in the form of the file, before its images are coded: that takes the longest, and loses nothing."""
+    """A model in the form of the file before its images are coded, which takes the longest and loses nothing."""
 
     prepared: Prepared
-    parts: dict[str, Part]
+    attributes: dict[str, EncodedAttribute]
     """By the names of `ATTRIBUTES`."""
     palette: Palette | None
 
     def gaussians(self, rows: slice | NDArray[np.integer] = slice(None)) -> Gaussians:
         """What a reader will get, or some rows of it."""
-        decoded = {name: values[rows] for part in self.parts.values() for name, values in part.coded.decoded.items()}
+        decoded = {
+            name: values[rows]
+            for attribute in self.attributes.values()
+            for name, values in attribute.quantised.decoded.items()
+        }
         shn = np.zeros((len(decoded["means"]), 0, 3), np.float32)
         if self.palette is not None:
-            shn = self.palette.entries.reshape(len(self.palette.codes), -1, 3)[self.palette.labels[rows]]
+            shn = self.palette.centroids.reshape(len(self.palette.codes), -1, 3)[self.palette.labels[rows]]
         return Gaussians(**decoded, shN=shn, antialiased=self.prepared.stored.antialiased)
 
-    def is_in(self, read: Gaussians) -> bool:
+    def equals(self, other: Gaussians) -> bool:
         """Whether a model that was read holds just this, to the bit."""
-        if len(read) != len(self.prepared.stored) or read.antialiased != self.prepared.stored.antialiased:
+        if len(other) != len(self.prepared.stored) or other.antialiased != self.prepared.stored.antialiased:
             return False
         return all(
-            np.array_equal(values, getattr(read, name)[rows])
-            for rows in slices(len(read))
+            np.array_equal(values, getattr(other, name)[rows])
+            for rows in row_slices(len(other))
             for name, values in self.gaussians(rows).arrays().items()
         )
 
 
 @dataclass(frozen=True)
-class Plan:
-    """How to encode: the quality, the rounds of k-means at full palette size, the seed of all draws, the order."""
+class EncoderSettings:
+    """How to encode a model without a search."""
 
     quality: Quality
     rounds: int = 10
+    """Rounds of k-means at the palette's full size."""
     seed: int = 0
     order: Order = "auto"
 
 
-def encode(gaussians: Gaussians, plan: Plan, progress: Progress) -> Encoded:
-    """Encode a model. The same model and plan give the same bytes.
+def encode(gaussians: Gaussians, settings: EncoderSettings, progress: Progress) -> Encoded:
+    """Encode a model. The same model and settings give the same bytes.
 
     Raises:
-        NothingLeft: the model is empty, or every Gaussian had to be dropped.
+        EmptyModel: the model is empty, or every Gaussian had to be dropped.
     """
-    prepared = prepare(gaussians, plan.order, plan.seed, progress)
-    found = None
-    if features_of(prepared, plan.quality.sh_bands).shape[1]:
-        found = fitted(prepared, plan, progress)
+    prepared = prepare(gaussians, settings.order, settings.seed, progress)
+    palette = None
+    if sh_features(prepared, settings.quality.sh_bands).shape[1]:
+        palette = fit_sh_palette(prepared, settings, progress)
     progress.check()
-    return code(draft(prepared, plan.quality, found))
+    return encode_images(make_draft(prepared, settings.quality, palette))
 
 
 def prepare(gaussians: Gaussians, order: Order = "auto", seed: int = 0, progress: Progress | None = None) -> Prepared:
-    """Do once what no quality changes: sanitise, relabel the axes, drop SH bands that are all zero, put in order.
+    """Do once what is the same for every quality: sanitise, relabel the axes, drop SH bands that are all zero, sort.
 
     Raises:
-        NothingLeft: the model is empty, or every Gaussian had to be dropped.
+        EmptyModel: the model is empty, or every Gaussian had to be dropped.
+        TooMany: the model has more Gaussians than a SOG holds.
     """
     kept, dropped = sanitise(gaussians)
     if len(kept) == 0:
         why = ", ".join(f"{number} {reason}" for reason, number in dropped.items()) or "it is empty"
-        raise NothingLeft(f"no Gaussian of the model can be stored: {why}")
+        raise EmptyModel(f"no Gaussian of the model can be stored: {why}")
     bounds = positions.bounds(kept.means)
-    quats, scales = rotations.relabelled(kept.quats, np.maximum(kept.scales, SMALLEST_LOG_SCALE))
-    used = palette.used_coefficients(kept.shN)
+    quats, scales = rotations.relabel_axes(kept.quats, np.maximum(kept.scales, SMALLEST_LOG_SCALE))
+    used = used_coefficients(kept.shN)
     whole = replace(kept, quats=quats, scales=scales, shN=kept.shN[:, :used])
     q = positions.encode(kept.means, *bounds)
     if order == "auto":
         order = _smaller_order(whole, q, bounds)
-    stored = arranged(whole, q, order, seed, progress or Silent())
+    stored = sort_gaussians(whole, q, order, seed, progress or Silent())
     return Prepared(stored, weight.visual_weight(stored), bounds, dropped)
 
 
 def _smaller_order(whole: Gaussians, q: NDArray[np.uint16], bounds: Bounds) -> Order:
-    """The order that takes fewer bytes, all but higher SH, for a stretch from the middle of the curve."""
+    """The order that takes fewer bytes, without higher SH, for a stretch from the middle of the curve."""
     start = max(0, (len(q) - ORDER_SAMPLE) // 2)
     stretch = morton_order(q)[start : start + ORDER_SAMPLE]
-    part, places = whole.subset(stretch), q[stretch]
+    sample, sample_q = whole.subset(stretch), q[stretch]
 
     def size(order: Order) -> int:
-        stored = arranged(part, places, order, 0, Silent())
+        stored = sort_gaussians(sample, sample_q, order, 0, Silent())
         prepared = Prepared(stored, weight.visual_weight(stored), bounds, {})
-        rows = [coded for quantise in ATTRIBUTES.values() for coded in quantise(prepared, STANDARD).rows.items()]
-        return sum(map(len, images.encode_all({file: picture(values) for file, values in rows}).values()))
+        rows = [item for quantise in ATTRIBUTES.values() for item in quantise(prepared, STANDARD).rows.items()]
+        return sum(map(len, images.encode_all({file: to_image(values) for file, values in rows}).values()))
 
-    ways: tuple[Order, Order] = ("morton", "walk")
-    return min(ways, key=size)
+    orders: tuple[Order, Order] = ("morton", "walk")
+    return min(orders, key=size)
 
 
-def features_of(prepared: Prepared, bands: int) -> NDArray[np.float32]:
+def sh_features(prepared: Prepared, bands: int) -> NDArray[np.float32]:
     """SH of the first `bands` bands as the palette takes it, [N,C*3]."""
     stored = prepared.stored
     kept = stored.shN[:, : SHN_SIZES[bands]]
     return np.ascontiguousarray(kept).reshape(len(stored), -1)
 
 
-def fitted(prepared: Prepared, plan: Plan, progress: Progress) -> Palette:
-    """The palette that the plan's quality asks for."""
-    quality = plan.quality
-    most = int(len(prepared.stored) * quality.palette_share)
-    goal = palette.Goal(quality.palette_error, quality.palette_size, plan.rounds, quality.sh_step, plan.seed, most)
-    return palette.fit(features_of(prepared, quality.sh_bands), prepared.weights, goal, progress)
+def fit_sh_palette(prepared: Prepared, settings: EncoderSettings, progress: Progress) -> Palette:
+    """The palette that the settings' quality asks for."""
+    quality = settings.quality
+    palette_settings = PaletteSettings(
+        error=quality.palette_error,
+        size=quality.palette_size,
+        rounds=settings.rounds,
+        step=quality.sh_step,
+        seed=settings.seed,
+        max_size=int(len(prepared.stored) * quality.palette_share),
+    )
+    return fit_palette(sh_features(prepared, quality.sh_bands), prepared.weights, palette_settings, progress)
 
 
-def draft(
-    prepared: Prepared, quality: Quality, found: Palette | None, known: Mapping[str, Part] | None = None
+def make_draft(
+    prepared: Prepared,
+    quality: Quality,
+    palette: Palette | None,
+    earlier: Mapping[str, EncodedAttribute] | None = None,
 ) -> Draft:
-    """Quantise all attributes, and lay the palette beside them.
+    """Quantise all attributes.
 
-    `known` holds the parts of an earlier draft of the same model: those that this quality leaves alone are taken over.
+    `earlier` holds the attributes of an earlier draft of the same model: those that this quality leaves alone are
+    reused, with their images.
     """
-    parts = {}
+    attributes = {}
     for name, quantise in ATTRIBUTES.items():
         knob = getattr(quality, KNOBS[name])
-        part = (known or {}).get(name)
-        parts[name] = part if part and part.knob == knob else Part(knob, quantise(prepared, quality))
-    return Draft(prepared, parts, found)
+        same = (earlier or {}).get(name)
+        if same is None or same.knob != knob:
+            same = EncodedAttribute(knob, quantise(prepared, quality))
+        attributes[name] = same
+    return Draft(prepared, attributes, palette)
 
 
-def code(drafted: Draft) -> Encoded:
-    """Code the images of a draft, but for those that are coded already."""
-    palette_pictures, shn, facts = _higher_bands(drafted.palette)
-    fresh = {name: part for name, part in drafted.parts.items() if not part.files}
-    pictures = {file: picture(rows) for part in fresh.values() for file, rows in part.coded.rows.items()}
-    coded = images.encode_all(pictures | palette_pictures)
-    for part in fresh.values():
-        part.files.update({file: coded[file] for file in part.coded.rows})
-    files = {file: data for part in drafted.parts.values() for file, data in part.files.items()}
-    files |= {file: coded[file] for file in palette_pictures}
-    prepared = drafted.prepared
+def encode_images(draft: Draft) -> Encoded:
+    """Code the images of a draft that are not coded yet."""
+    palette_images, shn, facts = _encode_palette(draft.palette)
+    new = [attribute for attribute in draft.attributes.values() if not attribute.files]
+    pixels = {file: to_image(rows) for attribute in new for file, rows in attribute.quantised.rows.items()}
+    coded = images.encode_all(pixels | palette_images)
+    for attribute in new:
+        attribute.files.update({file: coded[file] for file in attribute.quantised.rows})
+    files = {file: data for attribute in draft.attributes.values() for file, data in attribute.files.items()}
+    files |= {file: coded[file] for file in palette_images}
+    prepared = draft.prepared
     meta: dict[str, Any] = {"version": 2, "asset": {"generator": GENERATOR}, "count": len(prepared.stored)}
     if prepared.stored.antialiased:
         meta["antialias"] = True
-    meta |= {name: part.coded.meta | {"files": list(part.files)} for name, part in drafted.parts.items()} | shn
-    files["meta.json"] = json.dumps(meta, separators=(",", ":"), allow_nan=False).encode()
+    for name, attribute in draft.attributes.items():
+        meta[name] = attribute.quantised.meta | {"files": list(attribute.files)}
+    files["meta.json"] = json.dumps(meta | shn, separators=(",", ":"), allow_nan=False).encode()
     return Encoded(files, prepared.stored, prepared.dropped, facts)
 
 
-def _higher_bands(found: Palette | None) -> tuple[dict[str, Pixels], dict[str, Any], dict[str, Any]]:
-    """Images of a palette, its part of meta.json, and what there is to tell of it."""
-    if found is None:
+def _encode_palette(palette: Palette | None) -> tuple[dict[str, Pixels], dict[str, Any], dict[str, Any]]:
+    """The images of a palette, its part of meta.json, and its part of `Encoded.facts`."""
+    if palette is None:
         return {}, {}, {"sh_bands": 0}
-    size, coefficients = len(found.codes), found.codes.shape[1] // 3
+    size, coefficients = len(palette.codes), palette.codes.shape[1] // 3
     bands = degree_of_size(coefficients)
-    pictures = {
-        "shN_centroids.webp": entries_picture(found.codes, coefficients),
-        "shN_labels.webp": picture(label_rows(found.labels)),
+    pixels = {
+        "shN_centroids.webp": centroids_image(palette.codes, coefficients),
+        "shN_labels.webp": to_image(label_bytes(palette.labels)),
     }
-    shn = {"count": size, "bands": bands, "codebook": found.levels.tolist(), "files": list(pictures)}
-    return pictures, {"shN": shn}, {"sh_bands": bands, "palette_entries": size, "palette_colour_error": found.error}
+    shn = {"count": size, "bands": bands, "codebook": palette.codebook.tolist(), "files": list(pixels)}
+    return pixels, {"shN": shn}, {"sh_bands": bands, "palette_entries": size, "palette_colour_error": palette.error}
 
 
-def label_rows(labels: NDArray[np.int64]) -> Pixels:
+def label_bytes(labels: NDArray[np.int64]) -> Pixels:
     """Palette labels [N] as bytes [N,3]: low, high, zero."""
     return np.stack([labels & 255, labels >> 8, np.zeros_like(labels)], axis=1).astype(np.uint8)
 
 
-def entries_picture(codes: Pixels, coefficients: int) -> Pixels:
-    """Lay palette codes [K,C*3] out as [ceil(K/64), 64 C, 3]."""
-    rows = -(-len(codes) // ENTRIES_PER_ROW)
-    full = np.zeros((rows * ENTRIES_PER_ROW, coefficients * 3), np.uint8)
+def centroids_image(codes: Pixels, coefficients: int) -> Pixels:
+    """Lay the codes of centroids [K,C*3] out as [ceil(K/64), 64 C, 3]."""
+    rows = -(-len(codes) // CENTROIDS_PER_ROW)
+    full = np.zeros((rows * CENTROIDS_PER_ROW, coefficients * 3), np.uint8)
     full[: len(codes)] = codes
-    return full.reshape(rows, ENTRIES_PER_ROW * coefficients, 3)
+    return full.reshape(rows, CENTROIDS_PER_ROW * coefficients, 3)
 
 
-def picture(values: Pixels) -> Pixels:
+def to_image(values: Pixels) -> Pixels:
     """Lay [N,3 or 4] bytes out row by row in a nearly square image."""
     count, channels = values.shape
     width = grid_width(count)

@@ -1,4 +1,4 @@
-"""What is wrong with a SOG file, or with a model that shall become one, as a sentence."""
+"""What is wrong with a SOG file, or with a model that is to become one, as a sentence."""
 
 from __future__ import annotations
 

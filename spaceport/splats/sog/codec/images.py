@@ -1,4 +1,4 @@
-"""Lossless WebP, exact to the byte, and a look at a file's header before a hostile one is unpacked."""
+"""Lossless WebP, exact to the byte, and the size that a file's header claims, before a hostile one is unpacked."""
 
 from __future__ import annotations
 

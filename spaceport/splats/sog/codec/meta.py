@@ -22,11 +22,13 @@ OneFile = Annotated[list[FileName], Field(min_length=1, max_length=1)]
 TwoFiles = Annotated[list[FileName], Field(min_length=2, max_length=2)]
 
 
-class _Part(BaseModel):
+class MetaModel(BaseModel):
+    """A part of a JSON file of the format."""
+
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
-class _Bounds(_Part):
+class _Bounds(MetaModel):
     mins: Any
     maxs: Any
 
@@ -38,7 +40,7 @@ class _Bounds(_Part):
         return self
 
 
-class Means(_Bounds):
+class MeansMeta(_Bounds):
     """Bounds of the log positions; the low and the high byte's image."""
 
     mins: Three
@@ -52,13 +54,13 @@ class Means(_Bounds):
         return self
 
 
-class _WithCodebook(_Part):
+class _WithCodebook(MetaModel):
     codebook: Annotated[list[FiniteFloat], Field(min_length=CODEBOOK, max_length=CODEBOOK)]
 
     @field_validator("codebook", mode="before")
     @classmethod
-    def _mended(cls, values: Any) -> Any:
-        """A null in the first place, as early writers left it, becomes what PlayCanvas' engine makes of it."""
+    def _fill_first(cls, values: Any) -> Any:
+        """A null in the first place, as early writers left it, is replaced as PlayCanvas' engine does."""
         match values:
             case [None, float() | int() as second, *_, float() | int() as last] if len(values) == CODEBOOK:
                 return [second + (second - last) / (CODEBOOK - 1), *values[1:]]
@@ -73,77 +75,79 @@ class _WithCodebook(_Part):
         return self
 
 
-class Values(_WithCodebook):
-    """An image of codebook indices."""
+class CodebookMeta(_WithCodebook):
+    """`scales` and `sh0`: an image of codebook indices."""
 
     files: OneFile
 
 
-class Files(_Part):
+class QuatsMeta(MetaModel):
+    """Packed rotations."""
+
     files: OneFile
 
 
-class Palette(_WithCodebook):
-    """Higher SH: `count` entries of `bands` bands."""
+class ShNMeta(_WithCodebook):
+    """Higher SH: `count` centroids of `bands` bands."""
 
     count: Annotated[int, Field(ge=1, le=65536, strict=True)]
     bands: Annotated[int, Field(ge=1, le=3, strict=True)]
     files: TwoFiles
 
 
-class MetaV2(_Part):
+class MetaV2(MetaModel):
     """Version 2."""
 
     version: Literal[2]
     count: Count
-    means: Means
-    scales: Values
-    quats: Files
-    sh0: Values
-    shN: Palette | None = None
+    means: MeansMeta
+    scales: CodebookMeta
+    quats: QuatsMeta
+    sh0: CodebookMeta
+    shN: ShNMeta | None = None
     antialias: bool = False
 
 
-class _Shaped(_Part):
+class _Shaped(MetaModel):
     shape: Annotated[list[Annotated[int, Field(ge=0, le=LARGEST_COUNT)]], Field(min_length=1, max_length=4)]
 
 
-class MeansV1(Means, _Shaped):
+class MeansV1(MeansMeta, _Shaped):
     pass
 
 
-class LinearV1(_Bounds):
+class ScalesV1(_Bounds):
     mins: Three
     maxs: Three
     files: OneFile
 
 
-class ColourV1(_Bounds):
+class Sh0V1(_Bounds):
     mins: Four
     maxs: Four
     files: OneFile
 
 
-class QuatsV1(Files):
+class QuatsV1(QuatsMeta):
     encoding: Literal["quaternion_packed"] = "quaternion_packed"
 
 
-class PaletteV1(_Bounds):
+class ShNV1(_Bounds):
     mins: FiniteFloat
     maxs: FiniteFloat
     quantization: Literal[8] = 8
     files: TwoFiles
 
 
-class MetaV1(_Part):
+class MetaV1(MetaModel):
     """Version 1: everything linear between bounds, the opacity a logit, the count in `means.shape`."""
 
     version: Literal[1] | None = None
     means: MeansV1
-    scales: LinearV1
+    scales: ScalesV1
     quats: QuatsV1
-    sh0: ColourV1
-    shN: PaletteV1 | None = None
+    sh0: Sh0V1
+    shN: ShNV1 | None = None
 
     @property
     def count(self) -> int:
@@ -156,7 +160,7 @@ class MetaV1(_Part):
         return self
 
 
-class _Version(_Part):
+class _Version(MetaModel):
     version: Any = None
 
 
@@ -171,13 +175,13 @@ def parse_meta(raw: bytes) -> MetaV2 | MetaV1:
     """
     if len(raw) > LARGEST_JSON:
         raise BrokenSog(f"meta.json has {len(raw)} bytes; no SOG needs more than {LARGEST_JSON}.")
-    if validated(_Version, raw, "meta.json").version == 2:
-        return validated(MetaV2, raw, "meta.json")
-    return validated(MetaV1, raw, "meta.json")
+    if parse_model(_Version, raw, "meta.json").version == 2:
+        return parse_model(MetaV2, raw, "meta.json")
+    return parse_model(MetaV1, raw, "meta.json")
 
 
-def validated(kind: type[Model], raw: bytes, name: str) -> Model:
-    """JSON as what it must be.
+def parse_model(kind: type[Model], raw: bytes, name: str) -> Model:
+    """Parse JSON to a model.
 
     Raises:
         BrokenSog: naming the first field of the file `name` that is wrong.
@@ -186,7 +190,7 @@ def validated(kind: type[Model], raw: bytes, name: str) -> Model:
         return kind.model_validate_json(raw)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
-        raise BrokenSog(f"{name} breaks the format at {where[:80]}: {first['msg'].lower()}.") from None
+        location = ".".join(map(str, first["loc"])) or "the file"
+        raise BrokenSog(f"{name} breaks the format at {location[:80]}: {first['msg'].lower()}.") from None
     except (RecursionError, OverflowError):
         raise BrokenSog(f"{name} is nested too deeply or holds numbers out of all bounds.") from None

@@ -11,22 +11,22 @@ from spaceport.progress import Progress
 from spaceport.splats.model import Gaussians
 from spaceport.splats.sog.attributes.positions import log_scale
 from spaceport.splats.sog.codec.errors import TooMany
-from spaceport.splats.sog.codec.walk import walked
+from spaceport.splats.sog.codec.walk import nearest_neighbour_walk
 from spaceport.splats.sog.plas import sort_grid
 
-Order = Literal["auto", "walk", "morton", "plas", "given"]
-"""morton: along a Z-order curve. walk: in each stretch of the curve from like to like. auto: the smaller of the two.
-plas: a grid as smooth as can be. given: as the Gaussians come."""
+Order = Literal["auto", "walk", "morton", "plas", "unchanged"]
+"""morton: along a Z-order curve. walk: from like to like in each stretch of the curve. auto: the smaller of the two.
+plas: a grid as smooth as can be. unchanged: the order in which the Gaussians come."""
 
 LARGEST_SIDE = 16_383  # pixels of a WebP
-SIDE_STEP = 4  # image sides are multiples of it, as other writers have them
+SIDE_STEP = 4  # image sides are multiples of it, as other writers make them
 # Of the weights that were tried, those that give the smallest files (docs/decisions/0007-order-in-the-file.md).
 PLAS_POSITION = 10.0
-WALK_POSITION, WALK_COLOUR = 0.2, 1.5  # the former by the usual step between neighbours on the curve
+WALK_POSITION, WALK_COLOUR = 0.2, 1.5  # the former divided by the median step between neighbours on the curve
 
 
 def grid_width(count: int) -> int:
-    """Width of the nearly square image that holds `count` Gaussians row by row. It is no higher than wide.
+    """Width of the nearly square image, no higher than wide, that holds `count` Gaussians row by row.
 
     Raises:
         TooMany: no WebP is that large.
@@ -37,43 +37,45 @@ def grid_width(count: int) -> int:
     return width
 
 
-def arranged(gaussians: Gaussians, q: NDArray[np.uint16], order: Order, seed: int, progress: Progress) -> Gaussians:
+def sort_gaussians(
+    gaussians: Gaussians, q: NDArray[np.uint16], order: Order, seed: int, progress: Progress
+) -> Gaussians:
     """The Gaussians in the order of the file. `q` [N,3] are their 16-bit log positions.
 
     Raises:
         TooMany: they do not fit into one file.
     """
     width = grid_width(len(gaussians))
-    if order == "given":
+    if order == "unchanged":
         return gaussians
     curve = morton_order(q)
     along = gaussians.subset(curve)
     if order == "walk":
-        return along.subset(walked(walk_features(along, q[curve])))
+        return along.subset(nearest_neighbour_walk(walk_features(along, q[curve])))
     if order == "plas":
         return along.subset(sort_grid(plas_features(along), width, progress, seed=seed).order)
     return along
 
 
 def walk_features(along: Gaussians, q: NDArray[np.uint16]) -> NDArray[np.float64]:
-    """What a walk goes by [N,9]: position, size and colour of Gaussians that lie in Z-order."""
-    places = q.astype(np.float64)
-    steps = np.linalg.norm(np.diff(places, axis=0), axis=1)
+    """What a walk measures distance by [N,9]: position, colour and size of Gaussians that are in Z-order."""
+    position = q.astype(np.float64)
+    steps = np.linalg.norm(np.diff(position, axis=0), axis=1)
     step = float(np.median(steps)) if len(steps) else 0.0
-    colour, size = _alike(along.sh0[:, 0]), _alike(along.scales)
-    return np.concatenate([places * (WALK_POSITION / max(step, 1.0)), colour * WALK_COLOUR, size], axis=1)
+    colour, size = _standardise(along.sh0[:, 0]), _standardise(along.scales)
+    return np.concatenate([position * (WALK_POSITION / max(step, 1.0)), colour * WALK_COLOUR, size], axis=1)
 
 
 def plas_features(gaussians: Gaussians) -> NDArray[np.float64]:
-    """What PLAS sorts by [N,14]: log positions, log scales, rotation, opacity and colour, all of like spread."""
+    """What PLAS sorts by [N,14]: log positions, log scales, rotation, opacity and colour, all of the same spread."""
     sign = np.where(gaussians.quats[:, :1] < 0, -1.0, 1.0)
     rest = (gaussians.scales, gaussians.quats * sign, gaussians.opacities[:, None], gaussians.sh0[:, 0])
-    places = PLAS_POSITION * _alike(log_scale(gaussians.means))
-    return np.concatenate([places, *(_alike(values) for values in rest)], axis=1)
+    position = PLAS_POSITION * _standardise(log_scale(gaussians.means))
+    return np.concatenate([position, *(_standardise(values) for values in rest)], axis=1)
 
 
-def _alike(values: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Columns [N,D] around zero, with a standard deviation of one over all of them. Infinite values count as large."""
+def _standardise(values: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Columns [N,D] with mean zero, and a standard deviation of one over all of them. Values are cut at +-1000."""
     finite = np.clip(values.astype(np.float64), -1e3, 1e3)
     centred = finite - finite.mean(axis=0)
     return np.asarray(centred / max(float(centred.std()), 1e-9))
@@ -81,11 +83,11 @@ def _alike(values: NDArray[np.floating]) -> NDArray[np.float64]:
 
 def morton_order(q: NDArray[np.uint16]) -> NDArray[np.intp]:
     """Sort by Z-order (Morton, 1966) of 16-bit log positions [N,3]. Ties keep their order, so it is deterministic."""
-    code = _spread(q[:, 0]) | (_spread(q[:, 1]) << np.uint64(1)) | (_spread(q[:, 2]) << np.uint64(2))
+    code = _spread_bits(q[:, 0]) | (_spread_bits(q[:, 1]) << np.uint64(1)) | (_spread_bits(q[:, 2]) << np.uint64(2))
     return np.argsort(code, kind="stable")
 
 
-def _spread(values: NDArray[np.uint16]) -> NDArray[np.uint64]:
+def _spread_bits(values: NDArray[np.uint16]) -> NDArray[np.uint64]:
     """Put two zero bits between any two bits."""
     bits = values.astype(np.uint64)
     for shift, mask in ((32, 0x1F00000000FFFF), (16, 0x1F0000FF0000FF), (8, 0x100F00F00F00F00F)):

@@ -1,4 +1,4 @@
-"""Read SOG from a bundle, a folder or its meta.json. Every file is taken for hostile: checked before it is unpacked."""
+"""Read SOG from a bundle, a folder or its meta.json. No file is trusted: each is checked before it is unpacked."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BUDGET = 1 << 30
 FILE_SHARE = 8  # no file, packed or not, may take more than this part of the budget
 BYTES_PER_GAUSSIAN = 160  # positions and rotations pass through float64
 BYTES_PER_SH_GAUSSIAN = 45 * 4 * 2 + BYTES_PER_GAUSSIAN
-MOST_ENTRIES = 64
+MAX_ENTRIES = 64
 END_RECORD = 22
 
 
@@ -87,7 +87,7 @@ def _from_folder(folder: Path, largest: int) -> Fetch:
 
 def _from_zip(bundle: zipfile.ZipFile, largest: int) -> Fetch:
     infos = bundle.infolist()
-    if len(infos) > MOST_ENTRIES or len({info.filename for info in infos}) != len(infos):
+    if len(infos) > MAX_ENTRIES or len({info.filename for info in infos}) != len(infos):
         raise BrokenSog(f"The bundle holds {len(infos)} files, some twice or far more than a SOG needs.")
 
     def fetch(name: str) -> bytes:

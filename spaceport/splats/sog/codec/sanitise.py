@@ -1,4 +1,4 @@
-"""What cannot be shown or stored is taken out first, counted by reason, and told: never silently."""
+"""Gaussians that cannot be shown or stored are dropped first, and counted by reason: never silently."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from spaceport.splats.model import Gaussians
 from spaceport.splats.sog.attributes import opacity
-from spaceport.splats.sog.attributes.blocks import by_blocks, row_max
+from spaceport.splats.sog.attributes.rows import map_rows, row_max
 
-FARTHEST = 1e8  # scene units; beyond it float32 positions and any viewer's depth fall apart
+FARTHEST = 1e8  # scene units; beyond it float32 positions and any viewer's depth buffer break down
 LARGEST_LOG_SCALE = 20.0  # a standard deviation of 5e8
 LARGEST_SH = 1e4  # five hundred times the brightest colour that training makes
 SMALLEST_LOG_SCALE = -20.0  # 2e-9: a point to every renderer, so raised to this rather than dropped
@@ -20,7 +20,7 @@ SMALLEST_LOG_SCALE = -20.0  # 2e-9: a point to every renderer, so raised to this
 def sanitise(gaussians: Gaussians) -> tuple[Gaussians, dict[str, int]]:
     """Return the Gaussians worth storing and how many were dropped, by reason (only reasons that occurred).
 
-    A Gaussian is counted once, under the first reason that holds.
+    A Gaussian is counted once, under the first reason that applies.
     """
     count = len(gaussians.means)
     reasons: list[tuple[str, NDArray[np.bool_]]] = [
@@ -33,26 +33,28 @@ def sanitise(gaussians: Gaussians) -> tuple[Gaussians, dict[str, int]]:
     ]
     keep = np.ones(count, bool)
     dropped: dict[str, int] = {}
-    for reason, found in reasons:
-        if number := int((found & keep).sum()):
+    for reason, mask in reasons:
+        if number := int((mask & keep).sum()):
             dropped[reason] = number
-        keep &= ~found
+        keep &= ~mask
     return (gaussians if keep.all() else gaussians.subset(np.flatnonzero(keep))), dropped
 
 
 def _beyond(values: NDArray[np.floating], limit: float) -> NDArray[np.bool_]:
-    return _any(values, lambda part: np.abs(part) > limit)
+    return _any_in_row(values, lambda part: np.abs(part) > limit)
 
 
 def _finite(gaussians: Gaussians) -> NDArray[np.bool_]:
     ok = np.ones(len(gaussians.means), bool)
     for name in ("means", "quats", "scales", "sh0", "shN"):
-        ok &= ~_any(getattr(gaussians, name), lambda part: ~np.isfinite(part))
+        ok &= ~_any_in_row(getattr(gaussians, name), lambda part: ~np.isfinite(part))
     return np.asarray(ok & ~np.isnan(gaussians.opacities))  # an infinite logit is simply opaque or invisible
 
 
-def _any(values: NDArray[np.floating], holds: Callable[[NDArray[np.floating]], NDArray[np.bool_]]) -> NDArray[np.bool_]:
+def _any_in_row(
+    values: NDArray[np.floating], holds: Callable[[NDArray[np.floating]], NDArray[np.bool_]]
+) -> NDArray[np.bool_]:
     """Whether something holds for any value of each row [N]."""
     if values.size == 0:
         return np.zeros(len(values), bool)
-    return by_blocks(lambda part: row_max(holds(part)), values.reshape(len(values), -1))
+    return map_rows(lambda part: row_max(holds(part)), values.reshape(len(values), -1))

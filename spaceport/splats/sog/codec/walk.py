@@ -1,7 +1,7 @@
-"""A walk from like to like: within runs of the Z-order, each Gaussian is followed by the nearest of those left.
+"""A nearest-neighbour walk: within runs of the Z-order, each Gaussian is followed by the nearest of those left.
 
-Near means in place, size and colour together: neighbours in the file are then alike in all that the images hold, and
-not only in place. A greedy path is as good as a grid here, because WebP codes each pixel mainly from the one before.
+Nearest in position, size and colour together: neighbours in the file are then alike in all that the images hold, and
+not only in position. A greedy path is as good as a grid here, because WebP codes each pixel mainly from the one before.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from spaceport.simd.jit import kernel
 from spaceport.simd.thread_pool import ThreadPool
 
 RUN = 512
-"""Gaussians of a run. The work grows with it, the gain hardly any more: 2,048 save another 0.3 % of the bytes."""
+"""Gaussians of a run. The work grows with it, the gain hardly: 2,048 save another 0.3 % of the bytes."""
 
 
-def walked(features: NDArray[np.floating], run: int = RUN) -> NDArray[np.int64]:
-    """The order [N] of a walk through `features` [N,D] that begins anew at the first of every `run` of them.
+def nearest_neighbour_walk(features: NDArray[np.floating], run: int = RUN) -> NDArray[np.int64]:
+    """The order [N] of a walk through `features` [N,D] that starts afresh at the first of every `run` of them.
 
     The same for any number of threads.
     """

@@ -1,4 +1,4 @@
-"""Half as many Gaussians that look alike from farther away: the pairs whose merging shows least become one each.
+"""Halve the number of Gaussians for a view from farther away, by merging the pairs whose merging shows least.
 
 A pair costs what merging it blurs: the visual weight that has to move, by how far it moves in units of its own size and
 by how far its colour does (Ward's criterion, 1963). Faint and small Gaussians weigh little, so they go first; nothing
@@ -18,34 +18,34 @@ from spaceport.simd.jit import kernel
 from spaceport.splats.model import Gaussians
 from spaceport.splats.sh import C0
 from spaceport.splats.sog.attributes import opacity, positions
-from spaceport.splats.sog.attributes.rotations import matrices, normalised
+from spaceport.splats.sog.attributes.rotations import matrices, normalise
 from spaceport.splats.sog.codec.order import morton_order
 
 NEIGHBOURS = 16  # along the Z-order, that a Gaussian may pair with
 COLOUR = 4.0  # what a difference of full white costs, in squares of the Gaussian's own size
-MOST_PASSES = 6
-MOST_OPAQUE = 0.995
-LEAST_SIGMA = 1e-9
+MAX_PASSES = 6
+LARGEST_ALPHA = 0.995
+SMALLEST_SIGMA = 1e-9
 
 Floats = NDArray[np.float64]
 
 
-def halved(gaussians: Gaussians) -> Gaussians:
+def halve(gaussians: Gaussians) -> Gaussians:
     """A model of half as many Gaussians (rounded up), in Z-order."""
     wanted = -(-len(gaussians) // 2)
-    for _ in range(MOST_PASSES):
+    for _ in range(MAX_PASSES):
         surplus = len(gaussians) - wanted
         if surplus <= 0:
             break
         along = gaussians.subset(morton_order(positions.encode(gaussians.means, *positions.bounds(gaussians.means))))
-        gaussians = _merged(along, _pairs(along, surplus))
+        gaussians = _merge_pairs(along, _pairs(along, surplus))
     return gaussians
 
 
 def covariances(gaussians: Gaussians) -> Floats:
     """Covariance of each Gaussian [N,3,3], scene units squared."""
     sigmas = np.exp(gaussians.scales.astype(np.float64))
-    axes = matrices(normalised(gaussians.quats)) * sigmas[:, None, :]
+    axes = matrices(normalise(gaussians.quats)) * sigmas[:, None, :]
     return np.asarray(axes @ axes.swapaxes(1, 2))
 
 
@@ -56,7 +56,7 @@ def _pairs(along: Gaussians, most: int) -> NDArray[np.int64]:
     colour = along.sh0[:, 0].astype(np.float64) * C0
     costs, partners = _costs(along.means.astype(np.float64), size, colour, area * alpha)
     cheapest = np.argsort(costs, axis=None, kind="stable")
-    return _matched(cheapest, partners, len(along), most)
+    return _match(cheapest, partners, len(along), most)
 
 
 @kernel
@@ -68,19 +68,19 @@ def _costs(means: Floats, size: Floats, colour: Floats, weight: Floats) -> tuple
     for i in range(count):
         for k in range(min(NEIGHBOURS, count - 1 - i)):
             j = i + 1 + k
-            apart = 0.0
-            tint = 0.0
+            distance_squared = 0.0
+            colour_distance = 0.0
             for axis in range(3):
-                apart += (means[i, axis] - means[j, axis]) ** 2
-                tint += (colour[i, axis] - colour[j, axis]) ** 2
-            moved = weight[i] * weight[j] / max(weight[i] + weight[j], 1e-300)
-            costs[i, k] = moved * (apart / (size[i] + size[j]) + COLOUR * tint)
+                distance_squared += (means[i, axis] - means[j, axis]) ** 2
+                colour_distance += (colour[i, axis] - colour[j, axis]) ** 2
+            moved_weight = weight[i] * weight[j] / max(weight[i] + weight[j], 1e-300)
+            costs[i, k] = moved_weight * (distance_squared / (size[i] + size[j]) + COLOUR * colour_distance)
             partners[i, k] = j
     return costs, partners
 
 
 @kernel
-def _matched(cheapest: NDArray[np.int64], partners: NDArray[np.int64], count: int, most: int) -> NDArray[np.int64]:
+def _match(cheapest: NDArray[np.int64], partners: NDArray[np.int64], count: int, most: int) -> NDArray[np.int64]:
     found = np.empty((most, 2), np.int64)
     taken = np.zeros(count, np.bool_)
     pairs = 0
@@ -95,26 +95,26 @@ def _matched(cheapest: NDArray[np.int64], partners: NDArray[np.int64], count: in
     return found[:pairs]
 
 
-def _merged(along: Gaussians, pairs: NDArray[np.int64]) -> Gaussians:
+def _merge_pairs(along: Gaussians, pairs: NDArray[np.int64]) -> Gaussians:
     first, second = pairs.T
     weight = _area(along.scales) * opacity.alpha(along.opacities)
     share = weight[first] / np.maximum(weight[first] + weight[second], 1e-300)
 
-    def mixed(values: NDArray[np.floating]) -> Floats:
+    def mix(values: NDArray[np.floating]) -> Floats:
         part = share.reshape(-1, *[1] * (values.ndim - 1))
         return np.asarray(part * values[first] + (1 - part) * values[second])
 
-    means = mixed(along.means.astype(np.float64))
+    means = mix(along.means.astype(np.float64))
     cut = [covariances(along.subset(side)) + _outer(along.means[side] - means) for side in (first, second)]
     scales, quats = _axes(share[:, None, None] * cut[0] + (1 - share)[:, None, None] * cut[1])
-    alpha = np.clip((weight[first] + weight[second]) / _area(scales), 1 / 255, MOST_OPAQUE)
+    alpha = np.clip((weight[first] + weight[second]) / _area(scales), 1 / 255, LARGEST_ALPHA)
     new = {
         "means": means,
         "quats": quats,
         "scales": scales,
         "opacities": np.log(alpha / (1 - alpha)),
-        "sh0": mixed(along.sh0),
-        "shN": mixed(along.shN),
+        "sh0": mix(along.sh0),
+        "shN": mix(along.shN),
     }
     single = np.ones(len(along), bool)
     single[pairs] = False
@@ -128,7 +128,7 @@ def _axes(covariance: Floats) -> tuple[Floats, Floats]:
     """Log standard deviations [N,3] and quaternions wxyz [N,4] of covariances [N,3,3]."""
     squares, axes = np.linalg.eigh(covariance)
     axes[:, :, 0] *= np.where(np.linalg.det(axes) < 0, -1.0, 1.0)[:, None]
-    return np.log(np.sqrt(np.maximum(squares, LEAST_SIGMA**2))), _quaternions(axes)
+    return np.log(np.sqrt(np.maximum(squares, SMALLEST_SIGMA**2))), _quaternions(axes)
 
 
 def _quaternions(rotation: Floats) -> Floats:

@@ -1,6 +1,6 @@
-"""Streamed SOG read back, and held against its own rules: the leaves of a level fill its files without gap or overlap.
+"""Read streamed SOG and check its own rules: the leaves of a level fill its files without gap or overlap.
 
-Reads what `lod.py` writes and what PlayCanvas' splat-transform does.
+Reads what `writer.py` writes and what PlayCanvas' splat-transform does.
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, FailFast, Field, model_validator
+from pydantic import FailFast, Field, model_validator
 
 from spaceport.splats.model import Gaussians
 from spaceport.splats.sog.codec.errors import BrokenSog
-from spaceport.splats.sog.codec.meta import LARGEST_COUNT, Three, validated
+from spaceport.splats.sog.codec.meta import LARGEST_COUNT, MetaModel, Three, parse_model
 from spaceport.splats.sog.codec.reader import BUDGET, BYTES_PER_SH_GAUSSIAN, read_sog
 
 META = "lod-meta.json"
 LARGEST_META = 8 << 20  # some 30,000 leaves
-MOST_LEVELS = 16
+MAX_LEVELS = 16
 SLACK = 0.02  # share of a leaf's extent by which a stored position may lie outside its bound
 
 SetName = Annotated[str, Field(pattern=r"^([A-Za-z0-9_][A-Za-z0-9_.-]{0,99}/){1,4}meta\.json$")]
@@ -27,31 +27,29 @@ SetName = Annotated[str, Field(pattern=r"^([A-Za-z0-9_][A-Za-z0-9_.-]{0,99}/){1,
 Index = Annotated[int, Field(ge=0, le=LARGEST_COUNT, strict=True)]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True)
+class Bound(MetaModel):
+    """A box around Gaussians, scene units."""
 
-
-class Bound(_Part):
     min: Three
     max: Three
 
 
-class Place(_Part):
-    """Where the Gaussians of one leaf lie at one level: `count` of them in a file, from `offset` on."""
+class MetaLod(MetaModel):
+    """Where the Gaussians of one leaf are at one level: `count` of them in a file, from `offset` on."""
 
     file: Index
     offset: Index
     count: Index
 
 
-class Node(_Part):
+class MetaNode(MetaModel):
     """A branch with children, or a leaf with its levels."""
 
     bound: Bound
-    children: Annotated[list[Node], FailFast(), Field(max_length=8)] = []
-    lods: Annotated[dict[str, Place], Field(max_length=MOST_LEVELS)] = {}
+    children: Annotated[list[MetaNode], FailFast(), Field(max_length=8, default_factory=list)]
+    lods: Annotated[dict[str, MetaLod], Field(max_length=MAX_LEVELS, default_factory=dict)]
 
-    def leaves(self) -> Iterator[Node]:
+    def leaves(self) -> Iterator[MetaNode]:
         """All leaves below, in order."""
         if self.lods:
             yield self
@@ -60,14 +58,14 @@ class Node(_Part):
             yield from child.leaves()
 
 
-class LodMeta(_Part):
+class LodMeta(MetaModel):
     """`lod-meta.json`."""
 
     version: Literal[1] | None = None
-    levels: Annotated[int, Field(ge=1, le=MOST_LEVELS, strict=True, alias="lodLevels")]
-    counts: Annotated[list[Index], Field(max_length=MOST_LEVELS)] | None = None
+    levels: Annotated[int, Field(ge=1, le=MAX_LEVELS, strict=True, alias="lodLevels")]
+    counts: Annotated[list[Index], Field(max_length=MAX_LEVELS)] | None = None
     filenames: Annotated[list[SetName], FailFast(), Field(min_length=1, max_length=65536)]
-    tree: Node
+    tree: MetaNode
 
     @model_validator(mode="after")
     def _one_count_a_level(self) -> Self:
@@ -76,7 +74,8 @@ class LodMeta(_Part):
         return self
 
 
-Piece = tuple[Place, Bound]
+Piece = tuple[MetaLod, Bound]
+"""One leaf in one file."""
 
 
 def read_level(path: Path, level: int = 0, budget: int = BUDGET) -> Gaussians:
@@ -86,23 +85,22 @@ def read_level(path: Path, level: int = 0, budget: int = BUDGET) -> Gaussians:
         BrokenSog: a sentence on the first rule that the set breaks, or that it needs more memory than `budget`.
         OSError: a file cannot be read.
     """
-    folder, meta = _opened(path)
+    folder, meta = _open(path)
     if not 0 <= level < meta.levels:
         raise BrokenSog(f"There are {meta.levels} levels of detail; there is no level {level}.")
-    pieces = _pieces(meta, level)
-    total = sum(place.count for each in pieces.values() for place, _ in each)
+    pieces_by_file = _pieces(meta, level)
+    total = sum(lod.count for pieces in pieces_by_file.values() for lod, _ in pieces)
     if not 0 < total * BYTES_PER_SH_GAUSSIAN <= budget:
         raise BrokenSog(f"Level {level} claims {total} Gaussians: none, or more than {budget} bytes of memory hold.")
-    parts = [part for part, _ in _parts(folder, meta, pieces, budget)]
+    parts = [part for part, _ in _parts(folder, meta, pieces_by_file, budget)]
     bands = max(part.shN.shape[1] for part in parts)
     whole: dict[str, Any] = {
-        name: np.concatenate([_padded(getattr(part, name), name, bands) for part in parts])
-        for name in parts[0].arrays()
+        name: np.concatenate([_pad(getattr(part, name), name, bands) for part in parts]) for name in parts[0].arrays()
     }
     return Gaussians(**whole, antialiased=parts[0].antialiased)
 
 
-def check(path: Path, budget: int = BUDGET) -> None:
+def check_streamed(path: Path, budget: int = BUDGET) -> None:
     """Read every level, a file at a time: all are whole, and every Gaussian lies inside the bound of its leaf.
 
     `budget` is that of one file.
@@ -111,48 +109,50 @@ def check(path: Path, budget: int = BUDGET) -> None:
         BrokenSog: a sentence on the first rule that the set breaks.
         OSError: a file cannot be read.
     """
-    folder, meta = _opened(path)
+    folder, meta = _open(path)
     for level in range(meta.levels):
         for part, pieces in _parts(folder, meta, _pieces(meta, level), budget):
-            for place, bound in pieces:
-                _check_bound(part.means[place.offset : place.offset + place.count], bound)
+            for lod, bound in pieces:
+                _check_bound(part.means[lod.offset : lod.offset + lod.count], bound)
 
 
-def _opened(path: Path) -> tuple[Path, LodMeta]:
+def _open(path: Path) -> tuple[Path, LodMeta]:
     if path.is_dir():
         path = path / META
     if path.stat().st_size > LARGEST_META:
         raise BrokenSog(f"{META} is larger than any scene needs.")
-    return path.parent, validated(LodMeta, path.read_bytes(), META)
+    return path.parent, parse_model(LodMeta, path.read_bytes(), META)
 
 
 def _pieces(meta: LodMeta, level: int) -> dict[int, list[Piece]]:
-    """The leaves of a level, by file and in the order of their place in it."""
-    found: dict[int, list[Piece]] = {}
+    """The leaves of a level, by file and in their order in it."""
+    pieces_by_file: dict[int, list[Piece]] = {}
     for leaf in meta.tree.leaves():
-        if (place := leaf.lods.get(str(level))) and place.count:
-            found.setdefault(place.file, []).append((place, leaf.bound))
-    total = sum(place.count for pieces in found.values() for place, _ in pieces)
+        if (lod := leaf.lods.get(str(level))) and lod.count:
+            pieces_by_file.setdefault(lod.file, []).append((lod, leaf.bound))
+    total = sum(lod.count for pieces in pieces_by_file.values() for lod, _ in pieces)
     if meta.counts is not None and total != meta.counts[level]:
         raise BrokenSog(f"The leaves of level {level} hold {total} Gaussians, not the {meta.counts[level]} it says.")
-    return {number: sorted(found[number], key=lambda piece: piece[0].offset) for number in sorted(found)}
+    return {
+        number: sorted(pieces, key=lambda piece: piece[0].offset) for number, pieces in sorted(pieces_by_file.items())
+    }
 
 
 def _parts(
-    folder: Path, meta: LodMeta, pieces: dict[int, list[Piece]], budget: int
+    folder: Path, meta: LodMeta, pieces_by_file: dict[int, list[Piece]], budget: int
 ) -> Iterator[tuple[Gaussians, list[Piece]]]:
     """Each file of a level, read once whatever the leaves say, and the leaves in it."""
-    for number, found in pieces.items():
+    for number, pieces in pieces_by_file.items():
         if number >= len(meta.filenames):
             raise BrokenSog(f"{META} names file {number} of {len(meta.filenames)}.")
         part = read_sog(folder / meta.filenames[number], budget)
-        starts = np.cumsum([0] + [place.count for place, _ in found])
-        if [place.offset for place, _ in found] != starts[:-1].tolist() or starts[-1] != len(part):
+        starts = np.cumsum([0] + [lod.count for lod, _ in pieces])
+        if [lod.offset for lod, _ in pieces] != starts[:-1].tolist() or starts[-1] != len(part):
             raise BrokenSog(f"The leaves of {meta.filenames[number]} leave a gap or overlap.")
-        yield part, found
+        yield part, pieces
 
 
-def _padded(array: np.ndarray[Any, Any], name: str, bands: int) -> np.ndarray[Any, Any]:
+def _pad(array: np.ndarray[Any, Any], name: str, bands: int) -> np.ndarray[Any, Any]:
     return np.pad(array, ((0, 0), (0, bands - array.shape[1]), (0, 0))) if name == "shN" else array
 
 

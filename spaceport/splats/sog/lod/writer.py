@@ -1,8 +1,8 @@
-"""Streamed SOG for large scenes: a tree of places, each in several levels of detail, over ordinary unbundled sets.
+"""Streamed SOG for large scenes: a k-d tree whose leaves have several levels of detail, in ordinary unbundled sets.
 
-What PlayCanvas' engine loads as `lod-meta.json`: it fetches only the places in view, each as fine as its distance asks.
-Each level has half the Gaussians of the one before, as PlayCanvas' own recipe makes them. Levels are made inside each
-leaf of the tree, so that none is without one, and the work needs little more memory than the model.
+PlayCanvas' engine loads it by its `lod-meta.json`: it fetches only the leaves in view, each as fine as its distance
+needs. Each level has half the Gaussians of the one before, as in PlayCanvas' own recipe. Levels are made leaf by leaf,
+so that every leaf has all of them, and the work needs little more memory than the model.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from spaceport.progress import Progress, Silent
 from spaceport.splats.model import Gaussians
 from spaceport.splats.sog.attributes import positions
 from spaceport.splats.sog.attributes.quality import STANDARD, Quality
-from spaceport.splats.sog.codec import writer
-from spaceport.splats.sog.codec.encode import Plan, encode
+from spaceport.splats.sog.codec.encode import EncoderSettings, encode
 from spaceport.splats.sog.codec.meta import GENERATOR
-from spaceport.splats.sog.codec.order import arranged
+from spaceport.splats.sog.codec.order import sort_gaussians
 from spaceport.splats.sog.codec.sanitise import sanitise
-from spaceport.splats.sog.lod.merge import covariances, halved
-from spaceport.splats.sog.lod.reader import META, check
+from spaceport.splats.sog.codec.writer import write_folder
+from spaceport.splats.sog.lod.merge import covariances, halve
+from spaceport.splats.sog.lod.reader import META, check_streamed
 
 FOLDER = "lod"
-LEAST_GAUSSIANS = 1_000_000
-LEAST_WIDTH = 16.0
+LARGE_GAUSSIANS = 1_000_000
+LARGE_WIDTH = 16.0
 """Metres, on two axes at least: a model is large when it has more Gaussians than that and is wider than this."""
 LEVELS = 4
 LEAF_GAUSSIANS = 65_536
@@ -55,7 +55,7 @@ class _File:
         return sum(map(len, self.parts))
 
 
-def is_large(gaussians: Gaussians, least: int = LEAST_GAUSSIANS, width: float = LEAST_WIDTH) -> bool:
+def is_large(gaussians: Gaussians, least: int = LARGE_GAUSSIANS, width: float = LARGE_WIDTH) -> bool:
     """Whether a model is worth streaming. Its width is that of the middle 98 % of it: floaters do not count."""
     if len(gaussians) <= least:
         return False
@@ -63,10 +63,13 @@ def is_large(gaussians: Gaussians, least: int = LEAST_GAUSSIANS, width: float = 
     return int((high - low > width).sum()) >= 2
 
 
-def write(folder: Path, gaussians: Gaussians, quality: Quality, progress: Progress, seed: int = 0) -> dict[str, Any]:
+def write_streamed(
+    folder: Path, gaussians: Gaussians, quality: Quality, progress: Progress, seed: int = 0
+) -> dict[str, Any]:
     """Write `folder`/lod-meta.json, last, and the sets that it names, and read them back.
 
-    Returns what it holds: levels, files, counts.
+    Returns:
+        `lod_levels`, `lod_files`, and `lod_counts`: Gaussians of each level.
 
     Raises:
         ValueError: no Gaussian can be stored.
@@ -75,22 +78,22 @@ def write(folder: Path, gaussians: Gaussians, quality: Quality, progress: Progre
     kept, _ = sanitise(gaussians)
     if len(kept) == 0:
         raise ValueError("no Gaussian of the model can be stored")
-    return _Writer(folder, replace(quality, palette_error=STANDARD.palette_error, palette_size=None), seed).write(
-        kept, progress
-    )
+    quality = replace(quality, palette_error=STANDARD.palette_error, palette_size=None)
+    return _Writer(folder, quality, seed).write(kept, progress)
 
 
 class _Writer:
     def __init__(self, folder: Path, quality: Quality, seed: int) -> None:
-        self._folder, self._seed = folder, seed
-        self._plan = Plan(quality, seed=seed, order="given")
+        self._folder = folder
+        self._seed = seed
+        self._settings = EncoderSettings(quality, seed=seed, order="unchanged")
         self._names: list[str] = []
         self._open: dict[int, _File] = {}
         self._files_of = [0] * LEVELS
         self._counts = [0] * LEVELS
 
     def write(self, kept: Gaussians, progress: Progress) -> dict[str, Any]:
-        tree = split(kept.means)
+        tree = build_tree(kept.means)
         done = 0
         for leaf, index in leaves(tree):
             progress.update(done / len(kept), BUSY, levels=LEVELS)
@@ -110,21 +113,21 @@ class _Writer:
         }
         text = json.dumps(meta, separators=(",", ":"), allow_nan=False)
         write_atomic(self._folder / META, text.encode())
-        check(self._folder)
+        check_streamed(self._folder)
         return {"lod_levels": LEVELS, "lod_files": len(self._names), "lod_counts": self._counts}
 
     def _leaf(self, model: Gaussians, progress: Progress) -> dict[str, Any]:
-        """Put the levels of one leaf into files; its bound and where its levels lie."""
+        """Put the levels of one leaf into files; returns its `bound` and `lods`."""
         low, high = np.full(3, np.inf), np.full(3, -np.inf)
         lods: dict[str, dict[str, int]] = {}
         for level in range(LEVELS):
             if level:
-                model = sanitise(halved(model))[0]
+                model = sanitise(halve(model))[0]
             reach = np.sqrt(np.diagonal(covariances(model), axis1=1, axis2=2))
             low = np.minimum(low, (model.means - reach).min(axis=0))
             high = np.maximum(high, (model.means + reach).max(axis=0))
             lods[str(level)] = self._put(level, model, progress)
-        return {"bound": {"min": _short(low), "max": _short(high)}, "lods": lods}
+        return {"bound": {"min": _round(low), "max": _round(high)}, "lods": lods}
 
     def _put(self, level: int, model: Gaussians, progress: Progress) -> dict[str, int]:
         q = positions.encode(model.means, *positions.bounds(model.means))
@@ -133,26 +136,26 @@ class _Writer:
             self._files_of[level] += 1
             self._open[level] = _File(len(self._names) - 1)
         file = self._open[level]
-        place = {"file": file.number, "offset": file.count, "count": len(model)}
-        file.parts.append(arranged(model, q, "walk", self._seed, Silent()))
+        lod = {"file": file.number, "offset": file.count, "count": len(model)}
+        file.parts.append(sort_gaussians(model, q, "walk", self._seed, Silent()))
         self._counts[level] += len(model)
         if file.count >= FILE_GAUSSIANS:
             self._close(level, progress)
-        return place
+        return lod
 
     def _close(self, level: int, progress: Progress) -> None:
         progress.check()
         file = self._open.pop(level)
         names = file.parts[0].arrays()
         whole: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in file.parts]) for name in names}
-        encoded = encode(replace(file.parts[0], **whole), self._plan, _Checking(progress))
+        encoded = encode(replace(file.parts[0], **whole), self._settings, _ChecksOnly(progress))
         if encoded.dropped:
             raise AssertionError("what was sanitised before was sanitised again")
-        writer.write_folder((self._folder / self._names[file.number]).parent, encoded.files)
+        write_folder((self._folder / self._names[file.number]).parent, encoded.files)
 
 
-class _Checking(Silent):
-    """Ends the work when it must end, and tells nothing: a chunk's own progress says nothing of the whole."""
+class _ChecksOnly(Silent):
+    """Passes on checks but no progress: that of a single file means nothing for the whole."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
@@ -161,16 +164,17 @@ class _Checking(Silent):
         self._progress.check()
 
 
-def split(means: NDArray[np.float32]) -> dict[str, Any]:
-    """A k-d tree [N,3]: nodes hold two `children`, leaves an `index`; halved along the widest axis while too large."""
+def build_tree(means: NDArray[np.float32]) -> dict[str, Any]:
+    """A k-d tree [N,3]: nodes hold two `children`, leaves an `index`; split in half along the widest axis while
+    too large."""
 
     def node(index: Indices) -> dict[str, Any]:
-        places = means[index]
-        extent = places.max(axis=0) - places.min(axis=0)
+        positions = means[index]
+        extent = positions.max(axis=0) - positions.min(axis=0)
         axis = int(extent.argmax())
         if len(index) <= LEAF_GAUSSIANS and (len(index) < SMALLEST_SPLIT or extent[axis] <= LEAF_WIDTH):
             return {"index": index}
-        order = index[np.argsort(places[:, axis], kind="stable")]
+        order = index[np.argsort(positions[:, axis], kind="stable")]
         middle = len(order) // 2
         return {"children": [node(order[:middle]), node(order[middle:])]}
 
@@ -178,7 +182,7 @@ def split(means: NDArray[np.float32]) -> dict[str, Any]:
 
 
 def leaves(tree: dict[str, Any]) -> Iterator[tuple[dict[str, Any], Indices]]:
-    """Each leaf and the Gaussians in it, which it forgets."""
+    """Each leaf and its `index`, which is removed from it."""
     for child in tree.get("children", []):
         yield from leaves(child)
     if "index" in tree:
@@ -194,5 +198,5 @@ def _join_bounds(tree: dict[str, Any]) -> None:
         tree["bound"] = {"min": low.min(axis=0).tolist(), "max": high.max(axis=0).tolist()}
 
 
-def _short(values: NDArray[np.float64]) -> list[float]:
+def _round(values: NDArray[np.float64]) -> list[float]:
     return [float(f"{value:.7g}") for value in values]

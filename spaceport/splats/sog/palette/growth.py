@@ -1,8 +1,8 @@
-"""Entries for a palette that grows: weighted k-means that can be stopped and gone on with at any size.
+"""Centroids of a palette that grows: weighted k-means that can be stopped and resumed at any size.
 
-Lloyd's k-means (Lloyd, 1982) at one size, then new entries drawn where the weighted error is largest (the D^2 sampling
-of k-means++, Arthur and Vassilvitskii, 2007), and again. When one flat search would take too long, features and entries
-are cut into coarse groups, and each group goes on by itself.
+Lloyd's k-means (Lloyd, 1982) at one size, then new centroids drawn where the weighted error is largest (the D^2
+sampling of k-means++, Arthur and Vassilvitskii, 2007), and again. When one flat search would take too long, features
+and centroids are split into coarse groups, and each group goes on by itself.
 """
 
 from __future__ import annotations
@@ -14,42 +14,42 @@ from numpy.typing import NDArray
 
 from spaceport.progress import Progress
 from spaceport.simd.jit import kernel
-from spaceport.splats.sog.attributes.blocks import by_blocks
-from spaceport.splats.sog.palette.kmeans import faiss
+from spaceport.splats.sog.attributes.rows import map_rows
+from spaceport.splats.sog.palette.faiss_import import faiss
 
-START = 256
-FLAT_LIMIT = 600_000_000  # Gaussians x entries above which one flat search a round takes too long
+SMALLEST_SIZE = 256
+FLAT_LIMIT = 600_000_000  # Gaussians x centroids above which one flat search a round takes too long
 GROUPS = 256
 SAMPLE = 65536  # Gaussians that the coarse groups are fitted to
 GROUPING_ROUNDS = 4
-ROUNDS = 2  # at each size, as sizes grow by the root of two
+ROUNDS = 2  # of k-means at each size
 FULL_SPHERE = 4 * np.pi
 
 Floats = NDArray[np.float32]
 Labels = NDArray[np.int64]
 
 
-def sizes_up_to(limit: int) -> list[int]:
+def growth_sizes(limit: int) -> list[int]:
     """The sizes a palette grows through, each 1.41 times the one before, and `limit` at last."""
-    sizes = [round(START * 2 ** (i / 2)) for i in range(17)]
-    return [size for size in sizes if size < limit] + [limit] if limit > START else [START]
+    sizes = [round(SMALLEST_SIZE * 2 ** (i / 2)) for i in range(17)]
+    return [size for size in sizes if size < limit] + [limit] if limit > SMALLEST_SIZE else [SMALLEST_SIZE]
 
 
-def colour_error(features: Floats, entries: Floats, labels: Labels, weights: NDArray[np.float64]) -> float:
+def colour_error(features: Floats, centroids: Floats, labels: Labels, weights: NDArray[np.float64]) -> float:
     """Weighted root mean square error of colour over all directions and channels, in units of full white, of features
-    [N,D] stored as those of the entries [K,D] that their labels [N] name."""
+    [N,D] stored as those of the centroids [K,D] that their labels [N] name."""
 
-    def squared(features: Floats, labels: Labels) -> NDArray[np.float64]:
-        return np.asarray(np.square(features - entries[labels]).sum(axis=1, dtype=np.float64))
+    def squared_errors(features: Floats, labels: Labels) -> NDArray[np.float64]:
+        return np.asarray(np.square(features - centroids[labels]).sum(axis=1, dtype=np.float64))
 
-    squares = by_blocks(squared, features, labels)
+    squares = map_rows(squared_errors, features, labels)
     return float(np.sqrt((squares * weights).sum() / weights.sum() / FULL_SPHERE / 3))
 
 
 class Growth:
-    """Entries [K,D] for `features` [N,D] with `weights` [N]; none at first unless `entries` are given.
+    """Centroids [K,D] for `features` [N,D] with `weights` [N]; none at first unless `centroids` are given.
 
-    The same arguments and calls give the same entries.
+    The same arguments and calls give the same centroids.
     """
 
     def __init__(
@@ -58,20 +58,22 @@ class Growth:
         weights: NDArray[np.float64],
         seed: int,
         progress: Progress,
-        entries: Floats | None = None,
+        centroids: Floats | None = None,
     ) -> None:
-        self._features, self._weights, self._progress = features, weights, progress
+        self._features = features
+        self._weights = weights
+        self._progress = progress
         self._random = np.random.default_rng(seed)
         self.coarse: Floats | None = None
         """Centres of the coarse groups, once there are any."""
         self._members: list[Labels] = [np.arange(len(features))]
         self._squares = np.ones(len(features))
         self.labels: Labels = np.zeros(len(features), np.int64)
-        """Which entry each feature was part of in the last round: `entries` are the means of just these."""
-        self.entries: Floats = np.empty((0, features.shape[1]), np.float32)
-        self._group_of_entry = np.empty(0, np.int64)
-        if entries is not None:
-            self._put(np.ascontiguousarray(entries))
+        """The centroid that each feature was assigned to in the last round: `centroids` are the means of these."""
+        self.centroids: Floats = np.empty((0, features.shape[1]), np.float32)
+        self._group_of_centroid = np.empty(0, np.int64)
+        if centroids is not None:
+            self._add(np.ascontiguousarray(centroids))
 
     @property
     def error(self) -> float:
@@ -80,42 +82,43 @@ class Growth:
         return float(np.sqrt(total / float(self._weights.sum()) / FULL_SPHERE / 3))
 
     def grow(self, size: int) -> None:
-        """Draw features as new entries, with probability in proportion to weight x squared error, and settle them."""
+        """Draw features as new centroids, with probability proportional to weight x squared error, and refine all."""
         mass = self._weights * self._squares
-        count = size - len(self.entries)
+        count = size - len(self.centroids)
         chosen = self._random.choice(len(mass), size=max(0, count), replace=False, p=_probabilities(mass))
-        self._put(self._features[chosen])
-        self.rounds(ROUNDS)
+        self._add(self._features[chosen])
+        self.refine(ROUNDS)
 
-    def rounds(self, count: int) -> None:
-        """Lloyd rounds at the present size."""
-        for _ in range(count):
-            for features, entries in self._groups():
+    def refine(self, rounds: int) -> None:
+        """Rounds of Lloyd's k-means at the present size."""
+        for _ in range(rounds):
+            for rows, members in self._groups():
                 self._progress.check()
-                mine = self._features if self.coarse is None else self._features[features]
-                weights = self._weights if self.coarse is None else self._weights[features]
-                near, squares = _nearest(self.entries[entries], mine)
-                self.entries[entries] = _means(self.entries[entries], near, squares, mine, weights)
-                self._squares[features], self.labels[features] = squares, entries[near]
+                features = self._features if self.coarse is None else self._features[rows]
+                weights = self._weights if self.coarse is None else self._weights[rows]
+                near, squares = _nearest(self.centroids[members], features)
+                self.centroids[members] = _means(self.centroids[members], near, squares, features, weights)
+                self._squares[rows] = squares
+                self.labels[rows] = members[near]
 
-    def _put(self, entries: Floats) -> None:
-        """Add entries to the groups they lie in. Every group that has features has an entry then."""
-        if self.coarse is None and len(self._features) * (len(self.entries) + len(entries)) > FLAT_LIMIT:
-            self._cut()
+    def _add(self, centroids: Floats) -> None:
+        """Add centroids to the groups they lie in. Every group that has features has a centroid then."""
+        if self.coarse is None and len(self._features) * (len(self.centroids) + len(centroids)) > FLAT_LIMIT:
+            self._split_into_groups()
         if self.coarse is None:
-            groups = np.zeros(len(entries), np.int64)
+            groups = np.zeros(len(centroids), np.int64)
         else:
-            groups, _ = _nearest(self.coarse, entries)
-            served = np.union1d(groups, self._group_of_entry)
-            left = [g for g, members in enumerate(self._members) if len(members) and g not in served]
+            groups, _ = _nearest(self.coarse, centroids)
+            covered = np.union1d(groups, self._group_of_centroid)
+            left = [g for g, members in enumerate(self._members) if len(members) and g not in covered]
             firsts = self._features[[self._members[g][0] for g in left]]
-            kept = max(0, len(entries) - len(left))  # they take the place of others: the size is a promise
-            entries = np.concatenate([entries[:kept], firsts])
+            kept = max(0, len(centroids) - len(left))  # they replace others: the size must be as asked
+            centroids = np.concatenate([centroids[:kept], firsts])
             groups = np.concatenate([groups[:kept], left]).astype(np.int64)
-        self.entries = np.concatenate([self.entries, entries])
-        self._group_of_entry = np.concatenate([self._group_of_entry, groups])
+        self.centroids = np.concatenate([self.centroids, centroids])
+        self._group_of_centroid = np.concatenate([self._group_of_centroid, groups])
 
-    def _cut(self) -> None:
+    def _split_into_groups(self) -> None:
         sample = self._random.permutation(len(self._features))[:SAMPLE]
         sampled = self._features[sample]
         coarse = sampled[:GROUPS]
@@ -126,12 +129,12 @@ class Growth:
         near, _ = _nearest(coarse, self._features)
         order = np.argsort(near, kind="stable")
         self._members = np.split(order, np.searchsorted(near[order], np.arange(1, len(coarse))))
-        if len(self.entries):
-            self._group_of_entry, _ = _nearest(coarse, self.entries)
+        if len(self.centroids):
+            self._group_of_centroid, _ = _nearest(coarse, self.centroids)
 
     def _groups(self) -> Iterator[tuple[Labels, Labels]]:
-        order = np.argsort(self._group_of_entry, kind="stable")
-        parts = np.split(order, np.searchsorted(self._group_of_entry[order], np.arange(1, len(self._members))))
+        order = np.argsort(self._group_of_centroid, kind="stable")
+        parts = np.split(order, np.searchsorted(self._group_of_centroid[order], np.arange(1, len(self._members))))
         return ((m, e) for m, e in zip(self._members, parts, strict=True) if len(m) and len(e))
 
 
@@ -140,19 +143,19 @@ def _probabilities(mass: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(mass / mass.sum())
 
 
-def _nearest(entries: Floats, features: Floats) -> tuple[Labels, NDArray[np.float64]]:
+def _nearest(centroids: Floats, features: Floats) -> tuple[Labels, NDArray[np.float64]]:
     index = faiss.IndexFlatL2(features.shape[1])
-    index.add(np.ascontiguousarray(entries))
+    index.add(np.ascontiguousarray(centroids))
     squares, labels = index.search(np.ascontiguousarray(features), 1)
     return labels[:, 0], np.maximum(squares[:, 0].astype(np.float64), 0)
 
 
 def _means(
-    entries: Floats, labels: Labels, squares: NDArray[np.float64], features: Floats, weights: NDArray[np.float64]
+    centroids: Floats, labels: Labels, squares: NDArray[np.float64], features: Floats, weights: NDArray[np.float64]
 ) -> Floats:
-    """Weighted means of the features of each entry; an entry that nobody chose moves to a badly served feature."""
-    mass, sums = np.zeros(len(entries)), np.zeros(entries.shape)
-    _sum_up(labels, weights, features, mass, sums)
+    """Weighted means of the features of each centroid; one without features moves to a feature of large error."""
+    mass, sums = np.zeros(len(centroids)), np.zeros(centroids.shape)
+    _accumulate(labels, weights, features, mass, sums)
     empty = np.flatnonzero(mass == 0)
     moved = (sums / np.where(mass > 0, mass, 1)[:, None]).astype(np.float32)
     if len(empty):
@@ -162,7 +165,7 @@ def _means(
 
 
 @kernel
-def _sum_up(
+def _accumulate(
     labels: Labels,
     weights: NDArray[np.float64],
     features: Floats,

@@ -1,6 +1,6 @@
 """The SH palette: vector quantisation of the higher bands, weighted by how much of the picture each Gaussian covers.
 
-`growth.py` finds the entries. Here they become the palette of a file: levels, codes, labels.
+`growth.py` finds the centroids. Here they become the palette of a file: codebook, codes, labels.
 """
 
 from __future__ import annotations
@@ -14,40 +14,47 @@ from numpy.typing import NDArray
 from spaceport.progress import Progress
 from spaceport.splats.sh import SHN_SIZES
 from spaceport.splats.sog.attributes import codebook
-from spaceport.splats.sog.attributes.blocks import by_blocks
-from spaceport.splats.sog.palette.growth import Floats, Growth, Labels, colour_error, sizes_up_to
-from spaceport.splats.sog.palette.kmeans import faiss
+from spaceport.splats.sog.attributes.rows import map_rows
+from spaceport.splats.sog.palette.faiss_import import faiss
+from spaceport.splats.sog.palette.growth import Floats, Growth, Labels, colour_error, growth_sizes
 
-LARGEST = 65536
-EXACT = 1024  # so few different features are kept as they are
-FIRST_USE = 0.13  # entries by Gaussians above which the order of first use takes fewer bytes, seen from 0.03 to 0.5
+MAX_CENTROIDS = 65536
+EXACT = 1024  # so few distinct features are kept as they are
+FIRST_USE_SHARE = 0.13  # of centroids by Gaussians, above which the order of first use takes fewer bytes
 NEIGHBOURS = 4  # coarse groups searched for the final label
 
 
 @dataclass(frozen=True)
 class Palette:
-    """`entries` [K,C*3] as decoded (levels of `levels`), `codes` [K,C*3] their bytes, `labels` [N]."""
+    """The palette of a file."""
 
-    levels: NDArray[np.float64]
+    codebook: NDArray[np.float64]
+    """[256]"""
     codes: NDArray[np.uint8]
+    """Indices into the codebook [K,C*3], of each centroid."""
     labels: Labels
+    """The centroid of each Gaussian [N]."""
     error: float
+    """Weighted root mean square colour error, in units of full white."""
 
     @cached_property
-    def entries(self) -> Floats:
-        return self.levels[self.codes].astype(np.float32)
+    def centroids(self) -> Floats:
+        """[K,C*3] as decoded."""
+        return self.codebook[self.codes].astype(np.float32)
 
 
 @dataclass(frozen=True)
-class Goal:
-    """When the palette is large enough: at `size` entries; without it, at a colour error of `error`, or at `most`."""
+class PaletteSettings:
+    """How to fit a palette: of `size` centroids; without it, until the colour error is `error`, or of `max_size`."""
 
     error: float
     size: int | None
     rounds: int
+    """Rounds of k-means at the full size."""
     step: float
+    """Step of the codebook; 0 makes it as small as 256 levels allow."""
     seed: int
-    most: int = LARGEST
+    max_size: int = MAX_CENTROIDS
 
 
 def used_coefficients(shn: NDArray[np.float32]) -> int:
@@ -57,12 +64,14 @@ def used_coefficients(shn: NDArray[np.float32]) -> int:
     return next(size for size in SHN_SIZES if size >= last)
 
 
-def distinct(features: Floats) -> tuple[Labels, Labels]:
-    """Where in `features` [N,D] each different row stands first [K], and which of those each row is [N]. By a 64-bit
-    hash of each row."""
+def find_distinct(features: Floats) -> tuple[Labels, Labels]:
+    """Index of the first of each distinct row of `features` [N,D], [K], and which of those each row equals [N].
+
+    By a 64-bit hash of each row.
+    """
     factors = np.random.default_rng(0).integers(0, 2**63, features.shape[1], np.uint64) * 2 + 1
 
-    def hashed(features: Floats) -> NDArray[np.uint64]:
+    def hash_rows(features: Floats) -> NDArray[np.uint64]:
         hashes = np.zeros(len(features), np.uint64)
         for column, factor in zip(features.T, factors, strict=True):
             bits = (column + np.float32(0)).view(np.uint32)  # -0 becomes 0
@@ -70,72 +79,74 @@ def distinct(features: Floats) -> tuple[Labels, Labels]:
             hashes ^= hashes >> np.uint64(29)
         return hashes
 
-    _, first, which = np.unique(by_blocks(hashed, features), return_index=True, return_inverse=True)
+    _, first, which = np.unique(map_rows(hash_rows, features), return_index=True, return_inverse=True)
     return first, which.reshape(-1)
 
 
-def fit(features: Floats, weights: NDArray[np.float64], goal: Goal, progress: Progress) -> Palette:
+def fit_palette(
+    features: Floats, weights: NDArray[np.float64], settings: PaletteSettings, progress: Progress
+) -> Palette:
     """Make the palette of `features` [N,D] with `weights` [N]. The same arguments give the same palette."""
-    first, which = distinct(features)
-    if len(first) <= (goal.size or EXACT):
-        return finished(features[first], which, features, weights, goal.step)
-    limit = min(goal.size or max(goal.most, sizes_up_to(LARGEST)[0]), LARGEST)
-    growth = Growth(features, weights, goal.seed, progress)
-    for size in [goal.size] if goal.size else sizes_up_to(limit):
+    first, which = find_distinct(features)
+    if len(first) <= (settings.size or EXACT):
+        return quantise_palette(features[first], which, features, weights, settings.step)
+    limit = min(settings.size or max(settings.max_size, growth_sizes(MAX_CENTROIDS)[0]), MAX_CENTROIDS)
+    growth = Growth(features, weights, settings.seed, progress)
+    for size in [settings.size] if settings.size else growth_sizes(limit):
         if size >= len(first):
-            return finished(features[first], which, features, weights, goal.step)
+            return quantise_palette(features[first], which, features, weights, settings.step)
         growth.grow(size)
-        if goal.size is None and growth.error <= goal.error:
+        if settings.size is None and growth.error <= settings.error:
             break
-    growth.rounds(goal.rounds)
-    return finished(growth.entries, None, features, weights, goal.step, growth.coarse)
+    growth.refine(settings.rounds)
+    return quantise_palette(growth.centroids, None, features, weights, settings.step, growth.coarse)
 
 
-def finished(
-    entries: Floats,
+def quantise_palette(
+    centroids: Floats,
     labels: Labels | None,
     features: Floats,
     weights: NDArray[np.float64],
     step: float,
     coarse: Floats | None = None,
 ) -> Palette:
-    """Quantise entries [K,D] to levels `step` apart, find labels unless they are known, and put in order of use."""
-    levels = codebook.uniform_codebook(entries, step)
-    codes = codebook.nearest(levels, entries)
+    """Quantise centroids [K,D] to a codebook of `step`, find labels unless they are known, and sort by use."""
+    book = codebook.uniform_codebook(centroids, step)
+    codes = codebook.nearest(book, centroids)
     if labels is None:
         codes = np.unique(codes, axis=0)
-        labels = nearest(levels[codes].astype(np.float32), features, coarse)
+        labels = nearest_centroid(book[codes].astype(np.float32), features, coarse)
     used, labels = np.unique(labels, return_inverse=True)
-    codes, labels = in_order(codes[used], labels.reshape(-1), len(used) / len(labels))
-    error = colour_error(features, levels[codes].astype(np.float32), labels, weights)
-    return Palette(levels, codes, labels, error)
+    codes, labels = sort_centroids(codes[used], labels.reshape(-1), len(used) / len(labels))
+    error = colour_error(features, book[codes].astype(np.float32), labels, weights)
+    return Palette(book, codes, labels, error)
 
 
-def in_order(codes: NDArray[np.uint8], labels: Labels, share: float) -> tuple[NDArray[np.uint8], Labels]:
-    """Put entries in the order that codes labels in the fewest bytes; `share` is how many entries a Gaussian has.
+def sort_centroids(codes: NDArray[np.uint8], labels: Labels, share: float) -> tuple[NDArray[np.uint8], Labels]:
+    """Put centroids in the order that codes labels in the fewest bytes; `share` is how many centroids a Gaussian has.
 
     Few: the most used ones first, so that the labels' high byte is mostly small. Many: as the file first uses them,
     so that labels climb as one goes through it.
     """
-    if share > FIRST_USE:
+    if share > FIRST_USE_SHARE:
         used, first = np.unique(labels, return_index=True)
-        place = np.full(len(codes), len(labels))
-        place[used] = first
+        key = np.full(len(codes), len(labels))
+        key[used] = first
     else:
-        place = -np.bincount(labels, minlength=len(codes))
-    order = np.argsort(place, kind="stable")
+        key = -np.bincount(labels, minlength=len(codes))
+    order = np.argsort(key, kind="stable")
     rank = np.empty_like(order)
     rank[order] = np.arange(len(order))
     return codes[order], rank[labels]
 
 
-def nearest(entries: Floats, features: Floats, coarse: Floats | None = None) -> Labels:
-    """The nearest entry of each feature; with `coarse` groups only entries of the nearest groups are looked at."""
+def nearest_centroid(centroids: Floats, features: Floats, coarse: Floats | None = None) -> Labels:
+    """The nearest centroid of each feature; with `coarse` groups, only centroids of the nearest groups are searched."""
     index: faiss.Index = faiss.IndexFlatL2(features.shape[1])
     if coarse is not None:
         index = faiss.IndexIVFFlat(index, features.shape[1], len(coarse))
         index.quantizer.add(coarse)
         index.is_trained = True
         index.nprobe = NEIGHBOURS
-    index.add(np.ascontiguousarray(entries))
+    index.add(np.ascontiguousarray(centroids))
     return np.asarray(index.search(np.ascontiguousarray(features), 1)[1][:, 0], np.int64)

@@ -1,5 +1,5 @@
 """Sorting Gaussians into a smooth grid: PLAS, Parallel Linear Assignment Sorting."""
 
-from spaceport.splats.sog.plas.sort import Schedule, Sorted, sort_grid, spread_of
+from spaceport.splats.sog.plas.sort import GridOrder, PlasSettings, mean_neighbour_distance, sort_grid
 
-__all__ = ["Schedule", "Sorted", "sort_grid", "spread_of"]
+__all__ = ["GridOrder", "PlasSettings", "mean_neighbour_distance", "sort_grid"]

@@ -18,7 +18,7 @@ LANES = 16
 Cells = NDArray[np.float32]
 
 
-def blurred(cells: Cells, width: int, radius: int, pool: ThreadPool) -> Cells:
+def box_blur(cells: Cells, width: int, radius: int, pool: ThreadPool) -> Cells:
     """Mean over (2 radius + 1) squared cells of `cells` [N,16], which fill a grid `width` wide row by row.
 
     Where a row or column is too short for the box, the box is narrower.
@@ -65,9 +65,9 @@ def _columns(cells: Cells, out: Cells, width: int, radius: int, first: int, last
         for y in range(-reach, reach + 1):
             for x in range(begin, end):
                 for k in range(LANES):
-                    total[x - first, k] += cells[_mirrored(y, height) * width + x, k]
+                    total[x - first, k] += cells[_mirror(y, height) * width + x, k]
         for y in range(height):
-            enters, leaves = _mirrored(y + reach + 1, height), _mirrored(y - reach, height)
+            enters, leaves = _mirror(y + reach + 1, height), _mirror(y - reach, height)
             for x in range(begin, end):
                 for k in range(LANES):
                     out[y * width + x, k] = np.float32(total[x - first, k] * scale)
@@ -75,7 +75,7 @@ def _columns(cells: Cells, out: Cells, width: int, radius: int, first: int, last
 
 
 @inline
-def _mirrored(y: int, height: int) -> int:
+def _mirror(y: int, height: int) -> int:
     if y < 0:
         return min(-y, height - 1)
     return max(2 * height - 2 - y, 0) if y >= height else y

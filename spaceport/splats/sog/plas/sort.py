@@ -19,14 +19,14 @@ from spaceport.progress import Progress
 from spaceport.simd.cores import usable_cores
 from spaceport.simd.thread_pool import ThreadPool
 from spaceport.splats.sog.plas.assign import Indices, distance, reorder
-from spaceport.splats.sog.plas.blur import LANES, Cells, blurred
+from spaceport.splats.sog.plas.blur import LANES, Cells, box_blur
 
 MOST_PARTS = 64
 SMALLEST_PART = 1024  # fours; waking a thread takes as long as some hundred of them
 
 
 @dataclass(frozen=True)
-class Schedule:
+class PlasSettings:
     """How long to sort. The defaults are the paper's, with the break that its authors use for Gaussians."""
 
     shrink: float = 0.95
@@ -42,7 +42,7 @@ class Schedule:
 
 
 @dataclass(frozen=True)
-class Sorted:
+class GridOrder:
     """The element in each cell [N], and how many reorders it took."""
 
     order: Indices
@@ -55,9 +55,9 @@ def sort_grid(
     progress: Progress,
     *,
     seed: int = 0,
-    schedule: Schedule = Schedule(),
+    settings: PlasSettings = PlasSettings(),
     threads: int | None = None,
-) -> Sorted:
+) -> GridOrder:
     """Sort elements [N,D], D up to 16, into a grid `width` wide, filled row by row, so that neighbours are alike.
 
     They are sorted from the order in which they come. The same arguments give the same order for any number of threads.
@@ -65,18 +65,18 @@ def sort_grid(
     Raises:
         ValueError: more than 16 features, or values that are not finite.
     """
-    count, given = features.shape
-    if given > LANES or not np.isfinite(features).all():
-        raise ValueError(f"PLAS sorts by at most {LANES} finite features, not by {given}")
-    sorter = _Sorter(features, width, np.random.default_rng(seed), schedule, threads or usable_cores())
-    radii = list(_radii(max(-(-count // width), width), schedule))
+    count, dimensions = features.shape
+    if dimensions > LANES or not np.isfinite(features).all():
+        raise ValueError(f"PLAS sorts by at most {LANES} finite features, not by {dimensions}")
+    sorter = _Sorter(features, width, np.random.default_rng(seed), settings, threads or usable_cores())
+    radii = list(_radii(max(-(-count // width), width), settings))
     for number, radius in enumerate(radii):
         progress.update(number / len(radii), "Sorting the Gaussians into a smooth grid", radius=radius)
         sorter.sort(radius, progress)
-    return Sorted(sorter.order, sorter.reorders)
+    return GridOrder(sorter.order, sorter.reorders)
 
 
-def spread_of(features: NDArray[np.floating], width: int) -> float:
+def mean_neighbour_distance(features: NDArray[np.floating], width: int) -> float:
     """Mean distance between neighbours in a full grid `width` wide: how smooth it is, less being smoother."""
     full = len(features) // width
     grid = features[: full * width].reshape(full, width, -1).astype(np.float64)
@@ -84,11 +84,11 @@ def spread_of(features: NDArray[np.floating], width: int) -> float:
     return float(np.concatenate(steps).mean())
 
 
-def _radii(longest: int, schedule: Schedule) -> Iterator[int]:
-    radius = float(schedule.largest_radius or max(1.0, longest / 2 - 1))
+def _radii(longest: int, settings: PlasSettings) -> Iterator[int]:
+    radius = float(settings.largest_radius or max(1.0, longest / 2 - 1))
     while radius >= 1:
         yield int(radius)
-        radius *= schedule.shrink
+        radius *= settings.shrink
 
 
 class _Sorter:
@@ -97,40 +97,45 @@ class _Sorter:
         features: NDArray[np.floating],
         width: int,
         random: np.random.Generator,
-        schedule: Schedule,
+        settings: PlasSettings,
         threads: int,
     ) -> None:
         self.cells: Cells = np.zeros((len(features), LANES), np.float32)
         self.cells[:, : features.shape[1]] = features
         self.order: Indices = np.arange(len(features), dtype=np.int32)
-        self.height, self.width = -(-len(features) // width), width
-        self.random, self.schedule, self.reorders = random, schedule, 0
+        self.height = -(-len(features) // width)
+        self.width = width
+        self.random = random
+        self.settings = settings
+        self.reorders = 0
         self.pool = ThreadPool(threads)
 
     def sort(self, radius: int, progress: Progress) -> None:
         """Trade places at one radius, at several positions of the blocks, until one brings nothing."""
-        targets = blurred(self.cells, self.width, radius, self.pool)
-        side = max(self.schedule.smallest_block, 2 * radius + 2)
+        targets = box_blur(self.cells, self.width, radius, self.pool)
+        side = max(self.settings.smallest_block, 2 * radius + 2)
         block = min(side, self.height), min(side, self.width)
         if block[0] * block[1] < 4:
             return
         tried, improved = 0, True
-        while improved or tried < self.schedule.positions:
-            improved = self._at_one_position(targets, block, progress)
+        while improved or tried < self.settings.positions:
+            improved = self._sort_at_one_position(targets, block, progress)
             tried += 1
 
-    def _at_one_position(self, targets: Cells, block: tuple[int, int], progress: Progress) -> bool:
-        corners, drawn = self._corners(block), self._drawn(block)
+    def _sort_at_one_position(self, targets: Cells, block: tuple[int, int], progress: Progress) -> bool:
+        corners, drawn = self._corners(block), self._draw_cells(block)
         grid, fours = (self.height, self.width), drawn.shape[1]
-        before = self._summed(lambda share: distance(self.cells, targets, corners, grid, drawn, share), corners, drawn)
+        before = self._sum_over_fours(
+            lambda share: distance(self.cells, targets, corners, grid, drawn, share), corners, drawn
+        )
         improved = False
         while before > 0:
             progress.check()
             turns = self.random.integers(0, fours, 4)
             work = partial(reorder, self.cells, targets, self.order, corners, grid, drawn, turns)
-            gained = self._summed(work, corners, drawn)
+            gained = self._sum_over_fours(work, corners, drawn)
             self.reorders += 1
-            if gained < self.schedule.least_gain * before:
+            if gained < self.settings.least_gain * before:
                 break
             before -= gained
             improved = True
@@ -144,7 +149,7 @@ class _Sorter:
         )
         return np.stack(np.meshgrid(ys, xs, indexing="ij"), axis=-1).reshape(-1, 2).astype(np.int64)
 
-    def _drawn(self, block: tuple[int, int]) -> Indices:
+    def _draw_cells(self, block: tuple[int, int]) -> Indices:
         """A block's cells in random order, in four quarters: rows and columns [4,M,2].
 
         The fours of one reorder take one of each quarter. Turning the quarters against each other gives the next
@@ -154,7 +159,9 @@ class _Sorter:
         cells = cells[: len(cells) // 4 * 4].reshape(4, -1)
         return np.ascontiguousarray(np.stack(np.divmod(cells, np.int32(block[1])), axis=-1))
 
-    def _summed(self, work: Callable[[tuple[int, int]], float], corners: NDArray[np.int64], drawn: Indices) -> float:
+    def _sum_over_fours(
+        self, work: Callable[[tuple[int, int]], float], corners: NDArray[np.int64], drawn: Indices
+    ) -> float:
         """The sum of `work` over all fours, in parts that depend on their number alone, added up in order."""
         count = len(corners) * drawn.shape[1]
         parts = min(MOST_PARTS, -(-count // SMALLEST_PART))

@@ -1,4 +1,4 @@
-"""What all readers share: the error they raise, the memory a file may make them use, and the step to float32."""
+"""What all readers share: the error they raise, the memory that a file may cost them, and the conversion to float32."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from spaceport.splats.model import Gaussians
 BUDGET = 1 << 30
 """Bytes of memory that reading any file may need."""
 GROWTH = 64
-"""A larger file may need this many times its own size: twice what a real model was ever seen to take."""
+"""A larger file may need this many times its own size: twice the most that was measured with a real model."""
 BYTES_PER_GAUSSIAN = 320  # positions and rotations pass through float64
-UNBUNDLED = (".webp", ".json")
+UNBUNDLED = (".webp", ".json")  # suffixes of the files of an unbundled SOG
 BYTES_PER_COEFFICIENT = 36  # three channels, decoded once and copied twice
 
 

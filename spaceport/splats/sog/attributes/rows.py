@@ -1,5 +1,5 @@
-"""Arithmetic on many rows, a few thousand at a time: what lies between in- and output stays in the cache, and memory
-is bounded however large the model."""
+"""Arithmetic on many rows, a few thousand at a time: intermediate results stay in the cache, and memory is bounded
+however large the model."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-ROWS = 2048  # also few enough for BLAS to stay on one thread
+ROWS = 2048  # at a time; also few enough for BLAS to stay on one thread
 
 Array = NDArray[Any]
 
 
-def slices(count: int, start: int = 0) -> Iterator[slice]:
-    """The blocks of `count` rows, from row `start` on."""
+def row_slices(count: int, start: int = 0) -> Iterator[slice]:
+    """Slices of at most `ROWS` of `count` rows, from row `start` on."""
     for first in range(start, count, ROWS):
         yield slice(first, first + ROWS)
 
 
-def by_blocks(function: Callable[..., Array], *arrays: Array) -> Array:
-    """function(*arrays), where each row of the result depends on the same row of each of the `arrays` alone."""
+def map_rows(function: Callable[..., Array], *arrays: Array) -> Array:
+    """function(*arrays), a slice at a time. Row i of the result must depend on row i of each of the `arrays` alone."""
     count = len(arrays[0])
     first = function(*(array[:ROWS] for array in arrays))
     if count <= ROWS:
         return first
     result = np.empty((count, *first.shape[1:]), first.dtype)
     result[:ROWS] = first
-    for rows in slices(count, ROWS):
+    for rows in row_slices(count, ROWS):
         result[rows] = function(*(array[rows] for array in arrays))
     return result
 

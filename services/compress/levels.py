@@ -1,0 +1,32 @@
+"""Levels of detail of a compressed model, proven like the rest."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from services.compress.core import Compressed
+from services.compress.rate_control.search import OWN_BUDGET
+from spaceport.pipeline.options import CompressOptions
+from spaceport.progress import Progress
+from spaceport.splats.sog.lod.reader import read_level
+from spaceport.splats.sog.lod.writer import write_streamed
+
+
+def write_levels(folder: Path, compressed: Compressed, options: CompressOptions, progress: Progress) -> dict[str, Any]:
+    """Write a streamed SOG to `folder`, read its finest level back and compare it with the original.
+
+    Returns:
+        `lod_levels`, `lod_files`, `lod_counts` and `lod_psnr` for the report; or `lod_missed` alone, and no folder, if
+        the finest level is under `options.min_psnr`.
+
+    Raises:
+        BrokenSog: what was written does not read back whole.
+    """
+    figures = write_streamed(folder, compressed.encoded.gaussians, compressed.best.quality, progress, options.seed)
+    psnr = compressed.prover.compare(read_level(folder, 0, OWN_BUDGET)).mean
+    if psnr < options.min_psnr:
+        shutil.rmtree(folder)
+        return {"lod_missed": f"The finest level reached {psnr:.1f} dB, so none is published."}
+    return figures | {"lod_psnr": psnr}
