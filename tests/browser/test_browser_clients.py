@@ -16,7 +16,7 @@ from spaceport.splats.formats.table import format_of, read_model
 from spaceport.splats.sog.attributes.quality import FINEST
 from spaceport.splats.sog.codec.encode import EncoderSettings, encode
 from spaceport.splats.sog.codec.writer import write_bundle, write_folder
-from spaceport.splats.sog.lod import writer as lod
+from spaceport.splats.sog.lod import writer
 from spaceport.splats.sog.lod.reader import read_level
 
 pytestmark = pytest.mark.skipif(
@@ -39,9 +39,9 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write(folder / name, made())
     gltf.write(folder / "model.glb", made(), up=(0, 1, 0))
     with pytest.MonkeyPatch.context() as patch:  # so that there are several places and files, as in a large scene
-        patch.setattr(lod, "LEAF_GAUSSIANS", 700)
-        patch.setattr(lod, "FILE_GAUSSIANS", 1500)
-        lod.write(folder / "lod", made(), FINEST, Silent())
+        patch.setattr(writer, "LEAF_GAUSSIANS", 700)
+        patch.setattr(writer, "FILE_GAUSSIANS", 1500)
+        writer.write_streamed(folder / "lod", made(), FINEST, Silent())
     return folder
 
 

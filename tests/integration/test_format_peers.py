@@ -18,7 +18,7 @@ from spaceport.splats.formats.table import FORMATS, GLB, GLTF, HTML, format_of, 
 from spaceport.splats.sog.attributes.quality import FINEST
 from spaceport.splats.sog.codec.encode import EncoderSettings, encode
 from spaceport.splats.sog.codec.writer import write_bundle, write_folder
-from spaceport.splats.sog.lod import writer as lod
+from spaceport.splats.sog.lod import writer
 
 ROOT = Path(__file__).parents[2]
 # It takes .splat's rotations for 255 steps, the format's first viewer and we for 256, and it does not normalise them.
@@ -46,7 +46,7 @@ def test_it_reads_what_we_write(name: str, tmp_path: Path) -> None:
     elif path.suffix == ".sog":
         write_bundle(path, encode(model, EncoderSettings(FINEST), Silent()).files)
     elif path.name == "lod-meta.json":
-        lod.write(path.parent, model, FINEST, Silent())
+        writer.write_streamed(path.parent, model, FINEST, Silent())
     else:
         write_folder(path.parent, encode(model, EncoderSettings(FINEST), Silent()).files)
     finest = ("-L", "0") if path.name == "lod-meta.json" else ()

@@ -20,9 +20,8 @@ from spaceport.splats.model import Gaussians
 from spaceport.splats.render import render
 from spaceport.splats.sog.attributes.quality import STANDARD
 from spaceport.splats.sog.codec.errors import BrokenSog
-from spaceport.splats.sog.lod import merge as lod_merge
-from spaceport.splats.sog.lod import writer as lod
-from spaceport.splats.sog.lod.reader import check, read_level
+from spaceport.splats.sog.lod import merge, writer
+from spaceport.splats.sog.lod.reader import check_streamed, read_level
 
 TOOL = Path(__file__).parents[2] / ".venv/npm/node_modules/@playcanvas/splat-transform/bin/cli.mjs"
 NODE = shutil.which("node")
@@ -53,14 +52,14 @@ def from_above(height: float, pixels: int) -> Camera:
 
 @pytest.fixture
 def small_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lod, "LEAF_GAUSSIANS", 700)
-    monkeypatch.setattr(lod, "SMALLEST_SPLIT", 100)
-    monkeypatch.setattr(lod, "FILE_GAUSSIANS", 1500)
+    monkeypatch.setattr(writer, "LEAF_GAUSSIANS", 700)
+    monkeypatch.setattr(writer, "SMALLEST_SPLIT", 100)
+    monkeypatch.setattr(writer, "FILE_GAUSSIANS", 1500)
 
 
 @pytest.fixture
 def written(tmp_path: Path, small_leaves: None) -> Path:
-    lod.write(tmp_path / "lod", field(6000), STANDARD, Silent())
+    writer.write_streamed(tmp_path / "lod", field(6000), STANDARD, Silent())
     return tmp_path / "lod"
 
 
@@ -71,11 +70,11 @@ def meta_of(folder: Path) -> dict[str, Any]:
 
 def test_levels_hold_what_they_say_inside_their_bounds(written: Path):
     meta = meta_of(written)
-    assert meta["lodLevels"] == lod.LEVELS and meta["counts"][0] == 6000
+    assert meta["lodLevels"] == writer.LEVELS and meta["counts"][0] == 6000
     for level, count in enumerate(meta["counts"]):
         assert len(read_level(written, level)) == count
         assert count == pytest.approx(6000 / 2**level, rel=0.03)
-    assert len(meta["filenames"]) > lod.LEVELS
+    assert len(meta["filenames"]) > writer.LEVELS
     assert {path.parent.name for path in written.glob("*/meta.json")} == {n.split("/")[0] for n in meta["filenames"]}
 
 
@@ -111,35 +110,35 @@ def test_playcanvas_tool_reads_each_level(written: Path, tmp_path: Path):
 
 def test_merging_keeps_the_middle_the_spread_and_the_colour():
     model = field(4000)
-    coarse = lod_merge.halve(model)
+    coarse = merge.halve(model)
     assert len(coarse) == 2000
     for one, other in ((model.means, coarse.means), (model.sh0, coarse.sh0)):
         assert np.abs(one.mean(axis=0) - other.mean(axis=0)).max() < 0.25 * one.std()
-    spreads = [np.cov(each.means.T) + lod_merge.covariances(each).mean(axis=0) for each in (model, coarse)]
+    spreads = [np.cov(each.means.T) + merge.covariances(each).mean(axis=0) for each in (model, coarse)]
     assert np.allclose(*spreads, rtol=0.1, atol=0.1 * np.diag(spreads[0]).min())
 
 
 def test_two_equal_gaussians_become_the_same_one():
     one = field(1)
-    merged = lod_merge.halve(one.subset(np.zeros(2, np.intp)))
+    merged = merge.halve(one.subset(np.zeros(2, np.intp)))
     assert len(merged) == 1
     assert np.allclose(merged.means, one.means, atol=1e-6)
-    assert np.allclose(lod_merge.covariances(merged), lod_merge.covariances(one), rtol=1e-4, atol=1e-9)
+    assert np.allclose(merge.covariances(merged), merge.covariances(one), rtol=1e-4, atol=1e-9)
 
 
 def test_a_large_model_is_wide_on_two_axes():
-    assert lod.is_large(field(3000), least=2000)
-    assert not lod.is_large(field(3000), least=3000)
-    assert not lod.is_large(field(3000, width=12.0), least=2000)
+    assert writer.is_large(field(3000), least=2000)
+    assert not writer.is_large(field(3000), least=3000)
+    assert not writer.is_large(field(3000, width=12.0), least=2000)
     street = field(3000)
     street.means[:, 0] *= 0.1
-    assert not lod.is_large(street, least=2000)
+    assert not writer.is_large(street, least=2000)
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_tiny_models_have_all_levels(count: int, tmp_path: Path):
-    lod.write(tmp_path, field(count), STANDARD, Silent())
-    assert [len(read_level(tmp_path, level)) for level in range(lod.LEVELS)][-1] == 1
+    writer.write_streamed(tmp_path, field(count), STANDARD, Silent())
+    assert [len(read_level(tmp_path, level)) for level in range(writer.LEVELS)][-1] == 1
 
 
 @pytest.mark.parametrize(
@@ -164,7 +163,7 @@ def test_damage_is_named(written: Path, change: Callable[[dict[str, Any]], objec
     change(meta)
     (written / "lod-meta.json").write_text(json.dumps(meta))
     with pytest.raises(BrokenSog, match=words):
-        check(written)
+        check_streamed(written)
 
 
 def first_leaf(meta: dict[str, Any]) -> dict[str, Any]:
@@ -200,7 +199,7 @@ def test_we_read_what_playcanvas_tool_writes(tmp_path: Path):
         write_ply(tmp_path / f"{level}.ply", model)
         command += [str(tmp_path / f"{level}.ply"), "-l", str(level)]
     subprocess.run([*command, str(tmp_path / "lod/lod-meta.json")], check=True, capture_output=True, timeout=300)
-    check(tmp_path / "lod")
+    check_streamed(tmp_path / "lod")
     for level, model in enumerate(models):
         near = read_level(tmp_path / "lod", level)
         assert np.abs(np.sort(model.means, axis=0) - np.sort(near.means, axis=0)).max() < 0.1
@@ -217,5 +216,5 @@ def test_a_stop_passes_and_leaves_no_meta(tmp_path: Path, small_leaves: None):
                 raise Stopped
 
     with pytest.raises(Stopped):
-        lod.write(tmp_path, field(6000), STANDARD, Stop())
+        writer.write_streamed(tmp_path, field(6000), STANDARD, Stop())
     assert not (tmp_path / "lod-meta.json").exists()

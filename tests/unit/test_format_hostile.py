@@ -88,7 +88,7 @@ CASES: dict[str, tuple[str, Callable[[bytes], bytes], str]] = {
     "compressed PLY with a list": (
         "m.compressed.ply",
         lambda data: data.replace(b"property uint packed_color", b"property list uint8 int packed_color"),
-        "a line that none has",
+        "a line that does not belong there",
     ),
     "compressed PLY with NaN": (
         "m.compressed.ply",

@@ -61,7 +61,7 @@ def test_spz(version: int, model: Gaussians) -> None:
         back = spz.read(path)
         spz.write(path, back, version)
         twice = spz.read(path)
-    assert off(back.means, model.means) <= 0.5 / (1 << spz.FRACTION_BITS) + 1e-7 * np.abs(model.means).max()
+    assert off(back.means, model.means) <= 0.5 / (1 << spz.FRACTIONAL_BITS) + 1e-7 * np.abs(model.means).max()
     assert off(back.scales, model.scales) <= 0.5 / 16 + 1e-5
     assert off(alphas(back), alphas(model)) < HALF_BYTE + 1e-6
     assert off(back.sh0 * spz.COLOUR_SCALE, model.sh0 * spz.COLOUR_SCALE) < HALF_BYTE + 1e-6
