@@ -1,4 +1,4 @@
-"""Ours and splat-transform side by side: bytes, CPU seconds, peak memory, and likeness of the decoded model.
+"""Ours and splat-transform side by side: bytes, CPU seconds, peak memory, and PSNR of the decoded model.
 
     python benchmarks/compress.py --cutoff 600 [--cameras cameras.json] [--keep FOLDER] [MODEL ...]
 
@@ -7,7 +7,7 @@ A model is a .ply, a folder with an unbundled SOG, or made:COUNT:DEGREE (see com
 Each encoder runs alone in a process of its own, start-up included; ours is the whole stage with its search and proof.
 Ours aims at the PSNR that the peer's file has, and where there is none at its preset's. The peer is cut off after
 `--cutoff` CPU seconds and counted as such; with `--keep` its files and figures are kept in a folder, and not
-made again by the next call. Likeness is PSNR of renders of the original against renders of the
+made again by the next call. PSNR is of renders of the original against renders of the
 decoded file.
 """
 
@@ -121,7 +121,7 @@ def compare(name: str, arguments: argparse.Namespace) -> None:
         if peer_command():
             theirs = run_peer(ply, peer, arguments.cutoff)
             print(row(f"{title} peer", plain, theirs, peer, prover), flush=True)
-            if theirs.size is not None and "target_psnr" not in options:  # as alike as theirs
+            if theirs.size is not None and "target_psnr" not in options:  # the same PSNR as theirs
                 options |= {"target_psnr": prover.compare(read_sog(peer, 1 << 34)).mean}
         (Path(folder) / "options.json").write_text(json.dumps({"compress": options}))
         ways = ["--input", folder, "--output", folder, "--options", f"{folder}/options.json"]

@@ -6,7 +6,7 @@ A reorder is one pass over all blocks. Rates are those of whole sorts, blurs and
 second of CPU time: on a machine that does other work too the latter says more. At 908 x 908 a whole sort takes minutes;
 there a few radii are measured, each for some reorders, and the rate of a whole sort is not claimed.
 
-Claims of others: the original Spaceport's own benchmark tells of 1,320 reorders/s on a 31 x 31 grid; a public log of
+Claims of others: the original Spaceport's own benchmark claims 1,320 reorders/s on a 31 x 31 grid; a public log of
 SOGS on a GPU shows 326/s at 908 x 908 (824,464 Gaussians). Neither could be repeated here.
 """
 
@@ -39,7 +39,8 @@ class _Limited(Silent):
     """Ends a sort after some seconds, and counts its reorders until then."""
 
     def __init__(self, seconds: float) -> None:
-        self.reorders, self._until = 0, time.perf_counter() + seconds
+        self.reorders = 0
+        self._until = time.perf_counter() + seconds
 
     def check(self) -> None:
         if time.perf_counter() > self._until:

@@ -157,7 +157,7 @@ def _write_sog(
             write_folder(folder, files)
     else:
         html.write(target, files, html.first_view(model, up, cameras), options.title or target.stem)
-    bands = compressed.encoded.facts["sh_bands"]
+    bands = compressed.encoded.figures["sh_bands"]
     if bands < _used_bands(model):
         lost.append(f"SH bands above {bands}, which this quality does without")
     figures = {

@@ -58,10 +58,10 @@ def make_report(
     """
     best, encoded, size = compressed.best, compressed.encoded, len(compressed.bundle)
     published = compressed.rejection is None
-    figures: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "gaussians": len(encoded.gaussians),
         "dropped": encoded.dropped,
-        **encoded.facts,
+        **encoded.figures,
         "ply_bytes": ply_bytes,
         "sog_bytes": size,
         "ratio": round(ply_bytes / size, 3),
@@ -84,14 +84,14 @@ def make_report(
         "published": published,
     }
     if published:
-        figures["attribute_psnr"] = compressed.attribute_psnr
-    return CompressReport(**figures, **levels)
+        fields["attribute_psnr"] = compressed.attribute_psnr
+    return CompressReport(**fields, **levels)
 
 
 def report_json(report: CompressReport) -> bytes:
     """The text of report.json. What was not set, such as levels of detail that were not asked for, is left out."""
-    figures = report.model_dump(mode="json", exclude_unset=True)
-    return (json.dumps(figures, indent=2, allow_nan=False) + "\n").encode()
+    fields = report.model_dump(mode="json", exclude_unset=True)
+    return (json.dumps(fields, indent=2, allow_nan=False) + "\n").encode()
 
 
 def make_outcome(compressed: Compressed, ply_bytes: int) -> Outcome:

@@ -61,13 +61,13 @@ def _unit(points: Picture) -> Picture:
 
 def camera() -> Camera:
     """Where every client stands: OpenCV axes, no roll against `UP`."""
-    eye, target = np.array(EYE), np.array(TARGET)
-    forward = (target - eye) / np.linalg.norm(target - eye)
+    position, target = np.array(EYE), np.array(TARGET)
+    forward = (target - position) / np.linalg.norm(target - position)
     right = np.cross(forward, UP)
     right /= np.linalg.norm(right)
     pose = np.eye(4)
     pose[:3, :3] = np.stack([right, np.cross(forward, right), forward])
-    pose[:3, 3] = -pose[:3, :3] @ eye
+    pose[:3, 3] = -pose[:3, :3] @ position
     focal = HEIGHT / 2 / np.tan(np.radians(FIELD) / 2)
     return Camera("client", WIDTH, HEIGHT, focal, focal, WIDTH / 2, HEIGHT / 2, pose)
 
@@ -111,7 +111,7 @@ class _Files(SimpleHTTPRequestHandler):
         pass
 
 
-def settled(page: Page) -> Picture:
+def wait_until_still(page: Page) -> Picture:
     """The page's picture once three captures in a row are the same, and show something: the depth sort takes time."""
     captures: list[bytes] = []
 
@@ -133,9 +133,9 @@ def opened(page: Page, server: str, client: str, model: str, level: int = 0) -> 
     page.goto(f"{server}/pages/{client}.html?model=/models/{model}&level={level}&camera={quote(as_webgl(camera()))}")
     page.wait_for_function("document.title")
     assert page.title() == "ready", page.title()
-    return settled(page)
+    return wait_until_still(page)
 
 
-def likeness(picture: Picture, expected: Picture) -> float:
+def picture_psnr(picture: Picture, expected: Picture) -> float:
     """PSNR in dB."""
     return psnr(picture, expected)

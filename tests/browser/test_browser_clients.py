@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from clients import NPM, likeness, made, opened, ours, served
+from clients import NPM, made, opened, ours, picture_psnr, served
 from playwright.sync_api import Page
 
 from spaceport.progress import Silent
@@ -64,11 +64,11 @@ def server(models: Path) -> Iterator[str]:
 )
 def test_a_client_shows_what_we_show(page: Page, server: str, models: Path, client: str, model: str) -> None:
     decoded, _ = read_model(models / model)
-    assert likeness(opened(page, server, client, model), ours(decoded)) >= ENOUGH_DB
+    assert picture_psnr(opened(page, server, client, model), ours(decoded)) >= ENOUGH_DB
 
 
 def test_playcanvas_shows_our_gltf(page: Page, server: str) -> None:
-    assert likeness(opened(page, server, "playcanvas", "model.glb"), ours(made())) >= ENOUGH_DB
+    assert picture_psnr(opened(page, server, "playcanvas", "model.glb"), ours(made())) >= ENOUGH_DB
 
 
 @pytest.mark.parametrize("level", [0, 1, 3])
@@ -77,13 +77,13 @@ def test_playcanvas_streams_each_level_of_detail(page: Page, server: str, models
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     shown = opened(page, server, "playcanvas", "lod/lod-meta.json", level)
-    assert likeness(shown, ours(read_level(models / "lod", level))) >= ENOUGH_DB
+    assert picture_psnr(shown, ours(read_level(models / "lod", level))) >= ENOUGH_DB
     sets = {"/".join(url.split("/")[-2:]) for url in asked if url.endswith("/meta.json")}
     assert sets == {name for name in meta["filenames"] if name.startswith(f"{level}_")}
     if level == 0:
-        assert len(sets) > 1 and likeness(shown, ours(made())) >= ENOUGH_DB
+        assert len(sets) > 1 and picture_psnr(shown, ours(made())) >= ENOUGH_DB
 
 
 def test_the_comparison_notices_missing_sh_bands(page: Page, server: str, models: Path) -> None:
     flat, _ = read_model(models / "model.splat")
-    assert likeness(opened(page, server, "spark", "model.sog"), ours(flat)) < ENOUGH_DB - 5
+    assert picture_psnr(opened(page, server, "spark", "model.sog"), ours(flat)) < ENOUGH_DB - 5

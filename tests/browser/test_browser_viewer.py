@@ -8,7 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from clients import EYE, HEIGHT, TARGET, UP, WIDTH, likeness, made, ours, settled
+from clients import EYE, HEIGHT, TARGET, UP, WIDTH, made, ours, picture_psnr, wait_until_still
 from playwright.sync_api import Browser, Page
 from waiting import PATIENCE
 
@@ -44,7 +44,7 @@ def test_it_shows_what_we_show(page: Page, url: str, files: dict[str, bytes], tm
     write_folder(tmp_path / "set", files)
     eye, target = (",".join(map(str, point)) for point in (EYE, TARGET))
     show(page, f"{url}#eye={eye}&target={target}")
-    assert likeness(settled(page), ours(read_sog(tmp_path / "set"))) >= 40
+    assert picture_psnr(wait_until_still(page), ours(read_sog(tmp_path / "set"))) >= 40
 
 
 @pytest.mark.parametrize("files", [0], indirect=True)
@@ -55,9 +55,9 @@ def test_it_draws_antialiased_models_so(page: Page, files: dict[str, bytes], tmp
     html.write(tmp_path / "m.html", files, html.FirstView(EYE, TARGET, UP), TITLE, background=(0, 0, 0))
     show(page, (tmp_path / "m.html").as_uri())
     decoded = read_sog(tmp_path / "set")
-    shown = settled(page)
-    assert decoded.antialiased and likeness(shown, ours(decoded)) >= 40
-    assert likeness(shown, ours(replace(decoded, antialiased=False))) < likeness(shown, ours(decoded))
+    shown = wait_until_still(page)
+    assert decoded.antialiased and picture_psnr(shown, ours(decoded)) >= 40
+    assert picture_psnr(shown, ours(replace(decoded, antialiased=False))) < picture_psnr(shown, ours(decoded))
 
 
 @pytest.mark.parametrize("files", [3], indirect=True)
@@ -65,22 +65,22 @@ def test_it_obeys_mouse_wheel_keys_and_buttons(page: Page, url: str) -> None:
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     show(page, url)
-    first = settled(page)
+    first = wait_until_still(page)
     assert page.title() == TITLE and page.locator("#name").text_content() == TITLE
     seen = [first]
     page.mouse.move(WIDTH / 2, HEIGHT / 2)
     page.mouse.down()
     page.mouse.move(WIDTH / 2 + 60, HEIGHT / 2 + 10)
     page.mouse.up()
-    seen.append(settled(page))
+    seen.append(wait_until_still(page))
     assert "#eye=" in page.url
     page.mouse.wheel(0, 300)
-    seen.append(settled(page))
+    seen.append(wait_until_still(page))
     page.keyboard.press("f")
-    seen.append(settled(page))
-    assert all(likeness(a, b) < 30 for a, b in pairwise(seen))
+    seen.append(wait_until_still(page))
+    assert all(picture_psnr(a, b) < 30 for a, b in pairwise(seen))
     page.keyboard.press("Home")
-    assert likeness(settled(page), first) > 50
+    assert picture_psnr(wait_until_still(page), first) > 50
     assert "#eye=" not in page.url
     assert all(each.startswith(("file:", "blob:")) for each in asked)
 
@@ -91,7 +91,7 @@ def test_fingers_turn_and_pinch(browser: Browser, url: str) -> None:
     context.set_default_timeout(PATIENCE * 1000)
     page = context.new_page()
     show(page, url)
-    first = settled(page)
+    first = wait_until_still(page)
     touch = context.new_cdp_session(page)
 
     def fingers(kind: str, *points: tuple[float, float]) -> None:
@@ -100,13 +100,13 @@ def test_fingers_turn_and_pinch(browser: Browser, url: str) -> None:
     fingers("touchStart", (100, 120))
     fingers("touchMove", (180, 120))
     fingers("touchEnd")
-    turned = settled(page)
+    turned = wait_until_still(page)
     fingers("touchStart", (140, 120), (180, 120))
     fingers("touchMove", (60, 120), (260, 120))
     fingers("touchEnd")
-    pinched = settled(page)
+    pinched = wait_until_still(page)
     context.close()
-    assert likeness(first, turned) < 30 and likeness(turned, pinched) < 30
+    assert picture_psnr(first, turned) < 30 and picture_psnr(turned, pinched) < 30
 
 
 @pytest.mark.parametrize("files", [0], indirect=True)

@@ -57,7 +57,7 @@ _COMPILED = [
 
 
 def fuzz(name: str, seconds: int) -> bool:
-    """Fuzz one target in a child. True when nothing was found."""
+    """Fuzz one target in a child. True when nothing failed."""
     home = CORPUS / name
     with tempfile.TemporaryDirectory() as fresh:
         options = [
@@ -84,7 +84,7 @@ def main(arguments: list[str]) -> int:
         print(f"== {name}: {seconds} s", flush=True)
         if not fuzz(name, seconds):
             failed.append(name)
-    print(f"found something in: {', '.join(failed)}" if failed else "nothing found")
+    print(f"failures in: {', '.join(failed)}" if failed else "no failures")
     return 1 if failed else 0
 
 

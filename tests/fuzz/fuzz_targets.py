@@ -1,4 +1,4 @@
-"""What is fuzzed: each reader of a model format, and that of COLMAP models in a zip, given bytes that may be anything.
+"""What is fuzzed: each reader of a model format, and that of COLMAP models in a zip, fed with arbitrary bytes.
 
 A reader may return a model or raise a ValueError with one sentence for people. Whatever else happens is a finding. The
 table of formats is the registry: a format that is added there is fuzzed from then on.
@@ -101,8 +101,8 @@ def gaussians(form: Format) -> Read:
 
 def colmap_model(path: Path) -> None:
     """Read the COLMAP model in a folder, binary or text."""
-    found = read_prior_model({part.stem: part for part in path.iterdir()}, lambda: None)
-    assert found.images and found.points >= MIN_POINTS
+    prior_model = read_prior_model({part.stem: part for part in path.iterdir()}, lambda: None)
+    assert prior_model.images and prior_model.points >= MIN_POINTS
 
 
 def sog_files(coefficients: int) -> dict[str, bytes]:
@@ -113,15 +113,15 @@ def sog_files(coefficients: int) -> dict[str, bytes]:
 def targets() -> dict[str, Target]:
     """Every reader of `FORMATS`; where bytes hide behind a checksum, once more behind that. And COLMAP's models."""
     formats = [form for form in FORMATS if form.read and form.suffix.startswith(".")]
-    found = [Target(_name(form), gaussians(form), _plain(form), partial(_written, form)) for form in formats]
-    found += [
+    targets = [Target(_name(form), gaussians(form), _plain(form), partial(_written, form)) for form in formats]
+    targets += [
         Target("sog-files", gaussians(SOG_FOLDER), _set_of("sog-files"), lambda: _numbered(sog_files(3))),
         Target("sog-levels", gaussians(STREAMED_SOG), _levels, lambda: {"lod-meta.json": json.dumps(LEVELS).encode()}),
         Target("spz-inside", gaussians(SPZ), _gzipped, _inside_spz),
         Target("colmap-binary", colmap_model, _set_of("colmap-binary"), lambda: _numbered(COLMAP.parts(".bin"))),
         Target("colmap-text", colmap_model, _set_of("colmap-text"), lambda: _numbered(COLMAP.parts(".txt"))),
     ]
-    return {target.name: target for target in found}
+    return {target.name: target for target in targets}
 
 
 def _numbered(files: dict[str, bytes]) -> dict[str, bytes]:
@@ -135,7 +135,7 @@ def _inside_spz() -> dict[str, bytes]:
 
 def _written(form: Format) -> dict[str, bytes]:
     """Models of each SH degree in a format, and in each of its versions."""
-    found: dict[str, bytes] = {}
+    seeds: dict[str, bytes] = {}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"a{form.suffix}"
         for degree, coefficients in enumerate((0, 3, 8, 15)):
@@ -143,12 +143,12 @@ def _written(form: Format) -> dict[str, bytes]:
                 write_bundle(path, sog_files(coefficients))
             elif form.write is not None:
                 form.write(path, noise(9, coefficients, seed=coefficients))
-            found[f"degree-{degree}"] = path.read_bytes()
+            seeds[f"degree-{degree}"] = path.read_bytes()
         if form is SPZ:
             for version in (2, 3, 4):
                 spz.write(path, noise(9, 3, seed=3), version)
-                found[f"version-{version}"] = path.read_bytes()
-    return found
+                seeds[f"version-{version}"] = path.read_bytes()
+    return seeds
 
 
 def _name(form: Format) -> str:

@@ -133,8 +133,8 @@ def _quaternion(rotation: Array) -> list[float]:
             [0, 0, 0, m[2, 2] - m[0, 0] - m[1, 1]],
         ]
     )
-    found: list[float] = np.linalg.eigh(symmetric, UPLO="U")[1][:, -1].tolist()
-    return found
+    eigenvector: list[float] = np.linalg.eigh(symmetric, UPLO="U")[1][:, -1].tolist()
+    return eigenvector
 
 
 def _counted(records: list[bytes]) -> bytes:

@@ -121,6 +121,6 @@ def _more(terminal: int) -> str:
 
 
 def _alive(folder: Path) -> list[str]:
-    """Processes that were told to work in a folder."""
-    found = subprocess.run(["ps", "-wweo", "pid,args"], capture_output=True, text=True, check=True).stdout
-    return [line for line in found.splitlines() if str(folder) in line and "-m services.compress.convert" in line]
+    """Converters that work in a folder."""
+    processes = subprocess.run(["ps", "-wweo", "pid,args"], capture_output=True, text=True, check=True).stdout
+    return [line for line in processes.splitlines() if str(folder) in line and "-m services.compress.convert" in line]

@@ -70,8 +70,8 @@ def test_we_read_what_it_writes(name: str, tmp_path: Path) -> None:
     write_ply(tmp_path / "model.ply", made(15))
     transform(tmp_path / "model.ply", tmp_path / name)
     transform(tmp_path / name, "-w", tmp_path / "theirs.ply")
-    model, found = read_model(tmp_path / name)
-    assert found is format_of(tmp_path / name)
+    model, form = read_model(tmp_path / name)
+    assert form is format_of(tmp_path / name)
     assert_same(model, read_ply(tmp_path / "theirs.ply"), degrees=SPLAT_DEGREES if name.endswith("splat") else 0.1)
 
 
@@ -84,8 +84,8 @@ def test_the_gltf_is_valid(suffix: str, tmp_path: Path) -> None:
         f"const data = new Uint8Array(require('fs').readFileSync({json.dumps(str(tmp_path / f'm{suffix}'))}));"
         "validator.validateBytes(data).then((report) => console.log(JSON.stringify(report.issues)));"
     )
-    told = subprocess.run([str(shutil.which("node")), "-e", script], check=True, capture_output=True, timeout=300)
-    messages = json.loads(told.stdout)["messages"]
+    node = subprocess.run([str(shutil.which("node")), "-e", script], check=True, capture_output=True, timeout=300)
+    messages = json.loads(node.stdout)["messages"]
     # The validator's last release is older than the extension: it does not know it, nor the names of its attributes.
     unknown = ("/extensionsUsed/0", "/meshes/0/primitives/0/extensions/KHR_gaussian_splatting")
     attribute = "/meshes/0/primitives/0/attributes/KHR_gaussian_splatting:"

@@ -1,4 +1,4 @@
-"""Streamed SOG: our own reader and PlayCanvas' tool read what we write, and coarse levels look alike from afar."""
+"""Streamed SOG: our own reader and PlayCanvas' tool read what we write; coarse levels look like the model from afar."""
 
 import json
 import shutil
@@ -64,8 +64,8 @@ def written(tmp_path: Path, small_leaves: None) -> Path:
 
 
 def meta_of(folder: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((folder / "lod-meta.json").read_text())
-    return found
+    meta: dict[str, Any] = json.loads((folder / "lod-meta.json").read_text())
+    return meta
 
 
 def test_levels_hold_what_they_say_inside_their_bounds(written: Path):

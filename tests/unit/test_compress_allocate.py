@@ -18,7 +18,7 @@ from spaceport.pipeline.options import CompressPreset
 
 WEB, BALANCED, ARCHIVE = CompressPreset
 SIZES = np.array([100.0, 200.0, 300.0, 400.0])
-LIKENESS = np.array([35.0, 41.0, 45.0, 45.02])
+PSNR = np.array([35.0, 41.0, 45.0, 45.02])
 
 
 @pytest.mark.parametrize(
@@ -27,9 +27,9 @@ LIKENESS = np.array([35.0, 41.0, 45.0, 45.02])
         (Target(40.0, None), 1),  # the smallest that reaches the target
         (Target(41.0, None), 1),
         (Target(41.1, None), 2),
-        (Target(60.0, None), 2),  # out of reach: the most alike, but not for a hair more
+        (Target(60.0, None), 2),  # out of reach: the best, but not for a hair more
         (Target(None, None), 2),
-        (Target(None, 250), 1),  # the most alike under the limit
+        (Target(None, 250), 1),  # the best under the limit
         (Target(None, 200), 1),
         (Target(40.0, 300), 1),  # both: no more than the target needs
         (Target(44.0, 250), 1),  # the limit comes first
@@ -37,7 +37,7 @@ LIKENESS = np.array([35.0, 41.0, 45.0, 45.02])
     ],
 )
 def test_the_best_answer_is_picked(target: Target, expected: int) -> None:
-    assert choose_result(SIZES, LIKENESS, target) == expected
+    assert choose_result(SIZES, PSNR, target) == expected
 
 
 def tables(seed: int) -> list[RateDistortion]:

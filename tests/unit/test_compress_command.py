@@ -133,8 +133,12 @@ def test_lines_come_each_quarter_and_at_the_end() -> None:
             lines.show(0, percent / 100, "Working")
         lines.end(0, "done")
         lines.end(1, "failed")
-    told = text_of(console).splitlines()
-    assert told == [*(f"a.ply: {part:3} %  Working" for part in (0, 25, 50, 75)), "a.ply: done", "[b].ply: failed"]
+    lines_shown = text_of(console).splitlines()
+    assert lines_shown == [
+        *(f"a.ply: {part:3} %  Working" for part in (0, 25, 50, 75)),
+        "a.ply: done",
+        "[b].ply: failed",
+    ]
 
 
 def test_bars_name_each_model_and_what_happens() -> None:

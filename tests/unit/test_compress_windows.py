@@ -61,8 +61,8 @@ def test_windows_foresee_the_error_of_whole_pictures(monkeypatch: pytest.MonkeyP
     noise = np.random.default_rng(6).normal(0, 0.1, model.sh0.shape).astype(np.float32)
     whole = prover.compare(replace(model, sh0=model.sh0 + noise)).mean
     part = shown.prepared.stored
-    found = shown.squared_errors(replace(part, sh0=part.sh0 + noise[shown.index]))
-    assert -10 * np.log10(found[0]) == pytest.approx(whole, abs=1.5)
+    errors = shown.squared_errors(replace(part, sh0=part.sh0 + noise[shown.index]))
+    assert -10 * np.log10(errors[0]) == pytest.approx(whole, abs=1.5)
     assert shown.squared_errors(part) == shown.no_errors
 
 
@@ -70,6 +70,6 @@ def test_windows_foresee_the_error_of_whole_pictures(monkeypatch: pytest.MonkeyP
 def test_blocks_give_what_the_whole_gives(count: int) -> None:
     random = np.random.default_rng(7)
     a, b = random.normal(size=(count, 3)), random.normal(size=count)
-    found = map_rows(lambda x, y: (x * y[:, None]).astype(np.float32), a, b)
-    assert found.dtype == np.float32
-    np.testing.assert_array_equal(found, (a * b[:, None]).astype(np.float32))
+    result = map_rows(lambda x, y: (x * y[:, None]).astype(np.float32), a, b)
+    assert result.dtype == np.float32
+    np.testing.assert_array_equal(result, (a * b[:, None]).astype(np.float32))

@@ -32,15 +32,15 @@ def parts(path: Path) -> tuple[dict[str, Any], bytes]:
 
 
 def attributes(document: dict[str, Any], buffer: bytes) -> dict[str, np.ndarray]:
-    found = {}
+    arrays = {}
     for name, index in document["meshes"][0]["primitives"][0]["attributes"].items():
         accessor = document["accessors"][index]
         view = document["bufferViews"][accessor["bufferView"]]
         data = buffer[view["byteOffset"] : view["byteOffset"] + view["byteLength"]]
         rows = np.frombuffer(data, NAMES[accessor["componentType"]]).reshape(accessor["count"], -1)
         assert rows.shape[1] == WIDTHS[accessor["type"]]
-        found[name.removeprefix("KHR_gaussian_splatting:")] = rows
-    return found
+        arrays[name.removeprefix("KHR_gaussian_splatting:")] = rows
+    return arrays
 
 
 @pytest.mark.parametrize("suffix", [".glb", ".gltf"])
@@ -49,18 +49,18 @@ def test_every_number_is_kept(suffix: str, degree: int, tmp_path: Path) -> None:
     model = made(70, degree, 2)
     gltf.write(tmp_path / f"m{suffix}", model)
     document, buffer = parts(tmp_path / f"m{suffix}")
-    found = attributes(document, buffer)
-    assert np.array_equal(found["POSITION"], model.means)
+    arrays = attributes(document, buffer)
+    assert np.array_equal(arrays["POSITION"], model.means)
     assert document["accessors"][0]["min"] == model.means.min(axis=0).tolist()
-    assert np.allclose(np.log(found["SCALE"]), model.scales, atol=1e-5)
-    assert np.allclose(found["OPACITY"][:, 0], alphas(model), atol=1e-6)
-    turned = Gaussians(**model.arrays() | {"quats": found["ROTATION"][:, [3, 0, 1, 2]]})
+    assert np.allclose(np.log(arrays["SCALE"]), model.scales, atol=1e-5)
+    assert np.allclose(arrays["OPACITY"][:, 0], alphas(model), atol=1e-6)
+    turned = Gaussians(**model.arrays() | {"quats": arrays["ROTATION"][:, [3, 0, 1, 2]]})
     assert angles(turned, model).max() < 0.1
-    assert np.allclose(np.linalg.norm(found["ROTATION"], axis=1), 1, atol=1e-6)
+    assert np.allclose(np.linalg.norm(arrays["ROTATION"], axis=1), 1, atol=1e-6)
     names = [f"SH_DEGREE_{d}_COEF_{k}" for d in range(degree + 1) for k in range(2 * d + 1)]
-    assert [name for name in found if name.startswith("SH")] == names
+    assert [name for name in arrays if name.startswith("SH")] == names
     bands = np.concatenate([model.sh0, model.shN], axis=1)
-    assert all(np.array_equal(found[name], bands[:, i]) for i, name in enumerate(names))
+    assert all(np.array_equal(arrays[name], bands[:, i]) for i, name in enumerate(names))
 
 
 @pytest.mark.parametrize("up", [(1, 0, 0), (0, 1, 0), (0, 0, 1), (-1, 0, 0), (0, -1, 0), (0, 0, -1)])

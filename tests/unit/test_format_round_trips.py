@@ -29,8 +29,8 @@ def again(form: table.Format, model: Gaussians) -> Gaussians:
     with TemporaryDirectory() as folder:
         path = Path(folder) / f"model{form.suffix}"
         form.write(path, model)
-        back, found = table.read_model(path)
-    assert found is form
+        back, read_form = table.read_model(path)
+    assert read_form is form
     return back
 
 
@@ -122,8 +122,8 @@ def test_a_name_decides_what_is_written_and_the_content_what_is_read(tmp_path: P
     with pytest.raises(BrokenFile, match=r"\.spz"):
         table.format_of(Path("a.obj"))
     spz.write(tmp_path / "wrong.ply", made(5, 1, 3))
-    model, found = table.read_model(tmp_path / "wrong.ply")
-    assert found is table.SPZ and len(model) == 5
+    model, read_form = table.read_model(tmp_path / "wrong.ply")
+    assert read_form is table.SPZ and len(model) == 5
 
 
 @pytest.mark.parametrize("version", [2, 3, 4])

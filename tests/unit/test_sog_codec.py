@@ -65,7 +65,7 @@ def test_attributes_come_back_within_the_formats_steps(model: Gaussians, tmp_pat
         distinct = len(np.unique(stored.shN.reshape(len(stored), -1), axis=0))
         if distinct <= 1024:
             assert (np.abs(stored.shN - decoded.shN) <= codebook_slack(meta["shN"]["codebook"], stored.shN)).all()
-        assert encoded.facts["palette_entries"] == meta["shN"]["count"] <= distinct
+        assert encoded.figures["palette_entries"] == meta["shN"]["count"] <= distinct
 
 
 @given(model=models, quality=st.sampled_from([STANDARD, FINEST]), row=st.integers(0), name=st.sampled_from(ARRAYS))

@@ -25,7 +25,7 @@ Picture = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class ViewPsnr:
-    """How alike the two models look from one camera."""
+    """PSNR of the decoded model's render from one camera, dB."""
 
     name: str
     held_out: bool
@@ -34,7 +34,7 @@ class ViewPsnr:
 
 @dataclass(frozen=True)
 class Proof:
-    """How alike the two models look from all cameras."""
+    """PSNR from all cameras."""
 
     views: list[ViewPsnr]
     pictures: tuple[Picture, Picture]

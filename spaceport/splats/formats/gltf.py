@@ -47,7 +47,7 @@ def _binary(text: bytes, buffer: bytes) -> bytes:
     text += b" " * (-len(text) % 4)
     length = 12 + 8 + len(text) + 8 + len(buffer)
     if length > MAX_BYTES:
-        raise ValueError(f"The model needs {length} bytes as .glb, more than the 4 GiB that its header can tell.")
+        raise ValueError(f"The model needs {length} bytes as .glb, more than the 4 GiB that its header can hold.")
     head = struct.pack("<4sII", b"glTF", 2, length)
     return b"".join(
         [head, struct.pack("<I4s", len(text), b"JSON"), text, struct.pack("<I4s", len(buffer), b"BIN\0"), buffer]

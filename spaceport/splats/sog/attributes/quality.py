@@ -29,7 +29,7 @@ class Quality:
     """Bands of SH that are kept, 0 to 3."""
 
 
-# Found on real models by spending bytes where they lower the picture's error most (see README.md). At full resolution
+# Chosen on real models by spending bytes where they lower the picture's error most. At full resolution
 # rotations and colours are far better than they need to be; palette and positions are what limits.
 STANDARD = Quality(
     palette_error=0.006,

@@ -41,7 +41,7 @@ class Encoded:
     """What was stored: the kept Gaussians, axes relabelled, in the file's order; the source of every comparison."""
     dropped: dict[str, int]
     """How many Gaussians were left out, by reason."""
-    facts: dict[str, Any] = field(default_factory=dict)
+    figures: dict[str, Any] = field(default_factory=dict)
     """`sh_bands`, and with SH bands `palette_entries` and `palette_colour_error`."""
 
 
@@ -195,7 +195,7 @@ def make_draft(
 
 def encode_images(draft: Draft) -> Encoded:
     """Code the images of a draft that are not coded yet."""
-    palette_images, shn, facts = _encode_palette(draft.palette)
+    palette_images, shn, figures = _encode_palette(draft.palette)
     new = [attribute for attribute in draft.attributes.values() if not attribute.files]
     pixels = {file: to_image(rows) for attribute in new for file, rows in attribute.quantised.rows.items()}
     coded = images.encode_all(pixels | palette_images)
@@ -210,11 +210,11 @@ def encode_images(draft: Draft) -> Encoded:
     for name, attribute in draft.attributes.items():
         meta[name] = attribute.quantised.meta | {"files": list(attribute.files)}
     files["meta.json"] = json.dumps(meta | shn, separators=(",", ":"), allow_nan=False).encode()
-    return Encoded(files, prepared.stored, prepared.dropped, facts)
+    return Encoded(files, prepared.stored, prepared.dropped, figures)
 
 
 def _encode_palette(palette: Palette | None) -> tuple[dict[str, Pixels], dict[str, Any], dict[str, Any]]:
-    """The images of a palette, its part of meta.json, and its part of `Encoded.facts`."""
+    """The images of a palette, its part of meta.json, and its part of `Encoded.figures`."""
     if palette is None:
         return {}, {}, {"sh_bands": 0}
     size, coefficients = len(palette.codes), palette.codes.shape[1] // 3

@@ -32,9 +32,9 @@ Floats = NDArray[np.float64]
 
 def halve(gaussians: Gaussians) -> Gaussians:
     """A model of half as many Gaussians (rounded up), in Z-order."""
-    wanted = -(-len(gaussians) // 2)
+    target = -(-len(gaussians) // 2)
     for _ in range(MAX_PASSES):
-        surplus = len(gaussians) - wanted
+        surplus = len(gaussians) - target
         if surplus <= 0:
             break
         along = gaussians.subset(morton_order(positions.encode(gaussians.means, *positions.bounds(gaussians.means))))
@@ -49,14 +49,14 @@ def covariances(gaussians: Gaussians) -> Floats:
     return np.asarray(axes @ axes.swapaxes(1, 2))
 
 
-def _pairs(along: Gaussians, most: int) -> NDArray[np.int64]:
+def _pairs(along: Gaussians, limit: int) -> NDArray[np.int64]:
     """The cheapest pairs [P,2] of Gaussians near each other on the curve, each Gaussian in one at most."""
     area, alpha = _area(along.scales), opacity.alpha(along.opacities)
     size = np.exp(2 * along.scales.astype(np.float64)).mean(axis=1)
     colour = along.sh0[:, 0].astype(np.float64) * C0
     costs, partners = _costs(along.means.astype(np.float64), size, colour, area * alpha)
     cheapest = np.argsort(costs, axis=None, kind="stable")
-    return _match(cheapest, partners, len(along), most)
+    return _match(cheapest, partners, len(along), limit)
 
 
 @kernel
@@ -80,19 +80,19 @@ def _costs(means: Floats, size: Floats, colour: Floats, weight: Floats) -> tuple
 
 
 @kernel
-def _match(cheapest: NDArray[np.int64], partners: NDArray[np.int64], count: int, most: int) -> NDArray[np.int64]:
-    found = np.empty((most, 2), np.int64)
+def _match(cheapest: NDArray[np.int64], partners: NDArray[np.int64], count: int, limit: int) -> NDArray[np.int64]:
+    matched = np.empty((limit, 2), np.int64)
     taken = np.zeros(count, np.bool_)
     pairs = 0
     for edge in cheapest:
         i, j = edge // NEIGHBOURS, partners[edge // NEIGHBOURS, edge % NEIGHBOURS]
-        if pairs == most:
+        if pairs == limit:
             break
         if j > i and not taken[i] and not taken[j]:
             taken[i] = taken[j] = True
-            found[pairs, 0], found[pairs, 1] = i, j
+            matched[pairs, 0], matched[pairs, 1] = i, j
             pairs += 1
-    return found[:pairs]
+    return matched[:pairs]
 
 
 def _merge_pairs(along: Gaussians, pairs: NDArray[np.int64]) -> Gaussians:

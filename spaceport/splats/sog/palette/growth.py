@@ -47,7 +47,7 @@ def colour_error(features: Floats, centroids: Floats, labels: Labels, weights: N
 
 
 class Growth:
-    """Centroids [K,D] for `features` [N,D] with `weights` [N]; none at first unless `centroids` are given.
+    """Centroids [K,D] for `features` [N,D] with `weights` [N]; none at first without `centroids`.
 
     The same arguments and calls give the same centroids.
     """

@@ -64,7 +64,7 @@ def _block(
 ) -> float:
     flat, goal = cells.reshape(-1), targets.reshape(-1)
     at = np.empty((AHEAD, 4), np.int64)
-    products, likeness = np.empty(16 * LANES, np.float32), np.empty(LANES, np.float32)
+    products, similarity = np.empty(16 * LANES, np.float32), np.empty(LANES, np.float32)
     choice = np.empty(4, np.int64)
     kept, names = np.empty(4 * LANES, np.float32), np.empty(4, np.int32)
     gained = 0.0
@@ -79,10 +79,10 @@ def _block(
             here = at[four]
             holes = max(here[0], here[1], here[2], here[3]) >= len(cells)
             if holes:
-                _compare_around_holes(cells, targets, here, likeness)
+                _compare_around_holes(cells, targets, here, similarity)
             else:
-                _compare(flat, goal, here, products, likeness)
-            gain = _best(likeness, choice)
+                _compare(flat, goal, here, products, similarity)
+            gain = _best(similarity, choice)
             if gain <= 0:
                 continue
             gained += 2 * gain
@@ -133,9 +133,9 @@ def _find(
 
 @inline
 def _compare(
-    flat: Cells, goal: Cells, here: NDArray[np.int64], products: NDArray[np.float32], likeness: NDArray[np.float32]
+    flat: Cells, goal: Cells, here: NDArray[np.int64], products: NDArray[np.float32], similarity: NDArray[np.float32]
 ) -> None:
-    """Dot products of the elements in four cells with the targets of the four, [4 x 4] flat into `likeness`."""
+    """Dot products of the elements in four cells with the targets of the four, [4 x 4] flat into `similarity`."""
     for a in range(4):
         element = load(flat, here[a] * LANES)
         for b in range(4):
@@ -143,34 +143,39 @@ def _compare(
     c = load_transposed(products, 0)
     first = ((c[0] + c[1]) + (c[2] + c[3])) + ((c[4] + c[5]) + (c[6] + c[7]))
     second = ((c[8] + c[9]) + (c[10] + c[11])) + ((c[12] + c[13]) + (c[14] + c[15]))
-    store(likeness, 0, first + second)
+    store(similarity, 0, first + second)
 
 
 @kernel
-def _compare_around_holes(cells: Cells, targets: Cells, here: NDArray[np.int64], likeness: NDArray[np.float32]) -> None:
+def _compare_around_holes(
+    cells: Cells, targets: Cells, here: NDArray[np.int64], similarity: NDArray[np.float32]
+) -> None:
     """The same where some cells hold nothing: nothing fits everywhere alike, and no element fits into a hole."""
     for a in range(4):
         for b in range(4):
             if here[a] >= len(cells):
-                likeness[4 * a + b] = 0
+                similarity[4 * a + b] = 0
             elif here[b] >= len(cells):
-                likeness[4 * a + b] = NEVER
+                similarity[4 * a + b] = NEVER
             else:
-                likeness[4 * a + b] = (cells[here[a]] * targets[here[b]]).sum()
+                similarity[4 * a + b] = (cells[here[a]] * targets[here[b]]).sum()
 
 
 @inline
-def _best(likeness: NDArray[np.float32], choice: NDArray[np.int64]) -> float:
+def _best(similarity: NDArray[np.float32], choice: NDArray[np.int64]) -> float:
     """The best of the 24 assignments, as the element for each of the four cells; returns its gain over staying.
 
     Two elements for cells 0 and 1 leave two for cells 2 and 3: six splits, with two choices on either side.
     """
-    stay = (likeness[0] + likeness[5]) + (likeness[10] + likeness[15])
+    stay = (similarity[0] + similarity[5]) + (similarity[10] + similarity[15])
     best = stay
     choice[0], choice[1], choice[2], choice[3] = 0, 1, 2, 3
     for a, b, c, d in ((0, 1, 2, 3), (0, 2, 1, 3), (0, 3, 1, 2), (1, 2, 0, 3), (1, 3, 0, 2), (2, 3, 0, 1)):
-        head, swapped_head = likeness[4 * a] + likeness[4 * b + 1], likeness[4 * b] + likeness[4 * a + 1]
-        tail, swapped_tail = likeness[4 * c + 2] + likeness[4 * d + 3], likeness[4 * d + 2] + likeness[4 * c + 3]
+        head, swapped_head = similarity[4 * a] + similarity[4 * b + 1], similarity[4 * b] + similarity[4 * a + 1]
+        tail, swapped_tail = (
+            similarity[4 * c + 2] + similarity[4 * d + 3],
+            similarity[4 * d + 2] + similarity[4 * c + 3],
+        )
         total = max(head, swapped_head) + max(tail, swapped_tail)
         if total > best:
             best = total
