@@ -9,7 +9,7 @@ from services.compress.attribute_psnr import attribute_psnr
 from services.compress.proving.proof import Proof, Prover
 from services.compress.proving.views import ring_cameras, select_cameras
 from services.compress.rate_control.allocation import Target, make_target, presets_from
-from services.compress.rate_control.search import CHECKING, Attempt, Search, SearchResult
+from services.compress.rate_control.search import CHECKING, Attempt, Search, SearchResult, SogFile
 from services.compress.rate_control.tables import BUSY
 from services.compress.verdict import explain_rejection
 from spaceport.pipeline.options import CompressOptions, CompressPreset
@@ -28,6 +28,8 @@ class Compressed:
 
     best: Attempt
     """How it is stored and how it looks."""
+    file: SogFile
+    """Its bytes."""
     attempts: list[tuple[float, float]]
     """Of each attempt of the search, the last one's included: the bytes that were foreseen and the mean PSNR, dB."""
     preset: CompressPreset
@@ -46,12 +48,12 @@ class Compressed:
     @property
     def encoded(self) -> Encoded:
         """The files of the unbundled form, and the Gaussians that are in them."""
-        return self.best.file.encoded
+        return self.file.encoded
 
     @property
     def bundle(self) -> bytes:
         """`model.sog`: these bytes were read back and found to hold what was rendered."""
-        return self.best.file.bundle
+        return self.file.bundle
 
     @property
     def decoded(self) -> Gaussians:
@@ -95,6 +97,7 @@ def compress(
         psnr_by_attribute = attribute_psnr(search.windows, best.draft.gaussians(search.windows.index))
     return Compressed(
         best=best,
+        file=best.file,
         attempts=result.attempts,
         preset=preset,
         target=target,

@@ -73,7 +73,7 @@ def make_report(
         "missed": missed_target(compressed),
         "why_not": compressed.rejection,
         "quality": asdict(best.quality),
-        "rms_errors": best.file.errors,
+        "rms_errors": compressed.file.errors,
         "sog_psnr": best.proof.mean,
         "sog_psnr_worst": best.proof.worst,
         "min_psnr": options.min_psnr,
