@@ -10,7 +10,7 @@ import numpy as np
 import pycolmap
 from numpy.typing import NDArray
 
-from services.sfm.colmap.device import device
+from services.sfm.colmap.device import device, matching_threads
 from services.sfm.colmap.matching import Pairs, split_pairs
 from services.sfm.colmap.retrieval import Descriptors, global_descriptors
 from services.sfm.messages import MASKS, ColmapTask, TaskPhoto
@@ -82,7 +82,7 @@ def match_pairs(
 ) -> None:
     """Match and verify pairs of photos [M,2]. COLMAP skips those that the database already has."""
     options = pycolmap.FeatureMatchingOptions()
-    options.num_threads = usable_cores()
+    options.num_threads = matching_threads()
     options.sift.max_ratio = max_ratio
     pairing = pycolmap.ImportedPairingOptions()
     pairing.match_list_path = task.scratch / "pairs.txt"

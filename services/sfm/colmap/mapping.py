@@ -140,7 +140,30 @@ def _run_incremental_pipeline(
         pipeline = pycolmap.IncrementalPipeline(options, opened, manager)
         pipeline.add_callback(callbacks.INITIAL_IMAGE_PAIR_REG_CALLBACK.value, on_registered)
         pipeline.add_callback(callbacks.NEXT_IMAGE_REG_CALLBACK.value, on_registered)
-        pipeline.run()
+        _run_reproducibly(pipeline, manager)
+
+
+def _run_reproducibly(pipeline: Any, manager: Any) -> None:
+    """`pipeline.run()`, but with the search for the initial pair on one thread.
+
+    On several threads COLMAP tries pairs side by side and stops every search at the first success, so the load of the
+    machine would decide which of several good pairs the model starts from. Bundle adjustment keeps its threads.
+    """
+    cache = pipeline.database_cache
+    if cache.num_images() == 0:
+        return
+    mapper = pycolmap.IncrementalMapper(cache)
+    options = pipeline.options.get_mapper()
+    options.num_threads = 1
+    stop = pycolmap.IncrementalPipelineStatus.STOP
+    status = pipeline.reconstruct(mapper, options, manager.size() > 0)
+    for relaxed in ("init_min_num_inliers", "init_min_tri_angle") * 2:  # as `run` relaxes them
+        if status == stop or mapper.num_total_reg_images() == cache.num_images():
+            return
+        value = getattr(options, relaxed)
+        setattr(options, relaxed, value // 2 if isinstance(value, int) else value / 2)
+        mapper.reset_initialization_stats()
+        status = pipeline.reconstruct(mapper, options, False)
 
 
 def _global_mapping(task: ColmapTask, database: Path) -> list[MappedModel]:
