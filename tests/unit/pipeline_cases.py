@@ -20,7 +20,7 @@ from spaceport.pipeline.contract import (
     StageManifest,
     StageName,
 )
-from spaceport.pipeline.jobs.table import Claim, JobTable
+from spaceport.pipeline.jobs.table import JobTable, LeaseAnswer
 from spaceport.pipeline.layout import end_key, request_key, stage_manifest_key
 
 JOB = "beach-0123456789"
@@ -61,7 +61,7 @@ def staged(stage: StageName, job_id: str = JOB, **changes: Any) -> StageManifest
 def take_over(table: JobTable, stage: StageName) -> None:
     """Another worker takes over an expired lease, by its own clock, while the first one's heartbeat goes on."""
     later = JobTable(table.table.name, clock=lambda: time.time() + 1000)
-    assert later.claim(JOB, stage, "x", "batch-2", 1) is Claim.GRANTED
+    assert later.acquire(JOB, stage, "x", "batch-2", 1) is LeaseAnswer.GRANTED
 
 
 def ended(state: JobState = JobState.COMPLETED, job_id: str = JOB) -> EndManifest:

@@ -160,7 +160,7 @@ def test_a_job_goes_on_by_its_id_alone(bucket: Bucket, table: JobTable) -> None:
 
 def test_stop_ends_the_job_and_exactly_its_batch_jobs(bucket: Bucket, table: JobTable, batch: Batch) -> None:
     begin(bucket, table, requested())
-    table.claim(JOB, StageName.SFM, "etag", "holder", 1)
+    table.acquire(JOB, StageName.SFM, "etag", "holder", 1)
     batch.add("cpu", "holder", request_key(JOB), "RUNNING")
     batch.add("gpu", "waiting", f"jobs/{JOB}/colmap/manifest.json")
     batch.add("gpu", "neighbour", f"jobs/{JOB}-2/colmap/manifest.json")
@@ -208,7 +208,7 @@ def test_a_job_is_shown_with_stages_and_links(bucket: Bucket, table: JobTable) -
     model = Artefact(key=f"jobs/{JOB}/compressed/model.sog", bytes=7)
     compressed = staged(StageName.COMPRESS).model_copy(update={"artefacts": [model]})
     begin(bucket, table, requested(), compressed)
-    table.claim(JOB, StageName.SFM, "etag", "holder", 1)
+    table.acquire(JOB, StageName.SFM, "etag", "holder", 1)
     path = f"/jobs/{JOB}"
     status, answer = ask("api_job", path=path)
     assert (status, answer["job"]["job_id"], answer["links"]) == (200, JOB, [])

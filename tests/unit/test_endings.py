@@ -12,7 +12,7 @@ from spaceport.pipeline.contract import AnyManifest, Failure, JobState, Outcome,
 from spaceport.pipeline.errors import Slug, UnknownJob
 from spaceport.pipeline.jobs.ending import end_job, read_end, request_of, stop_job
 from spaceport.pipeline.jobs.recovery import pending_among, pending_manifest, rebuild_table, recover_jobs
-from spaceport.pipeline.jobs.table import Claim, JobTable
+from spaceport.pipeline.jobs.table import JobTable, LeaseAnswer
 from spaceport.pipeline.jobs.tracker import on_batch_failed, on_manifest
 from spaceport.pipeline.storage import Bucket
 
@@ -127,7 +127,7 @@ def test_what_a_dead_batch_job_is_called(
 
 def test_the_stage_knows_better_why_it_failed(bucket: Bucket, table: JobTable) -> None:
     put(bucket, requested())
-    table.claim(JOB, StageName.SFM, "e", "batch-1", 1)
+    table.acquire(JOB, StageName.SFM, "e", "batch-1", 1)
     table.release(JOB, StageName.SFM, "batch-1", 1.0, FULL)
     on_batch_failed(bucket, table, layout.request_key(JOB), "batch-1", "exited", 75)
     end = read_end(bucket, JOB)
@@ -137,7 +137,7 @@ def test_the_stage_knows_better_why_it_failed(bucket: Bucket, table: JobTable) -
 
 def test_a_failed_duplicate_does_not_fail_the_job(bucket: Bucket, table: JobTable) -> None:
     put(bucket, requested())
-    table.claim(JOB, StageName.SFM, "e", "batch-1", 1)
+    table.acquire(JOB, StageName.SFM, "e", "batch-1", 1)
     on_batch_failed(bucket, table, layout.request_key(JOB), "batch-2", "Host EC2", None)
     assert read_end(bucket, JOB) is None
 
@@ -180,11 +180,11 @@ def test_the_table_is_made_again_from_the_bucket(bucket: Bucket, table: JobTable
 
 def test_a_table_made_again_while_a_worker_works_keeps_its_claim(bucket: Bucket, table: JobTable) -> None:
     put(bucket, requested())
-    assert table.claim(JOB, StageName.SFM, "e", "batch-1", 1) is Claim.GRANTED
+    assert table.acquire(JOB, StageName.SFM, "e", "batch-1", 1) is LeaseAnswer.GRANTED
     before = table.stages(JOB)
     rebuild_table(bucket, table)
     assert table.stages(JOB) == before
-    assert table.claim(JOB, StageName.SFM, "e", "batch-2", 1) is Claim.BUSY
+    assert table.acquire(JOB, StageName.SFM, "e", "batch-2", 1) is LeaseAnswer.BUSY
     assert table.finish(JOB, StageName.SFM, "batch-1")
 
 

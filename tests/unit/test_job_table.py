@@ -1,4 +1,4 @@
-"""Rows and claims in DynamoDB."""
+"""Rows and leases in DynamoDB."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pipeline_cases import JOB, forget, requested, staged, whole_job
 from spaceport.pipeline.contract import Failure, JobState, StageName
 from spaceport.pipeline.errors import Slug
 from spaceport.pipeline.jobs.state import Beat, StageState
-from spaceport.pipeline.jobs.table import LEASE_SECONDS, Claim, JobTable
+from spaceport.pipeline.jobs.table import LEASE_SECONDS, JobTable, LeaseAnswer
 
 SFM = StageName.SFM
 
@@ -67,27 +67,27 @@ def test_a_swap_that_lost_is_done_again(table: JobTable, monkeypatch: pytest.Mon
 
 def test_claim_is_for_one(table: JobTable) -> None:
     clock = table.clock = Clock()
-    assert table.claim(JOB, SFM, "etag", "batch-1", 1) is Claim.GRANTED
-    assert table.claim(JOB, SFM, "etag", "batch-2", 1) is Claim.BUSY
-    assert table.claim(JOB, SFM, "etag", "batch-1", 2) is Claim.GRANTED, "a Batch retry keeps its id"
+    assert table.acquire(JOB, SFM, "etag", "batch-1", 1) is LeaseAnswer.GRANTED
+    assert table.acquire(JOB, SFM, "etag", "batch-2", 1) is LeaseAnswer.BUSY
+    assert table.acquire(JOB, SFM, "etag", "batch-1", 2) is LeaseAnswer.GRANTED, "a Batch retry keeps its id"
     clock.now += LEASE_SECONDS + 1
-    assert table.claim(JOB, SFM, "etag", "batch-2", 1) is Claim.GRANTED, "the lease ran out"
+    assert table.acquire(JOB, SFM, "etag", "batch-2", 1) is LeaseAnswer.GRANTED, "the lease ran out"
     assert not table.renew(JOB, SFM, "batch-1", 1.0)
     assert table.renew(JOB, SFM, "batch-2", 1.0)
     assert table.finish(JOB, SFM, "batch-2")
     clock.now += LEASE_SECONDS + 1
-    assert table.claim(JOB, SFM, "etag", "batch-3", 1) is Claim.DONE
-    assert table.claim(JOB, SFM, "another", "batch-3", 1) is Claim.GRANTED, "another input is other work"
+    assert table.acquire(JOB, SFM, "etag", "batch-3", 1) is LeaseAnswer.DONE
+    assert table.acquire(JOB, SFM, "another", "batch-3", 1) is LeaseAnswer.GRANTED, "another input is other work"
     assert table.stages(JOB)[SFM].claims == 4
 
 
 def test_a_released_claim_is_free_and_keeps_its_reason(table: JobTable) -> None:
-    table.claim(JOB, SFM, "etag", "batch-1", 1)
+    table.acquire(JOB, SFM, "etag", "batch-1", 1)
     failure = Failure(slug=Slug.DISK_FULL, sentence="full")
     assert table.release(JOB, SFM, "batch-1", 1.0, failure)
     row = table.stages(JOB)[SFM]
     assert (row.work, row.failure) == (StageState.RELEASED, failure)
-    assert table.claim(JOB, SFM, "etag", "batch-2", 1) is Claim.GRANTED
+    assert table.acquire(JOB, SFM, "etag", "batch-2", 1) is LeaseAnswer.GRANTED
     assert table.stages(JOB)[SFM].failure is None
 
 
@@ -95,22 +95,22 @@ def test_a_released_claim_is_free_and_keeps_its_reason(table: JobTable) -> None:
 @given(
     steps=st.lists(
         st.tuples(
-            st.sampled_from("abc"), st.sampled_from(["claim", "finish", "release", "renew"]), st.integers(0, 120)
+            st.sampled_from("abc"), st.sampled_from(["acquire", "finish", "release", "renew"]), st.integers(0, 120)
         ),
         max_size=20,
     )
 )
 def test_at_most_one_holder_and_done_once(table: JobTable, steps: list[tuple[str, str, int]]) -> None:
-    """Against a model: whoever the model says may hold the claim gets it, nobody else; done stays done."""
+    """Against a model: whoever the model says may hold the lease gets it, nobody else; done stays done."""
     clock = table.clock = Clock()
     forget(table, JOB)
     holder, until, done = None, 0.0, False
     for who, what, later in steps:
         clock.now += later
         mine = holder == who and not done
-        if what == "claim":
+        if what == "acquire":
             granted = not done and (holder in (None, who) or until < clock.now)
-            assert (table.claim(JOB, SFM, "e", who, 1) is Claim.GRANTED) == granted
+            assert (table.acquire(JOB, SFM, "e", who, 1) is LeaseAnswer.GRANTED) == granted
             holder, until = (who, clock.now + LEASE_SECONDS) if granted else (holder, until)
         elif what == "renew":
             assert table.renew(JOB, SFM, who, 1.0) == mine

@@ -93,7 +93,7 @@ def test_a_lease_that_ran_out_is_nudged_and_at_last_a_lost_machine(
 ) -> None:
     begun(bucket, table, requested())
     table.clock = lambda: time.time() - 3600
-    table.claim(JOB, StageName.SFM, "etag", "batch-1", 1)
+    table.acquire(JOB, StageName.SFM, "etag", "batch-1", 1)
     for _ in range(MAX_NUDGES):
         sweep()
     assert len(nudges) == MAX_NUDGES
@@ -103,7 +103,7 @@ def test_a_lease_that_ran_out_is_nudged_and_at_last_a_lost_machine(
 
 def test_the_last_worker_knows_best_why(batch: Batch, bucket: Bucket, table: JobTable) -> None:
     begun(bucket, table, requested())
-    table.claim(JOB, StageName.SFM, "etag", "batch-1", 1)
+    table.acquire(JOB, StageName.SFM, "etag", "batch-1", 1)
     full = Failure(slug=Slug.DISK_FULL, sentence="The disk was full.")
     table.release(JOB, StageName.SFM, "batch-1", 1.0, full)
     for _ in range(MAX_NUDGES + 1):
@@ -120,7 +120,7 @@ def test_a_compression_that_never_comes_still_delivers_the_model(batch: Batch, b
 
 def test_who_holds_a_live_lease_is_left_alone(batch: Batch, bucket: Bucket, table: JobTable, nudges: list[str]) -> None:
     begun(bucket, table, requested())
-    table.claim(JOB, StageName.SFM, "etag", "batch-1", 1)
+    table.acquire(JOB, StageName.SFM, "etag", "batch-1", 1)
     assert sweep() == {"working": 1}
     assert nudges == []
 

@@ -123,7 +123,7 @@ def test_a_second_delivery_does_nothing(bench: Bench) -> None:
 def test_a_claim_in_other_hands_is_left_alone(bench: Bench) -> None:
     stored = bench.bucket.read_manifest(bench.key)
     assert stored is not None
-    bench.table.claim(JOB, StageName.SFM, stored.etag, "batch-0", 1)
+    bench.table.acquire(JOB, StageName.SFM, stored.etag, "batch-0", 1)
     assert bench.work(raising(AssertionError("must not run"))) == DONE
     assert bench.manifest() is None
 
@@ -180,7 +180,7 @@ def test_sigterm_means_try_again(bench: Bench) -> None:
 def test_seconds_and_dollars_are_those_of_all_tries(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     def killed(source: Path, output: Path, options: Any, progress: Progress) -> Outcome:
         until(lambda: bench.table.stages(JOB)[StageName.SFM].spent >= 3000)  # a heartbeat tells it
-        raise KeyboardInterrupt  # as a kill: nobody gives the claim back
+        raise KeyboardInterrupt  # as a kill: nobody gives the lease back
 
     monkeypatch.setenv("SPACEPORT_INSTANCE_TYPE", "c6i.2xlarge")
     assert bench.work(raising(LostResource(Slug.MACHINE_LOST, stage="Training")), ago=1000) == RETRY

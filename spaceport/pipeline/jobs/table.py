@@ -26,8 +26,8 @@ LEASE_SECONDS = 90.0
 SWAP_ATTEMPTS = 20
 
 
-class Claim(Enum):
-    """What a worker that claims a stage is answered."""
+class LeaseAnswer(Enum):
+    """Whether a worker gets the lease on a stage."""
 
     GRANTED = "granted"
     BUSY = "busy"
@@ -97,7 +97,7 @@ class JobTable:
             raise ValueError(f"no manifest of {job_id} to make a row from")
         return self._compare_and_swap(row, version)
 
-    def claim(self, job_id: str, stage: StageName, etag: str, holder: str, attempt: int) -> Claim:
+    def acquire(self, job_id: str, stage: StageName, etag: str, holder: str, attempt: int) -> LeaseAnswer:
         """Take the lease on a stage for an input.
 
         Granted when no one holds it, when the holder asks again (a Batch retry keeps its id), or when it has expired.
@@ -126,8 +126,10 @@ class JobTable:
             if not _condition_failed(error):
                 raise
             row = self.stages(job_id).get(stage)
-            return Claim.DONE if row and row.work is StageState.DONE and row.input_etag == etag else Claim.BUSY
-        return Claim.GRANTED
+            return (
+                LeaseAnswer.DONE if row and row.work is StageState.DONE and row.input_etag == etag else LeaseAnswer.BUSY
+            )
+        return LeaseAnswer.GRANTED
 
     def renew(self, job_id: str, stage: StageName, holder: str, spent: float) -> bool:
         """Renew a lease, after `spent` seconds of all tries. False when it is another worker's now."""

@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Lease:
-    """A granted claim: on which stage of which job, and in whose name."""
+    """The right to work on one stage of one job, as long as it is renewed in time."""
 
     bucket: Bucket
     table: JobTable

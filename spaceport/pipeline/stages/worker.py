@@ -40,7 +40,7 @@ from spaceport.pipeline.errors import (
     Stopped,
 )
 from spaceport.pipeline.jobs.ending import fail_job, failure_of, read_end
-from spaceport.pipeline.jobs.table import Claim, JobTable
+from spaceport.pipeline.jobs.table import JobTable, LeaseAnswer
 from spaceport.pipeline.pricing import cost_usd, instance_type
 from spaceport.pipeline.stages.checkpoint import CheckpointSync
 from spaceport.pipeline.stages.heartbeat import Heartbeat, Lease
@@ -75,9 +75,9 @@ def run_stage(stage: Stage, lease: Lease, key: str, attempt: int, scratch: Path)
     if stored is None or not _is_needed(stage, lease, stored.manifest):
         log.info("nothing to do for %s", key)
         return DONE
-    claim = lease.table.claim(lease.job_id, stage.name, stored.etag, lease.holder, attempt)
-    if claim is not Claim.GRANTED:
-        log.info("%s of %s is %s: leaving it", stage.name, lease.job_id, claim.value)
+    answer = lease.table.acquire(lease.job_id, stage.name, stored.etag, lease.holder, attempt)
+    if answer is not LeaseAnswer.GRANTED:
+        log.info("%s of %s is %s: leaving it", stage.name, lease.job_id, answer.value)
         return DONE
     lease = replace(lease, spent_before=lease.table.stages(lease.job_id)[stage.name].spent)
     folder = scratch / f"{lease.job_id}-{stage.name}"
