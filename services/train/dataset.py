@@ -154,4 +154,4 @@ def _decode(path: Path, width: int, height: int) -> Photo:
 def limit_size(camera: Camera, longest_side: int | None) -> Camera:
     """The camera with a longest side of at most `longest_side` pixels, never enlarged."""
     side = max(camera.width, camera.height)
-    return replace(camera) if longest_side is None or longest_side >= side else camera.scaled(longest_side / side)
+    return replace(camera) if longest_side is None or longest_side >= side else camera.rescale(longest_side / side)

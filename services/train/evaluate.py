@@ -12,7 +12,7 @@ from services.train.dataset import Photos
 from services.train.rasterisers.protocol import Rasteriser, Tensors
 from spaceport.progress import Progress
 from spaceport.splats.cameras import Camera
-from spaceport.splats.metrics import colour_corrected, psnr, ssim
+from spaceport.splats.metrics import correct_colours, psnr, ssim
 
 FloatImage = npt.NDArray[np.float32]
 
@@ -46,7 +46,7 @@ def mean_psnr(
     for camera in cameras:
         photo = _to_float(photos.at(camera))
         render = rasteriser.render(parameters, camera, sh_degree)
-        scores.append(_finite_psnr(colour_corrected(render, photo) if colour_correct else render, photo))
+        scores.append(_finite_psnr(correct_colours(render, photo) if colour_correct else render, photo))
     return fmean(scores)
 
 
@@ -65,7 +65,7 @@ def score_views(
         progress.check()
         photo = _to_float(photos.at(camera))
         render = rasteriser.render(parameters, camera, sh_degree)
-        corrected = colour_corrected(render, photo)
+        corrected = correct_colours(render, photo)
         scores.append(
             ViewScore(
                 camera.name,

@@ -45,7 +45,7 @@ def importance_scores(
     for done, camera in enumerate(cameras):
         progress.update(done / len(cameras), "Pruning Gaussians that no photo needs")
         progress.check()
-        total += rasteriser.blend_weights(parameters, limit_size(camera.scaled(SCORE_LEVEL), SCORE_LONGEST_SIDE))
+        total += rasteriser.blend_weights(parameters, limit_size(camera.rescale(SCORE_LEVEL), SCORE_LONGEST_SIDE))
     return total
 
 

@@ -126,7 +126,7 @@ class Trainer:
 
     def _resized_camera(self, photo: int, level: float) -> Camera:
         if (photo, level) not in self._resized:
-            self._resized[photo, level] = self._training[photo].scaled(level)
+            self._resized[photo, level] = self._training[photo].rescale(level)
         return self._resized[photo, level]
 
     def _evaluate(self, iteration: int, loss: float, log: TrainingLog) -> StopReason | None:

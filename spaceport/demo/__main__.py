@@ -17,14 +17,16 @@ def main() -> int:
     parser.add_argument("--photos", type=int, default=30)
     parser.add_argument("--width", type=int, default=1024, help="pixels; the height is three quarters of it")
     parser.add_argument("--seed", type=int, default=7, help="changes relief, trees and wind; the buildings stay")
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     start = time.monotonic()
 
-    def tell(done: int, total: int, name: str) -> None:
+    def print_progress(done: int, total: int, name: str) -> None:
         print(f"{done:3d}/{total}  {name}  {time.monotonic() - start:5.1f} s", file=sys.stderr, flush=True)
 
     try:
-        survey = make_survey(given.out, given.photos, given.width, given.width * 3 // 4, given.seed, tell)
+        survey = make_survey(
+            arguments.out, arguments.photos, arguments.width, arguments.width * 3 // 4, arguments.seed, print_progress
+        )
     except (ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 2

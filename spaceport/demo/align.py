@@ -1,4 +1,4 @@
-"""Lay estimated camera positions over the true ones: the similarity that leaves the least squared distance.
+"""Align estimated camera positions to the true ones: the similarity of least squared distance.
 
 S. Umeyama, "Least-squares estimation of transformation parameters between two point patterns", PAMI 1991.
 """

@@ -55,8 +55,8 @@ def _orbit(count: int, around: Spot, random: np.random.Generator) -> list[Array]
     for turn in range(count):
         angle = math.tau * turn / count + 0.3
         flat = np.array([ORBIT_RADIUS * math.cos(angle), ORBIT_RADIUS * math.sin(angle)])
-        eye = np.array([*(flat + around), ORBIT_ALTITUDE]) + random.normal(0, (0.4, 0.4, 0.3))
-        poses.append(_pose(eye, target - eye, np.array([0.0, 0.0, 1.0]), random))
+        position = np.array([*(flat + around), ORBIT_ALTITUDE]) + random.normal(0, (0.4, 0.4, 0.3))
+        poses.append(_pose(position, target - position, np.array([0.0, 0.0, 1.0]), random))
     return poses
 
 
@@ -71,19 +71,19 @@ def _grid(count: int, around: Spot, lens: Lens, random: np.random.Generator) -> 
         for k in range(len(members)):
             east = around[0] + (line - (lines - 1) / 2) * pitch
             north = around[1] + heading * (k - (len(members) - 1) / 2) * step
-            eye = np.array([east, north, ALTITUDE]) + random.normal(0, (0.4, 0.4, 0.3))
-            poses.append(_pose(eye, np.array([0.0, 0.0, -1.0]), np.array([0.0, heading, 0.0]), random))
+            position = np.array([east, north, ALTITUDE]) + random.normal(0, (0.4, 0.4, 0.3))
+            poses.append(_pose(position, np.array([0.0, 0.0, -1.0]), np.array([0.0, heading, 0.0]), random))
     return poses
 
 
-def _pose(eye: Array, forward: Array, up: Array, random: np.random.Generator) -> Array:
-    """[4, 4] from the world to a camera at `eye` that looks along `forward`, shaken by about a degree."""
+def _pose(position: Array, forward: Array, up: Array, random: np.random.Generator) -> Array:
+    """[4, 4] from the world to a camera at `position` that looks along `forward`, shaken by about a degree."""
     forward = forward / np.linalg.norm(forward)
     right = np.cross(forward, up)
     right /= np.linalg.norm(right)
-    turn = _shake(random) @ np.array([right, np.cross(forward, right), forward])
+    rotation = _shake(random) @ np.array([right, np.cross(forward, right), forward])
     pose = np.eye(4)
-    pose[:3, :3], pose[:3, 3] = turn, -turn @ eye
+    pose[:3, :3], pose[:3, 3] = rotation, -rotation @ position
     return pose
 
 

@@ -25,10 +25,10 @@ def gimbal_tags(world_to_camera: Array) -> bytes:
     Angles in degrees: yaw clockwise from north, pitch -90 when looking straight down. The roll is left at 0, as
     gimbals that are levelled by motors report it.
     """
-    turn = world_to_camera[:3, :3]
-    forward, up = turn[2], -turn[1]
+    rotation = world_to_camera[:3, :3]
+    forward, up = rotation[2], -rotation[1]
     pitch = math.degrees(math.asin(max(-1.0, min(1.0, float(forward[2])))))
     ahead = forward if abs(forward[2]) < math.cos(math.radians(15)) else up  # straight down, forward has no bearing
     yaw = math.degrees(math.atan2(float(ahead[0]), float(ahead[1])))
-    height = float((-turn.T @ world_to_camera[:3, 3])[2])
+    height = float((-rotation.T @ world_to_camera[:3, 3])[2])
     return _PACKET.format(height=height, roll=0.0, yaw=yaw, pitch=pitch).encode()

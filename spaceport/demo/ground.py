@@ -66,7 +66,7 @@ def _crop(x: float, y: float, footprint: float, seed: int) -> Vec:
 
 
 @subroutine
-def _ploughed(x: float, y: float, footprint: float, seed: int) -> Vec:
+def _ploughed_soil(x: float, y: float, footprint: float, seed: int) -> Vec:
     bend = 0.4 * noise2(x / 8.0, y / 8.0, seed + 90)
     row = _rows(x + bend, y, 1.2, 1.5, footprint)
     clods = fbm2(x / 1.3, y / 1.3, 4, 0.75, footprint / 1.3, seed + 91)
@@ -149,7 +149,7 @@ def _fields(x: float, y: float, footprint: float, seed: int) -> Vec:
     if crop > 0.0:
         colour = mix(colour, _crop(x, y, footprint, seed), crop)
     if bare > 0.0:
-        colour = mix(colour, _ploughed(x, y, footprint, seed), bare)
+        colour = mix(colour, _ploughed_soil(x, y, footprint, seed), bare)
     return colour
 
 
@@ -173,7 +173,7 @@ def _farm(colour: Vec, x: float, y: float, footprint: float, seed: int) -> Vec:
 
 
 @subroutine
-def _wet(colour: Vec, x: float, y: float, footprint: float, seed: int) -> Vec:
+def _wet_ground(colour: Vec, x: float, y: float, footprint: float, seed: int) -> Vec:
     """The pond with its sandy, reedy shore."""
     shore = places.pond(x, y)
     wobble = 0.6 * fbm2(x / 2.0, y / 2.0, 3, 0.6, footprint / 2.0, seed + 6)
@@ -192,7 +192,7 @@ def _wet(colour: Vec, x: float, y: float, footprint: float, seed: int) -> Vec:
 
 
 @subroutine
-def _built(colour: Vec, x: float, y: float, footprint: float, seed: int) -> Vec:
+def _built_ground(colour: Vec, x: float, y: float, footprint: float, seed: int) -> Vec:
     """Over the rest: drives, the road with its verge, the launch pad."""
     share = cover(places.drives(x, y), max(footprint, 0.05))
     if share > 0.0:
@@ -216,5 +216,5 @@ def ground_albedo(x: float, y: float, footprint: float, seed: int) -> Vec:
     """Linear RGB albedo of the ground at (`x`, `y`), averaged over a pixel `footprint` metres wide."""
     colour = _fields(x, y, footprint, seed)
     colour = _farm(colour, x, y, footprint, seed)
-    colour = _wet(colour, x, y, footprint, seed)
-    return _built(colour, x, y, footprint, seed)
+    colour = _wet_ground(colour, x, y, footprint, seed)
+    return _built_ground(colour, x, y, footprint, seed)

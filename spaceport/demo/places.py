@@ -38,7 +38,7 @@ def lane_offset(x: float, y: float) -> float:
 
 
 @subroutine
-def _rounded(x: float, y: float, half_x: float, half_y: float, radius: float) -> float:
+def _rounded_box(x: float, y: float, half_x: float, half_y: float, radius: float) -> float:
     dx, dy = abs(x) - half_x + radius, abs(y) - half_y + radius
     return math.hypot(max(dx, 0.0), max(dy, 0.0)) + min(max(dx, dy), 0.0) - radius
 
@@ -46,7 +46,7 @@ def _rounded(x: float, y: float, half_x: float, half_y: float, radius: float) ->
 @subroutine
 def yard(x: float, y: float) -> float:
     """The gravel yard between farmhouse and barn, and the way from it to the launch pad."""
-    court = _rounded(x + 2.0, y - 5.0, 11.0, 5.5, 4.0)
+    court = _rounded_box(x + 2.0, y - 5.0, 11.0, 5.5, 4.0)
     way = max(abs(y - 5.5 - 0.6 * math.sin(x / 3.0)) - 1.7, abs(x - 17.0) - 9.0)
     return min(court, way)
 
@@ -54,9 +54,9 @@ def yard(x: float, y: float) -> float:
 @subroutine
 def drives(x: float, y: float) -> float:
     """Paved drives south of the road, one for each house, and the chapel's path."""
-    first = _rounded(x + 12.5, y + 22.0, 2.2, 7.5, 1.0)
-    second = _rounded(x - 14.5, y + 22.0, 2.4, 9.0, 1.0)
-    chapel = _rounded(x - 27.0, y + 17.5, 1.1, 5.0, 0.5)
+    first = _rounded_box(x + 12.5, y + 22.0, 2.2, 7.5, 1.0)
+    second = _rounded_box(x - 14.5, y + 22.0, 2.4, 9.0, 1.0)
+    chapel = _rounded_box(x - 27.0, y + 17.5, 1.1, 5.0, 0.5)
     return min(first, second, chapel)
 
 
@@ -78,7 +78,7 @@ def pad(x: float, y: float) -> float:
 def beds(x: float, y: float) -> float:
     """Four vegetable beds behind the northern house."""
     u, v = x + 24.0, y - 15.5
-    return _rounded(abs(abs(u) - 0.0) - 2.6, abs(v) - 1.6, 1.9, 1.1, 0.2)
+    return _rounded_box(abs(abs(u) - 0.0) - 2.6, abs(v) - 1.6, 1.9, 1.1, 0.2)
 
 
 @subroutine

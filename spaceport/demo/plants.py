@@ -62,17 +62,17 @@ def _orchard(random: np.random.Generator) -> list[tuple[float, float]]:
 
 def _wild(random: np.random.Generator) -> list[tuple[float, float]]:
     """Trees around the hamlet, thicker towards the rim, never on a road, field, yard or building."""
-    found: list[tuple[float, float]] = []
+    trees: list[tuple[float, float]] = []
     for _ in range(900):
         radius, angle = random.uniform(40.0, 125.0), random.uniform(0.0, math.tau)
         x, y = radius * math.cos(angle), radius * math.sin(angle)
-        apart = all(math.hypot(x - a, y - b) > 5.0 for a, b in found)
-        if apart and _free(x, y) and random.random() < (radius - 30.0) / 60.0:
-            found.append((x, y))
-    return found[:110]
+        apart = all(math.hypot(x - a, y - b) > 5.0 for a, b in trees)
+        if apart and _is_free(x, y) and random.random() < (radius - 30.0) / 60.0:
+            trees.append((x, y))
+    return trees[:110]
 
 
-def _free(x: float, y: float) -> bool:
+def _is_free(x: float, y: float) -> bool:
     fields = min(places.straw_field(x, y), places.crop_field(x, y), places.ploughed_field(x, y))
     ways = min(abs(places.road_offset(x, y)) - 6.0, abs(places.lane_offset(x, y)) - 4.0)
     built = min(places.pad(x, y) - 8.0, places.pond(x, y) - 2.0, places.drives(x, y) - 3.0)

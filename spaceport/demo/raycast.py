@@ -30,18 +30,18 @@ Pinhole = tuple[float, float, float]
 
 
 @subroutine
-def _pixel_ray(turn: Array, lens: Pinhole, column: float, row: float) -> Vec:
-    """World direction through an image point; `turn` [3, 3] takes camera axes to the world's."""
+def _pixel_ray(camera_to_world: Array, lens: Pinhole, column: float, row: float) -> Vec:
+    """World direction through an image point; `camera_to_world` is the rotation [3, 3]."""
     u, v = (column - lens[1]) / lens[0], (row - lens[2]) / lens[0]
-    x = turn[0, 0] * u + turn[0, 1] * v + turn[0, 2]
-    y = turn[1, 0] * u + turn[1, 1] * v + turn[1, 2]
-    z = turn[2, 0] * u + turn[2, 1] * v + turn[2, 2]
+    x = camera_to_world[0, 0] * u + camera_to_world[0, 1] * v + camera_to_world[0, 2]
+    y = camera_to_world[1, 0] * u + camera_to_world[1, 1] * v + camera_to_world[1, 2]
+    z = camera_to_world[2, 0] * u + camera_to_world[2, 1] * v + camera_to_world[2, 2]
     length = math.sqrt(x * x + y * y + z * z)
     return (x / length, y / length, z / length)
 
 
 @subroutine
-def _things_in_block(spheres: Array, origin: Vec, axis: Vec, spread: float, found: NDArray[np.int64]) -> int:
+def _things_in_block(spheres: Array, origin: Vec, axis: Vec, spread: float, things: NDArray[np.int64]) -> int:
     """List the things whose sphere meets the cone of half angle `spread` around `axis`; return how many."""
     count = 0
     for thing in range(spheres.shape[0]):
@@ -50,17 +50,17 @@ def _things_in_block(spheres: Array, origin: Vec, axis: Vec, spread: float, foun
         distance = math.sqrt(dot(to, to))
         off = math.acos(min(max(dot(to, axis) / distance, -1.0), 1.0))
         if distance <= s[3] or off <= spread + math.asin(s[3] / distance):
-            found[count] = thing
+            things[count] = thing
             count += 1
     return count
 
 
 @subroutine
-def _nearest(scene: Scene, found: NDArray[np.int64], origin: Vec, ray: Vec) -> tuple[float, int, int]:
+def _nearest(scene: Scene, things: NDArray[np.int64], origin: Vec, ray: Vec) -> tuple[float, int, int]:
     """Distance, thing and face of what the ray meets first. The thing is `GROUND` for the ground."""
     best, what, face = ground_hit(scene.heights, scene.slope, origin, ray), GROUND, 0
     solids = scene.face_counts.shape[0]
-    for thing in found:
+    for thing in things:
         s = scene.spheres[thing]
         to = (s[0] - origin[0], s[1] - origin[1], s[2] - origin[2])
         middle = dot(to, ray)
@@ -87,7 +87,7 @@ def _sky_share(sky: Array, x: float, y: float) -> float:
 
 
 @subroutine
-def _lit(scene: Scene, point: Vec, normal: Vec, skip: int) -> float:
+def _sun_share(scene: Scene, point: Vec, normal: Vec, skip: int) -> float:
     """Share of the full sun on a surface: the angle's cosine times what is not in shade."""
     facing = dot(normal, SUN)
     if facing <= 0.0:
@@ -115,7 +115,7 @@ def _shade_ground(scene: Scene, point: Vec, pixel: float, ray: Vec) -> tuple[Vec
     length = math.sqrt(east * east + north * north + 2.56)
     normal = (-east / length, -north / length, 1.6 / length)
     footprint = pixel / math.sqrt(max(-dot(normal, ray), 0.1))
-    sun = _lit(scene, point, normal, -1)
+    sun = _sun_share(scene, point, normal, -1)
     return _shine(ground_albedo(x, y, footprint, scene.seed), sun, _sky_share(scene.sky, x, y), 0.0), sun
 
 
@@ -128,7 +128,7 @@ def _shade_solid(scene: Scene, hit: tuple[int, int], point: Vec, pixel: float, r
     footprint = pixel / math.sqrt(max(-dot(normal, ray), 0.1))
     paint = (row[12], (row[13], row[14], row[15]), row[16])
     albedo = face_albedo(paint, u, v, footprint, scene.seed + 7 * hit[0])
-    sun = _lit(scene, point, normal, -1)
+    sun = _sun_share(scene, point, normal, -1)
     above = clamp((point[2] - height_at(scene.heights, point[0], point[1])) / 2.5)
     sky = (0.55 + 0.45 * normal[2]) * (0.65 + 0.35 * above)
     return _shine(albedo, sun, sky, 1.0 - max(normal[2], 0.0)), sun
@@ -153,14 +153,14 @@ def _shade_blob(scene: Scene, thing: int, point: Vec, pixel: float) -> tuple[Vec
     )
     open_sky = clamp(0.55 + 1.6 * (out - 0.95)) * (0.62 + 0.38 * normal[2])
     tint = times((blob[6], blob[7], blob[8]), 1.0 + 0.42 * fine + 0.25 * normal[2])
-    sun = 0.12 + 0.88 * _lit(scene, point, normal, thing)
+    sun = 0.12 + 0.88 * _sun_share(scene, point, normal, thing)
     return _shine(tint, sun * (0.55 + 0.45 * open_sky), open_sky, 0.3), sun
 
 
 @subroutine
-def _trace(scene: Scene, found: NDArray[np.int64], origin: Vec, ray: Vec, spread: float) -> tuple[Vec, float, int]:
+def _trace(scene: Scene, things: NDArray[np.int64], origin: Vec, ray: Vec, spread: float) -> tuple[Vec, float, int]:
     """Light along a ray, distance to where it comes from, and a key that differs across edges and shade lines."""
-    t, thing, face = _nearest(scene, found, origin, ray)
+    t, thing, face = _nearest(scene, things, origin, ray)
     point = along(origin, ray, t)
     solids = scene.face_counts.shape[0]
     if thing == GROUND:
@@ -187,43 +187,45 @@ def _edge(keys: NDArray[np.int64], depth: Array, row: int, column: int) -> bool:
 
 
 @subroutine
-def _cone(turn: Array, lens: Pinhole, row: int, column: int) -> tuple[Vec, float]:
+def _cone(camera_to_world: Array, lens: Pinhole, row: int, column: int) -> tuple[Vec, float]:
     """Axis and half angle of a cone around all rays of the block that begins at (`row`, `column`)."""
-    axis = _pixel_ray(turn, lens, column + BLOCK / 2, row + BLOCK / 2)
+    axis = _pixel_ray(camera_to_world, lens, column + BLOCK / 2, row + BLOCK / 2)
     spread = 0.0
     for corner in range(4):
-        ray = _pixel_ray(turn, lens, column + BLOCK * (corner & 1), row + BLOCK * (corner >> 1))
+        ray = _pixel_ray(camera_to_world, lens, column + BLOCK * (corner & 1), row + BLOCK * (corner >> 1))
         spread = max(spread, math.acos(min(dot(axis, ray), 1.0)))
     return axis, spread + 0.01 / lens[0]
 
 
 @kernel
-def _cast(scene: Scene, turn: Array, origin: Vec, lens: Pinhole, light: Any, depth: Any, keys: Any) -> None:
+def _cast(scene: Scene, camera_to_world: Array, origin: Vec, lens: Pinhole, light: Any, depth: Any, keys: Any) -> None:
     """Fill `light` [H, W, 3], `depth` and `keys` [H, W]: one ray each pixel, then four more at edges."""
-    found = np.empty(scene.spheres.shape[0], np.int64)
+    things = np.empty(scene.spheres.shape[0], np.int64)
     height, width = depth.shape
     for refine in range(2):
         for top in range(0, height, BLOCK):
             for left in range(0, width, BLOCK):
-                axis, spread = _cone(turn, lens, top, left)
-                near = found[: _things_in_block(scene.spheres, origin, axis, spread, found)]
+                axis, spread = _cone(camera_to_world, lens, top, left)
+                near = things[: _things_in_block(scene.spheres, origin, axis, spread, things)]
                 for row in range(top, min(top + BLOCK, height)):
                     for column in range(left, min(left + BLOCK, width)):
                         if refine == 0:
-                            ray = _pixel_ray(turn, lens, column + 0.5, row + 0.5)
+                            ray = _pixel_ray(camera_to_world, lens, column + 0.5, row + 0.5)
                             colour, t, key = _trace(scene, near, origin, ray, 1.0 / lens[0])
                             light[row, column, 0], light[row, column, 1], light[row, column, 2] = colour
                             depth[row, column], keys[row, column] = t, key
                         elif _edge(keys, depth, row, column):
-                            _soften(scene, near, turn, origin, lens, (row, column), light)
+                            _soften(scene, near, camera_to_world, origin, lens, (row, column), light)
 
 
 @subroutine
-def _soften(scene: Scene, near: Any, turn: Array, origin: Vec, lens: Pinhole, at: tuple[int, int], light: Any) -> None:
+def _soften(
+    scene: Scene, near: Any, camera_to_world: Array, origin: Vec, lens: Pinhole, at: tuple[int, int], light: Any
+) -> None:
     """Replace a pixel by the mean of four rays spread over it."""
     red, green, blue = 0.0, 0.0, 0.0
     for k in range(4):
-        ray = _pixel_ray(turn, lens, at[1] + 0.5 + _OFFSETS[k, 0], at[0] + 0.5 + _OFFSETS[k, 1])
+        ray = _pixel_ray(camera_to_world, lens, at[1] + 0.5 + _OFFSETS[k, 0], at[0] + 0.5 + _OFFSETS[k, 1])
         colour = _trace(scene, near, origin, ray, 1.0 / lens[0])[0]
         red, green, blue = red + colour[0], green + colour[1], blue + colour[2]
     light[at[0], at[1], 0], light[at[0], at[1], 1], light[at[0], at[1], 2] = red / 4, green / 4, blue / 4
@@ -244,13 +246,15 @@ def cast_photo(
     """
     width, height = size
     light, depth = np.empty((height, width, 3), np.float32), np.empty((height, width))
-    turn = np.ascontiguousarray(world_to_camera[:3, :3].T)
-    x, y, z = -turn @ world_to_camera[:3, 3]
-    _cast(scene, turn, (float(x), float(y), float(z)), lens, light, depth, np.empty((height, width), np.int64))
-    return developed(light), depth
+    camera_to_world = np.ascontiguousarray(world_to_camera[:3, :3].T)
+    x, y, z = -camera_to_world @ world_to_camera[:3, 3]
+    _cast(
+        scene, camera_to_world, (float(x), float(y), float(z)), lens, light, depth, np.empty((height, width), np.int64)
+    )
+    return tone_map(light), depth
 
 
-def developed(light: NDArray[np.float32]) -> NDArray[np.uint8]:
+def tone_map(light: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Linear light to sRGB with one fixed exposure and a soft shoulder, so that white walls keep their texture."""
     linear = 1.0 - np.exp(-1.15 * light)
     srgb = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)

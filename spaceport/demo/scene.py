@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from spaceport.demo import places
 from spaceport.demo.plants import plant_all
-from spaceport.demo.solids import MAX_FACES, Array, Material, Paint, Solid, box, gabled, prism, pyramid
+from spaceport.demo.solids import MAX_FACES, Array, Material, Paint, Solid, box, gabled_house, prism, pyramid
 from spaceport.demo.sunlight import SunGrid, make_sky_share, make_sun_grid
-from spaceport.demo.terrain import height_at, make_terrain, steepest
+from spaceport.demo.terrain import height_at, make_terrain, steepest_slope
 
 TERRACOTTA: Final = Paint(Material.TILES, (0.36, 0.125, 0.065))
 SLATE: Final = Paint(Material.TILES, (0.135, 0.145, 0.170))
@@ -81,41 +81,43 @@ def make_scene(seed: int) -> Scene:
     spheres = np.vstack([[solid.sphere() for solid in solids], around])
     counts = np.array([len(solid.faces) for solid in solids])
     sun, sky = make_sun_grid(spheres), make_sky_share(heights, spheres)
-    return Scene(heights, steepest(heights), faces, counts, blobs, spheres, sun, sky, seed)
+    return Scene(heights, steepest_slope(heights), faces, counts, blobs, spheres, sun, sky, seed)
 
 
 class _Plot:
     """A place with its own origin and direction, on which solids are put."""
 
     def __init__(self, heights: Array, x: float, y: float, degrees: float = 0.0) -> None:
-        self.x, self.y, self.degrees = x, y, degrees
+        self.x = x
+        self.y = y
+        self.degrees = degrees
         self.z = height_at(heights, x, y)
 
     def put(self, solid: Solid, dx: float = 0.0, dy: float = 0.0, turn: float = 0.0) -> Solid:
         c, s = math.cos(math.radians(self.degrees)), math.sin(math.radians(self.degrees))
-        return solid.placed(self.x + c * dx - s * dy, self.y + s * dx + c * dy, self.z, self.degrees + turn)
+        return solid.place(self.x + c * dx - s * dy, self.y + s * dx + c * dy, self.z, self.degrees + turn)
 
 
 def _buildings(heights: Array) -> list[Solid]:
     solids: list[Solid] = []
     farm = _Plot(heights, -18.0, 6.0, 8.0)
-    solids += [farm.put(s) for s in gabled((12.0, 7.6, 5.0), 3.2, BRICK, TERRACOTTA)]
-    solids += [farm.put(s, 3.4, -4.6, 90.0) for s in gabled((6.5, 5.6, 3.9), 2.4, BRICK, TERRACOTTA)]
+    solids += [farm.put(s) for s in gabled_house((12.0, 7.6, 5.0), 3.2, BRICK, TERRACOTTA)]
+    solids += [farm.put(s, 3.4, -4.6, 90.0) for s in gabled_house((6.5, 5.6, 3.9), 2.4, BRICK, TERRACOTTA)]
     solids += [farm.put(box((0.9, 0.7, 2.4), BRICK, DARK, 6.6), -3.2, 0.9)]
     barn = _Plot(heights, 9.0, 15.5, -9.0)
-    solids += [barn.put(s) for s in gabled((18.0, 10.0, 4.8), 3.0, BOARDS, TIN, 0.7)]
+    solids += [barn.put(s) for s in gabled_house((18.0, 10.0, 4.8), 3.0, BOARDS, TIN, 0.7)]
     solids += [barn.put(_solar(10.0, 5.0, 4.8, 3.0), -2.0)]
     shed = _Plot(heights, -4.5, 18.0, 4.0)
-    solids += [shed.put(s) for s in gabled((4.6, 3.6, 2.5), 1.3, BOARDS, SLATE, 0.3)]
+    solids += [shed.put(s) for s in gabled_house((4.6, 3.6, 2.5), 1.3, BOARDS, SLATE, 0.3)]
     white = _Plot(heights, -19.0, -27.0, -14.0)
-    solids += [white.put(s) for s in gabled((10.0, 8.0, 4.9), 3.4, WHITE, SLATE)]
+    solids += [white.put(s) for s in gabled_house((10.0, 8.0, 4.9), 3.4, WHITE, SLATE)]
     solids += [white.put(box((0.8, 0.8, 2.2), WHITE, DARK, 6.9), 2.6, -0.8)]
     solids += [white.put(box((4.4, 6.0, 2.6), WHITE, FLAT), 7.4, 0.6)]
     cream = _Plot(heights, 6.0, -29.0, 7.0)
-    solids += [cream.put(s, turn=90.0) for s in gabled((10.5, 7.6, 4.9), 3.0, CREAM, OLD_RED)]
-    solids += [cream.put(s, 6.0, -2.2) for s in gabled((4.8, 4.6, 2.5), 1.5, CREAM, OLD_RED, 0.3)]
+    solids += [cream.put(s, turn=90.0) for s in gabled_house((10.5, 7.6, 4.9), 3.0, CREAM, OLD_RED)]
+    solids += [cream.put(s, 6.0, -2.2) for s in gabled_house((4.8, 4.6, 2.5), 1.5, CREAM, OLD_RED, 0.3)]
     chapel = _Plot(heights, 28.0, -28.0, 2.0)
-    solids += [chapel.put(s) for s in gabled((11.0, 6.4, 4.6), 3.6, STONE, SLATE, 0.3)]
+    solids += [chapel.put(s) for s in gabled_house((11.0, 6.4, 4.6), 3.6, STONE, SLATE, 0.3)]
     solids += [chapel.put(box((3.8, 3.8, 10.0), STONE, FLAT), -6.4)]
     solids += [chapel.put(pyramid(4.3, 4.3, 10.0, 4.6, SLATE), -6.4)]
     return solids
@@ -123,7 +125,7 @@ def _buildings(heights: Array) -> list[Solid]:
 
 def _solar(width: float, depth: float, eaves: float, rise: float) -> Solid:
     """Panels lying on the southern slope of a roof whose half depth is `depth`."""
-    return gabled((width, 2 * depth, eaves + 0.12), rise, FLAT, SOLAR, 0.0)[2]
+    return gabled_house((width, 2 * depth, eaves + 0.12), rise, FLAT, SOLAR, 0.0)[2]
 
 
 def _pad_things(heights: Array) -> list[Solid]:

@@ -55,7 +55,7 @@ class Face:
 class Solid:
     faces: tuple[Face, ...]
 
-    def placed(self, x: float, y: float, z: float, degrees: float) -> Solid:
+    def place(self, x: float, y: float, z: float, degrees: float) -> Solid:
         """The solid turned counter-clockwise about z, then moved."""
         c, s = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
         turn, move = np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]]), np.array([x, y, z])
@@ -70,14 +70,14 @@ class Solid:
     def _corners(self) -> list[Array]:
         normals = np.array([f.normal for f in self.faces])
         offsets = np.array([f.normal @ f.point for f in self.faces])
-        found = []
+        corners = []
         for three in itertools.combinations(range(len(self.faces)), 3):
             planes = normals[list(three)]
             if abs(np.linalg.det(planes)) > 1e-6:
                 corner = np.linalg.solve(planes, offsets[list(three)])
                 if np.all(normals @ corner <= offsets + 1e-6):
-                    found.append(corner)
-        return found
+                    corners.append(corner)
+        return corners
 
     def face_rows(self) -> list[list[float]]:
         """Per face what the ray caster wants: plane (4), u axis and offset (4), v axis and offset (4), paint (5)."""
@@ -117,7 +117,7 @@ def box(size: Colour, side: Paint, top: Paint, foot: float = 0.0) -> Solid:
     return Solid((*_walls(x, y, side, foot), *lids))
 
 
-def gabled(size: Colour, rise: float, wall: Paint, roof: Paint, eaves: float = 0.5) -> list[Solid]:
+def gabled_house(size: Colour, rise: float, wall: Paint, roof: Paint, eaves: float = 0.5) -> list[Solid]:
     """A house with its ridge along x: walls up to the roof, and two roof slabs that overhang by `eaves`."""
     x, y, z = size[0] / 2, size[1] / 2, size[2]
     slopes = [_face((0, s * rise, y), (0, s * y, z - 0.02 * y), wall) for s in (1, -1)]

@@ -47,7 +47,7 @@ class SunGrid(NamedTuple):
 
 
 def make_sun_grid(spheres: Array) -> SunGrid:
-    """Sort things, given by the spheres around them [n, 4], into the cells that they may shade."""
+    """Sort things, by the spheres around them [n, 4], into the cells that they may shade."""
     flat = spheres[:, :3] @ np.array([ACROSS, UPWARDS]).T
     radius = spheres[:, 3:] + 0.5  # foliage is shaded at a point moved by up to that much
     low = (flat - radius).min(0)

@@ -81,8 +81,8 @@ def _photos(scene: Scene, shots: list[Shot], lens: Lens) -> Iterator[tuple[Shot,
     def take(shot: Shot) -> tuple[Shot, bytes]:
         pixels, _ = cast_photo(scene, shot.world_to_camera, (lens.focal, *lens.centre), (lens.width, lens.height))
         position = _camera(shot, lens).position
-        place, noted = from_enu(position, ORIGIN), gimbal_tags(shot.world_to_camera)
-        return shot, encode_photo(pixels, lens, shot.time, place, noted)
+        place, xmp = from_enu(position, ORIGIN), gimbal_tags(shot.world_to_camera)
+        return shot, encode_photo(pixels, lens, shot.time, place, xmp)
 
     pool = ThreadPoolExecutor(usable_cores())
     try:

@@ -68,7 +68,7 @@ def height_at(heights: NDArray[np.float64], x: float, y: float) -> float:
     return float(south * (1 - b) + north * b)
 
 
-def steepest(heights: NDArray[np.float64]) -> float:
+def steepest_slope(heights: NDArray[np.float64]) -> float:
     """The greatest slope between neighbours of the grid, as rise over run (an upper bound for any direction)."""
     east, north = np.abs(np.diff(heights, axis=1)).max(), np.abs(np.diff(heights, axis=0)).max()
     return float(math.hypot(east, north) / CELL)

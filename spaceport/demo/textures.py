@@ -36,7 +36,7 @@ def times(colour: Vec, factor: float) -> Vec:
 
 
 @subroutine
-def hashed(i: int, j: int, k: int, seed: int) -> int:
+def hash3(i: int, j: int, k: int, seed: int) -> int:
     """32 well-mixed bits for a lattice point (multiply and xor-shift, 64-bit wrap-around)."""
     h = (i * 374761393 + j * 668265263 + k * 2246822519 + seed * 3266489917) & 0xFFFFFFFF
     h = ((h ^ (h >> 15)) * 2246822519) & 0xFFFFFFFF
@@ -51,7 +51,7 @@ def _fade(t: float) -> float:
 
 @subroutine
 def _corner(i: int, j: int, dx: float, dy: float, seed: int) -> float:
-    g = hashed(i, j, 0, seed) & 15
+    g = hash3(i, j, 0, seed) & 15
     return float(_GRADIENTS[g, 0] * dx + _GRADIENTS[g, 1] * dy)
 
 
@@ -75,7 +75,7 @@ def noise3(x: float, y: float, z: float, seed: int) -> float:
     for corner in range(8):
         a, b, c = corner & 1, (corner >> 1) & 1, corner >> 2
         weight = (u if a else 1 - u) * (v if b else 1 - v) * (w if c else 1 - w)
-        total += weight * hashed(i + a, j + b, k + c, seed)
+        total += weight * hash3(i + a, j + b, k + c, seed)
     return total * (2.0 / 4294967296.0) - 1.0
 
 

@@ -67,7 +67,7 @@ class Camera:
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             return self.fx * x / depth + self.cx, self.fy * y / depth + self.cy, depth
 
-    def scaled(self, factor: float) -> Camera:
+    def rescale(self, factor: float) -> Camera:
         """The same view with sides `factor` times as long, rounded to whole pixels, at least 1."""
         width, height = max(1, round(self.width * factor)), max(1, round(self.height * factor))
         x, y = width / self.width, height / self.height

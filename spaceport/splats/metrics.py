@@ -49,7 +49,7 @@ def ssim(a: Array, b: Array) -> float:
     return float(total / windows)
 
 
-def colour_corrected(render: Array, photo: Array) -> Array:
+def correct_colours(render: Array, photo: Array) -> Array:
     """`render` after the affine map of its colours (3 x 3 and a shift) that comes closest to `photo`.
 
     Takes away what exposure and white balance explain, as papers on casual photos do before they measure.

@@ -48,8 +48,8 @@ def test_colmap_finds_the_true_cameras(tmp_path: Path) -> None:
 
     subprocess.run([sys.executable, "-c", _COLMAP, str(tmp_path)], check=True, timeout=300, capture_output=True)
     model = pycolmap.Reconstruction(tmp_path / "model")
-    found = {image.name: image.projection_center() for image in model.images.values() if image.has_pose}
-    assert sorted(found) == sorted(camera.name for camera in truth.cameras)
-    result = align(np.array([found[camera.name] for camera in truth.cameras]), truth.centres)
+    centres = {image.name: image.projection_center() for image in model.images.values() if image.has_pose}
+    assert sorted(centres) == sorted(camera.name for camera in truth.cameras)
+    result = align(np.array([centres[camera.name] for camera in truth.cameras]), truth.centres)
     assert result.residuals.max() < 0.005 * truth.scene_size
     assert model.compute_mean_reprojection_error() < 0.5

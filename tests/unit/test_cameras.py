@@ -42,11 +42,11 @@ def test_points_project_along_their_rays() -> None:
 
 def test_scaled_keeps_the_view() -> None:
     camera = a_camera()
-    half = camera.scaled(0.5)
+    half = camera.rescale(0.5)
     assert (half.width, half.height) == (320, 240)
     assert half.fx / half.width == pytest.approx(camera.fx / camera.width)
     assert half.cy / half.height == pytest.approx(camera.cy / camera.height)
-    assert camera.scaled(1e-9).width == 1
+    assert camera.rescale(1e-9).width == 1
 
 
 def test_a_pose_cannot_be_changed_from_outside() -> None:

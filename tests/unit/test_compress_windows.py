@@ -45,7 +45,7 @@ def test_a_window_is_the_same_part_of_the_picture() -> None:
 @pytest.mark.parametrize(("across", "down"), [(0.0, 1.0), (1.0, 0.0), (0.5, 0.5)])
 @pytest.mark.parametrize("share", [1e-6, 0.3, 1.0])
 def test_a_window_lies_in_its_picture(share: float, across: float, down: float) -> None:
-    camera = ring_cameras(field(50))[0].scaled(0.2)
+    camera = ring_cameras(field(50))[0].rescale(0.2)
     part = crop_camera(camera, share, across, down)
     left, top = camera.cx - part.cx, camera.cy - part.cy
     assert 0 <= left <= camera.width - part.width and 0 <= top <= camera.height - part.height

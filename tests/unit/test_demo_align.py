@@ -20,18 +20,18 @@ def test_a_random_similarity_is_recovered(seed: int, count: int, scale: float, f
     points = random.normal(size=(count, 3)) * (1, 1, 0 if flat else 1) + random.normal(size=3)
     rotation, translation = _rotation(random), random.normal(size=3) * 50
     true = scale * points @ rotation.T + translation
-    found = align(points, true)
-    assert np.isclose(found.scale, scale, rtol=1e-6)
-    assert np.allclose(found.rotation, rotation, atol=1e-5)
-    assert np.allclose(found.apply(points), true, atol=1e-6 * (1 + scale))
-    assert found.residuals.max() < 1e-6 * (1 + scale)
+    alignment = align(points, true)
+    assert np.isclose(alignment.scale, scale, rtol=1e-6)
+    assert np.allclose(alignment.rotation, rotation, atol=1e-5)
+    assert np.allclose(alignment.apply(points), true, atol=1e-6 * (1 + scale))
+    assert alignment.residuals.max() < 1e-6 * (1 + scale)
 
 
 def test_a_mirror_image_is_not_taken_for_a_rotation() -> None:
     points = np.random.default_rng(1).normal(size=(20, 3))
-    found = align(points, points * (1, 1, -1))
-    assert np.isclose(np.linalg.det(found.rotation), 1)
-    assert found.residuals.max() > 0.1
+    alignment = align(points, points * (1, 1, -1))
+    assert np.isclose(np.linalg.det(alignment.rotation), 1)
+    assert alignment.residuals.max() > 0.1
 
 
 def test_one_wrong_point_stands_out() -> None:

@@ -8,7 +8,7 @@ from spaceport.demo.hits import FAR, solid_hit
 from spaceport.demo.lens import Lens
 from spaceport.demo.raycast import cast_photo
 from spaceport.demo.scene import Scene, make_scene
-from spaceport.demo.solids import MAX_FACES, Material, Paint, box, gabled, prism, pyramid
+from spaceport.demo.solids import MAX_FACES, Material, Paint, box, gabled_house, prism, pyramid
 from spaceport.demo.terrain import height_at
 from spaceport.demo.textures import fbm2, stripes
 
@@ -79,25 +79,25 @@ def test_the_ground_is_met_where_it_lies(scene: Scene) -> None:
 
 def _met(solid: object, origin: tuple[float, ...], ray: tuple[float, ...]) -> float:
     rows = np.zeros((MAX_FACES, 17))
-    given = solid.face_rows()
-    rows[: len(given)] = given
-    return solid_hit(rows, len(given), origin, ray)[0]
+    face_rows = solid.face_rows()
+    rows[: len(face_rows)] = face_rows
+    return solid_hit(rows, len(face_rows), origin, ray)[0]
 
 
 def test_rays_meet_solids_at_known_distances() -> None:
-    crate = box((4.0, 2.0, 3.0), PAINT, PAINT).placed(10.0, 0.0, 1.0, 90.0)
+    crate = box((4.0, 2.0, 3.0), PAINT, PAINT).place(10.0, 0.0, 1.0, 90.0)
     assert _met(crate, (0.0, 0.0, 2.0), (1.0, 0.0, 0.0)) == pytest.approx(9.0)
     assert _met(crate, (10.0, 0.0, 20.0), (0.0, 0.0, -1.0)) == pytest.approx(16.0)
     assert _met(crate, (0.0, 0.0, 4.1), (1.0, 0.0, 0.0)) == FAR
     assert _met(crate, (0.0, 0.0, 2.0), (-1.0, 0.0, 0.0)) == FAR
-    house = gabled((8.0, 6.0, 3.0), 2.0, PAINT, PAINT)[0]
+    house = gabled_house((8.0, 6.0, 3.0), 2.0, PAINT, PAINT)[0]
     assert _met(house, (0.0, 1.5, 10.0), (0.0, 0.0, -1.0)) == pytest.approx(10.0 - 4.0 + 0.06, abs=1e-6)
 
 
 @pytest.mark.parametrize("solid", [box((2, 3, 4), PAINT, PAINT), pyramid(4, 4, 0, 3, PAINT), prism(1, 0, 2, PAINT)])
 def test_a_solids_sphere_holds_its_corners(solid: object) -> None:
-    sphere = solid.placed(5, -3, 2, 33).sphere()
-    corners = np.array(solid.placed(5, -3, 2, 33)._corners())
+    sphere = solid.place(5, -3, 2, 33).sphere()
+    corners = np.array(solid.place(5, -3, 2, 33)._corners())
     assert np.all(np.linalg.norm(corners - sphere[:3], axis=1) <= sphere[3])
     assert np.isfinite(sphere).all()
 

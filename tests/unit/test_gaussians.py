@@ -23,9 +23,9 @@ def test_degree_follows_the_coefficients(rest: int, degree: int) -> None:
 
 
 def test_arrays_become_contiguous_float32() -> None:
-    given = arrays()
-    given["means"] = given["means"].T.copy().T
-    gaussians = Gaussians(**given)
+    fields = arrays()
+    fields["means"] = fields["means"].T.copy().T
+    gaussians = Gaussians(**fields)
     assert all(array.dtype == np.float32 and array.flags.c_contiguous for array in gaussians.arrays().values())
     assert len(gaussians) == 5
 
@@ -39,10 +39,10 @@ def test_subset_by_mask_and_by_index() -> None:
 
 @pytest.mark.parametrize("name", ["means", "quats", "scales", "opacities", "sh0", "shN"])
 def test_wrong_shapes_are_refused(name: str) -> None:
-    given = arrays()
-    given[name] = given[name][:4] if name != "means" else given[name][:, :2]
+    fields = arrays()
+    fields[name] = fields[name][:4] if name != "means" else fields[name][:, :2]
     with pytest.raises(ValueError, match="must be"):
-        Gaussians(**given)
+        Gaussians(**fields)
 
 
 def test_an_odd_number_of_coefficients_is_refused() -> None:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from spaceport.splats import metrics
-from spaceport.splats.metrics import colour_corrected, psnr, ssim
+from spaceport.splats.metrics import correct_colours, psnr, ssim
 
 
 def picture(seed: int = 0, shape: tuple[int, int, int] = (40, 50, 3)) -> np.ndarray:
@@ -43,21 +43,21 @@ def test_colour_correction_takes_away_an_affine_change() -> None:
     mix = np.array([[0.8, 0.1, 0.0], [0.0, 0.7, 0.1], [0.1, 0.0, 0.9]])
     render = (photo @ mix + 0.03).astype(np.float32)
     assert psnr(render, photo) < 30
-    assert psnr(colour_corrected(render, photo), photo) > 100
+    assert psnr(correct_colours(render, photo), photo) > 100
 
 
 def test_tall_pictures_are_measured_band_by_band_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     render, photo = picture(0, (150, 20, 3)), picture(1, (150, 20, 3)) * 0.5 + 0.2
     banded = psnr(render, photo), ssim(render, photo)
-    corrected = colour_corrected(render, photo)
+    corrected = correct_colours(render, photo)
     monkeypatch.setattr(metrics, "_BAND", 1000)
     assert banded == pytest.approx((psnr(render, photo), ssim(render, photo)))
-    np.testing.assert_allclose(corrected, colour_corrected(render, photo), rtol=1e-6)
+    np.testing.assert_allclose(corrected, correct_colours(render, photo), rtol=1e-6)
 
 
 def test_colour_correction_of_a_grey_picture() -> None:
     grey = np.repeat(picture()[:, :, :1], 3, axis=2)
-    np.testing.assert_allclose(colour_corrected(grey * 0.5, grey), grey, atol=1e-5)
+    np.testing.assert_allclose(correct_colours(grey * 0.5, grey), grey, atol=1e-5)
 
 
 def test_large_pictures_take_little_memory() -> None:
@@ -65,7 +65,7 @@ def test_large_pictures_take_little_memory() -> None:
     tracemalloc.start()
     ssim(render, photo)
     psnr(render, photo)
-    corrected = colour_corrected(render, photo)
+    corrected = correct_colours(render, photo)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak - corrected.nbytes < 20_000_000  # ten pictures in float64 are 180 MB

@@ -96,7 +96,7 @@ def test_an_empty_folder(tmp_path: Path) -> None:
 def test_smaller_photos_keep_their_place(tmp_path: Path, factor: float) -> None:
     """The grey ramp keeps its ends and its slope at every size, also where a JPEG is decoded at a part of its size."""
     dataset = open_dataset(write_workspace(tmp_path / "dense", 2), 8)
-    camera = dataset.cameras[0].scaled(factor)
+    camera = dataset.cameras[0].rescale(factor)
     photo = Photos(dataset.folder).at(camera)
     assert photo.shape == (camera.height, camera.width, 3)
     expected = (np.arange(camera.width) + 0.5) / camera.width * 255

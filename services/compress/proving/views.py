@@ -24,7 +24,7 @@ def select_cameras(cameras: Sequence[Camera], most: int = MAX_VIEWS, side: int =
     trained = [camera for camera in cameras if not camera.held_out]
     first = sample_evenly(held_out, most)
     selected = first + sample_evenly(trained, most - len(first))
-    return [camera.scaled(min(1.0, side / max(camera.width, camera.height))) for camera in selected]
+    return [camera.rescale(min(1.0, side / max(camera.width, camera.height))) for camera in selected]
 
 
 def ring_cameras(gaussians: Gaussians) -> list[Camera]:

@@ -189,7 +189,8 @@ class SimdRasteriser:
         """Project the model and plan each thread's tiles; also copy the photo to the canvas."""
         count = len(params["means"])
         if len(self._model.projection.radii) != count + LANES:
-            self._model, self._grads = ModelBuffers(count, self.threads), None
+            self._model = ModelBuffers(count, self.threads)
+            self._grads = None
         parts, projection, parameters = self._model.parts, self._model.projection, to_parameters(params)
         packed_camera = pack_camera(camera, self._antialiased)
         strips = [] if photo is None else split(camera.height, self.threads, 1)
@@ -221,7 +222,8 @@ class SimdRasteriser:
 
     def _differentiate(self, params: Params, canvas: Canvas, settings: FrameSettings) -> GradBuffers:
         projection, lists = self._model.projection, self._lists
-        grads, self._grads = self._grads, None  # kept again only after success: its sums must be zero between calls
+        grads = self._grads
+        self._grads = None  # kept again only after success: its sums must be zero between calls
         if grads is None or any(grads.by_name[name].shape != params[name].shape for name in NAMES):
             grads = GradBuffers(params, projection, self.threads)
         if settings.sh_degree < grads.sh_degree:
