@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import runpy
 
-from tests.contract.template import ROOT
+from template import ROOT
 
 SCRIPT = runpy.run_path(str(ROOT / "docs" / "architecture.py"))
 

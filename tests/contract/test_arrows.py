@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from eventbridge import matches, transform
+from template import EVENTS, NAMES, event, of_type, raw
 
 from spaceport.pipeline import layout
 from spaceport.pipeline.contract import StageName
-from tests.contract.eventbridge import matches, transform
-from tests.contract.template import EVENTS, NAMES, event, of_type, raw
 
 ARROWS: dict[str, set[str]] = {
     "upload_put": {"UploadToIntake"},

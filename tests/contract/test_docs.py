@@ -6,8 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-
-from tests.contract.template import ROOT
+from template import ROOT
 
 DOCUMENTS = sorted(
     path for path in ROOT.rglob("*.md") if not {".venv", ".aws-sam", "node_modules"} & set(path.relative_to(ROOT).parts)

@@ -7,11 +7,11 @@ from typing import Any
 import boto3
 import pytest
 from moto import mock_aws
+from template import EVENTS, of_type
 
 from spaceport.pipeline.contract import JobState
 from spaceport.pipeline.jobs.table import JobTable
 from spaceport.pipeline.schemas import schemas
-from tests.contract.template import EVENTS, of_type
 
 
 def test_the_table_keeps_its_past_and_bills_by_use() -> None:

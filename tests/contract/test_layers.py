@@ -9,8 +9,7 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
-
-from tests.contract.template import ROOT
+from template import ROOT
 
 PARTS = ("spaceport", "services", "functions")
 SERVICES = ("sfm", "train", "compress")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from template import of_type, resources
 
 from spaceport.pipeline import layout
 from spaceport.pipeline.contract import StageName
-from tests.contract.template import of_type, resources
 
 LIST, READ, WRITE, VERSION = "s3:ListBucket", "s3:GetObject", "s3:PutObject", "s3:GetObjectVersion"
 ROWS = {"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:Query"}

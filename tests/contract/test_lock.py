@@ -11,8 +11,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
-
-from tests.contract.template import ROOT
+from template import ROOT
 
 LOCKS = ROOT / "requirements"
 IMAGES = {"sfm": ["sfm"], "train": ["train", "cuda"], "compress": ["compress"]}

@@ -8,8 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from tests.contract.template import ROOT
+from template import ROOT
 
 APPS = [f"functions.{name}.app" for name in ("intake", "tracker", "notify", "sweeper", "api")]
 HEAVY = {"torch", "numba", "pycolmap", "numpy", "PIL", "faiss", "rich", "typer", "samtranslator", "ministack", "yaml"}

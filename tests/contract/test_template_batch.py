@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from template import of_type
 
 from spaceport.local.batch.runner import EXITED
 from spaceport.pipeline.pricing import USD_PER_HOUR
 from spaceport.pipeline.stages.stage import REFUSED, RETRY
-from tests.contract.template import of_type
 
 STAGES = ("SfmJob", "TrainJob", "CompressJob")
 

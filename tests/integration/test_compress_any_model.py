@@ -57,7 +57,9 @@ def assert_true(outcome: Outcome, folder: Path) -> None:
 
 @given(model=models)
 @few
-def test_any_model_is_stored_as_is_said_or_not_at_all(model: Gaussians, tmp_path_factory: pytest.TempPathFactory):
+def test_any_model_is_stored_as_is_said_or_not_at_all(
+    model: Gaussians, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     folder = tmp_path_factory.mktemp("any")
     if outcome := compressed(model, folder):
         assert_true(outcome, folder)
@@ -65,7 +67,7 @@ def test_any_model_is_stored_as_is_said_or_not_at_all(model: Gaussians, tmp_path
 
 @given(model=models)
 @few
-def test_ply_to_sog_to_ply_to_sog_is_stable(model: Gaussians, tmp_path_factory: pytest.TempPathFactory):
+def test_ply_to_sog_to_ply_to_sog_is_stable(model: Gaussians, tmp_path_factory: pytest.TempPathFactory) -> None:
     """The second time nobody is left out and everything stays within its steps."""
     first, second = (tmp_path_factory.mktemp(name) for name in ("first", "second"))
     outcome = compressed(model, first)

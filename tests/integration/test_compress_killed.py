@@ -49,7 +49,7 @@ def whole(folder: Path) -> int:
 
 
 @pytest.mark.timeout(300)
-def test_killed_at_any_moment_the_output_is_of_one_run(tmp_path: Path):
+def test_killed_at_any_moment_the_output_is_of_one_run(tmp_path: Path) -> None:
     sources = [job(tmp_path / name, count) for name, count in SIZES.items()]
     output = tmp_path / "out"
     delays = random.Random(0)

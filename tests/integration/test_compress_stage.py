@@ -67,7 +67,7 @@ def model() -> Gaussians:
 CAMERAS = [nadir(0, 0, False), nadir(1, 1, True)]
 
 
-def test_everything_is_written_and_true(model: Gaussians, tmp_path: Path):
+def test_everything_is_written_and_true(model: Gaussians, tmp_path: Path) -> None:
     model.opacities[:5] = -20
     source = job(tmp_path / "in", model, CAMERAS)
     outcome = run(source, tmp_path / "out", CompressOptions(), Silent())
@@ -99,7 +99,7 @@ run(Path(sys.argv[1]), Path(sys.argv[2]), CompressOptions(lod="always"), Silent(
 """
 
 
-def test_the_same_model_gives_the_same_files(model: Gaussians, tmp_path: Path):
+def test_the_same_model_gives_the_same_files(model: Gaussians, tmp_path: Path) -> None:
     """Here, and in another process with as few threads as can be."""
     source = job(tmp_path / "in", model, CAMERAS)
     run(source, tmp_path / "a", CompressOptions(lod="always"), Silent())
@@ -114,7 +114,7 @@ def test_the_same_model_gives_the_same_files(model: Gaussians, tmp_path: Path):
     assert len(files) == sum(path.is_file() for path in (tmp_path / "b").rglob("*"))
 
 
-def test_a_result_that_is_not_good_enough_is_not_published(model: Gaussians, tmp_path: Path):
+def test_a_result_that_is_not_good_enough_is_not_published(model: Gaussians, tmp_path: Path) -> None:
     source = job(tmp_path / "in", model, CAMERAS)
     outcome = run(source, tmp_path / "out", CompressOptions(min_psnr=99.0, palette_size=64), Silent())
     assert outcome.degraded is not None and outcome.degraded.slug is Slug.COMPRESSION_BROKEN
@@ -135,7 +135,7 @@ class PromisesTooMuch(Search):
         return super().run(replace(target, psnr=psnr), progress, earlier)
 
 
-def test_the_next_preset_up_rescues_a_file(model: Gaussians, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_next_preset_up_rescues_a_file(model: Gaussians, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(core, "Search", PromisesTooMuch)
     options = CompressOptions(preset=CompressPreset.WEB, min_psnr=40)
     outcome = run(job(tmp_path / "in", model, CAMERAS), tmp_path / "out", options, Silent())
@@ -148,7 +148,7 @@ def test_the_next_preset_up_rescues_a_file(model: Gaussians, tmp_path: Path, mon
 
 def test_a_file_that_holds_another_model_than_was_rendered_is_not_published(
     model: Gaussians, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     def damaged(bundle: bytes, budget: int) -> Gaussians:
         decoded = read_bundle(bundle, budget)
         decoded.opacities[7] += 0.5
@@ -160,7 +160,7 @@ def test_a_file_that_holds_another_model_than_was_rendered_is_not_published(
     assert not (tmp_path / "out").exists()
 
 
-def test_when_no_preset_rescues_it_no_sog_is_published(model: Gaussians, tmp_path: Path):
+def test_when_no_preset_rescues_it_no_sog_is_published(model: Gaussians, tmp_path: Path) -> None:
     options = CompressOptions(preset=CompressPreset.WEB, min_psnr=85)
     outcome = run(job(tmp_path / "in", model, CAMERAS), tmp_path / "out", options, Silent())
     report = json.loads((tmp_path / "out/compressed/report.json").read_text())
@@ -168,14 +168,14 @@ def test_when_no_preset_rescues_it_no_sog_is_published(model: Gaussians, tmp_pat
     assert report["preset"] == "archive" and not (tmp_path / "out/compressed/model.sog").exists()
 
 
-def test_a_better_setting_is_tried_when_the_first_is_not_enough(model: Gaussians, tmp_path: Path):
+def test_a_better_setting_is_tried_when_the_first_is_not_enough(model: Gaussians, tmp_path: Path) -> None:
     source = job(tmp_path / "in", model, CAMERAS)
     first = run(source, tmp_path / "a", CompressOptions(), Silent()).quality["sog_psnr"]
     second = run(source, tmp_path / "b", CompressOptions(min_psnr=first + 1), Silent())
     assert second.degraded is None and second.quality["sog_psnr"] >= first + 1
 
 
-def test_the_report_says_where_the_bytes_go(model: Gaussians, tmp_path: Path):
+def test_the_report_says_where_the_bytes_go(model: Gaussians, tmp_path: Path) -> None:
     outcome = run(job(tmp_path / "in", model, CAMERAS), tmp_path / "out", CompressOptions(), Silent())
     folder = tmp_path / "out" / "compressed"
     parts = json.loads((folder / "report.json").read_text())["attribute_bytes"]
@@ -185,14 +185,14 @@ def test_the_report_says_where_the_bytes_go(model: Gaussians, tmp_path: Path):
     assert {f"bytes_{part}": number for part, number in parts.items()}.items() <= outcome.counts.items()
 
 
-def test_a_higher_target_takes_more_bytes_and_is_met(model: Gaussians, tmp_path: Path):
+def test_a_higher_target_takes_more_bytes_and_is_met(model: Gaussians, tmp_path: Path) -> None:
     source = job(tmp_path / "in", model, CAMERAS)
     made = [run(source, tmp_path / str(psnr), CompressOptions(target_psnr=psnr), Silent()) for psnr in (36.0, 44.0)]
     assert made[0].quality["sog_psnr"] >= 36 and made[1].quality["sog_psnr"] >= 44
     assert int(made[0].counts["sog_bytes"]) < int(made[1].counts["sog_bytes"])
 
 
-def test_no_file_over_the_limit_is_published(model: Gaussians, tmp_path: Path):
+def test_no_file_over_the_limit_is_published(model: Gaussians, tmp_path: Path) -> None:
     source = job(tmp_path / "in", model, CAMERAS)
     options = CompressOptions(max_bytes=45_000, min_psnr=20.0)
     fits = run(source, tmp_path / "fits", options, Silent())
@@ -202,14 +202,14 @@ def test_no_file_over_the_limit_is_published(model: Gaussians, tmp_path: Path):
     assert not (tmp_path / "tight/compressed/model.sog").exists()
 
 
-def test_without_cameras_the_model_is_looked_at_from_around(model: Gaussians, tmp_path: Path):
+def test_without_cameras_the_model_is_looked_at_from_around(model: Gaussians, tmp_path: Path) -> None:
     outcome = run(job(tmp_path / "in", model, None), tmp_path / "out", CompressOptions(), Silent())
     report = json.loads((tmp_path / "out/compressed/report.json").read_text())
     assert "made cameras" in report["views_from"] and len(report["views"]) == 4
     assert outcome.quality["sog_psnr_worst"] > 30
 
 
-def test_bad_input_is_refused_with_its_slug(model: Gaussians, tmp_path: Path):
+def test_bad_input_is_refused_with_its_slug(model: Gaussians, tmp_path: Path) -> None:
     source = job(tmp_path / "in", model, CAMERAS)
     with pytest.raises(Refused) as missing:
         run(tmp_path / "nowhere", tmp_path / "out", CompressOptions(), Silent())
@@ -227,14 +227,16 @@ def test_bad_input_is_refused_with_its_slug(model: Gaussians, tmp_path: Path):
         run(job(tmp_path / "dark", model, CAMERAS), tmp_path / "out", CompressOptions(), Silent())
 
 
-def test_a_model_too_large_for_one_file_is_refused(model: Gaussians, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_model_too_large_for_one_file_is_refused(
+    model: Gaussians, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(order, "LARGEST_SIDE", 52)  # 3,000 Gaussians need 56
     with pytest.raises(Refused, match="3,000 Gaussians do not fit") as refused:
         run(job(tmp_path / "in", model, CAMERAS), tmp_path / "out", CompressOptions(), Silent())
     assert refused.value.slug is Slug.BAD_MODEL and not (tmp_path / "out").exists()
 
 
-def test_a_stop_passes_and_leaves_nothing(model: Gaussians, tmp_path: Path):
+def test_a_stop_passes_and_leaves_nothing(model: Gaussians, tmp_path: Path) -> None:
     class StopSoon(Silent):
         calls = 0
 
@@ -249,7 +251,7 @@ def test_a_stop_passes_and_leaves_nothing(model: Gaussians, tmp_path: Path):
 
 
 @pytest.mark.skipif(not BRIGHTON.exists(), reason="the model brighton.ply is not there")
-def test_brighton_is_small_and_alike(tmp_path: Path):
+def test_brighton_is_small_and_alike(tmp_path: Path) -> None:
     cameras = [nadir(0, 0, True), nadir(1.5, 2, False), nadir(3, -2, False), nadir(4.5, 1, False), nadir(4, 3, False)]
     outcome = run(job(tmp_path / "in", BRIGHTON, cameras), tmp_path / "out", CompressOptions(), Silent())
     assert int(outcome.counts["sog_bytes"]) <= 280_000

@@ -68,7 +68,7 @@ def meta_of(folder: Path) -> dict[str, Any]:
     return meta
 
 
-def test_levels_hold_what_they_say_inside_their_bounds(written: Path):
+def test_levels_hold_what_they_say_inside_their_bounds(written: Path) -> None:
     meta = meta_of(written)
     assert meta["lodLevels"] == writer.LEVELS and meta["counts"][0] == 6000
     for level, count in enumerate(meta["counts"]):
@@ -78,7 +78,7 @@ def test_levels_hold_what_they_say_inside_their_bounds(written: Path):
     assert {path.parent.name for path in written.glob("*/meta.json")} == {n.split("/")[0] for n in meta["filenames"]}
 
 
-def test_the_finest_level_is_the_model(written: Path):
+def test_the_finest_level_is_the_model(written: Path) -> None:
     model, finest = field(6000), read_level(written, 0)
     near = np.abs(np.sort(model.means, axis=0) - np.sort(finest.means, axis=0)).max()
     assert near < 0.1 and finest.sh_degree == model.sh_degree
@@ -86,7 +86,7 @@ def test_the_finest_level_is_the_model(written: Path):
     assert psnr(render(model, camera).clip(0, 1), render(finest, camera).clip(0, 1)) > 35
 
 
-def test_a_coarse_level_looks_better_from_afar_than_leaving_out_the_least_significant(written: Path):
+def test_a_coarse_level_looks_better_from_afar_than_leaving_out_the_least_significant(written: Path) -> None:
     model = field(6000)
     weight = np.exp(model.scales.sum(axis=1)) / (1 + np.exp(-model.opacities))
     for level, pixels, least in ((1, 64, 27), (2, 48, 22), (3, 32, 19)):
@@ -99,7 +99,7 @@ def test_a_coarse_level_looks_better_from_afar_than_leaving_out_the_least_signif
 
 
 @pytest.mark.skipif(not (NODE and TOOL.exists()), reason="needs node and @playcanvas/splat-transform in .venv/npm")
-def test_playcanvas_tool_reads_each_level(written: Path, tmp_path: Path):
+def test_playcanvas_tool_reads_each_level(written: Path, tmp_path: Path) -> None:
     for level, count in enumerate(meta_of(written)["counts"]):
         target = tmp_path / f"{level}.ply"
         command = [str(NODE), str(TOOL), "-w", "-L", str(level), str(written / "lod-meta.json"), str(target)]
@@ -108,7 +108,7 @@ def test_playcanvas_tool_reads_each_level(written: Path, tmp_path: Path):
         assert f"element vertex {count}\n".encode() in target.read_bytes()[:400]
 
 
-def test_merging_keeps_the_middle_the_spread_and_the_colour():
+def test_merging_keeps_the_middle_the_spread_and_the_colour() -> None:
     model = field(4000)
     coarse = merge.halve(model)
     assert len(coarse) == 2000
@@ -118,7 +118,7 @@ def test_merging_keeps_the_middle_the_spread_and_the_colour():
     assert np.allclose(*spreads, rtol=0.1, atol=0.1 * np.diag(spreads[0]).min())
 
 
-def test_two_equal_gaussians_become_the_same_one():
+def test_two_equal_gaussians_become_the_same_one() -> None:
     one = field(1)
     merged = merge.halve(one.subset(np.zeros(2, np.intp)))
     assert len(merged) == 1
@@ -126,7 +126,7 @@ def test_two_equal_gaussians_become_the_same_one():
     assert np.allclose(merge.covariances(merged), merge.covariances(one), rtol=1e-4, atol=1e-9)
 
 
-def test_a_large_model_is_wide_on_two_axes():
+def test_a_large_model_is_wide_on_two_axes() -> None:
     assert writer.is_large(field(3000), least=2000)
     assert not writer.is_large(field(3000), least=3000)
     assert not writer.is_large(field(3000, width=12.0), least=2000)
@@ -136,7 +136,7 @@ def test_a_large_model_is_wide_on_two_axes():
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])
-def test_tiny_models_have_all_levels(count: int, tmp_path: Path):
+def test_tiny_models_have_all_levels(count: int, tmp_path: Path) -> None:
     writer.write_streamed(tmp_path, field(count), STANDARD, Silent())
     assert [len(read_level(tmp_path, level)) for level in range(writer.LEVELS)][-1] == 1
 
@@ -158,7 +158,7 @@ def test_tiny_models_have_all_levels(count: int, tmp_path: Path):
         (lambda meta: first_leaf(meta).pop("bound"), "bound"),
     ],
 )
-def test_damage_is_named(written: Path, change: Callable[[dict[str, Any]], object], words: str):
+def test_damage_is_named(written: Path, change: Callable[[dict[str, Any]], object], words: str) -> None:
     meta = meta_of(written)
     change(meta)
     (written / "lod-meta.json").write_text(json.dumps(meta))
@@ -173,7 +173,7 @@ def first_leaf(meta: dict[str, Any]) -> dict[str, Any]:
     return node
 
 
-def test_a_tree_without_end_and_a_file_cut_short_are_refused(written: Path):
+def test_a_tree_without_end_and_a_file_cut_short_are_refused(written: Path) -> None:
     bound = '{"bound":{"min":[0,0,0],"max":[1,1,1]},"children":['
     start = '{"lodLevels":1,"filenames":["0_0/meta.json"],"tree":'
     for text in ("{", start + bound * 5000, start + bound * 5000 + "]}" * 5000 + "}"):
@@ -182,7 +182,7 @@ def test_a_tree_without_end_and_a_file_cut_short_are_refused(written: Path):
             read_level(written)
 
 
-def test_a_lie_about_the_number_of_gaussians_costs_no_memory(written: Path):
+def test_a_lie_about_the_number_of_gaussians_costs_no_memory(written: Path) -> None:
     meta = meta_of(written)
     meta["counts"][0] = first_leaf(meta)["lods"]["0"]["count"] = 50_000_000
     meta["tree"] = first_leaf(meta)
@@ -192,7 +192,7 @@ def test_a_lie_about_the_number_of_gaussians_costs_no_memory(written: Path):
 
 
 @pytest.mark.skipif(not (NODE and TOOL.exists()), reason="needs node and @playcanvas/splat-transform in .venv/npm")
-def test_we_read_what_playcanvas_tool_writes(tmp_path: Path):
+def test_we_read_what_playcanvas_tool_writes(tmp_path: Path) -> None:
     models = [field(1500, coefficients=0), field(700, coefficients=0)]
     command = [str(NODE), str(TOOL), "-g", "cpu"]
     for level, model in enumerate(models):
@@ -206,7 +206,7 @@ def test_we_read_what_playcanvas_tool_writes(tmp_path: Path):
     assert read_model(tmp_path / "lod/lod-meta.json")[1] is read_model(tmp_path / "lod")[1] is STREAMED_SOG
 
 
-def test_a_stop_passes_and_leaves_no_meta(tmp_path: Path, small_leaves: None):
+def test_a_stop_passes_and_leaves_no_meta(tmp_path: Path, small_leaves: None) -> None:
     class Stop(Silent):
         calls = 0
 

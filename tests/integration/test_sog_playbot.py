@@ -12,7 +12,7 @@ FOLDER = Path(__file__).parents[2] / "../shared/data/models/playbot"
 pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason="the model playbot is not there")
 
 
-def test_playbot_is_decoded():
+def test_playbot_is_decoded() -> None:
     model = read_sog(FOLDER)
     assert len(model) == 500_000 and model.sh_degree == 2
     for name, array in model.arrays().items():
@@ -27,6 +27,6 @@ def test_playbot_is_decoded():
     assert np.median(step) < 0.1 * np.median(strange)
 
 
-def test_a_small_budget_refuses_it():
+def test_a_small_budget_refuses_it() -> None:
     with pytest.raises(BrokenSog, match="memory limit"):
         read_sog(FOLDER, budget=1 << 20)

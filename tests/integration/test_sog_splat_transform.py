@@ -41,21 +41,21 @@ def made(coefficients: int, count: int = 1500) -> Gaussians:
 
 
 @pytest.mark.parametrize("coefficients", [0, 3, 8, 15])
-def test_it_decodes_our_bundle_as_we_do(coefficients: int, tmp_path: Path):
+def test_it_decodes_our_bundle_as_we_do(coefficients: int, tmp_path: Path) -> None:
     encoded = encode(made(coefficients), EncoderSettings(STANDARD), Silent())
     write_bundle(tmp_path / "model.sog", encoded.files)
     transform(tmp_path / "model.sog", "-w", tmp_path / "theirs.ply")
     assert_same(read_sog(tmp_path / "model.sog"), read_ply(tmp_path / "theirs.ply"))
 
 
-def test_it_decodes_our_folder_as_we_do(tmp_path: Path):
+def test_it_decodes_our_folder_as_we_do(tmp_path: Path) -> None:
     encoded = encode(made(3), EncoderSettings(STANDARD), Silent())
     write_folder(tmp_path / "set", encoded.files)
     transform(tmp_path / "set" / "meta.json", "-w", tmp_path / "theirs.ply")
     assert_same(read_sog(tmp_path / "set"), read_ply(tmp_path / "theirs.ply"))
 
 
-def test_we_decode_its_bundle_as_it_does(tmp_path: Path):
+def test_we_decode_its_bundle_as_it_does(tmp_path: Path) -> None:
     write_ply(tmp_path / "model.ply", made(3, 1100))
     transform("-g", "cpu", tmp_path / "model.ply", tmp_path / "model.sog")
     transform(tmp_path / "model.sog", tmp_path / "theirs.ply")

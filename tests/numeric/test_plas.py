@@ -23,7 +23,7 @@ def colours(count: int, features: int = 3, seed: int = 0) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("side", "features", "seeds"), [(32, 3, 3), (32, 13, 1)])
-def test_as_smooth_as_the_reference_schedule(side: int, features: int, seeds: int):
+def test_as_smooth_as_the_reference_schedule(side: int, features: int, seeds: int) -> None:
     ours, theirs = [], []
     for seed in range(seeds):
         values = colours(side * side, features, seed)
@@ -35,19 +35,19 @@ def test_as_smooth_as_the_reference_schedule(side: int, features: int, seeds: in
 @pytest.mark.parametrize(
     ("count", "width"), [(1, 1), (3, 4), (4, 4), (97, 8), (300, 100), (301, 4), (1000, 33), (5, 9)]
 )
-def test_every_element_keeps_exactly_one_cell(count: int, width: int):
+def test_every_element_keeps_exactly_one_cell(count: int, width: int) -> None:
     result = sort_grid(colours(count), width, Silent())
     assert sorted(result.order.tolist()) == list(range(count))
 
 
-def test_rectangles_and_ragged_last_rows_get_smooth_too():
+def test_rectangles_and_ragged_last_rows_get_smooth_too() -> None:
     for count, width in ((30 * 60, 60), (30 * 60 - 47, 30)):
         values = colours(count)
         result = sort_grid(values, width, Silent())
         assert mean_neighbour_distance(values[result.order], width) < 0.2 * mean_neighbour_distance(values, width)
 
 
-def test_threads_change_nothing_and_seeds_do():
+def test_threads_change_nothing_and_seeds_do() -> None:
     values = colours(100 * 90, 5)
     first, second, other = (
         sort_grid(values, 100, Silent(), seed=seed, threads=threads, settings=SHORT)
@@ -57,7 +57,7 @@ def test_threads_change_nothing_and_seeds_do():
     assert not np.array_equal(first.order, other.order)
 
 
-def test_four_cells_get_the_best_of_all_assignments():
+def test_four_cells_get_the_best_of_all_assignments() -> None:
     random = np.random.default_rng(0)
     for _ in range(200):
         cells, targets = np.zeros((2, 4, 16), np.float32)
@@ -72,7 +72,7 @@ def test_four_cells_get_the_best_of_all_assignments():
         assert np.array_equal(cells, values[order])
 
 
-def test_the_blur_is_a_box_on_a_ring_of_rows_and_mirrored_columns():
+def test_the_blur_is_a_box_on_a_ring_of_rows_and_mirrored_columns() -> None:
     height, width, radius = 11, 14, 3
     cells = np.random.default_rng(1).normal(size=(height * width, 16)).astype(np.float32)
     padded = np.pad(cells.reshape(height, width, 16), ((radius, radius), (0, 0), (0, 0)), mode="reflect")
@@ -82,12 +82,12 @@ def test_the_blur_is_a_box_on_a_ring_of_rows_and_mirrored_columns():
     assert np.allclose(box_blur(cells, width, radius, ThreadPool(2)), expected, atol=1e-5)
 
 
-def test_a_blur_of_equal_cells_changes_nothing_even_at_a_ragged_edge():
+def test_a_blur_of_equal_cells_changes_nothing_even_at_a_ragged_edge() -> None:
     cells = np.ones((7 * 5 + 3, 16), np.float32)
     assert np.allclose(box_blur(cells, 7, 9, ThreadPool(1)), 1, atol=1e-6)
 
 
-def test_bad_features_are_refused_and_a_stop_passes():
+def test_bad_features_are_refused_and_a_stop_passes() -> None:
     with pytest.raises(ValueError, match="at most 16 finite"):
         sort_grid(colours(10, 17), 5, Silent())
     with pytest.raises(ValueError, match="finite"):

@@ -26,12 +26,12 @@ def model() -> Gaussians:
     )
 
 
-def test_a_clean_model_is_left_alone(model: Gaussians):
+def test_a_clean_model_is_left_alone(model: Gaussians) -> None:
     kept, dropped = sanitise(model)
     assert kept is model and dropped == {}
 
 
-def test_each_bad_gaussian_is_counted_once_under_its_reason(model: Gaussians):
+def test_each_bad_gaussian_is_counted_once_under_its_reason(model: Gaussians) -> None:
     model.means[0, 1] = np.nan
     model.scales[1, 0] = -np.inf
     model.sh0[2] = np.inf
@@ -51,7 +51,7 @@ def test_each_bad_gaussian_is_counted_once_under_its_reason(model: Gaussians):
     assert len(kept) == 390 and kept.opacities[0] == np.inf
 
 
-def test_a_codebook_is_even_pinned_and_ascending():
+def test_a_codebook_is_even_pinned_and_ascending() -> None:
     values = np.random.default_rng(0).uniform(-9, -1, 5000)
     book = codebook.uniform_codebook(values)
     assert book.shape == (256,) and np.isclose(book[0], values.min()) and np.isclose(book[-1], values.max())
@@ -61,7 +61,7 @@ def test_a_codebook_is_even_pinned_and_ascending():
     assert np.abs(short[codebook.nearest(short, values)] - values).max() <= 0.05 + 1e-6
 
 
-def test_outliers_do_not_coarsen_the_rest():
+def test_outliers_do_not_coarsen_the_rest() -> None:
     values = np.random.default_rng(0).normal(0, 1, 50_000)
     values[:3] = [-500.0, 300.0, 1000.0]
     book = codebook.uniform_codebook(values)
@@ -72,12 +72,12 @@ def test_outliers_do_not_coarsen_the_rest():
 
 
 @pytest.mark.parametrize("values", [[3.0], [3.0, 3.0], [-1e4, 1e4], [0.0, 1e-30], [1e-7, 1.0]])
-def test_codebooks_of_few_values_hold_them(values: list[float]):
+def test_codebooks_of_few_values_hold_them(values: list[float]) -> None:
     book = codebook.uniform_codebook(np.array(values))
     assert np.allclose(book[codebook.nearest(book, np.array(values))], values, rtol=1e-6, atol=1e-25)
 
 
-def test_light_gaussians_may_move_and_turn_more(model: Gaussians):
+def test_light_gaussians_may_move_and_turn_more(model: Gaussians) -> None:
     weights = weight.visual_weight(model)
     order = np.argsort(weights)
     assert np.isclose(weights.mean(), 1, rtol=0.01)
@@ -86,7 +86,7 @@ def test_light_gaussians_may_move_and_turn_more(model: Gaussians):
     assert set(weight.multiples(turn, 0.64)) <= {1.0, 2.0, 4.0, 8.0, 16.0, 32.0}
 
 
-def test_positions_stay_within_their_slack(model: Gaussians):
+def test_positions_stay_within_their_slack(model: Gaussians) -> None:
     bounds = positions.bounds(model.means)
     slack = np.full(400, 0.01)
     coarse = positions.encode(model.means, *bounds, slack)
@@ -96,7 +96,7 @@ def test_positions_stay_within_their_slack(model: Gaussians):
     assert len(np.unique(coarse & 255)) < len(np.unique(exact & 255))
 
 
-def test_coarse_rotations_keep_their_mode_and_turn_little(model: Gaussians):
+def test_coarse_rotations_keep_their_mode_and_turn_little(model: Gaussians) -> None:
     exact, coarse = rotations.encode(model.quats), rotations.encode(model.quats, np.full(400, 8.0))
     assert np.array_equal(exact[:, 3], coarse[:, 3])
     assert np.abs(exact[:, :3].astype(int) - coarse[:, :3]).max() <= 4
@@ -107,7 +107,7 @@ def camera(name: str, held_out: bool) -> Camera:
     return Camera(name, 1600, 900, 1000, 1000, 800, 450, np.eye(4), held_out)
 
 
-def test_held_out_views_come_first_and_are_bounded():
+def test_held_out_views_come_first_and_are_bounded() -> None:
     cameras = [camera(f"{i:02}", i % 8 == 0) for i in range(40)]
     selected = select_cameras(cameras)
     assert len(selected) == 8 and all(c.held_out for c in selected[:5]) and not any(c.held_out for c in selected[5:])
@@ -115,7 +115,7 @@ def test_held_out_views_come_first_and_are_bounded():
     assert [c.name for c in selected[5:]] == ["01", "20", "39"]
 
 
-def test_a_model_without_cameras_is_looked_at_from_around(model: Gaussians):
+def test_a_model_without_cameras_is_looked_at_from_around(model: Gaussians) -> None:
     ring = ring_cameras(model)
     centre = (model.means.max(axis=0) + model.means.min(axis=0)) / 2
     for view in ring:

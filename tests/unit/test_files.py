@@ -35,14 +35,14 @@ def names(path: Path) -> set[str]:
     return {each.name for each in path.iterdir()}
 
 
-def test_a_folder_takes_the_place_of_another_and_nothing_is_left_beside(tmp_path: Path):
+def test_a_folder_takes_the_place_of_another_and_nothing_is_left_beside(tmp_path: Path) -> None:
     put(tmp_path / "deep/out", a="1", b="1")
     put(tmp_path / "deep/out", a="2")
     assert names(tmp_path / "deep") == {"out"} and names(tmp_path / "deep/out") == {"a"}
     assert (tmp_path / "deep/out/a").read_text() == "2"
 
 
-def test_a_failure_leaves_the_old_folder(tmp_path: Path):
+def test_a_failure_leaves_the_old_folder(tmp_path: Path) -> None:
     put(tmp_path / "out", a="1")
     with pytest.raises(RuntimeError), replacing_folder(tmp_path / "out") as folder:
         (folder / "a").write_text("2")
@@ -50,14 +50,14 @@ def test_a_failure_leaves_the_old_folder(tmp_path: Path):
     assert names(tmp_path) == {"out"} and (tmp_path / "out/a").read_text() == "1"
 
 
-def test_without_an_exchange_of_names_the_folder_is_replaced_all_the_same(tmp_path: Path, monkeypatch):
+def test_without_an_exchange_of_names_the_folder_is_replaced_all_the_same(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(files.ctypes, "CDLL", lambda *_, **__: object())
     put(tmp_path / "out", a="1")
     put(tmp_path / "out", b="2")
     assert names(tmp_path) == {"out"} and names(tmp_path / "out") == {"b"}
 
 
-def test_leavings_of_the_dead_are_removed_and_those_of_the_living_are_not(tmp_path: Path):
+def test_leavings_of_the_dead_are_removed_and_those_of_the_living_are_not(tmp_path: Path) -> None:
     child = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
     dead, alive = f".out.{int(child.stdout)}.part", f".out.{os.getppid()}.part"
     for name in (dead, alive):
@@ -66,7 +66,7 @@ def test_leavings_of_the_dead_are_removed_and_those_of_the_living_are_not(tmp_pa
     assert names(tmp_path) == {"out", alive}
 
 
-def test_killed_at_any_moment_the_folder_is_of_one_writing(tmp_path: Path):
+def test_killed_at_any_moment_the_folder_is_of_one_writing(tmp_path: Path) -> None:
     out = tmp_path / "out"
     seen = set()
     for kill in range(12):

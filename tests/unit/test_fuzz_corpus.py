@@ -14,13 +14,13 @@ FILES = sorted(path for path in CORPUS.glob("*/*") if path.is_file())
 MOST_MEMORY = 1 << 30
 
 
-def test_every_target_has_a_corpus_and_the_corpus_stays_small():
+def test_every_target_has_a_corpus_and_the_corpus_stays_small() -> None:
     assert {path.parent.name for path in FILES} == set(TARGETS)
     assert sum(path.stat().st_size for path in FILES) < 500_000
 
 
 @pytest.mark.parametrize("name", sorted(TARGETS))
-def test_untouched_files_are_read(name: str, tmp_path: Path):
+def test_untouched_files_are_read(name: str, tmp_path: Path) -> None:
     whole = [
         path for path in FILES if path.parent.name == name and not path.name.startswith(("crash", "oom", "timeout"))
     ]
@@ -30,7 +30,7 @@ def test_untouched_files_are_read(name: str, tmp_path: Path):
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.name}")
-def test_replayed_with_damage(path: Path, tmp_path: Path):
+def test_replayed_with_damage(path: Path, tmp_path: Path) -> None:
     target, data = TARGETS[path.parent.name], path.read_bytes()
     tracemalloc.start()
     try:

@@ -21,43 +21,43 @@ def true_error(fitted: Palette, weights: np.ndarray) -> float:
     return float(np.sqrt((squares * weights).sum() / weights.sum() / (12 * np.pi)))
 
 
-def test_the_error_that_is_reported_is_the_error():
+def test_the_error_that_is_reported_is_the_error() -> None:
     fitted = made(size=256)
     assert len(fitted.centroids) <= 256
     assert np.isclose(fitted.error, true_error(fitted, EVEN), rtol=1e-4)
 
 
-def test_it_grows_until_the_error_is_reached():
+def test_it_grows_until_the_error_is_reached() -> None:
     coarse, fine = made(error=0.05), made(error=0.006)
     assert len(coarse.centroids) <= 1024 < len(fine.centroids) <= 4096
     assert fine.error < 0.0065 < coarse.error < 0.05
 
 
-def test_it_stops_growing_at_the_most_that_was_allowed():
+def test_it_stops_growing_at_the_most_that_was_allowed() -> None:
     settings = PaletteSettings(0.0, None, rounds=4, step=0.0, seed=0, max_size=1300)
     assert 1024 < len(fit_palette(FEATURES, EVEN, settings, Silent()).centroids) <= 1300
 
 
-def test_every_label_is_the_nearest_entry():
+def test_every_label_is_the_nearest_entry() -> None:
     fitted = made(size=128)
     distances = np.linalg.norm(FEATURES[:300, None] - fitted.centroids[None], axis=2)
     chosen = distances[np.arange(300), fitted.labels[:300]]
     assert np.allclose(chosen, distances.min(axis=1), atol=1e-4)
 
 
-def test_weight_buys_likeness():
+def test_weight_buys_likeness() -> None:
     weights = np.where(np.arange(4000) < 600, 100.0, 0.01)
     even, weighted = made(size=128), made(size=128, weights=weights)
     assert true_error(weighted, weights) < 0.9 * true_error(even, weights)
 
 
-def test_the_same_seed_gives_the_same_palette():
+def test_the_same_seed_gives_the_same_palette() -> None:
     first, second, other = made(size=200), made(size=200), made(size=200, seed=1)
     assert np.array_equal(first.codes, second.codes) and np.array_equal(first.labels, second.labels)
     assert not np.array_equal(first.codes, other.codes)
 
 
-def test_few_distinct_features_are_kept_exactly():
+def test_few_distinct_features_are_kept_exactly() -> None:
     features = CLUSTERS[RANDOM.integers(0, 100, 4000)]
     fitted = fit_palette(features, EVEN, PaletteSettings(0.01, None, 5, 0.0, 0), Silent())
     assert len(fitted.centroids) == len(np.unique(features, axis=0))
@@ -65,7 +65,7 @@ def test_few_distinct_features_are_kept_exactly():
     assert np.abs(fitted.centroids[fitted.labels] - features).max() <= step / 2 + 1e-6
 
 
-def test_coarse_groups_come_close_to_one_flat_search(monkeypatch):
+def test_coarse_groups_come_close_to_one_flat_search(monkeypatch) -> None:
     flat = made(size=1024)
     monkeypatch.setattr(growth, "FLAT_LIMIT", 0)
     monkeypatch.setattr(growth, "GROUPS", 16)
@@ -74,7 +74,7 @@ def test_coarse_groups_come_close_to_one_flat_search(monkeypatch):
     assert grouped.error < 1.15 * flat.error
 
 
-def test_most_used_entries_come_first():
+def test_most_used_entries_come_first() -> None:
     uses = np.bincount(made(size=300).labels)
     assert (np.diff(uses) <= 0).all()
 

@@ -53,7 +53,9 @@ def encoded_or_none(gaussians: Gaussians, settings: EncoderSettings) -> Encoded 
 
 @given(model=models)
 @quick
-def test_attributes_come_back_within_the_formats_steps(model: Gaussians, tmp_path_factory: pytest.TempPathFactory):
+def test_attributes_come_back_within_the_formats_steps(
+    model: Gaussians, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     encoded = encoded_or_none(model, EXACT)
     if encoded is None:
         return
@@ -70,7 +72,7 @@ def test_attributes_come_back_within_the_formats_steps(model: Gaussians, tmp_pat
 
 @given(model=models, quality=st.sampled_from([STANDARD, FINEST]), row=st.integers(0), name=st.sampled_from(ARRAYS))
 @quick
-def test_a_draft_is_what_a_reader_gets(model: Gaussians, quality: Quality, row: int, name: str):
+def test_a_draft_is_what_a_reader_gets(model: Gaussians, quality: Quality, row: int, name: str) -> None:
     try:
         prepared = prepare(model)
     except EmptyModel:
@@ -92,7 +94,7 @@ def test_a_draft_is_what_a_reader_gets(model: Gaussians, quality: Quality, row: 
 
 @given(model=models)
 @quick
-def test_the_same_model_gives_the_same_bytes(model: Gaussians, tmp_path_factory: pytest.TempPathFactory):
+def test_the_same_model_gives_the_same_bytes(model: Gaussians, tmp_path_factory: pytest.TempPathFactory) -> None:
     settings = EncoderSettings(STANDARD)
     first, second = encoded_or_none(model, settings), encoded_or_none(model, settings)
     if first is None or second is None:
@@ -106,7 +108,7 @@ def test_the_same_model_gives_the_same_bytes(model: Gaussians, tmp_path_factory:
 @quick
 def test_decoding_and_encoding_again_changes_no_more_than_a_step(
     model: Gaussians, tmp_path_factory: pytest.TempPathFactory
-):
+) -> None:
     folder = tmp_path_factory.mktemp("sog")
     write_ply(folder / "model.ply", model)
     once = encoded_or_none(read_ply(folder / "model.ply"), EXACT)
@@ -121,7 +123,7 @@ def test_decoding_and_encoding_again_changes_no_more_than_a_step(
     assert np.array_equal(np.sort(stored.opacities), np.sort(second.opacities))
 
 
-def test_a_well_behaved_model_is_a_fixed_point(tmp_path: Path):
+def test_a_well_behaved_model_is_a_fixed_point(tmp_path: Path) -> None:
     settings = EncoderSettings(FINEST, order="morton")  # a walk turns elsewhere when a value moves by the last digit
     first = read_bundle(bundled(encode(made(3, 500, 3, "plain"), settings, Silent()), tmp_path))
     second = read_bundle(bundled(encode(first, settings, Silent()), tmp_path))
@@ -135,7 +137,7 @@ def test_a_well_behaved_model_is_a_fixed_point(tmp_path: Path):
 
 @given(model=models)
 @quick
-def test_relabelled_axes_describe_the_same_ellipsoids(model: Gaussians):
+def test_relabelled_axes_describe_the_same_ellipsoids(model: Gaussians) -> None:
     usable = np.isfinite(model.scales).all(axis=1) & (np.abs(model.scales) < 20).all(axis=1)
     model = model.subset(usable)
     quats, scales = rotations.relabel_axes(model.quats, model.scales)
@@ -156,7 +158,7 @@ def covariance(quats: np.ndarray, scales: np.ndarray) -> np.ndarray:
     return half @ np.swapaxes(half, 1, 2)
 
 
-def test_folder_and_bundle_hold_the_same(tmp_path: Path):
+def test_folder_and_bundle_hold_the_same(tmp_path: Path) -> None:
     encoded = encode(made(1, 300, 8, "plain"), EncoderSettings(STANDARD), Silent())
     write_folder(tmp_path / "set", encoded.files)
     bundled(encoded, tmp_path)
@@ -165,7 +167,7 @@ def test_folder_and_bundle_hold_the_same(tmp_path: Path):
         assert all(np.array_equal(array, form.arrays()[name]) for name, array in forms[0].arrays().items())
 
 
-def test_the_bundle_is_what_viewers_demand(tmp_path: Path):
+def test_the_bundle_is_what_viewers_demand(tmp_path: Path) -> None:
     data = bundled(encode(made(1, 300, 15, "plain"), EncoderSettings(STANDARD), Silent()), tmp_path)
     assert data[-22:-18] == b"PK\x05\x06" and data[-2:] == b"\0\0"
     with zipfile.ZipFile(io.BytesIO(data)) as bundle:
@@ -179,7 +181,7 @@ def test_the_bundle_is_what_viewers_demand(tmp_path: Path):
         }  # fmt: skip
 
 
-def test_bands_that_are_all_zero_are_dropped():
+def test_bands_that_are_all_zero_are_dropped() -> None:
     model = made(5, 200, 15, "plain")
     model.shN[:, 8:] = 0
     meta = json.loads(encode(model, EXACT, Silent()).files["meta.json"])
@@ -188,7 +190,7 @@ def test_bands_that_are_all_zero_are_dropped():
     assert "shN" not in json.loads(encode(model, EXACT, Silent()).files["meta.json"])
 
 
-def test_an_empty_or_invisible_model_is_refused_with_the_reason():
+def test_an_empty_or_invisible_model_is_refused_with_the_reason() -> None:
     model = made(1, 3, 0, "plain")
     with pytest.raises(EmptyModel, match="empty"):
         encode(model.subset(np.zeros(3, bool)), EXACT, Silent())
@@ -198,7 +200,7 @@ def test_an_empty_or_invisible_model_is_refused_with_the_reason():
 
 
 @pytest.mark.parametrize("antialiased", [False, True])
-def test_whether_a_model_is_antialiased_is_kept(tmp_path: Path, antialiased: bool):
+def test_whether_a_model_is_antialiased_is_kept(tmp_path: Path, antialiased: bool) -> None:
     bundled(
         encode(replace(made(1, 300, 8, "extreme"), antialiased=antialiased), EncoderSettings(STANDARD), Silent()),
         tmp_path,

@@ -10,7 +10,7 @@ from spaceport.splats.sog.codec.reader import read_sog
 GOLDEN = Path(__file__).parents[1] / "data" / "splat_transform_3.7.0.sog"
 
 
-def test_a_peers_file_is_decoded_as_the_peer_does():
+def test_a_peers_file_is_decoded_as_the_peer_does() -> None:
     ours, theirs = read_sog(GOLDEN), read_ply(GOLDEN.with_suffix(".ply"))
     assert len(ours) == 200 and ours.sh_degree == 1
     for name in ("means", "scales", "sh0", "shN", "opacities"):

@@ -64,18 +64,18 @@ def setter(*path_and_value: Any) -> Callable[[dict[str, Any]], None]:
     return change
 
 
-def test_the_untouched_files_are_fine(files: Files):
+def test_the_untouched_files_are_fine(files: Files) -> None:
     assert len(read_bundle(zipped(files))) == 90
 
 
-def test_every_truncation_is_refused(files: Files):
+def test_every_truncation_is_refused(files: Files) -> None:
     data = zipped(files)
     for length in list(range(0, 60)) + list(range(60, len(data), 97)) + list(range(len(data) - 60, len(data))):
         with pytest.raises(BrokenSog, match=r"\.$"):
             read_bundle(data[:length])
 
 
-def test_flipped_bits_give_a_sentence_or_a_model(files: Files):
+def test_flipped_bits_give_a_sentence_or_a_model(files: Files) -> None:
     data = zipped(files)
     random = np.random.default_rng(1)
     refused = 0
@@ -91,7 +91,7 @@ def test_flipped_bits_give_a_sentence_or_a_model(files: Files):
     assert refused > 500
 
 
-def test_flipped_bits_without_a_checksum_give_a_sentence_or_a_model(files: Files, tmp_path: Path):
+def test_flipped_bits_without_a_checksum_give_a_sentence_or_a_model(files: Files, tmp_path: Path) -> None:
     random = np.random.default_rng(2)
     refused = 0
     for _ in range(150):
@@ -146,14 +146,14 @@ BAD_META: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
 
 
 @pytest.mark.parametrize("case", BAD_META)
-def test_a_broken_meta_is_named(files: Files, case: str):
+def test_a_broken_meta_is_named(files: Files, case: str) -> None:
     change, words = BAD_META[case]
     with pytest.raises(BrokenSog, match=words) as caught:
         read_bundle(zipped(with_meta(files, change)))
     assert str(caught.value).endswith(".") and len(str(caught.value)) < 300
 
 
-def test_a_null_that_early_writers_left_is_read_as_the_engine_reads_it(files: Files):
+def test_a_null_that_early_writers_left_is_read_as_the_engine_reads_it(files: Files) -> None:
     levels = list(range(1, 256))
     meta = parse_meta(with_meta(files, setter("scales", "codebook", [None, *levels]))["meta.json"])
     assert isinstance(meta, MetaV2) and meta.scales.codebook[:2] == [pytest.approx(1 - 254 / 255), 1.0]
@@ -171,7 +171,7 @@ def test_a_null_that_early_writers_left_is_read_as_the_engine_reads_it(files: Fi
         (b"{}", "means"),
     ],
 )
-def test_a_meta_that_is_no_meta(files: Files, raw: bytes, words: str):
+def test_a_meta_that_is_no_meta(files: Files, raw: bytes, words: str) -> None:
     with pytest.raises(BrokenSog, match=words):
         read_bundle(zipped(files | {"meta.json": raw}))
 
@@ -192,14 +192,14 @@ BAD_IMAGES: dict[str, tuple[str, bytes, str]] = {
 
 
 @pytest.mark.parametrize("case", BAD_IMAGES)
-def test_a_broken_image_is_named(files: Files, case: str):
+def test_a_broken_image_is_named(files: Files, case: str) -> None:
     name, data, words = BAD_IMAGES[case]
     with pytest.raises(BrokenSog, match=words) as caught:
         read_bundle(zipped(files | {name: data}))
     assert name in str(caught.value)
 
 
-def test_an_animation_is_refused():
+def test_an_animation_is_refused() -> None:
     stream = io.BytesIO()
     frames = [Image.new("RGBA", (12, 8), (i, 0, 0, 255)) for i in range(3)]
     frames[0].save(stream, "WEBP", save_all=True, append_images=frames[1:], lossless=True)
@@ -207,7 +207,7 @@ def test_an_animation_is_refused():
         images.size_of(stream.getvalue(), "a.webp")
 
 
-def test_containers_that_viewers_cannot_read(files: Files):
+def test_containers_that_viewers_cannot_read(files: Files) -> None:
     with pytest.raises(BrokenSog, match="comment"):
         read_bundle(zipped(files, comment=b"hello"))
     data = bytearray(zipped(files))
@@ -224,7 +224,7 @@ def test_containers_that_viewers_cannot_read(files: Files):
         read_bundle(zipped(files | {f"{i}.webp": b"" for i in range(100)}))
 
 
-def test_a_zip_bomb_is_not_unpacked(files: Files):
+def test_a_zip_bomb_is_not_unpacked(files: Files) -> None:
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as bundle:
         for name, content in files.items():

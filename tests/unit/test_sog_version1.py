@@ -52,7 +52,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_version_1_is_decoded(folder: Path):
+def test_version_1_is_decoded(folder: Path) -> None:
     model, truth = read_sog(folder), np.load(folder / "truth.npz")
     logs = np.array([-1, -2, -3]) * (1 - 2 * truth["q"] / 65535)
     assert np.allclose(model.means, np.sign(logs) * np.expm1(np.abs(logs)), atol=1e-5)
@@ -64,7 +64,7 @@ def test_version_1_is_decoded(folder: Path):
     assert (np.abs(cosine) > 0.9999).all()
 
 
-def test_version_1_is_checked(folder: Path):
+def test_version_1_is_checked(folder: Path) -> None:
     meta = json.loads((folder / "meta.json").read_text())
     meta["means"]["shape"] = [0, 3]
     (folder / "meta.json").write_text(json.dumps(meta))
