@@ -181,6 +181,32 @@ def _log2_opacity(opacity: Lanes, antialiased: bool, compensation2: Lanes) -> La
     return log2_opacity
 
 
+@inline
+def _rows_of_v(
+    parameters: Parameters, camera: PackedCamera, rows: Lanes, ratio_x: Lanes, ratio_y: Lanes, inv_z: Lanes
+) -> tuple[Vec3, Vec3]:
+    """The two rows of V = J W R S."""
+    qw, qx, qy, qz, _ = normalize_quats(parameters.quats, rows)
+    rotmats = quats_to_rotmats(qw, qx, qy, qz)
+    sigmas = exp_scales(parameters.scales, rows)
+    axis_x, axis_y, forward = camera.rotation
+    row_x = jacobian_row(axis_x, forward, camera.fx * inv_z, clamp(ratio_x, camera.x_limits))
+    row_y = jacobian_row(axis_y, forward, camera.fy * inv_z, clamp(ratio_y, camera.y_limits))
+    return multiply(row_times_matrix(row_x, rotmats), sigmas), multiply(row_times_matrix(row_y, rotmats), sigmas)
+
+
+@inline
+def _colours(
+    parameters: Parameters, camera: PackedCamera, mean: Vec3, rows: Lanes, sh_degree: int, scratch: Floats
+) -> Vec3:
+    """Red, green and blue seen from the camera, clamped at zero."""
+    x, y, z, _ = view_directions(camera.position, mean)
+    basis(x, y, z, sh_degree, scratch)
+    red, green, blue = sh_to_colours(parameters.sh0, parameters.shN, rows, sh_degree, scratch)
+    zero = broadcast(0.0)
+    return maximum(red, zero), maximum(green, zero), maximum(blue, zero)
+
+
 @kernel
 def project(
     parameters: Parameters,
@@ -213,15 +239,7 @@ def project(
             continue
         inv_z = 1.0 / z
         ratio_x, ratio_y = x * inv_z, y * inv_z
-        clamped_x, clamped_y = clamp(ratio_x, camera.x_limits), clamp(ratio_y, camera.y_limits)
-        qw, qx, qy, qz, _ = normalize_quats(parameters.quats, rows)
-        rotmats = quats_to_rotmats(qw, qx, qy, qz)
-        sigmas = exp_scales(parameters.scales, rows)
-        axis_x, axis_y, forward = camera.rotation
-        row_x = jacobian_row(axis_x, forward, camera.fx * inv_z, clamped_x)
-        row_y = jacobian_row(axis_y, forward, camera.fy * inv_z, clamped_y)
-        vx = multiply(row_times_matrix(row_x, rotmats), sigmas)
-        vy = multiply(row_times_matrix(row_y, rotmats), sigmas)
+        vx, vy = _rows_of_v(parameters, camera, rows, ratio_x, ratio_y, inv_z)
         cov_xx, cov_yy, xy = dot(vx, vx), dot(vy, vy), dot(vx, vy)
         xx, yy = cov_xx + record.EPS2D, cov_yy + record.EPS2D
         unblurred = cross_squared(vx, vy)
@@ -239,10 +257,7 @@ def project(
         store(radii, start, select(visible, maximum(radius_x, radius_y), broadcast(0.0)))
         if packmask(visible) == 0:
             continue
-        dx, dy, dz, _ = view_directions(camera.position, mean)
-        basis(dx, dy, dz, sh_degree, scratch)
-        red, green, blue = sh_to_colours(parameters.sh0, parameters.shN, rows, sh_degree, scratch)
-        zero = broadcast(0.0)
+        red, green, blue = _colours(parameters, camera, mean, rows, sh_degree, scratch)
         inv_determinant = -LOG2E / determinant
         columns = (
             px,
@@ -251,9 +266,9 @@ def project(
             -(xy * inv_determinant),
             xx * inv_determinant,
             log2_opacity,
-            maximum(red, zero),
-            maximum(green, zero),
-            maximum(blue, zero),
+            red,
+            green,
+            blue,
             radius_x,
             radius_y,
             xy / yy,
