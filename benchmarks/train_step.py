@@ -224,8 +224,8 @@ def measure_torch(params: Arrays, camera: Camera, threads: int) -> tuple[float, 
 def report(title: str, count: int, radius: float, repeats: int) -> Ours:
     params, camera = scene(count, radius)
     photo = np.random.default_rng(1).random((camera.height, camera.width, 3), dtype=np.float32)
-    drawn, mean_radius = pairs(params, camera)
-    layers = drawn / (camera.width * camera.height)
+    pixel_pairs, mean_radius = pairs(params, camera)
+    layers = pixel_pairs / (camera.width * camera.height)
     print(f"\n{title}: {count} Gaussians, {camera.width}x{camera.height}")
     print(f"mean radius {mean_radius:.1f} px, {layers:.0f} layers")
     print("threads  render  forward  backward  loss+gradients  (CPU)  Adam  iteration ms")
@@ -244,7 +244,8 @@ def report(title: str, count: int, radius: float, repeats: int) -> Ours:
         ("forward", FLOP_FORWARD, measured[0].forward),
         ("backward", FLOP_BACKWARD, measured[0].backward),
     ):
-        print(f"{name}: {drawn * flop / ms / 1e6:.0f} of {peak:.0f} GFLOP/s, {drawn * flop / ms / 1e4 / peak:.0f} %")
+        gflops = pixel_pairs * flop / ms / 1e6
+        print(f"{name}: {gflops:.0f} of {peak:.0f} GFLOP/s, {100 * gflops / peak:.0f} %")
     return measured[0]
 
 

@@ -1,4 +1,4 @@
-"""Where a ray meets the ground, a convex solid or a blob of foliage, and whether the sun reaches a point.
+"""Where a ray hits the ground, a convex solid or a blob of foliage, and whether the sun reaches a point.
 
 Rays are an origin and a unit direction; distances are metres along it; a miss is `FAR`.
 """

@@ -1,6 +1,6 @@
 """Where things are in the demo's hamlet: signed distances in metres (negative inside), x east, y north.
 
-The terrain, the ground's paint and the scene all ask here, so that a road is flat where it looks like one.
+The terrain, the ground's texture and the scene all use these, so that a road is flat where its texture is.
 """
 
 from __future__ import annotations

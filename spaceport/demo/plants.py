@@ -1,4 +1,4 @@
-"""Trees, hedges and bushes: each a few blobs of foliage. Where they stand is drawn from the scene's seed."""
+"""Trees, hedges and bushes: each a few blobs of foliage. Where they stand is random, by the scene's seed."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from spaceport.demo.vec import Vec
 from spaceport.simd.jit import kernel, subroutine
 
 BLOCK: Final = 32
-"""Pixels to a side of a block; things that a block cannot see are sorted out once for all its rays."""
+"""Pixels on a side of a block; things out of its sight are culled once for all its rays."""
 GROUND: Final = -2
 _BOUNCE: Final[Vec] = (0.16, 0.15, 0.11)
 _OFFSETS: Final = np.array([(-0.125, -0.375), (0.375, -0.125), (0.125, 0.375), (-0.375, 0.125)])
@@ -42,7 +42,11 @@ def _pixel_ray(camera_to_world: Array, lens: Pinhole, column: float, row: float)
 
 @subroutine
 def _things_in_block(spheres: Array, origin: Vec, axis: Vec, spread: float, things: NDArray[np.int64]) -> int:
-    """List the things whose sphere meets the cone of half angle `spread` around `axis`; return how many."""
+    """Write the things whose sphere intersects a cone around `axis` into `things`; `spread` is the half angle.
+
+    Returns:
+        How many they are.
+    """
     count = 0
     for thing in range(spheres.shape[0]):
         s = spheres[thing]
@@ -57,7 +61,7 @@ def _things_in_block(spheres: Array, origin: Vec, axis: Vec, spread: float, thin
 
 @subroutine
 def _nearest(scene: Scene, things: NDArray[np.int64], origin: Vec, ray: Vec) -> tuple[float, int, int]:
-    """Distance, thing and face of what the ray meets first. The thing is `GROUND` for the ground."""
+    """Distance, thing and face of the first hit. The thing is `GROUND` for the ground."""
     best, what, face = ground_hit(scene.heights, scene.slope, origin, ray), GROUND, 0
     solids = scene.face_counts.shape[0]
     for thing in things:

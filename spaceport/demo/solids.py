@@ -1,7 +1,7 @@
 """Convex solids as lists of painted faces: boxes, gabled houses, pyramids and prisms, in metres, z up.
 
-A ray meets a convex solid by clipping against its planes (Kay and Kajiya 1986), so one shape serves for all that
-people build. A solid is made around its own origin, then turned about z and put in its place.
+A ray is intersected with a convex solid by clipping it against the planes (Kay and Kajiya 1986), so one shape serves
+for all that people build. A solid is made around its own origin, then turned about z and put in its place.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class Solid:
         return corners
 
     def face_rows(self) -> list[list[float]]:
-        """Per face what the ray caster wants: plane (4), u axis and offset (4), v axis and offset (4), paint (5)."""
+        """Per face, a row for the ray caster: plane (4), u axis and offset (4), v axis and offset (4), paint (5)."""
         return [_row(face) for face in self.faces]
 
 

@@ -55,7 +55,7 @@ def load_truth(path: Path) -> Truth:
     """Read `truth.json`.
 
     Raises:
-        ValueError: a sentence that says what is wrong with the file.
+        ValueError: for a damaged file; the message says what is wrong with it.
         OSError: when the file cannot be read.
     """
     if path.stat().st_size > _MAX_FILE:

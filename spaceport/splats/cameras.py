@@ -34,7 +34,7 @@ class Camera:
     cx: float
     cy: float
     world_to_camera: npt.NDArray[np.float64]
-    """[4, 4]: a rotation and a shift, no scale."""
+    """[4, 4]: a rotation and a translation, no scale."""
     held_out: bool = False
 
     def __post_init__(self) -> None:
@@ -68,7 +68,7 @@ class Camera:
             return self.fx * x / depth + self.cx, self.fy * y / depth + self.cy, depth
 
     def rescale(self, factor: float) -> Camera:
-        """The same view with sides `factor` times as long, rounded to whole pixels, at least 1."""
+        """The same view with sides `factor` times as long, rounded to whole pixels, at least 1; K follows."""
         width, height = max(1, round(self.width * factor)), max(1, round(self.height * factor))
         x, y = width / self.width, height / self.height
         return replace(self, width=width, height=height, fx=self.fx * x, fy=self.fy * y, cx=self.cx * x, cy=self.cy * y)
@@ -101,7 +101,7 @@ def read_cameras(path: Path) -> list[Camera]:
     """Read `cameras.json`.
 
     Raises:
-        ValueError: a sentence that says what is wrong with the file.
+        ValueError: for a damaged file; the message says what is wrong with it.
         OSError: when the file cannot be read.
     """
     if path.stat().st_size > _MAX_FILE:

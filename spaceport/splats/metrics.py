@@ -1,4 +1,4 @@
-"""How alike two pictures are. Pictures are [H, W, 3] floats, 0 to 1."""
+"""Metrics of two pictures. Pictures are [H, W, 3] floats, 0 to 1."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MIN_SIDE = 2 * RADIUS + 1
 _BAND = 128
 """Rows that are measured at once."""
 _SINGULAR = 1e-10
-"""Of normal equations: colours that hang together closer than this, as in a grey picture, count as one."""
+"""Of normal equations: colours that are more strongly correlated than this, as in a grey picture, count as one."""
 
 
 def psnr(a: Array, b: Array) -> float:
@@ -50,15 +50,18 @@ def ssim(a: Array, b: Array) -> float:
 
 
 def correct_colours(render: Array, photo: Array) -> Array:
-    """`render` after the affine map of its colours (3 x 3 and a shift) that comes closest to `photo`.
+    """`render` after the affine map of its colours (3 x 3 and a shift) that comes closest to `photo`, clipped to 0..1.
 
     Takes away what exposure and white balance explain, as papers on casual photos do before they measure.
+
+    Raises:
+        ValueError: when the sizes differ.
     """
     gram, target = np.zeros((4, 4)), np.zeros((4, 3))
-    for inputs, wanted in _bands(render, photo):
+    for inputs, targets in _bands(render, photo):
         pixels = _with_one(inputs)
         gram += pixels.T @ pixels
-        target += pixels.T @ wanted.reshape(-1, 3)
+        target += pixels.T @ targets.reshape(-1, 3)
     fit = np.linalg.lstsq(gram, target, rcond=_SINGULAR)[0]
     corrected = np.empty_like(render)
     for top in range(0, len(render), _BAND):
@@ -75,7 +78,7 @@ def _with_one(picture: Array) -> Array:
 
 
 def _bands(a: Array, b: Array, overlap: int = 0) -> Iterator[tuple[Array, Array]]:
-    """Both pictures in bands of rows, float64 and clipped; each band goes on `overlap` rows into the next.
+    """Both pictures in bands of rows, float64 and clipped; each band extends `overlap` rows into the next.
 
     A photo of 20 megapixels is 480 MB in float64: a band needs megabytes.
     """

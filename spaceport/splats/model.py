@@ -33,7 +33,8 @@ class Gaussians:
     shN: Floats
     """[N, K, 3] further SH coefficients, K = 0, 3, 8 or 15."""
     antialiased: bool = False
-    """Whether it was trained with opacities that make up for the blur of the projection, and must be drawn so."""
+    """Whether it was trained, and must be rendered, with opacities that compensate the blur of the projection
+    (Mip-Splatting, Yu et al. 2023)."""
 
     def __post_init__(self) -> None:
         n = len(self.means)
@@ -56,7 +57,7 @@ class Gaussians:
         return degree_of_size(self.shN.shape[1])
 
     def subset(self, index: npt.NDArray[np.bool_] | npt.NDArray[np.integer]) -> Gaussians:
-        """Those that a mask [N] or an index array names, in its order."""
+        """Those that a mask [N] or an index array selects, in its order."""
         return Gaussians(**{name: array[index] for name, array in self.arrays().items()}, antialiased=self.antialiased)
 
     def arrays(self) -> dict[str, Floats]:

@@ -1,6 +1,6 @@
-"""The renderer and its loss written down plainly: every pixel meets every Gaussian, float64, torch's autograd.
+"""The renderer and its loss in their plainest form: every pixel against every Gaussian, float64, torch's autograd.
 
-What the fast rasteriser decides by comparing (who counts, where) is decided here by the same rules.
+Where the fast rasteriser decides by comparison (which Gaussian counts where), the same rules hold here.
 """
 
 from __future__ import annotations

@@ -123,7 +123,7 @@ def test_antialiased_opacity() -> None:
     np.testing.assert_allclose(2.0 ** records[:, record.LOG2_OPACITY], opacity, rtol=1e-5)
 
 
-def test_nobody_who_touches_the_picture_is_left_out() -> None:
+def test_no_gaussian_that_intersects_the_picture_is_left_out() -> None:
     params = scene()
     rows, _, radii = projected(params, 0)
     centres, depths, conics, _ = truth(params)

@@ -1,4 +1,4 @@
-"""Pictures that a training run never shows in a paper: nobody in view, strange sizes, hostile numbers."""
+"""Cases beside the usual: nothing in view, odd sizes, hostile numbers."""
 
 import numpy as np
 import pytest
@@ -38,7 +38,7 @@ def assert_finite(result) -> None:
 
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("n", [0, 40])
-def test_nobody_in_view(n: int, threads: int) -> None:
+def test_nothing_in_view(n: int, threads: int) -> None:
     away = camera(distance=-50)
     rasteriser = SimdRasteriser(threads)
     picture = rasteriser.render(some(n), away, background=(0.25, 0.5, 1.0))

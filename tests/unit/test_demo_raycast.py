@@ -1,4 +1,4 @@
-"""The ray caster: views of one point agree, rays meet solids where geometry says, textures hold no fine detail."""
+"""The ray caster: views of one point agree, rays hit solids where geometry says, textures hold no fine detail."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""A rasteriser of 3D Gaussians for the CPU, in numpy and numba. README.md tells how it works.
+"""A rasteriser of 3D Gaussians for the CPU, in numpy and numba. README.md explains how it works.
 
     image = render(gaussians, camera)                           # one picture
     rasteriser = SimdRasteriser(threads=2)                      # many: keeps its buffers

@@ -149,7 +149,7 @@ class GradSums(NamedTuple):
 
 
 class FrameSettings(NamedTuple):
-    """How one picture is drawn and compared."""
+    """How one picture is rendered and compared."""
 
     camera: PackedCamera
     sh_degree: int

@@ -152,7 +152,7 @@ def l1_ssim(
     Writes canvas.grad_picture, canvas.row_ssim and canvas.row_l1.
 
     Args:
-        picture: the drawn or the exposed one of the canvas.
+        picture: canvas.picture, or canvas.exposed.
         l1_weight, ssim_weight: of sign(picture - photo) and of d SSIM in the gradient; 0 leaves SSIM out.
         scratch: `scratch_size` floats.
     """
