@@ -16,7 +16,7 @@ from typing import Any
 
 from services.compress.core import Compressed, compress
 from services.compress.json_lines import JsonLinesProgress, run_with_json_lines
-from services.compress.levels import write_levels
+from services.compress.lod import write_lod
 from services.compress.proving.proof import Prover
 from services.compress.proving.views import ring_cameras, select_cameras
 from services.compress.report import bytes_by_attribute, missed_target
@@ -31,7 +31,7 @@ from spaceport.splats.model import Gaussians
 from spaceport.splats.sh import SHN_SIZES, degree_of_size
 from spaceport.splats.sog.codec.sanitise import sanitise
 from spaceport.splats.sog.codec.writer import write_folder
-from spaceport.splats.sog.lod.reader import META as LOD_META
+from spaceport.splats.sog.lod.reader import LOD_META
 from spaceport.splats.sog.palette.palette import used_coefficients
 
 CAMERAS = "cameras.json"
@@ -39,7 +39,8 @@ UPS: dict[str, html.Vec3] = {
     **{"x": (1, 0, 0), "y": (0, 1, 0), "z": (0, 0, 1)},
     **{"-x": (-1, 0, 0), "-y": (0, -1, 0), "-z": (0, 0, -1)},
 }
-WRITING, CHECKING = "Writing", "Comparing with the original"
+WRITING = "Writing"
+COMPARING_READ_BACK = "Comparing with the original"
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ def _write(
     form.write(target, model)
     if form.exact:
         return _Written()
-    progress.update(0.6, CHECKING)
+    progress.update(0.6, COMPARING_READ_BACK)
     selected = select_cameras(read_cameras(path) if path.is_file() else [])
     return _Written(Prover(model, selected or ring_cameras(model), progress).compare(form.read(target)).mean)
 
@@ -171,7 +172,7 @@ def _write_sog(
 def _write_streamed(target: Path, compressed: Compressed, options: CompressOptions, progress: Progress) -> float:
     """Write levels of detail. Returns the PSNR of the finest, dB."""
     with replacing_folder(target) as folder:
-        figures = write_levels(folder, compressed, options, progress)
+        figures = write_lod(folder, compressed, options, progress)
         if "lod_missed" in figures:
             raise BrokenFile(figures["lod_missed"])
     return float(figures["lod_psnr"])

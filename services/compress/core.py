@@ -9,8 +9,8 @@ from services.compress.attribute_psnr import attribute_psnr
 from services.compress.proving.proof import Proof, Prover
 from services.compress.proving.views import ring_cameras, select_cameras
 from services.compress.rate_control.allocation import Target, make_target, presets_from
-from services.compress.rate_control.search import CHECKING, Attempt, Search, SearchResult, SogFile
-from services.compress.rate_control.tables import BUSY
+from services.compress.rate_control.search import COMPARING, Attempt, Search, SearchResult, SogFile
+from services.compress.rate_control.tables import COMPRESSING
 from services.compress.verdict import explain_rejection
 from spaceport.pipeline.options import CompressOptions, CompressPreset
 from spaceport.progress import Progress, Share
@@ -82,10 +82,10 @@ def compress(
         TooMany: the model has more Gaussians than a SOG holds.
         BrokenSog: what was written does not read back as what was rendered: a bug of the encoder.
     """
-    progress.update(0.05, BUSY, gaussians=len(gaussians))
+    progress.update(0.05, COMPRESSING, gaussians=len(gaussians))
     prepared = prepare(gaussians, options.order, options.seed, progress)
     selected = select_cameras(cameras)
-    progress.update(0.1, CHECKING)
+    progress.update(0.1, COMPARING)
     prover = Prover(gaussians, selected or ring_cameras(prepared.stored), progress)
     del gaussians  # from here on only its renders are needed
     search = Search(prepared, prover, options, Share(progress, 0.2, 0.4))

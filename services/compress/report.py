@@ -53,7 +53,7 @@ def make_report(
     Args:
         compressed: what came of the model.
         ply_bytes: size of the model's file.
-        levels: figures of its levels of detail, as from `write_levels`; empty without.
+        levels: figures of its levels of detail, as from `write_lod`; empty without.
         options: what was asked for.
     """
     best, encoded, size = compressed.best, compressed.encoded, len(compressed.bundle)

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from services.compress.core import Compressed, compress
-from services.compress.levels import write_levels
+from services.compress.lod import write_lod
 from services.compress.proving.preview import side_by_side
-from services.compress.rate_control.tables import BUSY
+from services.compress.rate_control.tables import COMPRESSING
 from services.compress.report import degraded, make_outcome, make_report, report_json
 from spaceport.files import replacing_folder, write_atomic
 from spaceport.pipeline.contract import Outcome
@@ -33,7 +33,7 @@ def run(source: Path, output: Path, options: CompressOptions, progress: Progress
         Refused: the model is missing, unreadable, too large for a SOG, or holds nothing that can be shown.
     """
     path = source / "gaussian" / "model.ply"
-    progress.update(0.0, BUSY)
+    progress.update(0.0, COMPRESSING)
     models = [_read_model(path)]
     cameras = _read_cameras(path.with_name("cameras.json"))
     ply_bytes, count = path.stat().st_size, len(models[0])
@@ -45,7 +45,7 @@ def run(source: Path, output: Path, options: CompressOptions, progress: Progress
         return degraded(str(error), {"gaussians": count, "ply_bytes": ply_bytes})
     _write(output / "compressed", compressed, ply_bytes, options, progress)
     psnr = round(compressed.proof.mean, 2)
-    progress.update(1.0, BUSY, sog_bytes=len(compressed.bundle), sog_psnr=psnr)
+    progress.update(1.0, COMPRESSING, sog_bytes=len(compressed.bundle), sog_psnr=psnr)
     return make_outcome(compressed, ply_bytes)
 
 
@@ -61,7 +61,7 @@ def _write(target: Path, compressed: Compressed, ply_bytes: int, options: Compre
             if (folder / BUNDLE).read_bytes() != compressed.bundle:
                 raise OSError("the bundle on disk is not the one that was read back and rendered")
             if options.lod == "always" or (options.lod == "auto" and is_large(compressed.encoded.gaussians)):
-                levels = write_levels(folder / FOLDER, compressed, options, Share(progress, 0.95, 1))
+                levels = write_lod(folder / FOLDER, compressed, options, Share(progress, 0.95, 1))
         write_atomic(folder / "preview.jpg", preview)
         write_atomic(folder / "report.json", report_json(make_report(compressed, ply_bytes, levels, options)))
 

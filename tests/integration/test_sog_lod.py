@@ -70,11 +70,11 @@ def meta_of(folder: Path) -> dict[str, Any]:
 
 def test_levels_hold_what_they_say_inside_their_bounds(written: Path) -> None:
     meta = meta_of(written)
-    assert meta["lodLevels"] == writer.LEVELS and meta["counts"][0] == 6000
+    assert meta["lodLevels"] == writer.LOD_LEVELS and meta["counts"][0] == 6000
     for level, count in enumerate(meta["counts"]):
         assert len(read_level(written, level)) == count
         assert count == pytest.approx(6000 / 2**level, rel=0.03)
-    assert len(meta["filenames"]) > writer.LEVELS
+    assert len(meta["filenames"]) > writer.LOD_LEVELS
     assert {path.parent.name for path in written.glob("*/meta.json")} == {n.split("/")[0] for n in meta["filenames"]}
 
 
@@ -138,7 +138,7 @@ def test_a_large_model_is_wide_on_two_axes() -> None:
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_tiny_models_have_all_levels(count: int, tmp_path: Path) -> None:
     writer.write_streamed(tmp_path, field(count), STANDARD, Silent())
-    assert [len(read_level(tmp_path, level)) for level in range(writer.LEVELS)][-1] == 1
+    assert [len(read_level(tmp_path, level)) for level in range(writer.LOD_LEVELS)][-1] == 1
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from spaceport.splats.model import Gaussians
-from spaceport.splats.sog.attributes import positions, rotations, weight
+from spaceport.splats.sog.attributes import importance, positions, rotations
 from spaceport.splats.sog.attributes.quality import FINEST, Quality
 
 
@@ -53,14 +53,15 @@ def assert_within_steps(stored: Gaussians, decoded: Gaussians, meta: dict[str, A
     `stored` are the Gaussians in the order of the file, and `meta` is its meta.json.
     """
     span = np.array(meta["means"]["maxs"]) - np.array(meta["means"]["mins"])
-    weights, steps, bytes_off = weight.visual_weight(stored), np.ones((len(stored), 1)), np.ones((len(stored), 1))
+    visual = importance.visual_importance(stored)
+    steps, bytes_off = np.ones((len(stored), 1)), np.ones((len(stored), 1))
     if quality.position_slack:
-        slack = weight.position_slack(stored, weights, quality.position_slack)
+        slack = importance.position_slack(stored, visual, quality.position_slack)
         step = (1 + np.abs(stored.means.astype(float))) * np.maximum(span, 1e-300) / 65535
-        steps = 2.0 * weight.multiples(slack[:, None], step)  # at the very ends a whole multiple
+        steps = 2.0 * importance.multiples(slack[:, None], step)  # at the very ends a whole multiple
     if quality.rotation_slack:
-        slack = weight.rotation_slack(stored, weights, quality.rotation_slack)
-        bytes_off = 1 + weight.multiples(slack, rotations.STEP_DEGREES)[:, None] / 2
+        slack = importance.rotation_slack(stored, visual, quality.rotation_slack)
+        bytes_off = 1 + importance.multiples(slack, rotations.STEP_DEGREES)[:, None] / 2
     logs = np.abs(positions.log_scale(stored.means) - positions.log_scale(decoded.means))
     assert (logs <= steps * span / 65535 / 2 + 4e-6).all()
     sizes, colours = meta["scales"]["codebook"], meta["sh0"]["codebook"]

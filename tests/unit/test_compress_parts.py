@@ -8,7 +8,7 @@ import pytest
 from services.compress.proving.views import ring_cameras, select_cameras
 from spaceport.splats.cameras import Camera
 from spaceport.splats.model import Gaussians
-from spaceport.splats.sog.attributes import codebook, positions, rotations, weight
+from spaceport.splats.sog.attributes import codebook, importance, positions, rotations
 from spaceport.splats.sog.attributes.codebook import uniform_codebook
 from spaceport.splats.sog.codec.sanitise import sanitise
 
@@ -78,12 +78,12 @@ def test_codebooks_of_few_values_hold_them(values: list[float]) -> None:
 
 
 def test_light_gaussians_may_move_and_turn_more(model: Gaussians) -> None:
-    weights = weight.visual_weight(model)
-    order = np.argsort(weights)
-    assert np.isclose(weights.mean(), 1, rtol=0.01)
-    turn = weight.rotation_slack(replace(model, scales=np.tile(np.float32([-4, -5, -6]), (400, 1))), weights, 5.0)
+    visual = importance.visual_importance(model)
+    order = np.argsort(visual)
+    assert np.isclose(visual.mean(), 1, rtol=0.01)
+    turn = importance.rotation_slack(replace(model, scales=np.tile(np.float32([-4, -5, -6]), (400, 1))), visual, 5.0)
     assert (np.diff(turn[order]) <= 1e-9).all()
-    assert set(weight.multiples(turn, 0.64)) <= {1.0, 2.0, 4.0, 8.0, 16.0, 32.0}
+    assert set(importance.multiples(turn, 0.64)) <= {1.0, 2.0, 4.0, 8.0, 16.0, 32.0}
 
 
 def test_positions_stay_within_their_slack(model: Gaussians) -> None:

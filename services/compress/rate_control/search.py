@@ -23,7 +23,7 @@ from services.compress.rate_control.tables import ShOption, ShTable, attribute_t
 from services.compress.rate_control.windows import Windows
 from spaceport.pipeline.options import CompressOptions
 from spaceport.progress import Progress
-from spaceport.splats.sog.attributes.quality import FINEST, KNOBS, LEVELS, Quality, at_level
+from spaceport.splats.sog.attributes.quality import COARSENESS, FINEST, KNOBS, Quality, at_level
 from spaceport.splats.sog.attributes.quantise import ATTRIBUTES, Prepared
 from spaceport.splats.sog.codec.encode import (
     Draft,
@@ -39,7 +39,7 @@ from spaceport.splats.sog.codec.writer import pack_bundle
 from spaceport.splats.sog.palette.growth import Growth
 from spaceport.splats.sog.palette.palette import Palette, quantise_palette
 
-CHECKING = "Comparing the compressed model with the original"
+COMPARING = "Comparing the compressed model with the original"
 OWN_BUDGET = 1 << 36  # what we wrote ourselves may need as much memory as the model did
 META_BYTES = 6500  # of meta.json in the bundle, and the zip around the images
 MAX_ATTEMPTS = 3
@@ -121,7 +121,7 @@ class Search:
         tried: set[tuple[int, ...]] = set()
         levels = choose_levels(tables, META_BYTES, aim)
         while len(tried) < MAX_ATTEMPTS and levels not in tried:
-            progress.update(0.5 + 0.5 * len(tried) / MAX_ATTEMPTS, CHECKING)
+            progress.update(0.5 + 0.5 * len(tried) / MAX_ATTEMPTS, COMPARING)
             tried.add(levels)
             attempt = self._attempt(levels, sh.options[levels[-1]])
             kept = [best_attempt([*kept, attempt], target)]  # the memory of the other one is freed
@@ -154,7 +154,7 @@ class Search:
         quality = replace(FINEST, sh_bands=option.bands, palette_size=size, sh_step=option.step)
         for name, level in zip(ATTRIBUTES, levels, strict=False):
             knob = KNOBS[name]
-            quality = replace(quality, **{knob: getattr(at_level(name, LEVELS[level]), knob)})
+            quality = replace(quality, **{knob: getattr(at_level(name, COARSENESS[level]), knob)})
         self._progress.check()
         draft = make_draft(self._prepared, quality, self._palette(levels[-1], option), self._encoded)
         self._encoded = draft.attributes
@@ -165,7 +165,7 @@ class Search:
         if option.centroids is None:
             return None
         if number not in self._palettes:
-            features, weights = sh_features(self._prepared, option.bands), self._prepared.weights
+            features, weights = sh_features(self._prepared, option.bands), self._prepared.importance
             growth = Growth(features, weights, self._options.seed, self._progress, option.centroids)
             growth.refine(self._options.kmeans_rounds)
             self._palettes[number] = quantise_palette(

@@ -16,17 +16,18 @@ from numpy.typing import NDArray
 from services.compress.rate_control.allocation import RateDistortion
 from services.compress.rate_control.windows import Errors, Windows
 from spaceport.progress import Progress
+from spaceport.splats.model import Floats
 from spaceport.splats.sh import SHN_SIZES
 from spaceport.splats.sog.attributes import codebook
-from spaceport.splats.sog.attributes.quality import FINEST, LEVELS, at_level
+from spaceport.splats.sog.attributes.quality import COARSENESS, FINEST, at_level
 from spaceport.splats.sog.attributes.quantise import ATTRIBUTES, Prepared
 from spaceport.splats.sog.codec import images
 from spaceport.splats.sog.codec.encode import centroids_image, label_bytes, sh_features, to_image
-from spaceport.splats.sog.palette.growth import Floats, Growth, growth_sizes
+from spaceport.splats.sog.palette.growth import Growth, growth_sizes
 from spaceport.splats.sog.palette.palette import MAX_CENTROIDS, find_distinct, sort_centroids
 
-BUSY = "Compressing with PlayCanvas SOGS algorithm"
-SAMPLE = 16384
+COMPRESSING = "Compressing with PlayCanvas SOGS algorithm"
+SAMPLE_SIZE = 16384
 MEASURED_LEVELS = [0, 2, 4, 6, 7, 8]  # levels whose bytes are measured; the others are interpolated
 RUNS = 16  # that the sample is made of
 STEP_OF_ERROR = 1.0  # step of the codebook by the palette's error per coefficient: rounding then adds a twelfth
@@ -48,15 +49,15 @@ class ShOption:
 
 def sample_runs(count: int) -> NDArray[np.intp]:
     """Indices of runs of neighbours, spread over the file's order."""
-    if count <= SAMPLE:
+    if count <= SAMPLE_SIZE:
         return np.arange(count)
-    length = SAMPLE // RUNS
+    length = SAMPLE_SIZE // RUNS
     starts = np.linspace(0, count - length, RUNS).astype(np.intp)
     return (starts[:, None] + np.arange(length)).reshape(-1)
 
 
 def attribute_tables(prepared: Prepared, windows: Windows) -> list[RateDistortion]:
-    """One table for each of `ATTRIBUTES`, a row for each of `LEVELS`."""
+    """One table for each of `ATTRIBUTES`, a row for each of `COARSENESS`."""
     sizes = attribute_sizes(prepared)
     shown = windows.prepared
     finest = {
@@ -65,29 +66,30 @@ def attribute_tables(prepared: Prepared, windows: Windows) -> list[RateDistortio
     fine = windows.squared_errors(replace(shown.stored, **finest)) / len(ATTRIBUTES)
     tables = []
     for name, quantise in ATTRIBUTES.items():
-        changed = quantise(shown, at_level(name, LEVELS[0])).decoded
+        changed = quantise(shown, at_level(name, COARSENESS[0])).decoded
         coarse = windows.squared_errors(replace(shown.stored, **changed))
-        share = np.square(np.array(LEVELS) / LEVELS[0])[:, None]
+        share = np.square(np.array(COARSENESS) / COARSENESS[0])[:, None]
         tables.append(RateDistortion(sizes[name], fine + np.maximum(coarse - fine, 0) * share))
     return tables
 
 
 def attribute_sizes(prepared: Prepared) -> dict[str, NDArray[np.float64]]:
-    """Bytes of each of `ATTRIBUTES` at each of `LEVELS` [L], from a sample; only `MEASURED_LEVELS` are measured."""
+    """Bytes of each of `ATTRIBUTES` at each of `COARSENESS` [L], from a sample; only `MEASURED_LEVELS` are measured."""
     sample = prepared.subset(sample_runs(len(prepared.stored)))
     scale = len(prepared.stored) / len(sample.stored)
     pixels = {
         (name, level, file): to_image(rows)
         for name, quantise in ATTRIBUTES.items()
         for level in MEASURED_LEVELS
-        for file, rows in quantise(sample, at_level(name, LEVELS[level])).rows.items()
+        for file, rows in quantise(sample, at_level(name, COARSENESS[level])).rows.items()
     }
     encoded = images.encode_all(pixels)
-    sizes = {name: np.zeros(len(LEVELS)) for name in ATTRIBUTES}
+    sizes = {name: np.zeros(len(COARSENESS)) for name in ATTRIBUTES}
     for (name, level, _), data in encoded.items():
         sizes[name][level] += scale * len(data)
     return {
-        name: np.interp(np.arange(len(LEVELS)), MEASURED_LEVELS, row[MEASURED_LEVELS]) for name, row in sizes.items()
+        name: np.interp(np.arange(len(COARSENESS)), MEASURED_LEVELS, row[MEASURED_LEVELS])
+        for name, row in sizes.items()
     }
 
 
@@ -106,7 +108,7 @@ class ShTable:
         even = np.linspace(0, len(prepared.stored) - 1, min(GROWTH_SAMPLE, len(prepared.stored))).astype(np.intp)
         self._rows = np.union1d(even, np.concatenate([sample, windows.index]))
         self._features = sh_features(prepared, 3)[self._rows]
-        self._weights = prepared.weights[self._rows]
+        self._weights = prepared.importance[self._rows]
         pull = np.where(np.isin(self._rows, even), self._weights, self._weights * SAMPLE_WEIGHT)
         self.full_bands = prepared.stored.sh_degree
         self._band_errors = [self._errors_without(bands) for bands in range(self.full_bands)]
@@ -135,7 +137,7 @@ class ShTable:
                 break
             self._growth.grow(count)
             self._add(self._growth.centroids.copy(), self._growth.labels)
-            self._progress.update(0.5 * number / len(sizes), BUSY, palette=count)
+            self._progress.update(0.5 * number / len(sizes), COMPRESSING, palette=count)
             if is_enough():
                 break
         if size:  # asked for: nothing else is offered

@@ -27,7 +27,7 @@ class StoredQuality(_Model):
     palette_share: Error
     """Most palette entries as a share of the Gaussians."""
     position_slack: Error
-    """How far a Gaussian of mean weight may move, as a share of its smallest standard deviation."""
+    """How far a Gaussian of mean importance may move, as a share of its smallest standard deviation."""
     scale_step: Error
     """Step of the natural logarithm of the standard deviations."""
     colour_step: Error
@@ -35,7 +35,7 @@ class StoredQuality(_Model):
     sh_step: Error
     """Step of the palette's SH coefficients."""
     rotation_slack: Error
-    """How far a Gaussian of mean weight and an axis ratio of 1.6 may turn, in degrees."""
+    """How far a Gaussian of mean importance and an axis ratio of 1.6 may turn, in degrees."""
     sh_bands: Annotated[int, Field(ge=0, le=3)]
     """SH bands that are kept."""
 

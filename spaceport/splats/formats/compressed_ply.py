@@ -29,7 +29,7 @@ BOUNDS += [f"{end}_scale_{axis}" for end in ("min", "max") for axis in AXES]
 COLOUR_BOUNDS = [f"{end}_{channel}" for end in ("min", "max") for channel in "rgb"]  # absent in the oldest files
 PACKED = ["packed_position", "packed_rotation", "packed_scale", "packed_color"]
 
-Floats = NDArray[np.float64]
+Doubles = NDArray[np.float64]
 Words = NDArray[np.uint32]
 
 
@@ -136,7 +136,7 @@ def _layout(elements: dict[str, tuple[int, list[str]]]) -> tuple[int, int, int]:
     return count, len(bounds), len(sh)
 
 
-def _decode(words: Words, edges: Floats, codes: NDArray[np.uint8]) -> Gaussians:
+def _decode(words: Words, edges: Doubles, codes: NDArray[np.uint8]) -> Gaussians:
     """`edges` [N, 2 or 3, 2, 3]: bounds of position, log-scale and colour."""
     rgb = np.stack([words[:, 3] >> 24, words[:, 3] >> 16, words[:, 3] >> 8], axis=1) & 255
     colours = rgb / 255.0
@@ -156,16 +156,16 @@ def _decode(words: Words, edges: Floats, codes: NDArray[np.uint8]) -> Gaussians:
     )
 
 
-def _interpolate(edges: Floats, share: Floats) -> Floats:
+def _interpolate(edges: Doubles, share: Doubles) -> Doubles:
     return edges[:, 0] * (1 - share) + edges[:, 1] * share
 
 
-def _pack_111011(shares: Floats) -> Words:
+def _pack_111011(shares: Doubles) -> Words:
     x, y, z = np.floor(shares * (2047, 1023, 2047) + 0.5).astype(np.uint32).T
     return np.asarray(x << 21 | y << 11 | z)
 
 
-def _unpack_111011(words: Words) -> Floats:
+def _unpack_111011(words: Words) -> Doubles:
     return np.stack([(words >> 21) / 2047, (words >> 11 & 1023) / 1023, (words & 2047) / 2047], axis=1)
 
 
@@ -179,7 +179,7 @@ def _pack_rotations(quats: NDArray[np.float32]) -> Words:
     return np.asarray(largest.astype(np.uint32) << 30 | a << 20 | b << 10 | c)
 
 
-def _unpack_rotations(words: Words) -> Floats:
+def _unpack_rotations(words: Words) -> Doubles:
     rest = (np.stack([words >> 20, words >> 10, words], axis=1) & 1023) / 1023
     rest = (rest - 0.5) * np.sqrt(2)
     largest = (words >> 30).astype(np.intp)

@@ -13,8 +13,7 @@ from spaceport.splats.formats.spz_container import GZIP
 from spaceport.splats.formats.spz_container import MAGIC as SPZ_MAGIC
 from spaceport.splats.model import Gaussians
 from spaceport.splats.sog.codec.reader import read_sog
-from spaceport.splats.sog.lod.reader import META as LOD_META
-from spaceport.splats.sog.lod.reader import read_level
+from spaceport.splats.sog.lod.reader import LOD_META, read_level
 
 META = "meta.json"
 

@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 
 from spaceport.simd.jit import kernel
 
-LEVELS = 256
+CODEBOOK_SIZE = 256
 CORE = 192  # levels of the core when the tails must be stretched; each tail has half of the rest
 TAIL_SHARE = 0.001
 DIGITS = 7  # significant digits in meta.json: as exact as float32, at half the bytes
 
-Floats = NDArray[np.floating]
+AnyFloats = NDArray[np.floating]
 
 
-def uniform_codebook(values: Floats, step: float = 0.0) -> NDArray[np.float64]:
+def uniform_codebook(values: AnyFloats, step: float = 0.0) -> NDArray[np.float64]:
     """Make 256 ascending levels over `values` (any shape, at least one, finite), at most `step` apart if that fits.
 
     Fewer than 256 levels suffice when the range is short: the last one is repeated. When 256 levels at `step` do
@@ -29,28 +29,28 @@ def uniform_codebook(values: Floats, step: float = 0.0) -> NDArray[np.float64]:
     """
     low, high = float(values.min()), float(values.max())
     span = high - low
-    if span <= step * (LEVELS - 1) or span == 0:
-        count = max(1, _steps(span, step, LEVELS - 1)) + 1 if span else 1
+    if span <= step * (CODEBOOK_SIZE - 1) or span == 0:
+        count = max(1, _steps(span, step, CODEBOOK_SIZE - 1)) + 1 if span else 1
         return _pad(np.linspace(low, high, count))
     a, b = (float(edge) for edge in np.quantile(values, (TAIL_SHARE, 1 - TAIL_SHARE)))
-    if b - a > span * CORE / LEVELS:  # no tails to speak of
-        return _pad(np.linspace(low, high, LEVELS))
+    if b - a > span * CORE / CODEBOOK_SIZE:  # no tails to speak of
+        return _pad(np.linspace(low, high, CODEBOOK_SIZE))
     core_step = max(step, (b - a) / (CORE - 1), span / 1e6)
     core = np.linspace(a, b, _steps(b - a, core_step, CORE - 1) + 1)
-    spare = (LEVELS - CORE) // 2
+    spare = (CODEBOOK_SIZE - CORE) // 2
     below = a - _tail(a - low, core_step, spare)[::-1]
     above = b + _tail(high - b, core_step, spare)
     return _pad(np.concatenate([below, core, above]))
 
 
-def nearest(codebook: Floats, values: Floats) -> NDArray[np.uint8]:
+def nearest(codebook: AnyFloats, values: AnyFloats) -> NDArray[np.uint8]:
     """Return the index of the nearest of 256 levels for each of `values`; same shape.
 
     Raises:
         ValueError: for another number of levels.
     """
-    if len(codebook) != LEVELS:
-        raise ValueError(f"a codebook has {LEVELS} levels, not {len(codebook)}")
+    if len(codebook) != CODEBOOK_SIZE:
+        raise ValueError(f"a codebook has {CODEBOOK_SIZE} levels, not {len(codebook)}")
     borders = (codebook[1:] + codebook[:-1]) / 2
     index = np.empty(values.shape, np.uint8)
     _count_borders_below(borders.astype(np.float64), np.ascontiguousarray(values).reshape(-1), index.reshape(-1))
@@ -79,14 +79,14 @@ def _steps(length: float, step: float, most: int) -> int:
     return min(most, int(np.ceil(length / step)))
 
 
-def _pad(levels: Floats) -> NDArray[np.float64]:
-    full = np.concatenate([levels, np.full(LEVELS - len(levels), levels[-1])])
+def _pad(levels: AnyFloats) -> NDArray[np.float64]:
+    full = np.concatenate([levels, np.full(CODEBOOK_SIZE - len(levels), levels[-1])])
     rounded = np.array([float(f"{level:.{DIGITS}g}") for level in full])
     return np.maximum.accumulate(rounded)
 
 
 @kernel
-def _count_borders_below(borders: NDArray[np.float64], values: Floats, index: NDArray[np.uint8]) -> None:
+def _count_borders_below(borders: NDArray[np.float64], values: AnyFloats, index: NDArray[np.uint8]) -> None:
     """How many of the 255 ascending borders lie below each value: a binary search without branches, which takes a
     quarter of the time of numpy's."""
     for i in range(len(values)):

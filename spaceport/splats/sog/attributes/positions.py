@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from spaceport.splats.sog.attributes.importance import multiples
 from spaceport.splats.sog.attributes.rows import map_rows
-from spaceport.splats.sog.attributes.weight import multiples
 
 TOP = 65535
 

@@ -16,7 +16,7 @@ class Quality:
     palette_share: float = 1.0
     """Most entries as a share of the Gaussians, however large the error: past it the palette outweighs the rest."""
     position_slack: float = 0.0
-    """How far a Gaussian of mean weight may move, as a share of its smallest standard deviation; 0: 16 bits for all."""
+    """How far a Gaussian of mean importance may move, by its smallest standard deviation; 0: 16 bits for all."""
     scale_step: float = 0.0
     """Step of ln(sigma); 0 makes it as small as 256 levels allow. The same for the next two."""
     colour_step: float = 0.0
@@ -24,7 +24,7 @@ class Quality:
     sh_step: float = 0.0
     """Step of the palette's SH coefficients."""
     rotation_slack: float = 0.0
-    """How far a Gaussian of mean weight and an axis ratio of 1.6 may turn, in degrees; 0: 8 bits for all."""
+    """How far a Gaussian of mean importance and an axis ratio of 1.6 may turn, in degrees; 0: 8 bits for all."""
     sh_bands: int = 3
     """Bands of SH that are kept, 0 to 3."""
 
@@ -42,7 +42,7 @@ STANDARD = Quality(
 )
 FINEST = Quality(palette_error=0.001)
 
-LEVELS = (4.0, 2.83, 2.0, 1.41, 1.0, 0.71, 0.5, 0.25, 0.0)
+COARSENESS = (4.0, 2.83, 2.0, 1.41, 1.0, 0.71, 0.5, 0.25, 0.0)
 """How coarse an attribute may be, in steps of `STANDARD`; 0 is as fine as the format can be."""
 KNOBS = {"means": "position_slack", "scales": "scale_step", "quats": "rotation_slack", "sh0": "colour_step"}
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spaceport.splats.model import Gaussians
-from spaceport.splats.sog.attributes import codebook, opacity, positions, rotations, weight
+from spaceport.splats.sog.attributes import codebook, importance, opacity, positions, rotations
 from spaceport.splats.sog.attributes.quality import Quality
 
 Pixels = NDArray[np.uint8]
@@ -22,8 +22,8 @@ class Prepared:
     """Gaussians worth storing, in the file's order, and what is the same for every quality."""
 
     stored: Gaussians
-    weights: NDArray[np.float64]
-    """Visual weight of each [N]."""
+    importance: NDArray[np.float64]
+    """Visual importance of each [N], mean 1."""
     bounds: Bounds
     """Smallest and largest log position per axis."""
     dropped: dict[str, int]
@@ -31,7 +31,7 @@ class Prepared:
 
     def subset(self, index: NDArray[np.integer]) -> Prepared:
         """Some of the Gaussians, quantised as they are among all."""
-        return Prepared(self.stored.subset(index), self.weights[index], self.bounds, self.dropped)
+        return Prepared(self.stored.subset(index), self.importance[index], self.bounds, self.dropped)
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,9 @@ class Quantised:
 
 
 def means(prepared: Prepared, quality: Quality) -> Quantised:
-    """Positions, the low bits of light Gaussians rounded away."""
+    """Positions, the low bits of unimportant Gaussians rounded away."""
     share = quality.position_slack
-    slack = weight.position_slack(prepared.stored, prepared.weights, share) if share else None
+    slack = importance.position_slack(prepared.stored, prepared.importance, share) if share else None
     q = positions.encode(prepared.stored.means, *prepared.bounds, slack)
     rows = {"means_l.webp": (q & 255).astype(np.uint8), "means_u.webp": (q >> 8).astype(np.uint8)}
     mins, maxs = (edge.tolist() for edge in prepared.bounds)
@@ -64,11 +64,11 @@ def scales(prepared: Prepared, quality: Quality) -> Quantised:
 
 
 def quats(prepared: Prepared, quality: Quality) -> Quantised:
-    """Rotations, those of light and of round Gaussians more coarsely."""
+    """Rotations, those of unimportant and of round Gaussians more coarsely."""
     multiples = None
     if quality.rotation_slack:
-        slack = weight.rotation_slack(prepared.stored, prepared.weights, quality.rotation_slack)
-        multiples = weight.multiples(slack, rotations.STEP_DEGREES)
+        slack = importance.rotation_slack(prepared.stored, prepared.importance, quality.rotation_slack)
+        multiples = importance.multiples(slack, rotations.STEP_DEGREES)
     code = rotations.encode(prepared.stored.quats, multiples)
     return Quantised({"quats.webp": code}, {}, {"quats": rotations.decode(code)})
 

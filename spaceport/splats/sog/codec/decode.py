@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from spaceport.splats.model import Gaussians
+from spaceport.splats.model import Floats, Gaussians
 from spaceport.splats.sh import SHN_SIZES
 from spaceport.splats.sog.attributes import opacity, positions, rotations
 from spaceport.splats.sog.codec import images
@@ -16,7 +16,6 @@ from spaceport.splats.sog.codec.errors import BrokenSog
 from spaceport.splats.sog.codec.meta import MetaV1, MetaV2
 
 Bytes = NDArray[np.uint8]
-Floats = NDArray[np.float32]
 Fetch = Callable[[str], bytes]
 """The bytes of a file by its name; raises BrokenSog when it is not there."""
 

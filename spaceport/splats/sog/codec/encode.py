@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from spaceport.progress import Progress, Silent
 from spaceport.splats.model import Gaussians
 from spaceport.splats.sh import SHN_SIZES, degree_of_size
-from spaceport.splats.sog.attributes import positions, rotations, weight
+from spaceport.splats.sog.attributes import importance, positions, rotations
 from spaceport.splats.sog.attributes.quality import KNOBS, STANDARD, Quality
 from spaceport.splats.sog.attributes.quantise import ATTRIBUTES, Bounds, Pixels, Prepared, Quantised
 from spaceport.splats.sog.attributes.rows import row_slices
@@ -132,7 +132,7 @@ def prepare(gaussians: Gaussians, order: Order = "auto", seed: int = 0, progress
     if order == "auto":
         order = _smaller_order(whole, q, bounds)
     stored = sort_gaussians(whole, q, order, seed, progress or Silent())
-    return Prepared(stored, weight.visual_weight(stored), bounds, dropped)
+    return Prepared(stored, importance.visual_importance(stored), bounds, dropped)
 
 
 def _smaller_order(whole: Gaussians, q: NDArray[np.uint16], bounds: Bounds) -> Order:
@@ -143,7 +143,7 @@ def _smaller_order(whole: Gaussians, q: NDArray[np.uint16], bounds: Bounds) -> O
 
     def size(order: Order) -> int:
         stored = sort_gaussians(sample, sample_q, order, 0, Silent())
-        prepared = Prepared(stored, weight.visual_weight(stored), bounds, {})
+        prepared = Prepared(stored, importance.visual_importance(stored), bounds, {})
         rows = [item for quantise in ATTRIBUTES.values() for item in quantise(prepared, STANDARD).rows.items()]
         return sum(map(len, images.encode_all({file: to_image(values) for file, values in rows}).values()))
 
@@ -169,7 +169,7 @@ def fit_sh_palette(prepared: Prepared, settings: EncoderSettings, progress: Prog
         seed=settings.seed,
         max_size=int(len(prepared.stored) * quality.palette_share),
     )
-    return fit_palette(sh_features(prepared, quality.sh_bands), prepared.weights, palette_settings, progress)
+    return fit_palette(sh_features(prepared, quality.sh_bands), prepared.importance, palette_settings, progress)
 
 
 def make_draft(

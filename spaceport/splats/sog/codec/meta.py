@@ -6,12 +6,12 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, field_validator, model_validator
 
+from spaceport.splats.sog.attributes.codebook import CODEBOOK_SIZE
 from spaceport.splats.sog.codec.errors import BrokenSog
 
 GENERATOR = "spaceport"
 LARGEST_COUNT = 100_000_000
 LARGEST_JSON = 1 << 20
-CODEBOOK = 256  # numbers
 
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$")]
 """A plain name: no folder, no parent, no URL."""
@@ -55,15 +55,15 @@ class MeansMeta(_Bounds):
 
 
 class _WithCodebook(MetaModel):
-    codebook: Annotated[list[FiniteFloat], Field(min_length=CODEBOOK, max_length=CODEBOOK)]
+    codebook: Annotated[list[FiniteFloat], Field(min_length=CODEBOOK_SIZE, max_length=CODEBOOK_SIZE)]
 
     @field_validator("codebook", mode="before")
     @classmethod
     def _fill_first(cls, values: Any) -> Any:
         """A null in the first place, as early writers left it, is replaced as PlayCanvas' engine does."""
         match values:
-            case [None, float() | int() as second, *_, float() | int() as last] if len(values) == CODEBOOK:
-                return [second + (second - last) / (CODEBOOK - 1), *values[1:]]
+            case [None, float() | int() as second, *_, float() | int() as last] if len(values) == CODEBOOK_SIZE:
+                return [second + (second - last) / (CODEBOOK_SIZE - 1), *values[1:]]
         return values
 
     @model_validator(mode="after")

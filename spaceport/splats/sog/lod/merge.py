@@ -27,7 +27,7 @@ MAX_PASSES = 6
 LARGEST_ALPHA = 0.995
 SMALLEST_SIGMA = 1e-9
 
-Floats = NDArray[np.float64]
+Doubles = NDArray[np.float64]
 
 
 def halve(gaussians: Gaussians) -> Gaussians:
@@ -42,7 +42,7 @@ def halve(gaussians: Gaussians) -> Gaussians:
     return gaussians
 
 
-def covariances(gaussians: Gaussians) -> Floats:
+def covariances(gaussians: Gaussians) -> Doubles:
     """Covariance of each Gaussian [N,3,3], scene units squared."""
     sigmas = np.exp(gaussians.scales.astype(np.float64))
     axes = matrices(normalise(gaussians.quats)) * sigmas[:, None, :]
@@ -60,7 +60,7 @@ def _pairs(along: Gaussians, limit: int) -> NDArray[np.int64]:
 
 
 @kernel
-def _costs(means: Floats, size: Floats, colour: Floats, weight: Floats) -> tuple[Floats, NDArray[np.int64]]:
+def _costs(means: Doubles, size: Doubles, colour: Doubles, weight: Doubles) -> tuple[Doubles, NDArray[np.int64]]:
     """Cost of merging each Gaussian with each of the next ones [N,K], infinite where there is none; and which [N,K]."""
     count = len(means)
     costs = np.full((count, NEIGHBOURS), np.inf)
@@ -100,7 +100,7 @@ def _merge_pairs(along: Gaussians, pairs: NDArray[np.int64]) -> Gaussians:
     weight = _area(along.scales) * opacity.alpha(along.opacities)
     share = weight[first] / np.maximum(weight[first] + weight[second], 1e-300)
 
-    def mix(values: NDArray[np.floating]) -> Floats:
+    def mix(values: NDArray[np.floating]) -> Doubles:
         part = share.reshape(-1, *[1] * (values.ndim - 1))
         return np.asarray(part * values[first] + (1 - part) * values[second])
 
@@ -124,14 +124,14 @@ def _merge_pairs(along: Gaussians, pairs: NDArray[np.int64]) -> Gaussians:
     return replace(along, **joined)
 
 
-def _axes(covariance: Floats) -> tuple[Floats, Floats]:
+def _axes(covariance: Doubles) -> tuple[Doubles, Doubles]:
     """Log standard deviations [N,3] and quaternions wxyz [N,4] of covariances [N,3,3]."""
     squares, axes = np.linalg.eigh(covariance)
     axes[:, :, 0] *= np.where(np.linalg.det(axes) < 0, -1.0, 1.0)[:, None]
     return np.log(np.sqrt(np.maximum(squares, SMALLEST_SIGMA**2))), _quaternions(axes)
 
 
-def _quaternions(rotation: Floats) -> Floats:
+def _quaternions(rotation: Doubles) -> Doubles:
     """Of rotation matrices [N,3,3]: the eigenvector of Bar-Itzhack's symmetric 4 x 4 matrix (2000), wxyz."""
     m = rotation
     k = np.empty((len(m), 4, 4))
@@ -144,10 +144,10 @@ def _quaternions(rotation: Floats) -> Floats:
     return np.asarray(np.linalg.eigh(k)[1][:, :, 3])
 
 
-def _area(scales: NDArray[np.floating]) -> Floats:
+def _area(scales: NDArray[np.floating]) -> Doubles:
     a, b, c = np.exp(scales.astype(np.float64)).T
     return np.asarray((a * b + b * c + a * c) / 3)
 
 
-def _outer(vectors: Floats) -> Floats:
+def _outer(vectors: Doubles) -> Doubles:
     return np.asarray(vectors[:, :, None] * vectors[:, None, :])

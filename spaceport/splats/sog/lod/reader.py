@@ -17,7 +17,7 @@ from spaceport.splats.sog.codec.errors import BrokenSog
 from spaceport.splats.sog.codec.meta import LARGEST_COUNT, MetaModel, Three, parse_model
 from spaceport.splats.sog.codec.reader import BUDGET, BYTES_PER_SH_GAUSSIAN, read_sog
 
-META = "lod-meta.json"
+LOD_META = "lod-meta.json"
 LARGEST_META = 8 << 20  # some 30,000 leaves
 MAX_LEVELS = 16
 SLACK = 0.02  # share of a leaf's extent by which a stored position may lie outside its bound
@@ -118,10 +118,10 @@ def check_streamed(path: Path, budget: int = BUDGET) -> None:
 
 def _open(path: Path) -> tuple[Path, LodMeta]:
     if path.is_dir():
-        path = path / META
+        path = path / LOD_META
     if path.stat().st_size > LARGEST_META:
-        raise BrokenSog(f"{META} is larger than any scene needs.")
-    return path.parent, parse_model(LodMeta, path.read_bytes(), META)
+        raise BrokenSog(f"{LOD_META} is larger than any scene needs.")
+    return path.parent, parse_model(LodMeta, path.read_bytes(), LOD_META)
 
 
 def _pieces(meta: LodMeta, level: int) -> dict[int, list[Piece]]:
@@ -144,7 +144,7 @@ def _parts(
     """Each file of a level, read once whatever the leaves say, and the leaves in it."""
     for number, pieces in pieces_by_file.items():
         if number >= len(meta.filenames):
-            raise BrokenSog(f"{META} names file {number} of {len(meta.filenames)}.")
+            raise BrokenSog(f"{LOD_META} names file {number} of {len(meta.filenames)}.")
         part = read_sog(folder / meta.filenames[number], budget)
         starts = np.cumsum([0] + [lod.count for lod, _ in pieces])
         if [lod.offset for lod, _ in pieces] != starts[:-1].tolist() or starts[-1] != len(part):

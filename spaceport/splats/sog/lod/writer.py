@@ -27,18 +27,18 @@ from spaceport.splats.sog.codec.order import sort_gaussians
 from spaceport.splats.sog.codec.sanitise import sanitise
 from spaceport.splats.sog.codec.writer import write_folder
 from spaceport.splats.sog.lod.merge import covariances, halve
-from spaceport.splats.sog.lod.reader import META, check_streamed
+from spaceport.splats.sog.lod.reader import LOD_META, check_streamed
 
 FOLDER = "lod"
 LARGE_GAUSSIANS = 1_000_000
 LARGE_WIDTH = 16.0
 """Metres, on two axes at least: a model is large when it has more Gaussians than that and is wider than this."""
-LEVELS = 4
+LOD_LEVELS = 4
 LEAF_GAUSSIANS = 65_536
 LEAF_WIDTH = 16.0
 SMALLEST_SPLIT = 8_192  # fewer Gaussians are not split for their width alone
 FILE_GAUSSIANS = 131_072  # after which a file takes no further leaf: about two megabytes to fetch at once
-BUSY = "Writing levels of detail for streaming"
+WRITING_LEVELS = "Writing levels of detail for streaming"
 
 Indices = NDArray[np.intp]
 
@@ -89,14 +89,14 @@ class _Writer:
         self._settings = EncoderSettings(quality, seed=seed, order="unchanged")
         self._names: list[str] = []
         self._open: dict[int, _File] = {}
-        self._files_of = [0] * LEVELS
-        self._counts = [0] * LEVELS
+        self._files_of = [0] * LOD_LEVELS
+        self._counts = [0] * LOD_LEVELS
 
     def write(self, kept: Gaussians, progress: Progress) -> dict[str, Any]:
         tree = build_tree(kept.means)
         done = 0
         for leaf, index in leaves(tree):
-            progress.update(done / len(kept), BUSY, levels=LEVELS)
+            progress.update(done / len(kept), WRITING_LEVELS, levels=LOD_LEVELS)
             leaf.update(self._leaf(kept.subset(index), progress))
             done += len(index)
         for level in sorted(self._open):
@@ -107,20 +107,20 @@ class _Writer:
             "asset": {"generator": GENERATOR},
             "count": sum(self._counts),
             "counts": self._counts,
-            "lodLevels": LEVELS,
+            "lodLevels": LOD_LEVELS,
             "filenames": self._names,
             "tree": tree,
         }
         text = json.dumps(meta, separators=(",", ":"), allow_nan=False)
-        write_atomic(self._folder / META, text.encode())
+        write_atomic(self._folder / LOD_META, text.encode())
         check_streamed(self._folder)
-        return {"lod_levels": LEVELS, "lod_files": len(self._names), "lod_counts": self._counts}
+        return {"lod_levels": LOD_LEVELS, "lod_files": len(self._names), "lod_counts": self._counts}
 
     def _leaf(self, model: Gaussians, progress: Progress) -> dict[str, Any]:
         """Put the levels of one leaf into files; returns its `bound` and `lods`."""
         low, high = np.full(3, np.inf), np.full(3, -np.inf)
         lods: dict[str, dict[str, int]] = {}
-        for level in range(LEVELS):
+        for level in range(LOD_LEVELS):
             if level:
                 model = sanitise(halve(model))[0]
             reach = np.sqrt(np.diagonal(covariances(model), axis1=1, axis2=2))

@@ -14,18 +14,18 @@ from numpy.typing import NDArray
 
 from spaceport.progress import Progress
 from spaceport.simd.jit import kernel
+from spaceport.splats.model import Floats
 from spaceport.splats.sog.attributes.rows import map_rows
 from spaceport.splats.sog.palette.faiss_import import faiss
 
 SMALLEST_SIZE = 256
 FLAT_LIMIT = 600_000_000  # Gaussians x centroids above which one flat search a round takes too long
 GROUPS = 256
-SAMPLE = 65536  # Gaussians that the coarse groups are fitted to
+GROUPING_SAMPLE = 65536  # Gaussians that the coarse groups are fitted to
 GROUPING_ROUNDS = 4
 ROUNDS = 2  # of k-means at each size
 FULL_SPHERE = 4 * np.pi
 
-Floats = NDArray[np.float32]
 Labels = NDArray[np.int64]
 
 
@@ -119,7 +119,7 @@ class Growth:
         self._group_of_centroid = np.concatenate([self._group_of_centroid, groups])
 
     def _split_into_groups(self) -> None:
-        sample = self._random.permutation(len(self._features))[:SAMPLE]
+        sample = self._random.permutation(len(self._features))[:GROUPING_SAMPLE]
         sampled = self._features[sample]
         coarse = sampled[:GROUPS]
         for _ in range(GROUPING_ROUNDS):

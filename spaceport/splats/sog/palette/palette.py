@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spaceport.progress import Progress
+from spaceport.splats.model import Floats
 from spaceport.splats.sh import SHN_SIZES
 from spaceport.splats.sog.attributes import codebook
 from spaceport.splats.sog.attributes.rows import map_rows
 from spaceport.splats.sog.palette.faiss_import import faiss
-from spaceport.splats.sog.palette.growth import Floats, Growth, Labels, colour_error, growth_sizes
+from spaceport.splats.sog.palette.growth import Growth, Labels, colour_error, growth_sizes
 
 MAX_CENTROIDS = 65536
 EXACT = 1024  # so few distinct features are kept as they are

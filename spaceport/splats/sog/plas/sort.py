@@ -21,8 +21,8 @@ from spaceport.simd.thread_pool import ThreadPool
 from spaceport.splats.sog.plas.assign import Indices, distance, reorder
 from spaceport.splats.sog.plas.blur import LANES, Cells, box_blur
 
-MOST_PARTS = 64
-SMALLEST_PART = 1024  # fours; waking a thread takes as long as some hundred of them
+MAX_PARTS = 64
+SMALLEST_PART = 1024  # quads; waking a thread takes as long as some hundred of them
 
 
 @dataclass(frozen=True)
@@ -123,17 +123,17 @@ class _Sorter:
             tried += 1
 
     def _sort_at_one_position(self, targets: Cells, block: tuple[int, int], progress: Progress) -> bool:
-        corners, drawn = self._corners(block), self._draw_cells(block)
-        grid, fours = (self.height, self.width), drawn.shape[1]
-        before = self._sum_over_fours(
-            lambda share: distance(self.cells, targets, corners, grid, drawn, share), corners, drawn
+        corners, shuffled = self._corners(block), self._shuffle_cells(block)
+        grid, quads = (self.height, self.width), shuffled.shape[1]
+        before = self._sum_over_quads(
+            lambda share: distance(self.cells, targets, corners, grid, shuffled, share), corners, shuffled
         )
         improved = False
         while before > 0:
             progress.check()
-            turns = self.random.integers(0, fours, 4)
-            work = partial(reorder, self.cells, targets, self.order, corners, grid, drawn, turns)
-            gained = self._sum_over_fours(work, corners, drawn)
+            turns = self.random.integers(0, quads, 4)
+            work = partial(reorder, self.cells, targets, self.order, corners, grid, shuffled, turns)
+            gained = self._sum_over_quads(work, corners, shuffled)
             self.reorders += 1
             if gained < self.settings.least_gain * before:
                 break
@@ -149,22 +149,22 @@ class _Sorter:
         )
         return np.stack(np.meshgrid(ys, xs, indexing="ij"), axis=-1).reshape(-1, 2).astype(np.int64)
 
-    def _draw_cells(self, block: tuple[int, int]) -> Indices:
+    def _shuffle_cells(self, block: tuple[int, int]) -> Indices:
         """A block's cells in random order, in four quarters: rows and columns [4,M,2].
 
-        The fours of one reorder take one of each quarter. Turning the quarters against each other gives the next
-        reorder other fours at a fraction of what a new draw costs.
+        The quads of one reorder take one of each quarter. Turning the quarters against each other gives the next
+        reorder other quads at a fraction of what a new draw costs.
         """
         cells = self.random.permutation(np.arange(block[0] * block[1], dtype=np.int32))
         cells = cells[: len(cells) // 4 * 4].reshape(4, -1)
         return np.ascontiguousarray(np.stack(np.divmod(cells, np.int32(block[1])), axis=-1))
 
-    def _sum_over_fours(
-        self, work: Callable[[tuple[int, int]], float], corners: NDArray[np.int64], drawn: Indices
+    def _sum_over_quads(
+        self, work: Callable[[tuple[int, int]], float], corners: NDArray[np.int64], shuffled: Indices
     ) -> float:
-        """The sum of `work` over all fours, in parts that depend on their number alone, added up in order."""
-        count = len(corners) * drawn.shape[1]
-        parts = min(MOST_PARTS, -(-count // SMALLEST_PART))
+        """The sum of `work` over all quads, in parts that depend on their number alone, added up in order."""
+        count = len(corners) * shuffled.shape[1]
+        parts = min(MAX_PARTS, -(-count // SMALLEST_PART))
         edges = [count * part // parts for part in range(parts + 1)]
         threads = min(self.pool.count, parts)
         sums = [0.0] * parts

@@ -14,7 +14,7 @@ from spaceport.splats.sog.lod.reader import read_level
 from spaceport.splats.sog.lod.writer import write_streamed
 
 
-def write_levels(folder: Path, compressed: Compressed, options: CompressOptions, progress: Progress) -> dict[str, Any]:
+def write_lod(folder: Path, compressed: Compressed, options: CompressOptions, progress: Progress) -> dict[str, Any]:
     """Write a streamed SOG to `folder`, read its finest level back and compare it with the original.
 
     Returns:
