@@ -36,10 +36,10 @@ def make_field(count: int, degree: int) -> Gaussians:
     waves = np.sin(ground @ random.normal(0, 1, (2, 3)))
     return Gaussians(
         means=np.column_stack([ground, height]),
-        quats=quats + random.normal(0, 0.13, (count, 4)),
+        quats=(quats + random.normal(0, 0.13, (count, 4))).astype(np.float32),
         scales=size,
         opacities=random.normal(1, 2, count).clip(-5, 8),
-        sh0=(waves + random.normal(0, 0.2, (count, 3)))[:, None],
+        sh0=(waves + random.normal(0, 0.2, (count, 3)))[:, None].astype(np.float32),
         shN=_sh(ground, SHN_SIZES[degree], random),
     )
 

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 from playwright.sync_api import Page
+from random_models import gaussians
 from waiting import until
 
 from spaceport.splats.cameras import Camera
@@ -45,7 +46,7 @@ def made(sh_degree: int = 3, seed: int = 5) -> Gaussians:
     means = np.concatenate([0.6 * ball, floor, 4 * dome])
     sizes = np.repeat([0.045, 0.07, 0.35], [len(ball), len(floor), len(dome)])
     count, rest = len(means), (sh_degree + 1) ** 2 - 1
-    return Gaussians(
+    return gaussians(
         means=means,
         quats=random.normal(size=(count, 4)),
         scales=np.log(sizes)[:, None] + random.normal(0, 0.35, (count, 3)),
@@ -56,7 +57,7 @@ def made(sh_degree: int = 3, seed: int = 5) -> Gaussians:
 
 
 def _unit(points: Picture) -> Picture:
-    return points / np.linalg.norm(points, axis=1, keepdims=True)
+    return np.asarray(points / np.linalg.norm(points, axis=1, keepdims=True))
 
 
 def camera() -> Camera:

@@ -1,25 +1,5 @@
-"""The embedded cloud, and a survey small enough for tests."""
+"""Fixtures of the integration tests; in modules of their own names, since mypy knows one `conftest` only."""
 
-from __future__ import annotations
+from cloud_fixtures import cloud, survey
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
-from cloud_cases import Cloud
-
-from spaceport.demo import Survey, make_survey
-from spaceport.local.children import survivors
-from spaceport.local.cloud import EmbeddedCloud
-
-
-@pytest.fixture(scope="session")
-def survey(tmp_path_factory: pytest.TempPathFactory) -> Survey:
-    return make_survey(tmp_path_factory.mktemp("survey"), photos=12, width=512, height=384)
-
-
-@pytest.fixture
-def cloud(tmp_path: Path) -> Iterator[Cloud]:
-    with EmbeddedCloud(tmp_path / "state") as embedded:
-        yield Cloud(embedded)
-    assert survivors((tmp_path / "state").resolve()) == [], "the embedded cloud left processes behind"
+__all__ = ["cloud", "survey"]

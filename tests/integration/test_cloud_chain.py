@@ -56,7 +56,7 @@ def _cameras_are_where_they_were(out: Path, survey: Survey) -> None:
     # training keeps the frame: metres, up is up, and what it made lies on the ground below the drone
     assert fit.scale == pytest.approx(1, abs=0.005)
     assert np.degrees(np.arccos(fit.rotation[2, 2])) < 1
-    heights = fit.apply(read_ply(out / "gaussian/model.ply").means)[:, 2]
+    heights = fit.apply(read_ply(out / "gaussian/model.ply").means.astype(np.float64))[:, 2]
     assert abs(np.median(heights)) < 5
     assert np.mean(heights < min(place[2] for place in true.values())) > 0.95
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from random_models import gaussians
 
 from spaceport.splats.cameras import Camera, write_cameras
 from spaceport.splats.formats.ply import write_ply
-from spaceport.splats.model import Gaussians
 from spaceport.splats.sog.codec.reader import read_sog
 from spaceport.splats.sog.lod.reader import read_level
 
@@ -24,7 +24,7 @@ KILLS = 4
 
 def job(folder: Path, count: int) -> Path:
     rng = np.random.default_rng(count)
-    model = Gaussians(
+    model = gaussians(
         means=rng.uniform((-3, -3, 4), (3, 3, 6), (count, 3)),
         quats=rng.normal(size=(count, 4)),
         scales=rng.normal(-2, 0.5, (count, 3)),

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from random_models import gaussians
 
 from services.compress import core
 from services.compress.rate_control import search
@@ -54,7 +55,7 @@ def job(folder: Path, model: Gaussians | Path, cameras: list[Camera] | None) -> 
 @pytest.fixture
 def model() -> Gaussians:
     random = np.random.default_rng(0)
-    return Gaussians(
+    return gaussians(
         means=random.uniform((-3, -3, 4), (3, 3, 6), (3000, 3)),
         quats=random.normal(size=(3000, 4)),
         scales=random.normal(-2.5, 0.5, (3000, 3)),

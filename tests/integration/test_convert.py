@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from random_models import gaussians
 from test_sog_splat_transform import made
 from typer.testing import CliRunner
 
@@ -65,7 +66,7 @@ def test_what_is_lost_is_said(tmp_path: Path) -> None:
     arrays = {name: array.copy() for name, array in smooth().arrays().items()}
     arrays["means"][3] = np.nan
     arrays["opacities"][:5] = -20
-    write_ply(tmp_path / "m.ply", Gaussians(**arrays))
+    write_ply(tmp_path / "m.ply", gaussians(**arrays))
     result = convert(tmp_path / "m.ply", tmp_path / "m.splat", ConvertOptions(), Silent())
     assert result["gaussians"] == [400, 395]
     assert result["lost"] == [

@@ -168,8 +168,13 @@ def batch(desk: Desk) -> Iterator[Any]:
     """boto3's client for the desk's runner."""
     server = BatchServer()
     server.serve(desk.runner)
-    keys = {"aws_access_key_id": "x", "aws_secret_access_key": "x", "region_name": "us-east-1"}
-    yield boto3.client("batch", endpoint_url=server.endpoint, **keys)
+    yield boto3.client(
+        "batch",
+        endpoint_url=server.endpoint,
+        aws_access_key_id="x",
+        aws_secret_access_key="x",
+        region_name="us-east-1",
+    )
     server.close()
 
 

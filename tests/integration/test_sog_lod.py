@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from random_models import gaussians
 
 from spaceport.pipeline.errors import Stopped
 from spaceport.progress import Silent
@@ -34,7 +35,7 @@ def field(count: int, width: float = 60.0, coefficients: int = 3) -> Gaussians:
     height = np.sin(ground[:, :1] / 5) * np.cos(ground[:, 1:] / 7)
     sigma = np.log(0.7 * width / np.sqrt(count))
     waves = np.sin(ground @ random.normal(0, 0.4, (2, 3)))
-    return Gaussians(
+    return gaussians(
         means=np.concatenate([ground, height], axis=1),
         quats=np.tile([1.0, 0, 0, 0], (count, 1)) + random.normal(0, 0.05, (count, 4)),
         scales=np.stack([np.full(count, sigma), np.full(count, sigma), np.full(count, sigma - 2)], axis=1),
@@ -114,8 +115,8 @@ def test_merging_keeps_the_middle_the_spread_and_the_colour() -> None:
     assert len(coarse) == 2000
     for one, other in ((model.means, coarse.means), (model.sh0, coarse.sh0)):
         assert np.abs(one.mean(axis=0) - other.mean(axis=0)).max() < 0.25 * one.std()
-    spreads = [np.cov(each.means.T) + merge.covariances(each).mean(axis=0) for each in (model, coarse)]
-    assert np.allclose(*spreads, rtol=0.1, atol=0.1 * np.diag(spreads[0]).min())
+    fine, merged = (np.cov(each.means.T) + merge.covariances(each).mean(axis=0) for each in (model, coarse))
+    assert np.allclose(fine, merged, rtol=0.1, atol=0.1 * np.diag(fine).min())
 
 
 def test_two_equal_gaussians_become_the_same_one() -> None:

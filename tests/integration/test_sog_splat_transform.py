@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from format_cases import assert_same
+from random_models import gaussians
 
 from spaceport.progress import Silent
 from spaceport.splats.formats.ply import read_ply, write_ply
@@ -30,7 +31,7 @@ def transform(*arguments: Path | str) -> None:
 
 def made(coefficients: int, count: int = 1500) -> Gaussians:
     random = np.random.default_rng(coefficients)
-    return Gaussians(
+    return gaussians(
         means=random.normal(0, 5, (count, 3)),
         quats=random.normal(size=(count, 4)),
         scales=random.normal(-4, 1, (count, 3)),

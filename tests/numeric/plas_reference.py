@@ -6,6 +6,7 @@ Morgenstern et al., arXiv 2312.13299. What `spaceport/splats/sog/plas` is held a
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,10 +47,10 @@ def _at_radius(
     side, tried, improved = len(grid), 0, True
     while improved or tried < 4:
         shift = tuple(random.integers(0, block, 2))
-        blocks = [_cut(np.roll(array, shift, (0, 1)), block) for array in (grid, order[..., None], target)]
+        blocks: list[Any] = [_cut(np.roll(array, shift, (0, 1)), block) for array in (grid, order[..., None], target)]
         distance, improved = np.square(blocks[0] - blocks[2]).sum(), False
         while distance > 0:
-            _reorder(*blocks, random)
+            _reorder(blocks[0], blocks[1], blocks[2], random)
             now = np.square(blocks[0] - blocks[2]).sum()
             if 1 - now / distance < least_gain:
                 break

@@ -13,7 +13,7 @@ import dense_oracle  # noqa: E402
 from spaceport.splats.cameras import Camera  # noqa: E402
 from spaceport.splats.render import SimdRasteriser  # noqa: E402
 
-GAIN, BIAS = np.float32([1.1, 0.9, 1.05]), np.float32([0.02, -0.03, 0.01])
+GAIN, BIAS = np.array([1.1, 0.9, 1.05], np.float32), np.array([0.02, -0.03, 0.01], np.float32)
 GROUND = (0.2, 0.3, 0.4)
 
 

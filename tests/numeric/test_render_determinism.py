@@ -28,7 +28,7 @@ def camera() -> Camera:
 
 def loss_and_grads(threads: int) -> LossAndGrads:
     photo = np.random.default_rng(1).random((113, 150, 3), dtype=np.float32)
-    exposure = (np.float32([1.1, 0.9, 1]), np.float32([0.1, 0, -0.1]))
+    exposure = (np.array([1.1, 0.9, 1], np.float32), np.array([0.1, 0, -0.1], np.float32))
     return SimdRasteriser(threads).loss_and_grads(model(), camera(), photo, exposure=exposure)
 
 

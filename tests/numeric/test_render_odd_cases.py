@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from random_models import gaussians
 
 from spaceport.splats.cameras import Camera
-from spaceport.splats.model import Gaussians
-from spaceport.splats.render import SimdRasteriser, render
+from spaceport.splats.render import LossAndGrads, SimdRasteriser, render
 
 Arrays = dict[str, np.ndarray]
 
@@ -29,7 +29,7 @@ def photo(width: int = 70, height: int = 53) -> np.ndarray:
     return np.random.default_rng(1).random((height, width, 3), dtype=np.float32)
 
 
-def assert_finite(result) -> None:
+def assert_finite(result: LossAndGrads) -> None:
     assert np.isfinite(result.loss)
     assert np.isfinite(result.image).all()
     for name, grads in result.grads.items():
@@ -42,7 +42,7 @@ def test_nothing_in_view(n: int, threads: int) -> None:
     away = camera(distance=-50)
     rasteriser = SimdRasteriser(threads)
     picture = rasteriser.render(some(n), away, background=(0.25, 0.5, 1.0))
-    np.testing.assert_array_equal(picture, np.broadcast_to(np.float32([0.25, 0.5, 1.0]), (53, 70, 3)))
+    np.testing.assert_array_equal(picture, np.broadcast_to(np.array([0.25, 0.5, 1.0], np.float32), (53, 70, 3)))
     result = rasteriser.loss_and_grads(some(n), away, photo())
     assert not result.visible.any()
     assert len(result.gaussian_ids) == 0
@@ -57,7 +57,7 @@ def test_a_single_gaussian_is_a_gaussian() -> None:
     one["scales"][:] = np.log(0.2)
     one["opacities"][:] = 0
     one["sh0"][:] = 0
-    picture = render(Gaussians(**one), camera(), threads=1)
+    picture = render(gaussians(**one), camera(), threads=1)
     variance = (0.2 * 70 / 4) ** 2 + 0.3
     y, x = np.mgrid[0:53, 0:70] + 0.5
     alpha = 0.5 * np.exp(-0.5 * ((x - 35) ** 2 + (y - 26.5) ** 2) / variance)

@@ -1,5 +1,7 @@
 """Lanes against numpy, lane by lane."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -60,7 +62,7 @@ def _unary(which: int, x: np.ndarray, out: np.ndarray) -> None:
         (5, floats(0, 9), np.sqrt, 4e-7),
     ],
 )
-def test_functions(which: int, x: np.ndarray, truth, tolerance: float) -> None:
+def test_functions(which: int, x: np.ndarray, truth: Callable[[np.ndarray], np.ndarray], tolerance: float) -> None:
     out = np.empty_like(x)
     _unary(which, x, out)
     np.testing.assert_allclose(out, truth(x.astype(np.float64)), rtol=tolerance, atol=1e-7 if which == 2 else 0)
@@ -128,10 +130,10 @@ def test_gather_scatter_transpose_and_compaction() -> None:
 
 
 def test_kernels_compile_where_nothing_can_be_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(self, function) -> None:
+    def refuse(self: object, function: object) -> None:
         raise RuntimeError("cannot cache function: no locator available")
 
     monkeypatch.setattr("numba.core.caching.FunctionCache.__init__", refuse)
     out = np.empty(LANES, np.float32)
-    kernel(_sums.py_func)(np.ones(LANES, np.float32), out)
+    kernel(getattr(_sums, "py_func"))(np.ones(LANES, np.float32), out)  # noqa: B009 - numba's, which mypy does not see
     assert out[0] == LANES

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from hypothesis import strategies as st
+from random_models import gaussians
 
 from spaceport.splats.model import Gaussians
 
@@ -13,7 +14,7 @@ REST = (0, 3, 8, 15)
 def made(count: int, degree: int, seed: int, spread: float = 5.0) -> Gaussians:
     """Gaussians that every format can hold: SH within -1..1, sizes within e^-10..e^5, no two alike."""
     random = np.random.default_rng(seed)
-    return Gaussians(
+    return gaussians(
         means=random.normal(0, spread, (count, 3)),
         quats=random.normal(size=(count, 4)),
         scales=random.uniform(-9, 2, (count, 3)),
@@ -33,13 +34,13 @@ def models(draw: st.DrawFn) -> Gaussians:
         arrays[name][:] = arrays[name][:1]
     if draw(st.booleans()):
         arrays = {name: np.concatenate([array, array]) for name, array in arrays.items()}
-    return Gaussians(**arrays)
+    return gaussians(**arrays)
 
 
 def angles(a: Gaussians, b: Gaussians) -> np.ndarray:
     """Degrees between the rotations of two models."""
     units = [each.quats.astype(np.float64) / np.linalg.norm(each.quats, axis=1, keepdims=True) for each in (a, b)]
-    return np.degrees(2 * np.arccos(np.clip(np.abs((units[0] * units[1]).sum(axis=1)), 0, 1)))
+    return np.asarray(np.degrees(2 * np.arccos(np.clip(np.abs((units[0] * units[1]).sum(axis=1)), 0, 1))))
 
 
 def alphas(model: Gaussians) -> np.ndarray:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
+from random_models import gaussians
 
 from spaceport.splats.model import Gaussians
 from spaceport.splats.sog.attributes import importance, positions, rotations
@@ -35,7 +36,7 @@ def made(seed: int, count: int, coefficients: int, kind: str) -> Gaussians:
         arrays["opacities"][few] *= 1e6
         arrays["sh0"][few] *= 1000
         arrays["quats"][few] *= 1e-30
-    return Gaussians(**{name: a.astype(np.float32) for name, a in arrays.items()})
+    return gaussians(**{name: a.astype(np.float32) for name, a in arrays.items()})
 
 
 models = st.builds(
@@ -73,11 +74,11 @@ def assert_within_steps(stored: Gaussians, decoded: Gaussians, meta: dict[str, A
 
 
 def sigmoid(logits: np.ndarray) -> np.ndarray:
-    return 1 / (1 + np.exp(-np.clip(logits.astype(float), -50, 50)))
+    return np.asarray(1 / (1 + np.exp(-np.clip(logits.astype(float), -50, 50))))
 
 
 def codebook_slack(levels: list[float], values: np.ndarray) -> np.ndarray:
     """Half the distance between the two levels that each value lies between, and a hair for float32."""
     book = np.array(levels)
     at = np.clip(np.searchsorted(book, values), 1, len(book) - 1)
-    return (book[at] - book[at - 1]) / 2 + 1e-6 * np.maximum(1, np.abs(values))
+    return np.asarray((book[at] - book[at - 1]) / 2 + 1e-6 * np.maximum(1, np.abs(values)))

@@ -109,7 +109,7 @@ def test_flat_options_in_the_zip(intake: Intake) -> None:
         ({}, {"options": '{"preset": "ultra"}'}),
     ],
 )
-def test_bad_options_reject_the_job(intake: Intake, extra: dict[str, bytes], metadata: dict[str, str]) -> None:
+def test_bad_options_reject_the_job(intake: Intake, extra: dict[str, bytes], metadata: dict[str, Any]) -> None:
     rejected(intake(photo_zip(3, extra), **metadata), Slug.BAD_OPTIONS)
 
 

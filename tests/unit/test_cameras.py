@@ -11,7 +11,15 @@ from spaceport.splats.cameras import Camera, read_cameras, write_cameras
 def a_camera(**changed: Any) -> Camera:
     c, s = np.cos(0.3), np.sin(0.3)
     pose = np.array([[c, 0, s, 1], [0, 1, 0, 2], [-s, 0, c, 3], [0, 0, 0, 1]])
-    fields = {"name": "a.jpg", "width": 640, "height": 481, "fx": 500.5, "fy": 501.0, "cx": 320.0, "cy": 240.5}
+    fields: dict[str, Any] = {
+        "name": "a.jpg",
+        "width": 640,
+        "height": 481,
+        "fx": 500.5,
+        "fy": 501.0,
+        "cx": 320.0,
+        "cy": 240.5,
+    }
     return Camera(**(fields | {"world_to_camera": pose} | changed))
 
 

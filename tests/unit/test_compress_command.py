@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from random_models import gaussians
 from rich.console import Console
 
 from services.compress.attribute_psnr import attribute_psnr
@@ -21,7 +22,6 @@ from spaceport.cli.compress import plan_jobs, size_of
 from spaceport.cli.concurrency import BASE_BYTES, estimate_memory, free_memory, max_workers
 from spaceport.cli.many import ModelBars, ModelLines
 from spaceport.progress import Silent
-from spaceport.splats.model import Gaussians
 from spaceport.splats.sog.attributes.positions import bounds
 from spaceport.splats.sog.attributes.quality import FINEST, STANDARD, Quality
 from spaceport.splats.sog.attributes.quantise import Prepared
@@ -152,7 +152,7 @@ def test_bars_name_each_model_and_what_happens() -> None:
 
 def test_likeness_of_one_attribute_alone() -> None:
     random = np.random.default_rng(4)
-    model = Gaussians(
+    model = gaussians(
         means=random.normal(0, 1, (200, 3)),
         quats=random.normal(size=(200, 4)),
         scales=np.full((200, 3), -1.5),

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from random_models import gaussians
 
 from services.compress.proving.views import ring_cameras, select_cameras
 from spaceport.splats.cameras import Camera
@@ -16,7 +17,7 @@ from spaceport.splats.sog.codec.sanitise import sanitise
 @pytest.fixture
 def model() -> Gaussians:
     random = np.random.default_rng(1)
-    return Gaussians(
+    return gaussians(
         means=random.normal(0, 2, (400, 3)),
         quats=random.normal(size=(400, 4)),
         scales=random.normal(-4, 1, (400, 3)),
@@ -81,7 +82,8 @@ def test_light_gaussians_may_move_and_turn_more(model: Gaussians) -> None:
     visual = importance.visual_importance(model)
     order = np.argsort(visual)
     assert np.isclose(visual.mean(), 1, rtol=0.01)
-    turn = importance.rotation_slack(replace(model, scales=np.tile(np.float32([-4, -5, -6]), (400, 1))), visual, 5.0)
+    scales = np.tile(np.array([-4, -5, -6], np.float32), (400, 1))
+    turn = importance.rotation_slack(replace(model, scales=scales), visual, 5.0)
     assert (np.diff(turn[order]) <= 1e-9).all()
     assert set(importance.multiples(turn, 0.64)) <= {1.0, 2.0, 4.0, 8.0, 16.0, 32.0}
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from random_models import gaussians
 
 from services.compress.proving.proof import Prover
 from services.compress.proving.views import ring_cameras
@@ -19,7 +20,7 @@ from spaceport.splats.sog.attributes.rows import ROWS, map_rows
 def field(count: int) -> Gaussians:
     random = np.random.default_rng(5)
     places = random.uniform(-4, 4, (count, 3)) * [1, 1, 0.05]
-    return Gaussians(
+    return gaussians(
         means=places,
         quats=random.normal(size=(count, 4)),
         scales=np.full((count, 3), np.log(8 / np.sqrt(count))),

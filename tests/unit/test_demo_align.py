@@ -11,7 +11,7 @@ from spaceport.demo.align import align
 def _rotation(random: np.random.Generator) -> np.ndarray:
     q, r = np.linalg.qr(random.normal(size=(3, 3)))
     q = q * np.sign(np.diag(r))
-    return q * np.array([1, 1, np.linalg.det(q)])
+    return np.asarray(q * np.array([1, 1, np.linalg.det(q)]))
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(3, 40), st.floats(0.01, 100), st.booleans())

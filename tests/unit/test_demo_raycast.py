@@ -8,9 +8,10 @@ from spaceport.demo.hits import FAR, solid_hit
 from spaceport.demo.lens import Lens
 from spaceport.demo.raycast import cast_photo
 from spaceport.demo.scene import Scene, make_scene
-from spaceport.demo.solids import MAX_FACES, Material, Paint, box, gabled_house, prism, pyramid
+from spaceport.demo.solids import MAX_FACES, Material, Paint, Solid, box, gabled_house, prism, pyramid
 from spaceport.demo.terrain import height_at
 from spaceport.demo.textures import fbm2, stripes
+from spaceport.demo.vec import Vec
 
 PAINT = Paint(Material.PLAIN, (0.3, 0.3, 0.3))
 LENS = Lens(256, 192)
@@ -32,7 +33,7 @@ def _points(pose: np.ndarray, depth: np.ndarray) -> np.ndarray:
     cx, cy = LENS.centre
     rays = np.stack([(column - cx) / LENS.focal, (row - cy) / LENS.focal, np.ones_like(row)], -1)
     rays /= np.linalg.norm(rays, axis=-1, keepdims=True)
-    return (rays * depth[..., None] - pose[:3, 3]) @ pose[:3, :3]
+    return np.asarray((rays * depth[..., None] - pose[:3, 3]) @ pose[:3, :3])
 
 
 def _project(pose: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -46,7 +47,7 @@ def _bilinear(image: np.ndarray, at: np.ndarray) -> np.ndarray:
     i, j = x.astype(int), y.astype(int)
     a, b = (x - i)[:, None], (y - j)[:, None]
     low = image[j, i] * (1 - a) + image[j, i + 1] * a
-    return low * (1 - b) + (image[j + 1, i] * (1 - a) + image[j + 1, i + 1] * a) * b
+    return np.asarray(low * (1 - b) + (image[j + 1, i] * (1 - a) + image[j + 1, i + 1] * a) * b)
 
 
 @pytest.mark.parametrize(("first", "second"), [(7, 8), (5, 14), (0, 7)])
@@ -77,7 +78,7 @@ def test_the_ground_is_met_where_it_lies(scene: Scene) -> None:
     assert above.max() > 2
 
 
-def _met(solid: object, origin: tuple[float, ...], ray: tuple[float, ...]) -> float:
+def _met(solid: Solid, origin: Vec, ray: Vec) -> float:
     rows = np.zeros((MAX_FACES, 17))
     face_rows = solid.face_rows()
     rows[: len(face_rows)] = face_rows
@@ -95,7 +96,7 @@ def test_rays_meet_solids_at_known_distances() -> None:
 
 
 @pytest.mark.parametrize("solid", [box((2, 3, 4), PAINT, PAINT), pyramid(4, 4, 0, 3, PAINT), prism(1, 0, 2, PAINT)])
-def test_a_solids_sphere_holds_its_corners(solid: object) -> None:
+def test_a_solids_sphere_holds_its_corners(solid: Solid) -> None:
     sphere = solid.place(5, -3, 2, 33).sphere()
     corners = np.array(solid.place(5, -3, 2, 33)._corners())
     assert np.all(np.linalg.norm(corners - sphere[:3], axis=1) <= sphere[3])

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from spaceport import files
 from spaceport.files import replacing_folder, write_atomic
 
 ENDLESS = """
@@ -50,8 +49,10 @@ def test_a_failure_leaves_the_old_folder(tmp_path: Path) -> None:
     assert names(tmp_path) == {"out"} and (tmp_path / "out/a").read_text() == "1"
 
 
-def test_without_an_exchange_of_names_the_folder_is_replaced_all_the_same(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(files.ctypes, "CDLL", lambda *_, **__: object())
+def test_without_an_exchange_of_names_the_folder_is_replaced_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("spaceport.files.ctypes.CDLL", lambda *_, **__: object())
     put(tmp_path / "out", a="1")
     put(tmp_path / "out", b="2")
     assert names(tmp_path) == {"out"} and names(tmp_path / "out") == {"b"}

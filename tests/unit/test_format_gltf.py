@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from format_cases import alphas, angles, made
+from random_models import gaussians
 
 from spaceport.splats.formats import gltf
 from spaceport.splats.model import Gaussians
@@ -74,6 +75,6 @@ def test_the_node_turns_up_to_y(up: tuple[float, float, float], tmp_path: Path) 
 
 def test_the_fallback_colour_is_linear(tmp_path: Path) -> None:
     model = made(4, 0, 1)
-    half = Gaussians(**model.arrays() | {"sh0": np.zeros((4, 1, 3)), "opacities": np.zeros(4)})
+    half = gaussians(**model.arrays() | {"sh0": np.zeros((4, 1, 3)), "opacities": np.zeros(4)})
     gltf.write(tmp_path / "m.glb", half)
     assert attributes(*parts(tmp_path / "m.glb"))["COLOR_0"].tolist() == [[55, 55, 55, 128]] * 4

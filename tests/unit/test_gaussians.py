@@ -1,10 +1,12 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
 from spaceport.splats.model import Gaussians
 
 
-def arrays(n: int = 5, rest: int = 8) -> dict[str, np.ndarray]:
+def arrays(n: int = 5, rest: int = 8) -> dict[str, Any]:
     shapes = {
         "means": (n, 3),
         "quats": (n, 4),

@@ -49,7 +49,8 @@ def test_a_beat_needs_a_job(table: JobTable) -> None:
 
 def test_a_swap_that_lost_is_done_again(table: JobTable, monkeypatch: pytest.MonkeyPatch) -> None:
     table.record(requested())
-    read, raced = table._item, []
+    read = table._item
+    raced: list[object] = []
 
     def racing(job_id: str, record: str) -> object:
         item = read(job_id, record)

@@ -1,5 +1,6 @@
 import math
 import tracemalloc
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -33,7 +34,7 @@ def test_ssim_needs_a_window() -> None:
 
 
 @pytest.mark.parametrize("measure", [psnr, ssim])
-def test_sizes_must_agree(measure) -> None:
+def test_sizes_must_agree(measure: Callable[[np.ndarray, np.ndarray], float]) -> None:
     with pytest.raises(ValueError, match="size"):
         measure(picture(), picture(shape=(40, 51, 3)))
 

@@ -1,6 +1,7 @@
 """The SH palette: small enough, good enough, weighted, and the same each time."""
 
 import numpy as np
+import pytest
 
 from spaceport.progress import Silent
 from spaceport.splats.sog.palette import growth, palette
@@ -65,7 +66,7 @@ def test_few_distinct_features_are_kept_exactly() -> None:
     assert np.abs(fitted.centroids[fitted.labels] - features).max() <= step / 2 + 1e-6
 
 
-def test_coarse_groups_come_close_to_one_flat_search(monkeypatch) -> None:
+def test_coarse_groups_come_close_to_one_flat_search(monkeypatch: pytest.MonkeyPatch) -> None:
     flat = made(size=1024)
     monkeypatch.setattr(growth, "FLAT_LIMIT", 0)
     monkeypatch.setattr(growth, "GROUPS", 16)

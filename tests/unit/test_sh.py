@@ -6,7 +6,7 @@ from spaceport.splats import sh
 
 def directions(n: int) -> np.ndarray:
     d = np.random.default_rng(1).normal(size=(n, 3))
-    return d / np.linalg.norm(d, axis=1, keepdims=True)
+    return np.asarray(d / np.linalg.norm(d, axis=1, keepdims=True))
 
 
 def test_the_basis_is_orthonormal() -> None:

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,8 +13,8 @@ from spaceport.splats.sog.codec.errors import BrokenSog
 from spaceport.splats.sog.codec.reader import read_sog
 
 
-def linear(values: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    return np.round((values - low) / (high - low) * 255).astype(np.uint8)
+def linear(values: np.ndarray, low: np.ndarray | float, high: np.ndarray | float) -> np.ndarray:
+    return np.asarray(np.round((values - low) / (high - low) * 255).astype(np.uint8))
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def folder(tmp_path: Path) -> Path:
     }
     for name, values in pixels.items():
         (tmp_path / f"{name}.webp").write_bytes(images.encode(values.astype(np.uint8).reshape(8, 8, -1)))
-    codes = linear(palette, np.float64(-0.5), np.float64(0.5))
+    codes = linear(palette, -0.5, 0.5)
     (tmp_path / "shN_centroids.webp").write_bytes(images.encode(codes.reshape(1, 192, 3)))
     part = {"dtype": "float32"}
     meta = {
@@ -47,7 +48,7 @@ def folder(tmp_path: Path) -> Path:
                        "files": ["shN_centroids.webp", "shN_labels.webp"]},
     }  # fmt: skip
     (tmp_path / "meta.json").write_text(json.dumps(meta))
-    truth = {"q": q, "quats": quats, "scales": scales, "colour": colour, "shN": palette[labels]}
+    truth: dict[str, Any] = {"q": q, "quats": quats, "scales": scales, "colour": colour, "shN": palette[labels]}
     np.savez(tmp_path / "truth.npz", **truth)
     return tmp_path
 

@@ -38,7 +38,12 @@ def nudges(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The keys that were nudged."""
     seen: list[str] = []
     nudge = Bucket.nudge
-    monkeypatch.setattr(Bucket, "nudge", lambda self, key: (seen.append(key), nudge(self, key))[1])
+
+    def record(self: Bucket, key: str) -> None:
+        seen.append(key)
+        nudge(self, key)
+
+    monkeypatch.setattr(Bucket, "nudge", record)
     return seen
 
 

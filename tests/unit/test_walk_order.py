@@ -1,5 +1,7 @@
 """A walk from like to like inside stretches of the Z-order."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -51,12 +53,12 @@ def test_equal_gaussians_and_infinite_opacities_do_no_harm() -> None:
     same = noise(1).subset(np.zeros(50, np.intp))
     same.opacities[3] = np.inf
     for order in ("walk", "plas"):
-        assert len(sort_gaussians(same, np.zeros((50, 3), np.uint16), order, 0, Silent())) == 50  # type: ignore[arg-type]
+        assert len(sort_gaussians(same, np.zeros((50, 3), np.uint16), order, 0, Silent())) == 50
     assert np.isfinite(walk_features(same, np.zeros((50, 3), np.uint16))).all()
 
 
 @pytest.mark.parametrize("order", ["auto", "walk", "morton", "plas", "unchanged"])
-def test_every_order_holds_the_same_gaussians(order: Order, tmp_path) -> None:
+def test_every_order_holds_the_same_gaussians(order: Order, tmp_path: Path) -> None:
     model = noise(300)
     encoded = encode(model, EncoderSettings(STANDARD, order=order), Silent())
     write_bundle(tmp_path / "a.sog", encoded.files)

@@ -65,8 +65,10 @@ class Bench:
 
     def manifest(self, stage: StageName = StageName.SFM) -> StageManifest | None:
         stored = self.bucket.read_manifest(layout.stage_manifest_key(JOB, stage))
-        assert stored is None or isinstance(stored.manifest, StageManifest)
-        return stored.manifest if stored else None
+        if stored is None:
+            return None
+        assert isinstance(stored.manifest, StageManifest)
+        return stored.manifest
 
 
 @pytest.fixture

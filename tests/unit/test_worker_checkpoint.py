@@ -164,8 +164,16 @@ def test_the_next_try_goes_on_from_it_and_what_is_done_leaves_none(bench: Bench)
 def test_it_is_there_until_the_manifest_is(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     order: list[str] = []
     put, delete = bench.bucket.put_manifest, bench.bucket.delete
-    monkeypatch.setattr(bench.bucket, "put_manifest", lambda *arguments: order.append("manifest") or put(*arguments))
-    monkeypatch.setattr(bench.bucket, "delete", lambda *arguments: order.append("delete") or delete(*arguments))
+
+    def recorded(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any) -> Any:
+            order.append(name)
+            return method(*arguments)
+
+        return call
+
+    monkeypatch.setattr(bench.bucket, "put_manifest", recorded("manifest", put))
+    monkeypatch.setattr(bench.bucket, "delete", recorded("delete", delete))
     bench.put(b"from before")
     assert bench.work(record_checkpoint([]), attempt=2) == DONE
     assert order == ["manifest", "delete"]
