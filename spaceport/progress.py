@@ -13,7 +13,7 @@ class Progress(Protocol):
     def update(self, fraction: float, message: str, **counts: Count) -> None:
         """Report that `fraction` (0 to 1, from real counters) of the stage is done, and what happens now.
 
-        `counts` are figures a person wants to see meanwhile: photos, registered, gaussians, psnr, eta_seconds.
+        `counts` are figures to show meanwhile: photos, registered, gaussians, psnr, eta_seconds.
         Cheap: call it as often as something changes.
         """
 

@@ -126,9 +126,8 @@ class JobTable:
             if not _condition_failed(error):
                 raise
             row = self.stages(job_id).get(stage)
-            return (
-                LeaseAnswer.DONE if row and row.work is StageState.DONE and row.input_etag == etag else LeaseAnswer.BUSY
-            )
+            done = row is not None and row.work is StageState.DONE and row.input_etag == etag
+            return LeaseAnswer.DONE if done else LeaseAnswer.BUSY
         return LeaseAnswer.GRANTED
 
     def renew(self, job_id: str, stage: StageName, holder: str, spent: float) -> bool:
