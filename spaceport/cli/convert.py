@@ -45,9 +45,7 @@ def convert(
     sh_degree: Annotated[int | None, typer.Option(min=0, max=3, help="Drop SH bands above this.")] = None,
     up: Annotated[
         Axis | None,
-        typer.Option(
-            help="The model's up axis, for .glb, .gltf and .html; default: z beside a cameras.json, else a guess."
-        ),
+        typer.Option(help="Up axis, for .glb, .gltf and .html; default: z beside a cameras.json, else a guess."),
     ] = None,
     title: Annotated[str | None, typer.Option(help="The title of an .html page; default: the file name.")] = None,
 ) -> None:
