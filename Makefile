@@ -48,7 +48,7 @@ fuzz: $(READY) ## FUZZ_SECONDS=300 of fuzzing the readers of files
 	$(BIN)/python tests/fuzz/fuzz.py
 
 schemas: $(READY) ## renew the JSON Schemas in events/
-	$(BIN)/python -m spaceport.pipeline.schemas events
+	$(BIN)/python -m spaceport.pipeline.reports.schemas events
 
 architecture: ## renew docs/pictures/architecture.svg
 	$(PYTHON) docs/architecture.py

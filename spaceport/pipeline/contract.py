@@ -1,7 +1,7 @@
 """What the parts exchange: manifests in the bucket, whose creation is the event that wakes the next part.
 
 A manifest is the commit of a stage: written last, once, never changed. The JSON Schemas under `events/` are
-generated from these models (`python -m spaceport.pipeline.schemas events`) and a test keeps them equal.
+generated from these models (`python -m spaceport.pipeline.reports.schemas events`) and a test keeps them equal.
 """
 
 from __future__ import annotations

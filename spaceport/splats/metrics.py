@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from spaceport.splats.render.ssim import RADIUS, gaussian_window, sum_ssim
+from spaceport.splats.ssim import RADIUS, gaussian_window, sum_ssim
 
 Array = npt.NDArray[Any]
 

@@ -11,7 +11,7 @@ from template import EVENTS, of_type
 
 from spaceport.pipeline.contract import JobState
 from spaceport.pipeline.jobs.table import JobTable
-from spaceport.pipeline.schemas import schemas
+from spaceport.pipeline.reports.schemas import schemas
 
 
 def test_the_table_keeps_its_past_and_bills_by_use() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from spaceport.pipeline.errors import SENTENCES, Refused, Slug
 from spaceport.pipeline.options import PRESETS, JobOptions, Preset, resolve
-from spaceport.pipeline.schemas import schemas
+from spaceport.pipeline.reports.schemas import schemas
 
 
 @pytest.mark.parametrize("preset", Preset)

@@ -1,1 +1,1 @@
-"""The models of each stage's `report.json`: what a stage writes, and what mails, pages and people read."""
+"""The models of each stage's `report.json`, and `schemas.py`, which writes the JSON Schemas of all that leaves a process."""

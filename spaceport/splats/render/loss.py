@@ -15,7 +15,7 @@ from spaceport.simd.memory import broadcast_load, load, store
 from spaceport.simd.ops import broadcast, divide_fast, fma, lane_index, maximum, select
 from spaceport.splats.model import Floats
 from spaceport.splats.render.kernel_arguments import Canvas
-from spaceport.splats.render.ssim import gaussian_window
+from spaceport.splats.ssim import gaussian_window
 
 TAPS = 11
 REACH = TAPS - 1

@@ -1,4 +1,4 @@
-"""The JSON Schemas of all that leaves a process: `python -m spaceport.pipeline.schemas events` writes them."""
+"""The JSON Schemas of all that leaves a process: `python -m spaceport.pipeline.reports.schemas events` writes them."""
 
 from __future__ import annotations
 
