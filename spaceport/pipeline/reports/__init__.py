@@ -1,1 +1,1 @@
-"""The models of each stage's `report.json`, and `schemas.py`, which writes the JSON Schemas of all that leaves a process."""
+"""The models of each stage's `report.json`; `schemas.py` writes the JSON Schemas of all that leaves a process."""
