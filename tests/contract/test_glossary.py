@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.contract.template import ROOT
+from template import ROOT
 
 CODE = ("spaceport", "functions", "services")
 ROW = re.compile(r"^\| ([^|]*) \|", re.MULTILINE)
