@@ -19,10 +19,11 @@ help: ## this list
 demo: $(READY) ## the whole pipeline on a survey of 30 photos that it makes itself
 	$(BIN)/spaceport demo
 
-# Side by side what is pure; one after the other what starts clouds and stages of its own.
+# On all cores. Files of the second line share clouds and models among their tests, so each stays on one core; every
+# test has its own state folder, ports and process groups. `unit` first: it compiles most kernels.
 test: $(READY) $(NPM_READY) ## the tests, as CI runs them
 	$(BIN)/pytest -m "not slow and not gpu" -n auto tests/unit tests/contract
-	$(BIN)/pytest -m "not slow and not gpu" tests/numeric tests/integration tests/browser
+	$(BIN)/pytest -m "not slow and not gpu" -n auto --dist loadfile tests/integration tests/numeric tests/browser
 
 test-slow: $(READY) $(NPM_READY) ## minutes more: trainings killed in the embedded cloud, real photos
 	$(BIN)/pytest -m slow

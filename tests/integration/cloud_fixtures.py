@@ -7,15 +7,16 @@ from pathlib import Path
 
 import pytest
 from cloud_cases import Cloud
+from surveys import shared_survey
 
-from spaceport.demo import Survey, make_survey
+from spaceport.demo import Survey
 from spaceport.local.children import survivors
 from spaceport.local.cloud import EmbeddedCloud
 
 
 @pytest.fixture(scope="session")
-def survey(tmp_path_factory: pytest.TempPathFactory) -> Survey:
-    return make_survey(tmp_path_factory.mktemp("survey"), photos=12, width=512, height=384)
+def survey() -> Survey:
+    return shared_survey(12, 512, 384)
 
 
 @pytest.fixture

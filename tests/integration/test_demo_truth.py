@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from surveys import shared_survey
 
-from spaceport.demo import load_truth, make_survey
+from spaceport.demo import load_truth
 from spaceport.demo.align import align
 
 pytest.importorskip("pycolmap", reason="structure from motion is not installed")
@@ -38,7 +39,7 @@ best.write_binary(folder / "model")
 def test_colmap_finds_the_true_cameras(tmp_path: Path) -> None:
     import pycolmap  # noqa: PLC0415 - only once we know that it is there
 
-    survey = make_survey(tmp_path, photos=12, width=512, height=384)
+    survey = shared_survey(12, 512, 384)
     truth = load_truth(survey.truth_path)
     with zipfile.ZipFile(survey.zip_path) as archive:
         archive.extractall(tmp_path)

@@ -9,6 +9,7 @@ import piexif
 import pytest
 from PIL import Image, ImageFilter
 from sfm_cases import photos_of, reconstruct
+from surveys import shared_survey
 
 from services.sfm.report.build import ELSEWHERE
 from spaceport.demo import Survey, load_truth, make_survey
@@ -22,8 +23,8 @@ SIZE = (640, 480)
 
 
 @pytest.fixture(scope="module")
-def survey(tmp_path_factory: pytest.TempPathFactory) -> Survey:
-    return make_survey(tmp_path_factory.mktemp("survey"), PHOTOS, *SIZE)
+def survey() -> Survey:
+    return shared_survey(PHOTOS, *SIZE)
 
 
 @pytest.fixture

@@ -17,9 +17,10 @@ import tifffile
 from ingest_cases import dng, pixels_of, survey_photos, video
 from PIL import Image
 from sfm_cases import read_report
+from surveys import shared_survey
 
 from services.sfm.stage import run
-from spaceport.demo import load_truth, make_survey
+from spaceport.demo import load_truth
 from spaceport.demo.geodesy import from_enu
 from spaceport.pipeline.options import SfmOptions
 from spaceport.progress import Silent
@@ -36,9 +37,8 @@ OPTIONS = SfmOptions(max_image_size=512, max_features=2048)
 
 
 @pytest.fixture(scope="module")
-def photos(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    survey = make_survey(tmp_path_factory.mktemp("survey"), photos=PHOTOS, width=640, height=480)
-    return dict(survey_photos(survey.zip_path))
+def photos() -> dict[str, bytes]:
+    return dict(survey_photos(shared_survey(PHOTOS, 640, 480).zip_path))
 
 
 def heic(jpeg: bytes) -> bytes:
@@ -135,7 +135,7 @@ def test_masked_ground_gets_no_points_and_geo_outranks_exif(tmp_path: Path, phot
 @pytest.mark.slow
 def test_control_points_place_the_model(tmp_path: Path) -> None:
     """True points are seen where the true cameras see them; the photos' own positions are removed."""
-    survey = make_survey(tmp_path / "survey", photos=10, width=640, height=480)
+    survey = shared_survey(10, 640, 480)
     truth = load_truth(survey.truth_path)
     (tmp_path / "in").mkdir()
     for name, jpeg in survey_photos(survey.zip_path):

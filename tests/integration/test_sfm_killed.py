@@ -18,9 +18,10 @@ import numpy as np
 import pytest
 from cloud_cases import TINY, Cloud, workers
 from sfm_cases import read_model
+from surveys import shared_survey
 from waiting import until
 
-from spaceport.demo import Survey, make_survey
+from spaceport.demo import Survey
 from spaceport.pipeline import layout
 from spaceport.pipeline.contract import JobState, StageName
 
@@ -76,7 +77,7 @@ class Place:
 
 
 def place(folder: Path, options: dict[str, Any], width: int) -> Place:
-    survey = make_survey(folder / "survey", PHOTOS, width, width * 3 // 4)
+    survey = shared_survey(PHOTOS, width, width * 3 // 4)
     (folder / "source").mkdir()
     shutil.copyfile(survey.zip_path, folder / "source/upload.zip")
     (folder / "options.json").write_text(json.dumps(options))

@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 from PIL import Image
 from sfm_cases import read_model, read_report
+from surveys import shared_survey
 from waiting import until
 
 from services.sfm.stage import run
-from spaceport.demo import load_truth, make_survey
+from spaceport.demo import load_truth
 from spaceport.demo.align import align
 from spaceport.pipeline.contract import Outcome
 from spaceport.pipeline.errors import Refused, Slug, Stopped
@@ -147,10 +148,8 @@ def test_banana(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def survey(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("survey")
-    make_survey(folder, photos=16, width=640, height=480)
-    return folder
+def survey() -> Path:
+    return shared_survey(16, 640, 480).zip_path.parent
 
 
 def unzipped(survey: Path, target: Path) -> list[Path]:

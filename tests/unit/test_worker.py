@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import EndpointConnectionError
-from pipeline_cases import JOB, forget, photo_zip, request, requested, staged, take_over
+from pipeline_cases import JOB, forget, photo_zip, request, staged, take_over
 from waiting import until
 
 from spaceport.pipeline import layout
@@ -310,4 +310,5 @@ def test_compression_can_be_left_out(bench: Bench) -> None:
 
 def test_a_vanished_manifest_is_nothing_to_do(bench: Bench) -> None:
     assert bench.work(good, StageName.TRAIN, key=layout.stage_manifest_key(JOB, StageName.SFM)) == DONE
-    assert requested().job_id == JOB
+    assert bench.manifest(StageName.TRAIN) is None
+    assert read_end(bench.bucket, JOB) is None
