@@ -89,6 +89,21 @@ def test_everything_is_written_and_true(model: Gaussians, tmp_path: Path) -> Non
         assert picture.size == (3 * 512, 384 + 22)
 
 
+def test_the_core_returns_what_the_stage_writes(
+    model: Gaussians, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(job(tmp_path / "in", model, CAMERAS), tmp_path / "out", CompressOptions(), Silent())
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    compressed = core.compress(model, CAMERAS, CompressOptions(), Silent())
+    folder = tmp_path / "out" / "compressed"
+    assert compressed.bundle == (folder / "model.sog").read_bytes() and compressed.rejection is None
+    assert all(data == (folder / name).read_bytes() for name, data in compressed.encoded.files.items())
+    for name, values in read_sog(folder / "model.sog").arrays().items():
+        np.testing.assert_array_equal(values, getattr(compressed.decoded, name))
+    assert not list((tmp_path / "empty").iterdir())
+
+
 ON_ONE_CORE = """
 import os, sys
 from pathlib import Path

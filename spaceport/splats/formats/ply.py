@@ -72,7 +72,7 @@ def write_ply(path: Path, gaussians: Gaussians, *, sh_degree: int | None = None)
 def read_ply(path: Path) -> Gaussians:
     """Read a splat PLY. Properties may come in any order and any scalar type; extra ones are ignored.
 
-    Values are taken as they are: real models hold infinite opacities and worse, and whoever uses them decides.
+    Values are returned as they are: real models hold infinite opacities and worse, and the caller decides about those.
 
     Raises:
         ValueError: a sentence that says why the file is not a usable model.
@@ -133,7 +133,7 @@ def _layout(lines: list[list[str]]) -> np.dtype[np.void]:
 
 
 def _gaussians(file: BinaryIO, count: int, layout: np.dtype[np.void]) -> Gaussians:
-    """Read the rows a few at a time: what lies between file and arrays stays in the cache."""
+    """Read the rows a few at a time, so that they stay in the cache."""
     fields = layout.names or ()
     rest = sum(name.startswith("f_rest_") for name in fields)
     if rest not in {3 * k for k in SHN_SIZES}:

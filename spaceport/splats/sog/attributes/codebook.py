@@ -75,7 +75,7 @@ def _tail(length: float, step: float, count: int) -> NDArray[np.float64]:
 
 
 def _steps(length: float, step: float, most: int) -> int:
-    """How many steps span a length. Never more than fit: a quotient of floats may lie a hair above its bound."""
+    """How many steps span a length. At most `most`: a quotient of floats may be slightly above its bound."""
     return min(most, int(np.ceil(length / step)))
 
 

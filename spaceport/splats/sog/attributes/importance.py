@@ -40,7 +40,7 @@ def position_slack(gaussians: Gaussians, importance: Importance, share: float) -
 def rotation_slack(gaussians: Gaussians, importance: Importance, degrees: float) -> Importance:
     """How far each Gaussian may turn [N], degrees: `degrees` at importance 1 and an axis ratio r with r - 1/r = 1.
 
-    A sphere may turn as it likes.
+    The rotation of a sphere does not matter.
     """
     largest, smallest = row_max(gaussians.scales), row_min(gaussians.scales)
     ratio = np.exp(np.clip((largest - smallest).astype(np.float64), 0.01, 20))

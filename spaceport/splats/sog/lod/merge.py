@@ -2,7 +2,7 @@
 
 A pair costs what merging it blurs: the visual weight that has to move, by how far it moves in units of its own size and
 by how far its colour does (Ward's criterion, 1963). Faint and small Gaussians weigh little, so they go first; nothing
-is thrown away, so surfaces stay closed, which dropping the least significant ones does not grant. Merged Gaussians
+is dropped, so surfaces stay closed, which they do not when the least significant ones are left out. Merged Gaussians
 keep the pair's mean, covariance and colour, weighted, and its opacity times area.
 """
 

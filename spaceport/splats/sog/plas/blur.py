@@ -1,7 +1,7 @@
 """The targets of PLAS: a box blur of the grid, ring-shaped along its rows and mirrored along its columns.
 
 Running sums make it as cheap for a wide box as for a narrow one. The last row may be partly filled; every row is a
-ring and every column a strip of its own length, so cells without an element neither give nor take anything.
+ring and every column a strip of its own length, so cells without an element have no influence.
 """
 
 from __future__ import annotations

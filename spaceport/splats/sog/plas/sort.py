@@ -1,9 +1,9 @@
 """PLAS: Parallel Linear Assignment Sorting (Morgenstern et al., "Compact 3D Scene Representation via Self-Organizing
 Gaussian Grids", arXiv 2312.13299), for CPUs and for any rectangle.
 
-The grid is compared with a blurred copy of itself, and elements trade places until each lies near what the copy shows
-around it; then the blur is made narrower. Elements may trade only within their block, which is about as large as the
-blur, so blocks need nothing of each other.
+The grid is compared with a blurred copy of itself, and elements swap places until each is near what the copy shows
+around it; then the blur is made narrower. Elements swap only within their block, which is about as large as the blur,
+so blocks do not depend on each other.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from spaceport.splats.sog.plas.assign import Indices, distance, reorder
 from spaceport.splats.sog.plas.blur import LANES, Cells, box_blur
 
 MAX_PARTS = 64
-SMALLEST_PART = 1024  # quads; waking a thread takes as long as some hundred of them
+SMALLEST_PART = 1024  # quads; waking a thread takes as long as some hundreds of them
 
 
 @dataclass(frozen=True)
 class PlasSettings:
-    """How long to sort. The defaults are the paper's, with the break that its authors use for Gaussians."""
+    """How long to sort. The defaults are the paper's, with the stopping rule that its authors use for Gaussians."""
 
     shrink: float = 0.95
     """Each blur's radius as a share of the one before."""
     smallest_block: int = 16
     """Side of the smallest block, cells."""
     least_gain: float = 1e-4
-    """A position of the blocks is left when a reorder lowers the squared distance by less than this share."""
+    """The blocks move on when a reorder lowers the squared distance by less than this share."""
     positions: int = 4
     """Positions of the blocks to try at each radius, at least."""
     largest_radius: int | None = None
@@ -111,7 +111,7 @@ class _Sorter:
         self.pool = ThreadPool(threads)
 
     def sort(self, radius: int, progress: Progress) -> None:
-        """Trade places at one radius, at several positions of the blocks, until one brings nothing."""
+        """Reorder at one radius, at several positions of the blocks, until one gains nothing."""
         targets = box_blur(self.cells, self.width, radius, self.pool)
         side = max(self.settings.smallest_block, 2 * radius + 2)
         block = min(side, self.height), min(side, self.width)
