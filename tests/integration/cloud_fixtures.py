@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,8 +20,15 @@ def survey() -> Survey:
     return shared_survey(12, 512, 384)
 
 
+@contextmanager
+def running_cloud(state: Path) -> Iterator[Cloud]:
+    """An embedded cloud on a state folder; all that it started has ended afterwards."""
+    with EmbeddedCloud(state) as embedded:
+        yield Cloud(embedded)
+    assert survivors(state.resolve()) == [], "the embedded cloud left processes behind"
+
+
 @pytest.fixture
 def cloud(tmp_path: Path) -> Iterator[Cloud]:
-    with EmbeddedCloud(tmp_path / "state") as embedded:
-        yield Cloud(embedded)
-    assert survivors((tmp_path / "state").resolve()) == [], "the embedded cloud left processes behind"
+    with running_cloud(tmp_path / "state") as cloud:
+        yield cloud

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from cloud_cases import LONG, TINY, Cloud
+from cloud_fixtures import running_cloud
 from waiting import PATIENCE
 
 from spaceport.demo import Survey
@@ -38,6 +40,13 @@ class Api:
                 return answer.status, json.load(answer)
         except urllib.error.HTTPError as error:
             return error.code, json.loads(error.read() or b"null")
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    """One for all tests here: they count no mails, and only one of them starts jobs."""
+    with running_cloud(tmp_path_factory.mktemp("cloud") / "state") as cloud:
+        yield cloud
 
 
 @pytest.fixture
