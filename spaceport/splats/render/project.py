@@ -33,10 +33,11 @@ from spaceport.simd.ops import (
     to_ints,
 )
 from spaceport.splats.model import Floats
+from spaceport.splats.render import packed_camera as pc
 from spaceport.splats.render import record
 from spaceport.splats.render.colour import basis, sh_to_colours
 from spaceport.splats.render.kernel_arguments import Parameters, Part, Projection
-from spaceport.splats.render.packed_camera import Limits, PackedCamera, Row
+from spaceport.splats.render.packed_camera import PackedCamera
 from spaceport.splats.render.tiles import PACK, TILE_SIZE, count_tiles
 
 LOG2E = math.log2(math.e)
@@ -56,12 +57,10 @@ def gather3(array: Floats, rows: Lanes) -> Vec3:
 @inline
 def world_to_camera(camera: PackedCamera, x: Lanes, y: Lanes, z: Lanes) -> Vec3:
     """World to camera coordinates."""
-    r0, r1, r2 = camera.rotation
-    t = camera.translation
     return (
-        r0[0] * x + r0[1] * y + r0[2] * z + t[0],
-        r1[0] * x + r1[1] * y + r1[2] * z + t[1],
-        r2[0] * x + r2[1] * y + r2[2] * z + t[2],
+        camera[pc.R00] * x + camera[pc.R01] * y + camera[pc.R02] * z + camera[pc.TX],
+        camera[pc.R10] * x + camera[pc.R11] * y + camera[pc.R12] * z + camera[pc.TY],
+        camera[pc.R20] * x + camera[pc.R21] * y + camera[pc.R22] * z + camera[pc.TZ],
     )
 
 
@@ -85,26 +84,27 @@ def quats_to_rotmats(w: Lanes, x: Lanes, y: Lanes, z: Lanes) -> tuple[Vec3, Vec3
 
 
 @inline
-def jacobian_row(axis: Row, forward: Row, focal: Lanes, ratio: Lanes) -> Vec3:
+def jacobian_row(camera: PackedCamera, axis: int, focal: Lanes, ratio: Lanes) -> Vec3:
     """One row of J W: how a picture coordinate moves with the world.
 
     Args:
-        axis: row 0 of the camera's rotation for x, row 1 for y.
-        forward: its row 2.
+        camera: whose rotation is W.
+        axis: 0 for x, 1 for y.
         focal: f / z.
         ratio: x / z or y / z.
     """
+    row = 3 * axis
     return (
-        focal * (axis[0] - ratio * forward[0]),
-        focal * (axis[1] - ratio * forward[1]),
-        focal * (axis[2] - ratio * forward[2]),
+        focal * (camera[pc.R00 + row] - ratio * camera[pc.R20]),
+        focal * (camera[pc.R01 + row] - ratio * camera[pc.R21]),
+        focal * (camera[pc.R02 + row] - ratio * camera[pc.R22]),
     )
 
 
 @inline
-def clamp(ratio: Lanes, limits: Limits) -> Lanes:
+def clamp(ratio: Lanes, least: np.float32, greatest: np.float32) -> Lanes:
     """x / z or y / z within the camera's limits."""
-    return minimum(maximum(ratio, broadcast(limits[0])), broadcast(limits[1]))
+    return minimum(maximum(ratio, broadcast(least)), broadcast(greatest))
 
 
 @inline
@@ -156,9 +156,9 @@ def sigmoid_opacities(opacities: Floats, rows: Lanes) -> Lanes:
 
 
 @inline
-def view_directions(position: Row, mean: Vec3) -> tuple[Lanes, Lanes, Lanes, Lanes]:
+def view_directions(camera: PackedCamera, mean: Vec3) -> tuple[Lanes, Lanes, Lanes, Lanes]:
     """Unit directions from the camera's position to means, and 1 / distance."""
-    x, y, z = mean[0] - position[0], mean[1] - position[1], mean[2] - position[2]
+    x, y, z = mean[0] - camera[pc.POSITION_X], mean[1] - camera[pc.POSITION_Y], mean[2] - camera[pc.POSITION_Z]
     inv_distance = 1.0 / sqrt(x * x + y * y + z * z)
     return x * inv_distance, y * inv_distance, z * inv_distance, inv_distance
 
@@ -173,10 +173,10 @@ def _tile_range(mean: Lanes, radius: Lanes, side: np.float32) -> Lanes:
 
 
 @inline
-def _log2_opacity(opacity: Lanes, antialiased: bool, compensation2: Lanes) -> Lanes:
+def _log2_opacity(opacity: Lanes, camera: PackedCamera, compensation2: Lanes) -> Lanes:
     """log2 of the opacity at the mean; `compensation2` is det(V Vᵀ) / det(V Vᵀ + EPS2D)."""
     log2_opacity = log2(opacity)
-    if antialiased:
+    if camera[pc.ANTIALIASED] != 0.0:
         log2_opacity = fma(broadcast(0.5), log2(maximum(compensation2, broadcast(_MIN_COMPENSATION))), log2_opacity)
     return log2_opacity
 
@@ -189,9 +189,10 @@ def _rows_of_v(
     qw, qx, qy, qz, _ = normalize_quats(parameters.quats, rows)
     rotmats = quats_to_rotmats(qw, qx, qy, qz)
     sigmas = exp_scales(parameters.scales, rows)
-    axis_x, axis_y, forward = camera.rotation
-    row_x = jacobian_row(axis_x, forward, camera.fx * inv_z, clamp(ratio_x, camera.x_limits))
-    row_y = jacobian_row(axis_y, forward, camera.fy * inv_z, clamp(ratio_y, camera.y_limits))
+    clamped_x = clamp(ratio_x, camera[pc.X_MIN], camera[pc.X_MAX])
+    clamped_y = clamp(ratio_y, camera[pc.Y_MIN], camera[pc.Y_MAX])
+    row_x = jacobian_row(camera, 0, camera[pc.FX] * inv_z, clamped_x)
+    row_y = jacobian_row(camera, 1, camera[pc.FY] * inv_z, clamped_y)
     return multiply(row_times_matrix(row_x, rotmats), sigmas), multiply(row_times_matrix(row_y, rotmats), sigmas)
 
 
@@ -200,7 +201,7 @@ def _colours(
     parameters: Parameters, camera: PackedCamera, mean: Vec3, rows: Lanes, sh_degree: int, scratch: Floats
 ) -> Vec3:
     """Red, green and blue seen from the camera, clamped at zero."""
-    x, y, z, _ = view_directions(camera.position, mean)
+    x, y, z, _ = view_directions(camera, mean)
     basis(x, y, z, sh_degree, scratch)
     red, green, blue = sh_to_colours(parameters.sh0, parameters.shN, rows, sh_degree, scratch)
     zero = broadcast(0.0)
@@ -244,16 +245,15 @@ def project(
         xx, yy = cov_xx + record.EPS2D, cov_yy + record.EPS2D
         unblurred = cross_squared(vx, vy)
         determinant = unblurred + record.EPS2D * (cov_xx + cov_yy) + record.EPS2D * record.EPS2D
-        log2_opacity = _log2_opacity(
-            sigmoid_opacities(parameters.opacities, rows), camera.antialiased, unblurred / determinant
-        )
+        opacity = sigmoid_opacities(parameters.opacities, rows)
+        log2_opacity = _log2_opacity(opacity, camera, unblurred / determinant)
         margin = log2_opacity + record.LOG2_255
         radius_x, radius_y = sqrt(2.0 * math.log(2.0) * margin * xx), sqrt(2.0 * math.log(2.0) * margin * yy)
-        px = fma(broadcast(camera.fx), ratio_x, broadcast(camera.cx))
-        py = fma(broadcast(camera.fy), ratio_y, broadcast(camera.cy))
+        px = fma(broadcast(camera[pc.FX]), ratio_x, broadcast(camera[pc.CX]))
+        py = fma(broadcast(camera[pc.FY]), ratio_y, broadcast(camera[pc.CY]))
         visible = visible & (margin > 0.0) & (xx + yy < _MAX_VARIANCE) & (determinant > 0.0)
-        visible = visible & (px + radius_x >= 0.5) & (px - radius_x <= camera.width - 0.5)
-        visible = visible & (py + radius_y >= 0.5) & (py - radius_y <= camera.height - 0.5)
+        visible = visible & (px + radius_x >= 0.5) & (px - radius_x <= camera[pc.WIDTH] - 0.5)
+        visible = visible & (py + radius_y >= 0.5) & (py - radius_y <= camera[pc.HEIGHT] - 0.5)
         store(radii, start, select(visible, maximum(radius_x, radius_y), broadcast(0.0)))
         if packmask(visible) == 0:
             continue
@@ -279,8 +279,8 @@ def project(
         )
         compress_store(projection.rows, at, rows, visible)
         compress_store(projection.depth_keys, at, intbits(z), visible)
-        compress_store(projection.tile_columns, at, _tile_range(px, radius_x, camera.width), visible)
-        compress_store(projection.tile_rows, at, _tile_range(py, radius_y, camera.height), visible)
+        compress_store(projection.tile_columns, at, _tile_range(px, radius_x, camera[pc.WIDTH]), visible)
+        compress_store(projection.tile_rows, at, _tile_range(py, radius_y, camera[pc.HEIGHT]), visible)
         at = compress_store_rows(records, at * LANES, columns, visible) // LANES
     count_tiles(projection, part.slot, at, tile_counts)
     return at - part.slot

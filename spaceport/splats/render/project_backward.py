@@ -5,17 +5,16 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
-
 from spaceport.simd.jit import inline, kernel
 from spaceport.simd.lanes import LANES, Ints, Lanes
 from spaceport.simd.memory import load, load_ints, load_transposed, scatter, store
 from spaceport.simd.ops import broadcast, fma, lane_index, maximum, select, sqrt
 from spaceport.splats.model import Floats
+from spaceport.splats.render import packed_camera as pc
 from spaceport.splats.render import record
 from spaceport.splats.render.colour import basis, directions_backward, sh_backward
 from spaceport.splats.render.kernel_arguments import Gradients, Parameters, Projection
-from spaceport.splats.render.packed_camera import Limits, PackedCamera, Row
+from spaceport.splats.render.packed_camera import PackedCamera
 from spaceport.splats.render.project import (
     Vec3,
     clamp,
@@ -154,17 +153,18 @@ def _compensation_backward(vx: Vec3, vy: Vec3, total: Lanes) -> tuple[Vec3, Vec3
 
 
 @inline
-def _ratio_backward(
-    axis: Row, forward: Row, f: np.float32, limits: Limits, grad_row: Vec3, inv_z: Lanes, ratio: Lanes
-) -> tuple[Lanes, Lanes]:
+def _ratio_backward(camera: PackedCamera, axis: int, grad_row: Vec3, focal: Lanes, ratio: Lanes) -> tuple[Lanes, Lanes]:
     """From the gradient by a row f/z (axis - clamped forward) of J W to those by the ratio, x/z or y/z, and by 1/z."""
-    low, high = limits
-    clamped = clamp(ratio, limits)
-    along_axis = grad_row[0] * axis[0] + grad_row[1] * axis[1] + grad_row[2] * axis[2]
-    along_forward = grad_row[0] * forward[0] + grad_row[1] * forward[1] + grad_row[2] * forward[2]
-    inside = (ratio >= low) & (ratio <= high)
-    grad_ratio = select(inside, -(f * inv_z * along_forward), broadcast(0.0))
-    return grad_ratio, f * (along_axis - clamped * along_forward)
+    row = 3 * axis
+    least, greatest = camera[pc.X_MIN + 2 * axis], camera[pc.X_MAX + 2 * axis]
+    clamped = clamp(ratio, least, greatest)
+    along_axis = (
+        grad_row[0] * camera[pc.R00 + row] + grad_row[1] * camera[pc.R01 + row] + grad_row[2] * camera[pc.R02 + row]
+    )
+    along_forward = grad_row[0] * camera[pc.R20] + grad_row[1] * camera[pc.R21] + grad_row[2] * camera[pc.R22]
+    inside = (ratio >= least) & (ratio <= greatest)
+    grad_ratio = select(inside, -(focal * along_forward), broadcast(0.0))
+    return grad_ratio, camera[pc.FX + axis] * (along_axis - clamped * along_forward)
 
 
 @inline
@@ -179,12 +179,13 @@ def _projection_backward(
     qw, qx, qy, qz, inv_length = normalize_quats(parameters.quats, rows)
     rotmats = quats_to_rotmats(qw, qx, qy, qz)
     sigmas = exp_scales(parameters.scales, rows)
-    axis_x, axis_y, forward = camera.rotation
-    row_x = jacobian_row(axis_x, forward, camera.fx * inv_z, clamp(ratio_x, camera.x_limits))
-    row_y = jacobian_row(axis_y, forward, camera.fy * inv_z, clamp(ratio_y, camera.y_limits))
+    clamped_x = clamp(ratio_x, camera[pc.X_MIN], camera[pc.X_MAX])
+    clamped_y = clamp(ratio_y, camera[pc.Y_MIN], camera[pc.Y_MAX])
+    focal_x, focal_y = camera[pc.FX] * inv_z, camera[pc.FY] * inv_z
+    row_x, row_y = jacobian_row(camera, 0, focal_x, clamped_x), jacobian_row(camera, 1, focal_y, clamped_y)
     vx, vy = multiply(row_times_matrix(row_x, rotmats), sigmas), multiply(row_times_matrix(row_y, rotmats), sigmas)
     grad_px, grad_py, grad_vx, grad_vy = _conic_backward(vx, vy, sums)
-    if camera.antialiased:
+    if camera[pc.ANTIALIASED] != 0.0:
         more_x, more_y = _compensation_backward(vx, vy, sums[record.SUM])
         grad_vx = (grad_vx[0] + more_x[0], grad_vx[1] + more_x[1], grad_vx[2] + more_x[2])
         grad_vy = (grad_vy[0] + more_y[0], grad_vy[1] + more_y[1], grad_vy[2] + more_y[2])
@@ -204,9 +205,9 @@ def _projection_backward(
     scatter(gradients.quats, at + 3, (dz - qz * radial) * inv_length, mask)
 
     grad_row_x, grad_row_y = _row_times_transposed(grad_ux, rotmats), _row_times_transposed(grad_uy, rotmats)
-    shape_x, inv_z_x = _ratio_backward(axis_x, forward, camera.fx, camera.x_limits, grad_row_x, inv_z, ratio_x)
-    shape_y, inv_z_y = _ratio_backward(axis_y, forward, camera.fy, camera.y_limits, grad_row_y, inv_z, ratio_y)
-    grad_ratio_x, grad_ratio_y = camera.fx * grad_px + shape_x, camera.fy * grad_py + shape_y
+    shape_x, inv_z_x = _ratio_backward(camera, 0, grad_row_x, focal_x, ratio_x)
+    shape_y, inv_z_y = _ratio_backward(camera, 1, grad_row_y, focal_y, ratio_y)
+    grad_ratio_x, grad_ratio_y = camera[pc.FX] * grad_px + shape_x, camera[pc.FY] * grad_py + shape_y
     grad_inv_z = inv_z_x + inv_z_y + x * grad_ratio_x + y * grad_ratio_y
     return grad_ratio_x * inv_z, grad_ratio_y * inv_z, -(grad_inv_z * inv_z * inv_z)
 
@@ -215,7 +216,7 @@ def _projection_backward(
 def _colour_backward(
     parameters: Parameters,
     gradients: Gradients,
-    position: Row,
+    camera: PackedCamera,
     rows: Lanes,
     mask: Lanes,
     grad_rgb: Vec3,
@@ -223,7 +224,7 @@ def _colour_backward(
     scratch: Floats,
 ) -> Vec3:
     """Write the gradients of sh0 and shN; return that by the mean through the direction of view."""
-    x, y, z, inv_distance = view_directions(position, gather3(parameters.means, rows))
+    x, y, z, inv_distance = view_directions(camera, gather3(parameters.means, rows))
     basis(x, y, z, sh_degree, scratch)
     sh_backward(grad_rgb, parameters.shN, rows, mask, sh_degree, scratch, gradients)
     gx, gy, gz = directions_backward(x, y, z, sh_degree, scratch)
@@ -260,7 +261,6 @@ def project_backward(
     record_sums, work = scratch[:BLOCK], scratch[BLOCK:]
     row_of = projection.rows
     end = region.first + region.length
-    r0, r1, r2 = camera.rotation
     for slot in range(region.first, end, LANES):
         count = min(LANES, end - slot)
         _sum_bands(slot, count, bands, projection, record_sums)
@@ -274,13 +274,11 @@ def project_backward(
         scatter(gradients.opacities, rows, sums[record.SUM] * (1.0 - opacity), mask)
         x, y, z = _projection_backward(parameters, gradients, camera, rows, mask, sums)
         grad_rgb = _grad_unclamped(columns, sums)
-        view_x, view_y, view_z = _colour_backward(
-            parameters, gradients, camera.position, rows, mask, grad_rgb, sh_degree, work
-        )
+        view_x, view_y, view_z = _colour_backward(parameters, gradients, camera, rows, mask, grad_rgb, sh_degree, work)
         grad_mean = (
-            r0[0] * x + r1[0] * y + r2[0] * z + view_x,
-            r0[1] * x + r1[1] * y + r2[1] * z + view_y,
-            r0[2] * x + r1[2] * y + r2[2] * z + view_z,
+            camera[pc.R00] * x + camera[pc.R10] * y + camera[pc.R20] * z + view_x,
+            camera[pc.R01] * x + camera[pc.R11] * y + camera[pc.R21] * z + view_y,
+            camera[pc.R02] * x + camera[pc.R12] * y + camera[pc.R22] * z + view_z,
         )
         _scatter3(gradients.means, rows, grad_mean, mask)
 
