@@ -99,7 +99,7 @@ def assert_went_on(cloud: Cloud, job: str, most: int, spent_before: float = 0.0)
     And the manifest counts the seconds `spent_before` by the first try, beside those of the last.
     """
     logs = "".join(file.read_text() for file in (cloud.embedded.state / "logs").glob("train-*.log"))
-    begun = [int(iteration) for iteration in re.findall(r"going on after iteration (\d+)", logs)]
+    begun = [int(iteration) for iteration in re.findall(r"resuming after iteration (\d+)", logs)]
     assert len(begun) == 1, cloud.logs()
     assert 300 <= begun[0] < most
     bucket = cloud.deployment.bucket
