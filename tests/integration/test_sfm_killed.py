@@ -98,15 +98,15 @@ def undisturbed(quick: Place, tmp_path_factory: pytest.TempPathFactory) -> dict[
 
 def group_of(leader: int) -> list[int]:
     """Processes of the group that still run, from /proc."""
-    found = []
+    pids = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
             state, _, group = stat.read_text().rpartition(")")[2].split()[:3]
         except OSError:
             continue
         if int(group) == leader and state != "Z":
-            found.append(int(stat.parent.name))
-    return found
+            pids.append(int(stat.parent.name))
+    return pids
 
 
 def assert_alike(made: Path, expected: dict[str, Any]) -> None:
