@@ -11,6 +11,9 @@ SAM := .venv/sam/bin/sam
 UV := .venv/lock/bin/uv
 PIP := $(BIN)/pip --quiet --disable-pip-version-check
 
+# Compiled modules are kept, whatever the shell says: tests start hundreds of processes.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help demo test test-slow test-gpu unit check explore fuzz schemas architecture lock sam clean
 
 help: ## this list
@@ -23,7 +26,7 @@ demo: $(READY) ## the whole pipeline on a survey of 30 photos that it makes itse
 # test has its own state folder, ports and process groups. `unit` first: it compiles most kernels.
 test: $(READY) $(NPM_READY) ## the tests, as CI runs them
 	$(BIN)/pytest -m "not slow and not gpu" -n auto tests/unit tests/contract
-	$(BIN)/pytest -m "not slow and not gpu" -n auto --dist loadfile tests/integration tests/numeric tests/browser
+	$(BIN)/pytest -m "not slow and not gpu" -n auto --dist loadfile --no-loadscope-reorder tests/integration tests/numeric tests/browser
 
 test-slow: $(READY) $(NPM_READY) ## minutes more: trainings killed in the embedded cloud, real photos
 	$(BIN)/pytest -m slow

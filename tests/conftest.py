@@ -4,7 +4,9 @@ New examples: `make explore`, or pytest with `--hypothesis-profile=explore`.
 """
 
 import signal
+from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 # A shell starts what it runs in the background with Ctrl-C ignored, children inherit that, and tests press Ctrl-C.
@@ -16,3 +18,24 @@ patient = settings(
 settings.register_profile("repeatable", patient, derandomize=True)
 settings.register_profile("explore", patient)
 settings.load_profile("repeatable")
+
+LONGEST = (
+    "test_cloud_stops",
+    "test_cloud_chain",
+    "test_sfm_real",
+    "test_train_resume_points",
+    "test_train_fit",
+    "test_cloud_resume",
+    "test_cloud_api",
+    "test_sfm_formats",
+    "test_cloud_terminal",
+    "test_cloud_dies",
+    "test_sfm_broken",
+    "test_sfm_killed",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The files that take longest come first: a worker that took one last would still be at it when all others rest."""
+    rank = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(Path(item.path).stem, len(LONGEST)))

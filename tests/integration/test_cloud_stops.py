@@ -18,7 +18,9 @@ from spaceport.pipeline.layout import stage_manifest_key
 
 SLOW_SFM = TINY | {"sfm": {"max_image_size": 2048, "max_features": 16384, "first_octave": -1}}
 OPTIONS = {StageName.SFM: SLOW_SFM, StageName.TRAIN: LONG, StageName.COMPRESS: TINY}
-CRASHED = OPTIONS | {StageName.TRAIN: TINY | {"train": {"max_iterations": 1500, "max_looks": 1000, "image_size": 128}}}
+CRASHED = OPTIONS | {
+    StageName.TRAIN: TINY | {"train": {"max_iterations": 1500, "max_looks": 1000, "image_size": 128, "threads": 1}}
+}
 HOMES = {StageName.SFM: "colmap", StageName.TRAIN: "gaussian", StageName.COMPRESS: "compressed"}
 
 

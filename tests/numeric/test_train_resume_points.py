@@ -20,13 +20,17 @@ import pytest
 import torch
 from ring_scene import OPTIONS, Truth, make_truth
 
+from services.train.hyperparameters import Hyperparameters
 from services.train.stage import run
 from spaceport.pipeline.errors import Interrupted
 from spaceport.progress import Silent
 
 ITERATIONS, KILLS = 400, 5
-LONG = OPTIONS.model_copy(update={"max_iterations": ITERATIONS})
-SHORT = OPTIONS.model_copy(update={"max_iterations": 40})
+LONG = OPTIONS.model_copy(update={"max_iterations": ITERATIONS, "threads": 1})
+SHORT = OPTIONS.model_copy(update={"max_iterations": 40, "threads": 1})
+NO_SEEDS = Hyperparameters(
+    seed_fraction=0
+)  # the plane sweep takes longer than 40 iterations, and no checkpoint holds it
 ROOT = Path(__file__).parents[2]
 
 
@@ -88,7 +92,7 @@ def cut(truth: Truth, tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """A good checkpoint of SHORT."""
     output = tmp_path_factory.mktemp("cut")
     with pytest.raises(Interrupted):
-        run(truth.source, output, SHORT, CutAfter(34))  # looking for seeds checks 14 times
+        run(truth.source, output, SHORT, CutAfter(20), hyperparameters=NO_SEEDS)
     return (output / "gaussian" / "checkpoint").read_bytes()
 
 
@@ -142,7 +146,7 @@ def test_a_damaged_or_hostile_checkpoint_begins_anew(
     (tmp_path / "gaussian").mkdir()
     DAMAGES[damage](cut, tmp_path / "gaussian" / "checkpoint")
     caplog.set_level(logging.INFO)
-    outcome = run(truth.source, tmp_path, SHORT, Silent())
+    outcome = run(truth.source, tmp_path, SHORT, Silent(), hyperparameters=NO_SEEDS)
     assert outcome.counts["iterations"] == 40
     assert "starting over" in caplog.text
     assert "resuming" not in caplog.text
@@ -154,5 +158,5 @@ def test_a_good_one_is_used(truth: Truth, cut: bytes, tmp_path: Path, caplog: py
     (tmp_path / "gaussian").mkdir()
     (tmp_path / "gaussian" / "checkpoint").write_bytes(cut)
     caplog.set_level(logging.INFO)
-    run(truth.source, tmp_path, SHORT, Silent())
+    run(truth.source, tmp_path, SHORT, Silent(), hyperparameters=NO_SEEDS)
     assert "resuming after iteration 20" in caplog.text

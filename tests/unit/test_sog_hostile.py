@@ -176,26 +176,30 @@ def test_a_meta_that_is_no_meta(files: Files, raw: bytes, words: str) -> None:
         read_bundle(zipped(files | {"meta.json": raw}))
 
 
-BAD_IMAGES: dict[str, tuple[str, bytes, str]] = {
-    "lossy": ("scales.webp", picture(12, 8, lossless=False), "lossless"),
-    "another size": ("scales.webp", picture(16, 8), "images before it"),
-    "a rotation of mode 0": ("quats.webp", picture(12, 8), "under 252"),
-    "huge": ("means_l.webp", picture(16383, 16383), "memory limit"),
-    "too small": ("means_l.webp", picture(4, 4), "fewer than"),
-    "odd palette": ("shN_centroids.webp", picture(100, 2), "192, 512 or 960"),
-    "high palette": ("shN_centroids.webp", picture(192, 16000), "pixels high"),
-    "not an image": ("sh0.webp", b"GIF89a" + bytes(100), "not a WebP"),
-    "empty": ("sh0.webp", b"", "not a WebP"),
-    "header only": ("sh0.webp", picture(12, 8)[:26], "damaged"),
-    "no image data": ("sh0.webp", b"RIFF\x20\0\0\0WEBPEXIF" + struct.pack("<I", 0xFFFFFFFF) + bytes(40), "no lossless"),
+BAD_IMAGES: dict[str, tuple[str, Callable[[], bytes], str]] = {
+    "lossy": ("scales.webp", lambda: picture(12, 8, lossless=False), "lossless"),
+    "another size": ("scales.webp", lambda: picture(16, 8), "images before it"),
+    "a rotation of mode 0": ("quats.webp", lambda: picture(12, 8), "under 252"),
+    "huge": ("means_l.webp", lambda: picture(16383, 16383), "memory limit"),
+    "too small": ("means_l.webp", lambda: picture(4, 4), "fewer than"),
+    "odd palette": ("shN_centroids.webp", lambda: picture(100, 2), "192, 512 or 960"),
+    "high palette": ("shN_centroids.webp", lambda: picture(192, 16000), "pixels high"),
+    "not an image": ("sh0.webp", lambda: b"GIF89a" + bytes(100), "not a WebP"),
+    "empty": ("sh0.webp", lambda: b"", "not a WebP"),
+    "header only": ("sh0.webp", lambda: picture(12, 8)[:26], "damaged"),
+    "no image data": (
+        "sh0.webp",
+        lambda: b"RIFF\x20\0\0\0WEBPEXIF" + struct.pack("<I", 0xFFFFFFFF) + bytes(40),
+        "no lossless",
+    ),
 }
 
 
 @pytest.mark.parametrize("case", BAD_IMAGES)
 def test_a_broken_image_is_named(files: Files, case: str) -> None:
-    name, data, words = BAD_IMAGES[case]
+    name, make_image, words = BAD_IMAGES[case]
     with pytest.raises(BrokenSog, match=words) as caught:
-        read_bundle(zipped(files | {name: data}))
+        read_bundle(zipped(files | {name: make_image()}))
     assert name in str(caught.value)
 
 
