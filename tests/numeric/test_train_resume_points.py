@@ -28,9 +28,7 @@ from spaceport.progress import Silent
 ITERATIONS, KILLS = 400, 5
 LONG = OPTIONS.model_copy(update={"max_iterations": ITERATIONS, "threads": 1})
 SHORT = OPTIONS.model_copy(update={"max_iterations": 40, "threads": 1})
-NO_SEEDS = Hyperparameters(
-    seed_fraction=0
-)  # the plane sweep takes longer than 40 iterations, and no checkpoint holds it
+NO_SEEDS = Hyperparameters(seed_fraction=0)  # the plane sweep takes longer than 40 iterations
 ROOT = Path(__file__).parents[2]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -44,6 +45,7 @@ START = datetime(2026, 5, 1, 12)
 EVERY_5_S = [(number, timedelta(seconds=5 * number)) for number in range(20, 24)]
 
 
+@cache
 def a_photo_of_the_hamlet(number: int) -> Image.Image:
     lens = Lens(480, 360)
     shot = plan_flight(12, lens, 7)[number]

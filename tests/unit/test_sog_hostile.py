@@ -180,7 +180,7 @@ BAD_IMAGES: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "lossy": ("scales.webp", lambda: picture(12, 8, lossless=False), "lossless"),
     "another size": ("scales.webp", lambda: picture(16, 8), "images before it"),
     "a rotation of mode 0": ("quats.webp", lambda: picture(12, 8), "under 252"),
-    "huge": ("means_l.webp", lambda: picture(16383, 16383), "memory limit"),
+    "huge": ("means_l.webp", lambda: picture(16383, 16383, method=0, quality=0), "memory limit"),
     "too small": ("means_l.webp", lambda: picture(4, 4), "fewer than"),
     "odd palette": ("shN_centroids.webp", lambda: picture(100, 2), "192, 512 or 960"),
     "high palette": ("shN_centroids.webp", lambda: picture(192, 16000), "pixels high"),
