@@ -43,6 +43,8 @@ from spaceport.pipeline.storage import Bucket
 STACK = "spaceport"
 ROOT = Path(__file__).parents[2]
 MAIL_FROM = "spaceport@localhost.localdomain"
+NOTICE_SECONDS = 2.0
+"""A dead embedded AWS refuses connections a moment before its end is noticed."""
 
 log = logging.getLogger(__name__)
 
@@ -73,8 +75,8 @@ class EmbeddedCloud:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         """Raises `CloudDied` instead of an error that its death caused."""
         with self._stack:
-            if isinstance(error, BotoCoreError):
-                self.check()
+            if error is not None and _is_from_aws(error):
+                self._ministack.check(NOTICE_SECONDS)
 
     def check(self) -> None:
         """Raises `CloudDied` when it no longer runs."""
@@ -153,6 +155,14 @@ def running(state: Path) -> Access | None:
         return None
     endpoints = json.loads(address.read_text())
     return Access(endpoints["endpoint"], endpoints["batch_endpoint"])
+
+
+def _is_from_aws(error: BaseException) -> bool:
+    """Whether a call to AWS that got no answer is behind it."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, BotoCoreError):
+        cause = cause.__cause__
+    return cause is not None
 
 
 def _credentials() -> dict[str, str]:

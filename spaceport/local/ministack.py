@@ -65,9 +65,9 @@ class Ministack:
             time.sleep(0.02)
         raise RuntimeError(f"the embedded cloud did not respond within {READY_SECONDS:.0f} s; see {self._log}")
 
-    def check(self) -> None:
-        """Raises `CloudDied` when it no longer runs."""
-        code = self._child.wait(0)
+    def check(self, patience: float = 0) -> None:
+        """Raises `CloudDied` when it no longer runs, or ends within `patience` seconds."""
+        code = self._child.wait(patience)
         if code is not None:
             raise CloudDied(
                 f"The embedded cloud has died (exit code {code}; its log is {self._log}). Start it again:"

@@ -13,9 +13,11 @@ import pytest
 from cloud_cases import LONG, workers
 from waiting import until
 
+from spaceport.cli.connect import deployment_of
 from spaceport.demo import Survey
 from spaceport.local.children import survivors
-from spaceport.local.cloud import running
+from spaceport.local.cloud import EmbeddedCloud, running
+from spaceport.local.errors import CloudDied
 
 
 @pytest.mark.parametrize("command", ["up", "run"])
@@ -41,6 +43,15 @@ def test_the_command_ends_and_says_so(survey: Survey, tmp_path: Path, command: s
     assert "Traceback" not in said
     assert survivors(state) == []
     assert running(state) is None
+
+
+def test_what_its_death_caused_is_reported_as_its_death(tmp_path: Path) -> None:
+    """It may die between its start and the first thing that a command asks of it."""
+    state = (tmp_path / "state").resolve()
+    with pytest.raises(CloudDied, match=r"has died \(exit code 137"), EmbeddedCloud(state) as cloud:
+        os.kill(_embedded_aws(state), signal.SIGKILL)
+        deployment_of(cloud.access)
+    assert survivors(state) == []
 
 
 def _embedded_aws(state: Path) -> int:
