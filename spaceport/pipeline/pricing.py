@@ -2,7 +2,7 @@
 
 List prices of us-east-1, Linux, US dollars per hour, read from AWS's public price pages in 2026-11. Spot prices
 vary; the figure here is a rounded recent average, used where the queue buys Spot. A workstation costs nothing.
-The bill also holds S3, Lambda and DynamoDB: cents per thousand jobs, left out here and in the README.
+Left out: Lambda, DynamoDB and mails, cents per thousand jobs, and what is kept in S3 (see the README).
 """
 
 from __future__ import annotations
