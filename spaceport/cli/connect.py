@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import ConnectionClosedError, EndpointConnectionError
+from botocore.exceptions import BotoCoreError, ConnectionClosedError, EndpointConnectionError
 
-from spaceport.cli.deployment import Deployment, NotDeployed, connect
+from spaceport.cli.deployment import Deployment, NotDeployed, connect, unreachable
 from spaceport.local.errors import CloudDied
 
 if TYPE_CHECKING:
@@ -31,7 +31,11 @@ def find(stack: str | None, state: Path, *, start: bool) -> Iterator[Deployment]
     from spaceport.local.cloud import running  # noqa: PLC0415
 
     if stack:
-        yield connect(stack, boto3.Session())
+        try:
+            deployment = connect(stack, boto3.Session())
+        except BotoCoreError as error:
+            raise unreachable(stack, error) from error
+        yield deployment
     elif access := running(state):
         try:
             yield deployment_of(access)

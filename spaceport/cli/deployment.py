@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
 from spaceport.pipeline.contract import EndManifest
 from spaceport.pipeline.jobs.batch import terminate_jobs
@@ -42,18 +42,22 @@ class Deployment:
         return end
 
 
+def unreachable(stack: str, error: Exception) -> NotDeployed:
+    """The sentence for a stack that AWS does not know, or that no call gets through to."""
+    return NotDeployed(f"The stack `{stack}` cannot be reached ({error}). Deploy it with `sam deploy --guided`.")
+
+
 def connect(stack: str, session: boto3.Session, endpoint: str | None = None, batch: str | None = None) -> Deployment:
     """Find the parts of a stack by its outputs.
 
     Raises:
-        NotDeployed: there is no such stack, or no way to reach it.
+        NotDeployed: AWS does not know the stack.
+        BotoCoreError: AWS cannot be reached.
     """
     try:
         response = session.client("cloudformation", endpoint_url=endpoint).describe_stacks(StackName=stack)
-    except (ClientError, BotoCoreError) as error:
-        raise NotDeployed(
-            f"The stack `{stack}` cannot be reached ({error}). Deploy it with `sam deploy --guided`."
-        ) from error
+    except ClientError as error:
+        raise unreachable(stack, error) from error
     outputs = {item["OutputKey"]: item["OutputValue"] for item in response["Stacks"][0].get("Outputs", [])}
     s3 = session.client("s3", endpoint_url=endpoint)
     return Deployment(

@@ -75,7 +75,7 @@ class EmbeddedCloud:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         """Raises `CloudDied` instead of an error that its death caused."""
         with self._stack:
-            if error is not None and _is_from_aws(error):
+            if isinstance(error, BotoCoreError):
                 self._ministack.check(NOTICE_SECONDS)
 
     def check(self) -> None:
@@ -155,14 +155,6 @@ def running(state: Path) -> Access | None:
         return None
     endpoints = json.loads(address.read_text())
     return Access(endpoints["endpoint"], endpoints["batch_endpoint"])
-
-
-def _is_from_aws(error: BaseException) -> bool:
-    """Whether a call to AWS that got no answer is behind it."""
-    cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, BotoCoreError):
-        cause = cause.__cause__
-    return cause is not None
 
 
 def _credentials() -> dict[str, str]:
