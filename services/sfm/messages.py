@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field, TypeAdapter
 
 from spaceport.pipeline.errors import Slug
 from spaceport.pipeline.options import SfmOptions
-from spaceport.pipeline.reports.sfm import CameraReport, Georeference, MatchingReport, ReconstructionReport
+from spaceport.pipeline.reports.sfm import CameraReport, Finding, Georeference, MatchingReport, ReconstructionReport
 
 MASKS: Final = "masks"
 """Below the folder of photos: `FILE.png` for each photo that has a mask, black where no features are extracted."""
@@ -30,8 +30,18 @@ class TaskPhoto:
     """Photos with the same number share one camera."""
     width: int
     height: int
-    focal_px: float | None
     position: tuple[float, float, float | None] | None
+    position_std_m: tuple[float, float, float] | None = None
+    """East, north, up."""
+    rtk_flag: int | None = None
+    taken_at: float | None = None
+    """Seconds, by the camera's clock; only differences mean anything."""
+    orientation: int = 1
+    """EXIF orientation, 1-8."""
+    gimbal: tuple[float, float | None, float | None] | None = None
+    """Pitch, roll and yaw in degrees, as in `PhotoMetadata`."""
+    relative_altitude_m: float | None = None
+    absolute_altitude_m: float | None = None
     original: tuple[int, int] | None = None
     """Width and height of the user's photo, where they are not those of COLMAP's."""
 
@@ -39,6 +49,26 @@ class TaskPhoto:
     def scale(self) -> float:
         """Pixels of COLMAP's photo to one of the user's."""
         return self.width / self.original[0] if self.original else 1.0
+
+
+@dataclass(frozen=True)
+class TaskCamera:
+    """What is known of a camera before COLMAP begins. Pixels are those of COLMAP's photos, `width` x `height`."""
+
+    name: str
+    """Make and model for people; empty where unknown."""
+    width: int
+    height: int
+    model: str
+    """COLMAP's name of the camera model to begin with."""
+    params: list[float]
+    """In COLMAP's order of that model; empty where the focal length is not known."""
+    source: Literal["calibration", "exif", "unknown"]
+    """Where the focal length comes from: the drone's own calibration, EXIF, or nowhere."""
+    focal_std: float | None = None
+    """Relative standard deviation of the focal length as it is known beforehand; None where it is unknown."""
+    final_model: str = "SIMPLE_RADIAL"
+    """The richest of COLMAP's models that the last adjustment may use, where the views determine it."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +82,12 @@ class TaskControlPoint:
     name: str
     position: tuple[float, float, float]
     observations: list[tuple[str, float, float]]
+    check: bool = False
+    """Whether it is held out: it decides nothing, and its residual tells how good the model is."""
+    std_m: tuple[float, float] = (0.02, 0.03)
+    """Standard deviation of the position, horizontal and vertical."""
+    mark_std_px: float = 1.0
+    """Standard deviation of the marks, in pixels of COLMAP's photos."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +107,7 @@ class ColmapTask:
     """
 
     photos: list[TaskPhoto]
+    cameras: list[TaskCamera]
     photos_folder: Path
     scratch: Path
     colmap: Path
@@ -146,6 +183,8 @@ class ColmapResult:
     cameras: list[CameraReport]
     georeference: Georeference
     separate_parts: list[list[str]] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    """What the finished model contradicts or cannot tell, in sentences for people."""
     kind: Literal["result"] = "result"
 
 

@@ -9,6 +9,26 @@ Position = tuple[float, float, float | None]
 
 
 @dataclass(frozen=True)
+class LensCalibration:
+    """A lens as its maker calibrated it, in pixels of the photo's stored grid: OpenCV's model with k3.
+
+    From DJI's XMP: `DewarpData`, or `CalibratedFocalLength` and `CalibratedOpticalCenterX/Y` without distortion.
+    """
+
+    fx: float
+    fy: float
+    cx: float
+    cy: float
+    k1: float = 0.0
+    k2: float = 0.0
+    p1: float = 0.0
+    p2: float = 0.0
+    k3: float = 0.0
+    has_distortion: bool = False
+    """Whether the distortion is known; false where only the focal length is."""
+
+
+@dataclass(frozen=True)
 class PhotoMetadata:
     """One readable photo, or one frame of a video.
 
@@ -25,9 +45,18 @@ class PhotoMetadata:
     height: int
     make: str = ""
     model: str = ""
+    serial: str = ""
+    """Of the camera's body."""
+    lens_model: str = ""
     focal_mm: float | None = None
     focal_px: float | None = None
-    """Focal length in pixels of the stored grid."""
+    """Focal length in pixels of the stored grid, from the 35 mm equivalent or the density of the sensor."""
+    focal_35mm: float | None = None
+    """EXIF's 35 mm equivalent."""
+    digital_zoom: float = 1.0
+    calibration: LensCalibration | None = None
+    dewarped: bool | None = None
+    """Whether the camera has removed the distortion already. DJI's `DewarpFlag`."""
     position: Position | None = None
     """Latitude and longitude in degrees (WGS84), altitude in metres if known; `geo.txt` outranks EXIF."""
     orientation: int = 1
@@ -41,8 +70,12 @@ class PhotoMetadata:
     """Degrees; -90 looks straight down, 0 at the horizon. DJI's `GimbalPitchDegree`."""
     gimbal_yaw: float | None = None
     """Degrees clockwise from north."""
+    gimbal_roll: float | None = None
+    """Degrees; 180 where the gimbal is mounted upside down."""
     relative_altitude_m: float | None = None
     """Metres above the place of take-off. DJI's `RelativeAltitude`."""
+    absolute_altitude_m: float | None = None
+    """Metres, by the drone's own reckoning. DJI's `AbsoluteAltitude`."""
     rtk_flag: int | None = None
     """How the position was fixed, by DJI's codes: 0 not, 16 alone (metres), 32-49 float, 50 fixed (centimetres)."""
     position_std_m: tuple[float, float, float] | None = None

@@ -14,13 +14,13 @@ from services.sfm.capture.image_quality import ImageQuality
 from services.sfm.capture.measure import measure_photos
 from services.sfm.capture.survey import Capture, assess_capture
 from services.sfm.colmap.process import STAGE, run_colmap
-from services.sfm.messages import ColmapTask, PhaseProgress, TaskControlPoint, TaskPhoto
+from services.sfm.messages import ColmapTask, PhaseProgress
 from services.sfm.photo import PhotoMetadata
-from services.sfm.photos.geo_files import lookup_names
-from services.sfm.photos.ingest import IngestResult, ingest
+from services.sfm.photos.ingest import ingest
 from services.sfm.prior_model.match import select_prior_model
 from services.sfm.report.build import build_report, missing_photo_warnings
 from services.sfm.report.write import write_reports
+from services.sfm.staging import stage_control_points, stage_photos
 from spaceport.pipeline.contract import Outcome
 from spaceport.pipeline.errors import Refused, Slug
 from spaceport.pipeline.options import SfmOptions
@@ -96,19 +96,20 @@ def _run(source: Path, output: Path, scratch: Path, options: SfmOptions, progres
         raise Refused(Slug.NO_READABLE_IMAGES, count=total - unreadable, total=total, limit=MIN_PHOTOS)
     prior = select_prior_model(output / "extracted", ingested.model_files, ingested.readable, progress.check)
     ingested = prior.restrict(ingested) if prior else ingested
-    staged = _stage_photos(ingested)
+    staged, cameras = stage_photos(ingested)
     files = {name: photos_folder / photo.file for name, photo in staged.items()}
     qualities = measure_photos(files, options.max_image_size, lambda done: progress.count("capture", done, len(files)))
     capture = _assess(ingested.readable, qualities, unreadable, None if prior else options.max_photos)
     task = ColmapTask(
         photos=[staged[capture.photos[number].name] for number in capture.used],
+        cameras=cameras,
         photos_folder=photos_folder,
         scratch=scratch,
         colmap=scratch / "colmap",
         options=options,
         ordered=all(photo.taken_at is not None or photo.video for photo in capture.photos),
         checkpoint=(output / CHECKPOINT).absolute(),
-        control_points=_control_points(ingested, staged),
+        control_points=stage_control_points(ingested, staged),
         prior_model=prior.task(staged, scratch / "prior_model") if prior else None,
     )
     result = run_colmap(task, progress.on_progress, progress.check)
@@ -117,43 +118,6 @@ def _run(source: Path, output: Path, scratch: Path, options: SfmOptions, progres
     shutil.rmtree(output / "colmap", ignore_errors=True)  # of an earlier try on this machine
     task.colmap.rename(output / "colmap")
     return _outcome(total, report)
-
-
-def _stage_photos(ingested: IngestResult) -> dict[str, TaskPhoto]:
-    """The photos as COLMAP gets them, by name: with plain names, since it splits names at blanks, and as JPEGs."""
-    cameras: dict[object, int] = {}
-    staged: dict[str, TaskPhoto] = {}
-    taken = {photo.name for photo in ingested.readable}
-    for photo in ingested.readable:
-        dense_name = photo.name
-        while not dense_name.lower().endswith((".jpg", ".jpeg")) or (dense_name != photo.name and dense_name in taken):
-            dense_name += ".jpg"
-        taken.add(dense_name)
-        copy = ingested.copies[photo.name]
-        scale = photo.width / copy.width
-        staged[photo.name] = TaskPhoto(
-            file=copy.file,
-            name=photo.name,
-            dense_name=dense_name,
-            camera=cameras.setdefault((photo.camera_key, copy.width, copy.height), len(cameras)),
-            width=copy.width,
-            height=copy.height,
-            focal_px=photo.focal_px / scale if photo.focal_px else None,
-            position=photo.position,
-            original=(photo.width, photo.height),
-        )
-    return staged
-
-
-def _control_points(ingested: IngestResult, staged: dict[str, TaskPhoto]) -> list[TaskControlPoint]:
-    """The control points in pixels of COLMAP's photos instead of the users'."""
-    files = {key: name for name in staged for key in reversed(lookup_names(name))}
-    points = []
-    for point in ingested.control_points:
-        marked = [(staged[name], x, y) for photo, x, y in point.observations if (name := files.get(photo.lower()))]
-        pixels = [(photo.file, x * photo.scale, y * photo.scale) for photo, x, y in marked]
-        points.append(TaskControlPoint(point.name, point.position, pixels))
-    return points
 
 
 def _assess(
@@ -174,7 +138,8 @@ def _assess(
 
 def _outcome(total: int, report: SfmReport) -> Outcome:
     registered, points, error = report.model.photos, report.model.points, report.model.reprojection_error_px
-    warnings = [finding.sentence for finding in report.capture.findings if finding.level is Verdict.WARN]
+    findings = [*report.findings, *report.capture.findings]
+    warnings = [finding.sentence for finding in findings if finding.level is Verdict.WARN]
     warnings = [*missing_photo_warnings(report), *warnings]
     figures = f"{registered} of {total} photos placed, {points:,} points"
     figures += f", {error:.2f} px reprojection error" if error is not None else ""

@@ -31,7 +31,7 @@ pycolmap.set_random_seed(1)
 with pycolmap.Database.open(folder / "database.db") as database:
     pycolmap.synthesize_dataset(scene, database)
 mapping.usable_cores = lambda: 8
-task = ColmapTask([], folder, folder, folder, SfmOptions(mapper="incremental"))
+task = ColmapTask([], [], folder, folder, folder, SfmOptions(mapper="incremental"))
 for _ in range(times):
     (model,) = mapping.map_photos(task, folder / "database.db", lambda done, total: None)
     print(model.reconstruction.num_reg_images())

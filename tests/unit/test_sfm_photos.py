@@ -206,12 +206,12 @@ def test_south_east_below_the_sea_and_without_altitude() -> None:
 
 
 def test_photos_of_one_camera_share_it() -> None:
-    one = PhotoMetadata("a.jpg", "JPEG", 160, 90, "DJI", "FC300S", 3.61)
-    assert one.camera_key == PhotoMetadata("b.jpg", "JPEG", 160, 90, "DJI", "FC300S", 3.61).camera_key
+    one = PhotoMetadata("a.jpg", "JPEG", 160, 90, "DJI", "FC300S", focal_mm=3.61)
+    assert one.camera_key == PhotoMetadata("b.jpg", "JPEG", 160, 90, "DJI", "FC300S", focal_mm=3.61).camera_key
     others = [
-        PhotoMetadata("b.jpg", "JPEG", 90, 160, "DJI", "FC300S", 3.61),
-        PhotoMetadata("b.jpg", "JPEG", 160, 90, "DJI", "FC300S", 7.2),
-        PhotoMetadata("b.jpg", "JPEG", 160, 90, "DJI", "FC330", 3.61),
+        PhotoMetadata("b.jpg", "JPEG", 90, 160, "DJI", "FC300S", focal_mm=3.61),
+        PhotoMetadata("b.jpg", "JPEG", 160, 90, "DJI", "FC300S", focal_mm=7.2),
+        PhotoMetadata("b.jpg", "JPEG", 160, 90, "DJI", "FC330", focal_mm=3.61),
     ]
     assert one.camera_key not in {other.camera_key for other in others}
 

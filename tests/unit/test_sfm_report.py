@@ -24,9 +24,10 @@ def written(report: SfmReport) -> str:
 
 
 @pytest.mark.parametrize("name", ["gps", "no_gps", "control_points", "prior_model"])
-def test_real_reports_are_read_and_written_again_byte_for_byte(name: str) -> None:
+def test_real_reports_are_read_and_written_again_as_they_were(name: str) -> None:
     report = SfmReport.model_validate_json(text_of(name))
-    assert written(report) == text_of(name)
+    added_since: dict[str, Any] = {"findings": []}
+    assert json.loads(written(report)) == json.loads(text_of(name)) | added_since
     assert (report.given is not None) == (name == "prior_model")
     assert report.georeference.aligned == (name != "no_gps")
     assert (report.georeference.control_points is not None) == (name == "control_points")

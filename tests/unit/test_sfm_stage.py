@@ -24,6 +24,7 @@ from services.sfm.photo import PhotoMetadata, Unreadable
 from services.sfm.photos.ingest import IngestResult, PhotoCopy, ingest
 from services.sfm.photos.unpack import unpack
 from services.sfm.report.build import NO_FEATURES, NOT_REGISTERED, build_report
+from services.sfm.staging import stage_photos
 from spaceport.pipeline.errors import LostResource, Refused, Slug, Stopped
 from spaceport.pipeline.options import SfmOptions
 from spaceport.pipeline.reports.sfm import Georeference, MatchingReport, ReconstructionReport, SfmReport
@@ -130,14 +131,15 @@ def test_colmap_gets_plain_names_jpegs_and_shared_cameras(tmp_path: Path) -> Non
     photo_file(source / "w.webp.jpg")
     progress = stage.StageProgress(Silent())
     ingested = ingest(source, tmp_path / "extracted", tmp_path / "photos", 800, progress)
-    staged = stage._stage_photos(ingested)
+    staged, cameras = stage_photos(ingested)
     assert [photo.file for photo in staged.values()] == ["000000.jpg", "000001.jpg", "000002.jpg"]
     assert [photo.dense_name for photo in staged.values()] == ["f 1/é 1.JPG", "w.webp.jpg.jpg", "w.webp.jpg"]
     assert {photo.camera for photo in staged.values()} == {0}
     for photo in staged.values():
         with Image.open(tmp_path / "photos" / photo.file) as image:
             assert (image.format, image.size) == ("JPEG", (160, 90))
-    task = ColmapTask(list(staged.values()), tmp_path / "photos", tmp_path, tmp_path / "colmap", SfmOptions(seed=3))
+    photos, folder = list(staged.values()), tmp_path / "photos"
+    task = ColmapTask(photos, cameras, folder, tmp_path, tmp_path / "colmap", SfmOptions(seed=3))
     assert ColmapTask.from_json(task.to_json()) == task
 
 
@@ -182,7 +184,7 @@ def test_any_other_end_is_reported_with_the_log() -> None:
 def test_the_report_says_what_became_of_each_photo(tmp_path: Path) -> None:
     photos = [PhotoMetadata(name, "JPEG", 160, 90, "DJI", "FC300S") for name in ("a.jpg", "b.jpg", "c.jpg")]
     copies = {photo.name: PhotoCopy(f"{number:06d}.jpg", 160, 90) for number, photo in enumerate(photos)}
-    staged = stage._stage_photos(IngestResult([*photos], copies))
+    staged, _ = stage_photos(IngestResult([*photos], copies))
     best, other = (
         ReconstructionReport(mapper="incremental", photos=n, points=5 * n, reprojection_error_px=0.3, track_length=2.0)
         for n in (1, 0)

@@ -25,18 +25,18 @@ OnProgress = Callable[[int, int], None]
 
 
 def create_database(task: ColmapTask, database: Path) -> None:
-    """Make the database: one camera for each group of photos, its focal length from EXIF where there is one."""
+    """Make the database: one camera for each of the task that has photos."""
     pycolmap.Database.open(database).close()
-    groups: dict[int, list[TaskPhoto]] = {}
+    files: dict[int, list[str]] = {}
     for photo in task.photos:
-        groups.setdefault(photo.camera, []).append(photo)
-    for photos in groups.values():
+        files.setdefault(photo.camera, []).append(photo.file)
+    for number, names in files.items():
         reader = pycolmap.ImageReaderOptions()
-        first = photos[0]
-        if first.focal_px is not None:  # else COLMAP reads the EXIF itself, and guesses at worst
-            reader.camera_params = f"{first.focal_px},{first.width / 2},{first.height / 2},0"
-        files = [photo.file for photo in photos]
-        pycolmap.import_images(database, task.photos_folder, pycolmap.CameraMode.SINGLE, files, reader)
+        camera = task.cameras[number]
+        reader.camera_model = camera.model
+        if camera.params:  # else COLMAP reads the EXIF itself, and guesses at worst
+            reader.camera_params = ",".join(map(str, camera.params))
+        pycolmap.import_images(database, task.photos_folder, pycolmap.CameraMode.SINGLE, names, reader)
 
 
 def extract_features(task: ColmapTask, database: Path, on_progress: OnProgress) -> None:

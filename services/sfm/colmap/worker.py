@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from services.sfm.child import die_with_parent, private_output
 from services.sfm.colmap import database as colmap_database
-from services.sfm.colmap.bundle_adjustment import robust_bundle_adjustment
 from services.sfm.colmap.checkpoint import Checkpoint
+from services.sfm.colmap.finish import finish_model
 from services.sfm.colmap.mapping import (
     INCREMENTAL,
     MappedModel,
@@ -41,8 +41,6 @@ from services.sfm.colmap.policy import (
 from services.sfm.colmap.prior_model import publish_prior_model
 from services.sfm.colmap.snapshot import SNAPSHOT, save_snapshot
 from services.sfm.colmap.undistort import undistort_and_publish
-from services.sfm.georeference.gcp_alignment import estimate_gcp_alignment
-from services.sfm.georeference.gps_alignment import estimate_gps_alignment
 from services.sfm.georeference.wgs84 import median_position, to_enu
 from services.sfm.messages import (
     ColmapResult,
@@ -56,7 +54,7 @@ from services.sfm.messages import (
     encode_message,
 )
 from spaceport.pipeline.errors import Refused, Slug
-from spaceport.pipeline.reports.sfm import Georeference, MatchingReport
+from spaceport.pipeline.reports.sfm import MatchingReport
 
 MIN_REGISTERED: Final = 3
 MIN_REGISTERED_SHARE: Final = 0.25  # of the photos; below, the model shows a corner of what was flown
@@ -93,8 +91,7 @@ def reconstruct(task: ColmapTask, messages: MessageWriter) -> ColmapResult:
     _extract_features(task, database, messages)
     matching, models = _match_and_map(task, database, messages)
     best = models[0]
-    robust_bundle_adjustment(best.reconstruction)
-    georeference = _georeference(task, best.reconstruction)
+    finished = finish_model(task, best.reconstruction)
     figures = [model.figures() for model in models]
     parts = separate_parts(models)
     photos = _photo_results(task, best.reconstruction, database)
@@ -102,7 +99,7 @@ def reconstruct(task: ColmapTask, messages: MessageWriter) -> ColmapResult:
         task, best.reconstruction, messages.progress_of("undistortion")
     )  # renames the images of `best`
     save_snapshot(best.reconstruction, task.scratch / SNAPSHOT)
-    return ColmapResult(matching, figures, photos, best.cameras(), georeference, parts)
+    return ColmapResult(matching, figures, photos, best.cameras(), finished.georeference, parts, finished.findings)
 
 
 def _extract_features(task: ColmapTask, database: Path, messages: MessageWriter) -> None:
@@ -186,23 +183,6 @@ def _photo_set(ground: Ground, ordered: bool) -> PhotoSet:
     located = ground[np.isfinite(ground[:, 0])]
     spread = float(np.linalg.norm(np.ptp(located, axis=0))) if len(located) else 0.0
     return PhotoSet(len(ground), len(located), spread, ordered)
-
-
-def _georeference(task: ColmapTask, model: Any) -> Georeference:
-    """Move `model` to where its control points, else its photos' positions say; else turn it upright."""
-    files = [photo.file for photo in task.photos]
-    alignment = estimate_gps_alignment(
-        model, dict(zip(files, colmap_database.positions(task.photos), strict=True)), task.options.seed
-    )
-    model.transform(alignment.similarity)
-    if not task.control_points:
-        return alignment.georeference
-    try:
-        by_gcps = estimate_gcp_alignment(model, task.control_points)
-    except ValueError as reason:
-        return alignment.without_control_points(str(reason)).georeference
-    model.transform(by_gcps.similarity)
-    return by_gcps.georeference
 
 
 def _photo_results(task: ColmapTask, model: Any, database: Path) -> dict[str, PhotoResult]:

@@ -45,6 +45,7 @@ def build_report(
         apart=apart,
         cameras=result.cameras,
         georeference=_without_residuals(result.georeference),
+        findings=result.findings,
         photos=_photo_reports(ingested.photos, staged, capture, result, {name for part in apart for name in part}),
     )
 

@@ -284,4 +284,6 @@ class SfmReport(_Part):
     """Photos of each part that shares nothing with the model, the largest part first."""
     cameras: list[CameraReport]
     georeference: Georeference
+    findings: list[Finding] = []
+    """About the finished model: what contradicts what, and what it cannot tell. Those about the capture are there."""
     photos: list[PhotoReport]

@@ -1,0 +1,77 @@
+"""From ingested photos to COLMAP's task: plain file names, cameras, control points in pixels of COLMAP's photos."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+from services.sfm.messages import TaskCamera, TaskControlPoint, TaskPhoto
+from services.sfm.photo import PhotoMetadata
+from services.sfm.photos.geo_files import lookup_names
+from services.sfm.photos.ingest import IngestResult
+
+_EPOCH: Final = datetime(1970, 1, 1)
+
+
+def stage_photos(ingested: IngestResult) -> tuple[dict[str, TaskPhoto], list[TaskCamera]]:
+    """The photos as COLMAP gets them, by name, and their cameras.
+
+    Photos get plain names, since COLMAP splits names at blanks, and those that are no JPEGs a dense name that is one.
+    """
+    numbers: dict[object, int] = {}
+    cameras: list[TaskCamera] = []
+    staged: dict[str, TaskPhoto] = {}
+    taken = {photo.name for photo in ingested.readable}
+    for photo in ingested.readable:
+        dense_name = photo.name
+        while not dense_name.lower().endswith((".jpg", ".jpeg")) or (dense_name != photo.name and dense_name in taken):
+            dense_name += ".jpg"
+        taken.add(dense_name)
+        copy = ingested.copies[photo.name]
+        key = photo.camera_key, copy.width, copy.height
+        if key not in numbers:
+            numbers[key] = len(cameras)
+            cameras.append(_describe_camera(photo, copy.width, copy.height))
+        staged[photo.name] = _stage_photo(photo, copy.file, dense_name, numbers[key], (copy.width, copy.height))
+    return staged, cameras
+
+
+def _stage_photo(photo: PhotoMetadata, file: str, dense_name: str, camera: int, size: tuple[int, int]) -> TaskPhoto:
+    gimbal = None if photo.gimbal_pitch is None else (photo.gimbal_pitch, photo.gimbal_roll, photo.gimbal_yaw)
+    return TaskPhoto(
+        file=file,
+        name=photo.name,
+        dense_name=dense_name,
+        camera=camera,
+        width=size[0],
+        height=size[1],
+        position=photo.position,
+        position_std_m=photo.position_std_m,
+        rtk_flag=photo.rtk_flag,
+        taken_at=(photo.taken_at - _EPOCH).total_seconds() if photo.taken_at else None,
+        orientation=photo.orientation,
+        gimbal=gimbal,
+        relative_altitude_m=photo.relative_altitude_m,
+        absolute_altitude_m=photo.absolute_altitude_m,
+        original=(photo.width, photo.height),
+    )
+
+
+def _describe_camera(photo: PhotoMetadata, width: int, height: int) -> TaskCamera:
+    """What is known of the photo's camera, in pixels of a copy of this size."""
+    if photo.focal_px is None:
+        return TaskCamera(photo.camera_name, width, height, "SIMPLE_RADIAL", [], "unknown")
+    focal = photo.focal_px * width / photo.width
+    params = [focal, width / 2, height / 2, 0.0]
+    return TaskCamera(photo.camera_name, width, height, "SIMPLE_RADIAL", params, "exif", focal_std=0.1)
+
+
+def stage_control_points(ingested: IngestResult, staged: dict[str, TaskPhoto]) -> list[TaskControlPoint]:
+    """The control points in pixels of COLMAP's photos instead of the users'."""
+    files = {key: name for name in staged for key in reversed(lookup_names(name))}
+    points = []
+    for point in ingested.control_points:
+        marked = [(staged[name], x, y) for photo, x, y in point.observations if (name := files.get(photo.lower()))]
+        pixels = [(photo.file, x * photo.scale, y * photo.scale) for photo, x, y in marked]
+        points.append(TaskControlPoint(point.name, point.position, pixels))
+    return points
