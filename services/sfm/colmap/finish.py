@@ -1,4 +1,4 @@
-"""Finishes the best model of the mappers: the last bundle adjustment, then its place on the earth. In COLMAP's process."""
+"""Finishes the best model of the mappers: the last adjustment, then its place on the earth. In COLMAP's process."""
 
 from __future__ import annotations
 
