@@ -69,6 +69,12 @@ class TaskCamera:
     """Relative standard deviation of the focal length as it is known beforehand; None where it is unknown."""
     final_model: str = "SIMPLE_RADIAL"
     """The richest of COLMAP's models that the last adjustment may use, where the views determine it."""
+    exif_focal: float | None = None
+    """EXIF's focal length in pixels, also where the calibration outranks it."""
+    exif_focal_std: float | None = None
+    """Its relative standard deviation."""
+    dewarped: bool = False
+    """Whether the camera has removed the distortion already."""
 
 
 @dataclass(frozen=True)

@@ -168,13 +168,29 @@ class ReconstructionReport(_Part):
 
 
 class CameraReport(_Part):
-    """One camera of the model, as COLMAP has it."""
+    """One camera of the model, as COLMAP has it, and what decided about its lens."""
 
     model: str
     width: int
     height: int
     params: list[float]
     """In the order of COLMAP's camera model; pixels."""
+    name: str = ""
+    """Make and model; empty where unknown."""
+    photos: int = 0
+    """Registered photos that it took."""
+    focal_source: Literal["calibration", "exif", "unknown"] = "unknown"
+    """Where the focal length was known from beforehand."""
+    expected_focal_px: float | None = None
+    """Focal length as it was known beforehand."""
+    focal_px: float | None = None
+    """Focal length in the end, in pixels of the photos as COLMAP had them, as is `expected_focal_px`."""
+    focal_std: float | None = None
+    """Relative standard error of the focal length in the end; null where it was not estimated."""
+    held: bool = False
+    """Whether the views do not determine the focal length, so that it stays at what was known beforehand."""
+    reason: str = ""
+    """Why the camera model is what it is."""
 
 
 class GeodeticOrigin(_Part):
