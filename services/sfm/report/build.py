@@ -51,12 +51,13 @@ def build_report(
 
 
 def georeference_by_name(staged: dict[str, TaskPhoto], result: ColmapResult) -> Georeference:
-    """For `georeference.json`: the residuals under the users' names."""
-    if result.georeference.residuals_m is None:
-        return result.georeference
+    """For `georeference.json`: residuals and outliers under the users' names."""
     names = {photo.file: name for name, photo in staged.items()}
-    residuals = {names[file]: metres for file, metres in result.georeference.residuals_m.items()}
-    return result.georeference.model_copy(update={"residuals_m": residuals})
+    by_file = {"residuals_m": result.georeference.residuals_m, "outliers": result.georeference.outliers}
+    renamed = {
+        field: {names[file]: value for file, value in values.items()} for field, values in by_file.items() if values
+    }
+    return result.georeference.model_copy(update=renamed)
 
 
 def missing_photo_warnings(report: SfmReport) -> list[str]:
@@ -83,7 +84,7 @@ def _separate_parts(staged: dict[str, TaskPhoto], result: ColmapResult) -> list[
 
 
 def _without_residuals(georeference: Georeference) -> Georeference:
-    return Georeference.model_validate(georeference.model_dump(exclude={"residuals_m"}))
+    return Georeference.model_validate(georeference.model_dump(exclude={"residuals_m", "outliers"}))
 
 
 def _photo_reports(
@@ -94,7 +95,8 @@ def _photo_reports(
     elsewhere: set[str],
 ) -> list[PhotoReport]:
     assessments = capture.assessments()
-    residuals = georeference_by_name(staged, result).residuals_m or {}
+    georeference = georeference_by_name(staged, result)
+    residuals, outliers = georeference.residuals_m or {}, georeference.outliers or {}
     reports = []
     for photo in photos:
         if isinstance(photo, Unreadable):
@@ -116,6 +118,7 @@ def _photo_reports(
                 reason=_reason(photo_result, assessment, photo.name in elsewhere),
                 dense_name=staged[photo.name].dense_name,
                 gps_residual_m=residuals.get(photo.name),
+                gps_outlier=outliers.get(photo.name),
             )
         )
     return reports

@@ -238,6 +238,20 @@ class Georeference(_SparsePart):
     max_residual_m: float | None = None
     residuals_m: dict[str, float] | None = None
     """By photo; in `georeference.json` only, the report has them in each photo."""
+    scale_uncertainty: float | None = None
+    """Of lengths, relative, two standard deviations: correlated errors, bending and the focal length included."""
+    uncertainty_m: float | None = None
+    """The same over the extent."""
+    metric_reason: str | None = None
+    """Why lengths may not be called metres, where the model is aligned; a sentence."""
+    dome_m: float | None = None
+    """By how much the middle of the model stands above its rim against the positions; null where none was found."""
+    heights: str | None = None
+    """What heights were taken from: `position`, `absolute`, `relative` (over the take-off), or `none`."""
+    clock_shift_s: float | None = None
+    """By how many seconds the positions lag behind the photos; the residuals are those after it was removed."""
+    outliers: dict[str, str] | None = None
+    """By photo, why its position was not used; in `georeference.json` only, the report has them in each photo."""
     control_points: list[ControlPointReport] | None = None
     control_points_unused: str | None = None
     """Why control points did not decide."""
@@ -281,6 +295,8 @@ class PhotoReport(_SparsePart):
     dense_name: str | None = None
     """Its file below `dense/images`."""
     gps_residual_m: float | None = None
+    gps_outlier: str | None = None
+    """Why its position was not used."""
 
 
 class SfmReport(_Part):
