@@ -56,7 +56,7 @@ def _orbit(count: int, around: Spot, random: np.random.Generator) -> list[Array]
         angle = math.tau * turn / count + 0.3
         flat = np.array([ORBIT_RADIUS * math.cos(angle), ORBIT_RADIUS * math.sin(angle)])
         position = np.array([*(flat + around), ORBIT_ALTITUDE]) + random.normal(0, (0.4, 0.4, 0.3))
-        poses.append(_pose(position, target - position, np.array([0.0, 0.0, 1.0]), random))
+        poses.append(look_along(position, target - position, np.array([0.0, 0.0, 1.0]), random))
     return poses
 
 
@@ -72,11 +72,11 @@ def _grid(count: int, around: Spot, lens: Lens, random: np.random.Generator) -> 
             east = around[0] + (line - (lines - 1) / 2) * pitch
             north = around[1] + heading * (k - (len(members) - 1) / 2) * step
             position = np.array([east, north, ALTITUDE]) + random.normal(0, (0.4, 0.4, 0.3))
-            poses.append(_pose(position, np.array([0.0, 0.0, -1.0]), np.array([0.0, heading, 0.0]), random))
+            poses.append(look_along(position, np.array([0.0, 0.0, -1.0]), np.array([0.0, heading, 0.0]), random))
     return poses
 
 
-def _pose(position: Array, forward: Array, up: Array, random: np.random.Generator) -> Array:
+def look_along(position: Array, forward: Array, up: Array, random: np.random.Generator) -> Array:
     """[4, 4] from the world to a camera at `position` that looks along `forward`, shaken by about a degree."""
     forward = forward / np.linalg.norm(forward)
     right = np.cross(forward, up)

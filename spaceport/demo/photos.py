@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from spaceport.demo.geodesy import Place
-from spaceport.demo.lens import FOCAL_MM, SENSOR_MM, Lens
+from spaceport.demo.lens import SENSOR_MM, Lens
 
 QUALITY = 92
 _CENTIMETRES = 3
@@ -39,7 +39,7 @@ def _exposure(lens: Lens, time: datetime) -> dict[int, object]:
     return {
         tag.DateTimeOriginal: taken,
         tag.DateTimeDigitized: taken,
-        tag.FocalLength: _rational(FOCAL_MM),
+        tag.FocalLength: _rational(lens.focal_mm),
         tag.FocalLengthIn35mmFilm: lens.focal_on_film,
         tag.FocalPlaneXResolution: pixels_per_cm,
         tag.FocalPlaneYResolution: pixels_per_cm,

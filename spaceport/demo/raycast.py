@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from spaceport.demo.ground import ground_albedo
 from spaceport.demo.hits import along, blob_hit, dot, foliage, ground_hit, solid_hit, sunlight_at
+from spaceport.demo.lens import Lens, Projection
 from spaceport.demo.materials import face_albedo
 from spaceport.demo.scene import Scene
 from spaceport.demo.solids import Array
@@ -25,14 +26,30 @@ GROUND: Final = -2
 _BOUNCE: Final[Vec] = (0.16, 0.15, 0.11)
 _OFFSETS: Final = np.array([(-0.125, -0.375), (0.375, -0.125), (0.125, 0.375), (-0.375, 0.125)])
 
-Pinhole = tuple[float, float, float]
-"""Focal length and principal point x, y, in pixels."""
+_UNDISTORTION_STEPS: Final = 40
+_UNDISTORTION_ERROR: Final = 1e-12
 
 
 @subroutine
-def _pixel_ray(camera_to_world: Array, lens: Pinhole, column: float, row: float) -> Vec:
+def _undistort(lens: Projection, across: float, down: float) -> tuple[float, float]:
+    """Where a point of the image plane would lie without distortion, by a fixed-point iteration."""
+    u, v = across, down
+    for _ in range(_UNDISTORTION_STEPS):
+        square = u * u + v * v
+        radial = 1.0 + square * (lens.k1 + square * (lens.k2 + square * lens.k3))
+        x = (across - 2.0 * lens.p1 * u * v - lens.p2 * (square + 2.0 * u * u)) / radial
+        y = (down - lens.p1 * (square + 2.0 * v * v) - 2.0 * lens.p2 * u * v) / radial
+        step = abs(x - u) + abs(y - v)
+        u, v = x, y
+        if step < _UNDISTORTION_ERROR:
+            break
+    return u, v
+
+
+@subroutine
+def _pixel_ray(camera_to_world: Array, lens: Projection, column: float, row: float) -> Vec:
     """World direction through an image point; `camera_to_world` is the rotation [3, 3]."""
-    u, v = (column - lens[1]) / lens[0], (row - lens[2]) / lens[0]
+    u, v = _undistort(lens, (column - lens.cx) / lens.focal, (row - lens.cy) / lens.focal)
     x = camera_to_world[0, 0] * u + camera_to_world[0, 1] * v + camera_to_world[0, 2]
     y = camera_to_world[1, 0] * u + camera_to_world[1, 1] * v + camera_to_world[1, 2]
     z = camera_to_world[2, 0] * u + camera_to_world[2, 1] * v + camera_to_world[2, 2]
@@ -191,18 +208,20 @@ def _edge(keys: NDArray[np.int64], depth: Array, row: int, column: int) -> bool:
 
 
 @subroutine
-def _cone(camera_to_world: Array, lens: Pinhole, row: int, column: int) -> tuple[Vec, float]:
+def _cone(camera_to_world: Array, lens: Projection, row: int, column: int) -> tuple[Vec, float]:
     """Axis and half angle of a cone around all rays of the block that begins at (`row`, `column`)."""
     axis = _pixel_ray(camera_to_world, lens, column + BLOCK / 2, row + BLOCK / 2)
     spread = 0.0
     for corner in range(4):
         ray = _pixel_ray(camera_to_world, lens, column + BLOCK * (corner & 1), row + BLOCK * (corner >> 1))
         spread = max(spread, math.acos(min(dot(axis, ray), 1.0)))
-    return axis, spread + 0.01 / lens[0]
+    return axis, spread + 0.01 / lens.focal
 
 
 @kernel
-def _cast(scene: Scene, camera_to_world: Array, origin: Vec, lens: Pinhole, light: Any, depth: Any, keys: Any) -> None:
+def _cast(
+    scene: Scene, camera_to_world: Array, origin: Vec, lens: Projection, light: Any, depth: Any, keys: Any
+) -> None:
     """Fill `light` [H, W, 3], `depth` and `keys` [H, W]: one ray each pixel, then four more at edges."""
     things = np.empty(scene.spheres.shape[0], np.int64)
     height, width = depth.shape
@@ -215,7 +234,7 @@ def _cast(scene: Scene, camera_to_world: Array, origin: Vec, lens: Pinhole, ligh
                     for column in range(left, min(left + BLOCK, width)):
                         if refine == 0:
                             ray = _pixel_ray(camera_to_world, lens, column + 0.5, row + 0.5)
-                            colour, t, key = _trace(scene, near, origin, ray, 1.0 / lens[0])
+                            colour, t, key = _trace(scene, near, origin, ray, 1.0 / lens.focal)
                             light[row, column, 0], light[row, column, 1], light[row, column, 2] = colour
                             depth[row, column], keys[row, column] = t, key
                         elif _edge(keys, depth, row, column):
@@ -224,37 +243,32 @@ def _cast(scene: Scene, camera_to_world: Array, origin: Vec, lens: Pinhole, ligh
 
 @subroutine
 def _soften(
-    scene: Scene, near: Any, camera_to_world: Array, origin: Vec, lens: Pinhole, at: tuple[int, int], light: Any
+    scene: Scene, near: Any, camera_to_world: Array, origin: Vec, lens: Projection, at: tuple[int, int], light: Any
 ) -> None:
     """Replace a pixel by the mean of four rays spread over it."""
     red, green, blue = 0.0, 0.0, 0.0
     for k in range(4):
         ray = _pixel_ray(camera_to_world, lens, at[1] + 0.5 + _OFFSETS[k, 0], at[0] + 0.5 + _OFFSETS[k, 1])
-        colour = _trace(scene, near, origin, ray, 1.0 / lens[0])[0]
+        colour = _trace(scene, near, origin, ray, 1.0 / lens.focal)[0]
         red, green, blue = red + colour[0], green + colour[1], blue + colour[2]
     light[at[0], at[1], 0], light[at[0], at[1], 1], light[at[0], at[1], 2] = red / 4, green / 4, blue / 4
 
 
-def cast_photo(
-    scene: Scene, world_to_camera: Array, lens: Pinhole, size: tuple[int, int]
-) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+def cast_photo(scene: Scene, world_to_camera: Array, lens: Lens) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
     """Take a photo.
 
     Args:
         world_to_camera: [4, 4], OpenCV axes, east-north-up metres.
-        lens: focal length and principal point in pixels; no distortion.
-        size: width and height in pixels.
+        lens: through which, and onto how many pixels.
 
     Returns:
         The photo [H, W, 3] in sRGB, and for each pixel the distance in metres along its ray.
     """
-    width, height = size
-    light, depth = np.empty((height, width, 3), np.float32), np.empty((height, width))
+    light, depth = np.empty((lens.height, lens.width, 3), np.float32), np.empty((lens.height, lens.width))
     camera_to_world = np.ascontiguousarray(world_to_camera[:3, :3].T)
     x, y, z = -camera_to_world @ world_to_camera[:3, 3]
-    _cast(
-        scene, camera_to_world, (float(x), float(y), float(z)), lens, light, depth, np.empty((height, width), np.int64)
-    )
+    keys = np.empty(depth.shape, np.int64)
+    _cast(scene, camera_to_world, (float(x), float(y), float(z)), lens.projection, light, depth, keys)
     return tone_map(light), depth
 
 

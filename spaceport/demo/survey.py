@@ -79,7 +79,7 @@ def _photos(scene: Scene, shots: list[Shot], lens: Lens) -> Iterator[tuple[Shot,
     """The photos in order, cast in as many threads as this process may use."""
 
     def take(shot: Shot) -> tuple[Shot, bytes]:
-        pixels, _ = cast_photo(scene, shot.world_to_camera, (lens.focal, *lens.centre), (lens.width, lens.height))
+        pixels, _ = cast_photo(scene, shot.world_to_camera, lens)
         position = _camera(shot, lens).position
         place, xmp = from_enu(position, ORIGIN), gimbal_tags(shot.world_to_camera)
         return shot, encode_photo(pixels, lens, shot.time, place, xmp)

@@ -23,7 +23,7 @@ def scene() -> Scene:
 
 
 def _photo(scene: Scene, pose: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    pixels, depth = cast_photo(scene, pose, (LENS.focal, *LENS.centre), (LENS.width, LENS.height))
+    pixels, depth = cast_photo(scene, pose, LENS)
     return pixels.astype(float), depth
 
 
@@ -110,3 +110,21 @@ def test_textures_fade_to_their_mean_before_they_alias() -> None:
     assert all(fbm2(x, y, 6, 0.8, 0.6, 1) == 0 for x, y in rng.uniform(0, 50, (50, 2)))
     assert np.mean([stripes(x, 2.0, 0.3, 0.01) for x in np.linspace(0, 20, 2001)]) == pytest.approx(0.3, abs=0.01)
     assert all(stripes(x, 2.0, 0.3, 2.0) == pytest.approx(0.3) for x in np.linspace(0, 4, 41))
+
+
+def test_a_photo_through_a_real_lens_shows_each_point_where_the_lens_puts_it(scene: Scene) -> None:
+    """What a distorted photo shows at a point's image is what the undistorted one shows at its own."""
+    brown = Lens(256, 192, 20.0, (3.0, -2.0), (-0.4, 0.2, 0.002, -0.001, -0.05))
+    pose = plan_flight(18, LENS, 7)[9].world_to_camera
+    bent, bent_depth = cast_photo(scene, pose, brown)
+    _, depth = _photo(scene, pose)
+    points = _points(pose, depth).reshape(-1, 3)
+    seen = points @ pose[:3, :3].T + pose[:3, 3]
+    at = brown.project(seen)
+    inside = np.all((at > 3) & (at < np.array([256, 192]) - 3), axis=1)
+    assert inside.mean() > 0.4
+    x, y = (at[inside] - 0.5).round().astype(int).T
+    miss = np.abs(bent_depth[y, x] / np.linalg.norm(seen[inside], axis=1) - 1)
+    assert np.median(miss) < 0.002
+    straight, _ = cast_photo(scene, pose, Lens(256, 192, 20.0, (3.0, -2.0)))
+    assert np.abs(bent.astype(float) - straight).mean() > 5, "distortion must show"

@@ -49,7 +49,7 @@ EVERY_5_S = [(number, timedelta(seconds=5 * number)) for number in range(20, 24)
 def a_photo_of_the_hamlet(number: int) -> Image.Image:
     lens = Lens(480, 360)
     shot = plan_flight(12, lens, 7)[number]
-    pixels, _ = cast_photo(make_scene(7), shot.world_to_camera, (lens.focal, *lens.centre), (lens.width, lens.height))
+    pixels, _ = cast_photo(make_scene(7), shot.world_to_camera, lens)
     return Image.fromarray(pixels).convert("L")
 
 
