@@ -90,7 +90,11 @@ class PhotoMetadata:
 
     @property
     def camera_name(self) -> str:
-        """Make and model, empty where neither is known."""
+        """Make and model, empty where neither is known. A make that the model says again is left out."""
+        model = self.model.casefold()
+        for word in self.make.casefold().split():
+            if model.startswith(word) and not model[len(word) : len(word) + 1].isalnum():
+                return self.model
         return " ".join(part for part in (self.make, self.model) if part)
 
 

@@ -203,10 +203,14 @@ FINE = CaptureFigures(
         (
             {"rtk": 100, "rtk_fixed": 100, "position_std_m": (0.012, 0.03)},
             Verdict.GO,
-            "fixed by RTK, to 1 cm on the ground and 3 cm in height.",
+            "fixed by RTK, to 1.2 cm on the ground and 3.0 cm in height.",
         ),
         ({"photos": 12, "located": 12}, Verdict.GO, "12 photos in all"),
-        ({"longest_gap_s": 1800.0}, Verdict.GO, "30 minutes"),
+        ({"longest_gap_s": 1800.0}, Verdict.GO, "A pause of 30 minutes between"),
+        ({"longest_gap_s": 3 * 86_400.0}, Verdict.GO, "A pause of 3 days between"),
+        ({"unreadable": 1}, Verdict.WARN, "1 photo left out: it cannot be read."),
+        ({"views": 1.0, "thin": 1.0}, Verdict.WARN, "seen by one photo or none"),
+        ({"repeated": 99}, Verdict.STOP, "100 photos that all show the same."),
         ({"overlap": None, "views": None, "thin": None, "exposure_stops": None}, Verdict.GO, None),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from services.sfm.wording import count, duration, length
 from spaceport.pipeline.reports.sfm import CaptureFigures, Finding, Verdict
 
 MAX_BLURRED_SHARE: Final = 0.1
@@ -32,12 +33,11 @@ def overall_verdict(findings: list[Finding]) -> Verdict:
 
 
 def _about_pictures(figures: CaptureFigures) -> list[Finding]:
+    unreadable = "it cannot be read" if figures.unreadable == 1 else "they cannot be read"
     return [
         *_about_distinct(figures),
         *_about_sharpness(figures),
-        *_finding_if(
-            figures.unreadable, Verdict.WARN, f"{_count(figures.unreadable)} left out, because they cannot be read."
-        ),
+        *_finding_if(figures.unreadable, Verdict.WARN, f"{count(figures.unreadable)} left out: {unreadable}."),
         *_about_exposure(figures),
     ]
 
@@ -45,8 +45,8 @@ def _about_pictures(figures: CaptureFigures) -> list[Finding]:
 def _about_distinct(figures: CaptureFigures) -> list[Finding]:
     if figures.distinct < MIN_DISTINCT:
         return [Finding(level=Verdict.STOP, sentence=_nothing_to_see(figures))]
-    empty = f"{_count(figures.empty)} with nothing but one colour: a covered lens, or sky."
-    repeated = f"{_count(figures.repeated)} repeating another one, which adds nothing."
+    empty = f"{count(figures.empty)} with nothing but one colour: a covered lens, or sky."
+    repeated = f"{count(figures.repeated)} repeating another one, which adds nothing."
     few = MAX_REPEATED_SHARE * figures.photos
     return [
         *_finding_if(figures.empty, Verdict.WARN if figures.empty > few else Verdict.GO, empty),
@@ -69,7 +69,10 @@ def _about_exposure(figures: CaptureFigures) -> list[Finding]:
 
 def _nothing_to_see(figures: CaptureFigures) -> str:
     if figures.empty > figures.repeated:
-        return f"{figures.empty} of {figures.photos} photos show nothing but one colour. Was the lens covered?"
+        verb = "shows" if figures.empty == 1 else "show"
+        return f"{figures.empty} of {count(figures.photos)} {verb} nothing but one colour. Was the lens covered?"
+    if figures.distinct == 1:
+        return f"{count(figures.photos)} that all show the same. Move the camera between photos."
     return f"Only {figures.distinct} of {figures.photos} photos differ from each other. Move the camera between photos."
 
 
@@ -80,15 +83,19 @@ def _about_overlap(figures: CaptureFigures) -> list[Finding]:
         " needed. Fly slower or take photos more often."
     )
     rarely = (
-        f"Half of the ground is seen by {views:.0f} photos or fewer, {figures.thin or 0:.0%} of it by one or two, and"
+        f"Half of the ground is seen by {_at_most(round(views))}, {figures.thin or 0:.0%} of it by one or two, and"
         " will come out poorly. Fly the lines closer together, and a second time across."
     )
-    pause = f"A pause of {gap / 60:.0f} minutes between photos: light and shadows may differ."
+    pause = f"A pause of {duration(gap)} between photos: light and shadows may differ."
     return [
         *_finding_if(figures.overlap is not None and overlap < MIN_OVERLAP, Verdict.WARN, little),
         *_finding_if(figures.views is not None and views < ENOUGH_VIEWS, Verdict.WARN, rarely),
         *_finding_if(gap, Verdict.GO, pause),
     ]
+
+
+def _at_most(photos: int) -> str:
+    return f"{photos} photos or fewer" if photos > 1 else "one photo or none"
 
 
 def _about_places(figures: CaptureFigures) -> list[Finding]:
@@ -98,7 +105,7 @@ def _about_places(figures: CaptureFigures) -> list[Finding]:
         " the zip gives it both."
     )
     return [
-        *_finding_if(lost, Verdict.GO, nowhere if figures.located == 0 else f"{_count(lost)} without a position."),
+        *_finding_if(lost, Verdict.GO, nowhere if figures.located == 0 else f"{count(lost)} without a position."),
         *_finding_if(figures.rtk, Verdict.GO, _rtk(figures)),
     ]
 
@@ -115,15 +122,11 @@ def _rtk(figures: CaptureFigures) -> str:
 def _accuracy(figures: CaptureFigures) -> str:
     """How accurate positions are, as receivers state it; `position_std_m` must be known."""
     ground, height = figures.position_std_m or (0.0, 0.0)
-    return f"to {_length(ground)} on the ground and {_length(height)} in height"
-
-
-def _length(metres: float) -> str:
-    return f"{metres:.1f} m" if metres >= 1 else f"{100 * metres:.0f} cm"
+    return f"to {length(ground)} on the ground and {length(height)} in height"
 
 
 def _about_cameras(figures: CaptureFigures) -> list[Finding]:
-    few = f"{_count(figures.photos)} in all; {FEW_PHOTOS} and more give a good model."
+    few = f"{count(figures.photos)} in all; {FEW_PHOTOS} and more give a good model."
     mixed = f"The photos come from {figures.cameras} cameras, lenses or sizes: each is calibrated by itself."
     return [
         *_finding_if(figures.photos < FEW_PHOTOS, Verdict.GO, few),
@@ -133,7 +136,3 @@ def _about_cameras(figures: CaptureFigures) -> list[Finding]:
 
 def _finding_if(condition: object, level: Verdict, sentence: str) -> list[Finding]:
     return [Finding(level=level, sentence=sentence)] if condition else []
-
-
-def _count(number: int) -> str:
-    return "1 photo" if number == 1 else f"{number} photos"
