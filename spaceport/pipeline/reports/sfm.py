@@ -205,8 +205,14 @@ class ControlPointReport(_SparsePart):
     """A ground control point: its residual, or the reason why it was not used."""
 
     name: str
+    role: Literal["control", "check"] = "control"
+    """A check point decides nothing: its residual tells how good the model is."""
     photos: int
     """Photos in which it is marked."""
+    left_out: list[str] | None = None
+    """Photos whose mark contradicts the others, and was not used."""
+    reprojection_px: float | None = None
+    """Root mean square of its marks' distances from where the model sees the point; pixels of COLMAP's photos."""
     east_m: float | None = None
     north_m: float | None = None
     up_m: float | None = None
@@ -255,6 +261,12 @@ class Georeference(_SparsePart):
     control_points: list[ControlPointReport] | None = None
     control_points_unused: str | None = None
     """Why control points did not decide."""
+    check_rms_m: tuple[float, float] | None = None
+    """Root mean square of the residuals of the check points: horizontal and vertical."""
+    prior_photos: int | None = None
+    """Photos whose positions were priors in the last adjustment."""
+    prior_std_m: tuple[float, float] | None = None
+    """The median standard deviation of those priors: horizontal and vertical."""
     unit_m: float | None = None
     """For a prior model: metres in a unit of its frame."""
 
