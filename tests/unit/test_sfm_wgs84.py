@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
-from services.sfm.georeference.wgs84 import median_position, relative_scale_error, to_enu
-from spaceport.demo.align import align
+from services.sfm.georeference.wgs84 import median_position, to_enu
 
 EQUATOR_M, POLE_M = 6378137.0, 6356752.314245  # the two radii of WGS84
 
@@ -40,20 +38,3 @@ def test_unknown_stays_unknown_and_does_not_move_the_centre() -> None:
     places = np.array([[1.0, 2.0, 3.0], [np.nan, np.nan, np.nan], [1.0, 2.0, 3.0], [80.0, 2.0, 3.0]])
     np.testing.assert_array_equal(median_position(places), [1, 2, 3])
     assert np.isnan(to_enu(places, median_position(places))[1]).all()
-
-
-def test_the_error_of_the_scale_is_what_many_surveys_scatter_by() -> None:
-    random = np.random.default_rng(5)
-    places = random.normal(0, (30, 20, 2), (12, 3))
-    scales, errors = [], []
-    for _ in range(400):
-        noisy = places + random.normal(0, 1.5, places.shape)
-        fit = align(places, noisy)
-        scales.append(fit.scale)
-        errors.append(relative_scale_error(noisy, fit.residuals))
-    assert np.median(errors) == pytest.approx(np.std(scales), rel=0.15)
-
-
-def test_too_few_positions_have_no_scale_error() -> None:
-    assert relative_scale_error(np.eye(3)[:2], np.zeros(2)) == float("inf")
-    assert relative_scale_error(np.zeros((4, 3)), np.zeros(4)) == float("inf")

@@ -11,9 +11,10 @@ from typing import Any, Final
 import numpy as np
 import pycolmap
 
-from services.sfm.georeference.alignment import ENU_AXES, ENU_CRS, METRIC_SHARE, Alignment
+from services.sfm.georeference.accuracy import GPS_DRIFT_M, assess_accuracy
+from services.sfm.georeference.alignment import ENU_AXES, ENU_CRS, Alignment
 from services.sfm.georeference.upright import estimate_up, rotation_to_z
-from services.sfm.georeference.wgs84 import Array, enu_to_ecef, median_position, relative_scale_error, to_enu
+from services.sfm.georeference.wgs84 import Array, enu_to_ecef, median_position, to_enu
 from spaceport.pipeline.reports.sfm import GeodeticOrigin, Georeference
 
 MIN_LOCATED: Final = 3
@@ -21,7 +22,6 @@ MIN_INLIER_M: Final = 10.0  # a phone under trees; drones do better
 INLIER_SHARE: Final = 0.05  # of the extent of all positions
 MIN_EXTENT_M: Final = 1.0
 MIN_BREADTH: Final = 0.02  # second axis to first: positions on one line leave the rotation about it open
-MAX_SCALE_ERROR: Final = 0.02  # standard error of lengths, up to which metres may be trusted
 ALIGNED_SHARE: Final = 0.15  # median residual to extent, up to which at least up is up
 
 
@@ -45,15 +45,16 @@ def estimate_gps_alignment(model: Any, positions: dict[str, Array], seed: int) -
     if similarity is None:
         return _upright_alignment(model, "the positions contradict the photos")
     moved = np.array([similarity * centres[name] for name in names])
-    residuals = np.linalg.norm(moved - targets, axis=1)
+    offsets = moved - targets
+    residuals = np.linalg.norm(offsets, axis=1)
     median = float(np.median(residuals))
     if median > ALIGNED_SHARE * extent:
         return _upright_alignment(model, f"the positions miss the model by {median:.1f} m in the median")
     inliers = residuals <= max_error
-    scale_error = relative_scale_error(targets[inliers], residuals[inliers])
+    accuracy = assess_accuracy(targets[inliers], offsets[inliers], drift_m=GPS_DRIFT_M)
     georeference = Georeference(
         aligned=True,
-        metric=median <= METRIC_SHARE * extent and scale_error <= MAX_SCALE_ERROR,
+        **accuracy.fields(),
         method="similarity, RANSAC over camera centres",
         axes=ENU_AXES,
         crs=ENU_CRS,
@@ -61,7 +62,6 @@ def estimate_gps_alignment(model: Any, positions: dict[str, Array], seed: int) -
         to_ecef=enu_to_ecef(origin).tolist(),
         photos=len(names),
         extent_m=extent,
-        scale_error=scale_error if np.isfinite(scale_error) else None,
         median_residual_m=median,
         max_residual_m=float(residuals.max()),
         residuals_m=dict(zip(names, residuals.tolist(), strict=True)),

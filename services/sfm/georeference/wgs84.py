@@ -25,19 +25,6 @@ def median_position(positions: Array) -> Array:
     return np.asarray(np.nanmedian(positions, axis=0))
 
 
-def relative_scale_error(positions: Array, residuals: Array) -> float:
-    """The relative standard error of the scale of a similarity that fits `positions` [N,3] with `residuals` [N] (m).
-
-    From least squares with 3 N - 7 degrees of freedom. It assumes independent errors: a receiver that is
-    off by the same everywhere shifts the model and does not scale it.
-    """
-    freedom = 3 * len(positions) - 7
-    spread = float(np.square(positions - positions.mean(axis=0)).sum()) if len(positions) else 0.0
-    if freedom <= 0 or spread == 0:
-        return float("inf")
-    return float(np.sqrt(np.square(residuals).sum() / freedom / spread))
-
-
 def enu_to_ecef(origin: Array) -> Array:
     """The transform [4,4] from metres east, north, up of `origin` [3] to earth-centred metres (EPSG:4978)."""
     transform = np.eye(4)
