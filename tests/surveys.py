@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import shutil
+from collections.abc import Callable
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -13,26 +14,32 @@ from spaceport.demo import Survey, make_survey
 
 ROOT = Path(__file__).resolve().parents[1]
 KEPT = ROOT / ".pytest_cache/surveys"
-MADE_BY = ("spaceport/demo", "spaceport/simd", "spaceport/splats/cameras.py", "spaceport/files.py")
+MADE_BY = ("spaceport/demo", "spaceport/simd", "spaceport/splats/cameras.py", "spaceport/files.py", "tests/flights.py")
 LIBRARIES = ("numba", "numpy", "pillow", "piexif")
 
 
 def shared_survey(photos: int, width: int, height: int) -> Survey:
-    """`make_survey` of this size; for all workers and runs the same files, which nobody may change.
+    """`make_survey` of this size; for all workers and runs the same files, which nobody may change."""
+    folder = keep(f"{photos}-photos-{width}x{height}", lambda folder: make_survey(folder, photos, width, height))
+    return Survey(folder / "survey.zip", folder / "truth.json", photos)
 
-    Those that other code has made are removed.
+
+def keep(name: str, make: Callable[[Path], object]) -> Path:
+    """The folder of a survey, which `make` fills where nobody has yet; `truth.json` must be written last.
+
+    Surveys that other code has made are removed.
     """
-    folder = KEPT / _code() / f"{photos}-photos-{width}x{height}"
-    survey = Survey(folder / "survey.zip", folder / "truth.json", photos)
+    folder = KEPT / _code() / name
     KEPT.mkdir(parents=True, exist_ok=True)
     with (KEPT / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         for other in KEPT.iterdir():
             if other.is_dir() and other.name != _code():
                 shutil.rmtree(other)
-        if not survey.truth_path.exists():  # written last
-            make_survey(folder, photos, width, height)
-    return survey
+        if not (folder / "truth.json").exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            make(folder)
+    return folder
 
 
 @cache
