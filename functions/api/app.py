@@ -26,6 +26,7 @@ from spaceport.pipeline.errors import Refused, Slug, UnknownJob
 from spaceport.pipeline.jobs.batch import terminate_jobs
 from spaceport.pipeline.jobs.ending import stop_job
 from spaceport.pipeline.jobs.state import END_STATES, JobRecord
+from spaceport.pipeline.jobs.submission import parse_json_object
 from spaceport.pipeline.options import LEGACY, PRESETS, JobOptions, resolve, validation_message
 
 DEFAULT_LIMIT = 50
@@ -141,13 +142,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 
 def _json_body() -> dict[str, Any]:
-    try:
-        body = app.current_event.json_body
-    except (ValueError, RecursionError):
-        body = None
-    if not isinstance(body, dict):
-        raise Refused(Slug.BAD_OPTIONS, detail="the body must be a JSON object")
-    return body
+    return parse_json_object(app.current_event.decoded_body or "", "the body")
 
 
 def _caller() -> str | None:

@@ -14,7 +14,8 @@ from functions.clients import bucket, table, uploads
 from spaceport.pipeline import layout
 from spaceport.pipeline.contract import AnyManifest, JobId, StageName
 from spaceport.pipeline.errors import Refused, Slug
-from spaceport.pipeline.jobs.accept import Submission, accept_upload, continue_job
+from spaceport.pipeline.jobs.accept import accept_upload, continue_job
+from spaceport.pipeline.jobs.submission import Submission
 from spaceport.pipeline.storage import Bucket
 
 STEPS: dict[str, StageName] = {

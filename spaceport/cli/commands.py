@@ -14,12 +14,14 @@ from typing import Annotated, Any, NoReturn
 from urllib.parse import quote
 
 import typer
-from rich.console import Console
+from rich.text import Text
 
 from spaceport.cli import connect, demo
 from spaceport.cli.compress import compress
+from spaceport.cli.console import console, error_console
 from spaceport.cli.convert import convert
 from spaceport.cli.deployment import Deployment, NotDeployed
+from spaceport.cli.doctor import examine
 from spaceport.cli.options import options_table
 from spaceport.cli.results import download_results, jobs_table, report_end, summary
 from spaceport.cli.watch import JobNotStarted, watch
@@ -31,6 +33,7 @@ from spaceport.pipeline.jobs.recovery import rebuild_table
 from spaceport.pipeline.jobs.state import END_STATES, JobRecord
 from spaceport.pipeline.layout import UPLOADS
 from spaceport.pipeline.options import Preset, resolve
+from spaceport.pipeline.text import visible
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -38,8 +41,6 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     help="Drone photos in, a 3D Gaussian splat that opens in a browser out. Start with `spaceport demo`.",
 )
-console = Console(highlight=False)
-error_console = Console(stderr=True, highlight=False, soft_wrap=True)
 
 Stack = Annotated[
     str | None, typer.Option(help="A deployed CloudFormation stack; without it, the embedded cloud on this machine.")
@@ -132,7 +133,7 @@ def status(
     if as_json:
         console.print_json(row.model_dump_json(exclude_none=True))
         return
-    console.print(f"{row.job_id}  {row.state}  {row.percent:.0f} %\n{row.message}", soft_wrap=True)
+    console.print(f"{row.job_id}  {row.state}  {row.percent:.0f} %\n{visible(row.message)}", soft_wrap=True)
     console.print(summary(row))
 
 
@@ -183,8 +184,23 @@ def options_command(
 def rebuild(stack: Stack = None, state: State = HOME) -> None:
     """Rebuild the job table from the manifests in the bucket."""
     with _deployment(stack, state) as deployment:
-        count = rebuild_table(deployment.bucket, deployment.table)
-    console.print(f"{count} jobs are in the table again.")
+        recovered = rebuild_table(deployment.bucket, deployment.table)
+    problems = [job.problem for job in recovered if job.problem]
+    console.print(f"{len(recovered) - len(problems)} jobs are in the table again.")
+    for problem in problems:
+        error_console.print(f"Left alone: {problem}.", style="yellow")
+
+
+@app.command()
+def doctor(stack: Stack = None, state: State = HOME) -> None:
+    """Look for what is wrong with a deployment. Exit codes: 0 nothing, 1 something."""
+    with _deployment(stack, state) as deployment:
+        problems = list(examine(deployment))
+    for problem in problems:
+        error_console.print(problem, style="red")
+    if problems:
+        raise typer.Exit(1)
+    console.print("Nothing is wrong.")
 
 
 app.command()(convert)
@@ -208,7 +224,7 @@ def _deployment(stack: str | None, state: Path, *, start: bool = False) -> Abstr
 def _run(deployment: Deployment, photos: Path, out: Path, options: dict[str, Any], email: str | None) -> JobRecord:
     resolve(options)  # refuse here what intake would refuse after the upload
     job_id = _upload(deployment, photos, options, email)
-    console.print(f"Job [bold]{job_id}[/]", soft_wrap=True)
+    console.print(Text.assemble("Job ", (job_id, "bold")), soft_wrap=True)
     try:
         row = watch(deployment.table, job_id, console, deployment.check)
     except KeyboardInterrupt:
@@ -217,7 +233,7 @@ def _run(deployment: Deployment, photos: Path, out: Path, options: dict[str, Any
     files = download_results(deployment.bucket, job_id, out)
     console.print(summary(row))
     if files:
-        console.print(f"Results are in [bold]{out}[/]", soft_wrap=True)
+        console.print(Text.assemble("Results are in ", (visible(str(out)), "bold")), soft_wrap=True)
     return row
 
 

@@ -15,14 +15,13 @@ import typer
 from spaceport.cli import concurrency
 from spaceport.cli.analytics import bytes_table
 from spaceport.cli.child import ChildFailed, ChildProcesses
+from spaceport.cli.console import console, error_console
 from spaceport.cli.convert import (
     BytesOption,
     PresetOption,
     TargetOption,
     compress_options,
-    console,
     describe_result,
-    error_console,
 )
 from spaceport.cli.many import ModelBars, ModelLines
 from spaceport.simd.cores import usable_cores
@@ -62,7 +61,7 @@ def compress(
     try:
         jobs = plan_jobs(models, out)
     except ValueError as error:
-        error_console.print(str(error), style="red", markup=False)
+        error_console.print(str(error), style="red")
         raise typer.Exit(1) from None
     options = compress_options(preset, target_psnr, max_bytes)
     needs = [concurrency.estimate_memory(job.source.name, size_of(job.source)) for job in jobs]
@@ -139,11 +138,11 @@ def _report(jobs: list[CompressJob], results: Sequence[dict[str, Any] | ChildFai
             failed.append((job, result))
             continue
         console.print()
-        console.print(describe_result(str(job.source), str(job.target), result), markup=False)
+        console.print(describe_result(str(job.source), str(job.target), result), soft_wrap=True)
         console.print(bytes_table(result["attribute_bytes"], result["attribute_psnr"], result["psnr"]))
     if failed:
         console.print()
         for job, error in failed:
-            error_console.print(f"{job.source}: {error}", style="red", markup=False)
+            error_console.print(f"{job.source}: {error}", style="red")
         error_console.print(f"{len(failed)} of {len(jobs)} models failed.", style="red")
     return 1 if failed else 0

@@ -8,14 +8,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from spaceport.cli.analytics import bytes_table
 from spaceport.cli.child import ChildFailed, run_child
+from spaceport.cli.console import console, error_console
 from spaceport.pipeline.options import CompressPreset
-
-console = Console(highlight=False, soft_wrap=True)
-error_console = Console(stderr=True, highlight=False, soft_wrap=True)
 
 PresetOption = Annotated[
     CompressPreset | None,
@@ -70,9 +67,9 @@ def convert(
     try:
         report = run_child("services.compress.convert", arguments, console)
     except ChildFailed as error:
-        error_console.print(str(error), style="red", markup=False)
+        error_console.print(str(error), style="red")
         raise typer.Exit(1) from None
-    console.print(describe_result(source.name, target.name, report), markup=False)
+    console.print(describe_result(source.name, target.name, report), soft_wrap=True)
     if report["to"] == "SOG":
         console.print(bytes_table(report["attribute_bytes"], report["attribute_psnr"], report["psnr"]))
 

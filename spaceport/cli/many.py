@@ -7,7 +7,6 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 LINE_EVERY = 0.25
@@ -19,14 +18,14 @@ class ModelBars(Progress):
 
     def __init__(self, console: Console, names: Sequence[str]) -> None:
         super().__init__(
-            TextColumn("[bold]{task.description}"),
+            TextColumn("{task.description}", style="bold", markup=False),
             BarColumn(bar_width=20, pulse_style="bar.back"),  # no animation while it waits
             TaskProgressColumn(),
             TimeElapsedColumn(),
-            TextColumn("{task.fields[message]}"),
+            TextColumn("{task.fields[message]}", markup=False),
             console=console,
         )
-        self._bars = [self.add_task(escape(_short(name)), start=False, total=1.0, message="waiting") for name in names]
+        self._bars = [self.add_task(_short(name), start=False, total=1.0, message="waiting") for name in names]
 
     def show(self, number: int, fraction: float, message: str) -> None:
         self.start_task(self._bars[number])
@@ -34,7 +33,7 @@ class ModelBars(Progress):
 
     def end(self, number: int, outcome: str) -> None:
         bar = self._bars[number]
-        self.update(bar, message=outcome if outcome == "done" else f"[red]{outcome}")
+        self.update(bar, message=outcome)
         self.stop_task(bar)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from spaceport.pipeline.options import PRESETS, CompressOptions, JobOptions, Preset, SfmOptions, TrainOptions
 
@@ -19,9 +20,8 @@ def options_table(console: Console, as_json: bool) -> None:
     if as_json:
         console.print_json(json.dumps(JobOptions.model_json_schema()))
         return
-    console.print(
-        'Pass options as JSON, nested by stage: [bold]{"preset": "draft", "train": {"max_iterations": 900}}[/]\n'
-    )
+    example = '{"preset": "draft", "train": {"max_iterations": 900}}\n'
+    console.print(Text.assemble("Pass options as JSON, nested by stage: ", (example, "bold")))
     for stage, model in STAGES.items():
         console.print(_stage_table(stage, model))
         console.print()

@@ -12,10 +12,12 @@ from spaceport.pipeline.contract import TITLES, JobState, StageManifest, StageNa
 from spaceport.pipeline.jobs.recovery import read_manifests
 from spaceport.pipeline.jobs.state import JobRecord
 from spaceport.pipeline.storage import Bucket
+from spaceport.pipeline.text import visible
 
 # What people want on their own disk: the models, the pictures and the reports; not the photos again.
 DOWNLOADED = ("compressed/", "gaussian/", "colmap/report.", "colmap/georeference.json", "colmap/sparse/")
 
+MAX_MESSAGE = 2000
 EXIT_CODES: dict[JobState, int] = {
     JobState.COMPLETED: 0,
     JobState.COMPLETED_DEGRADED: 3,
@@ -77,14 +79,16 @@ def jobs_table(rows: list[JobRecord]) -> Table:
     table = Table("job", "state", "percent", "updated", "message", box=None)
     for row in sorted(rows, key=lambda row: row.updated_at, reverse=True):
         updated = f"{row.updated_at:%Y-%m-%d %H:%M}"
-        table.add_row(row.job_id, row.state, f"{row.percent:.0f} %", updated, row.message)
+        table.add_row(row.job_id, row.state, f"{row.percent:.0f} %", updated, visible(row.message))
     return table
 
 
 def report_end(row: JobRecord, console: Console) -> int:
     """Print how a job ended. Returns the exit code."""
     good = row.state is JobState.COMPLETED
-    console.print(row.message, style="green" if good else "red" if row.failure else "yellow", soft_wrap=True)
+    console.print(
+        visible(row.message, MAX_MESSAGE), style="green" if good else "red" if row.failure else "yellow", soft_wrap=True
+    )
     if row.failure:
         console.print(f"({row.failure.slug})", style="dim")
     return EXIT_CODES[row.state]

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextC
 from spaceport.pipeline.contract import TITLES, Figure, StageName
 from spaceport.pipeline.jobs.state import END_STATES, PERCENT_SPAN, JobRecord
 from spaceport.pipeline.jobs.table import JobTable
+from spaceport.pipeline.text import visible
 
 POLL_SECONDS = 0.4
 LINE_EVERY_PERCENT = 5.0
@@ -77,11 +78,11 @@ class StageBars(Progress):
 
     def __init__(self, console: Console) -> None:
         super().__init__(
-            TextColumn("[bold]{task.description:<22}"),
+            TextColumn("{task.description:<22}", style="bold", markup=False),
             BarColumn(bar_width=28),
             TaskProgressColumn(),
             TimeRemainingColumn(compact=True),
-            TextColumn("{task.fields[message]}"),
+            TextColumn("{task.fields[message]}", markup=False),
             console=console,
         )
         self._bars: dict[StageName, TaskID] = {}
@@ -97,8 +98,8 @@ class StageBars(Progress):
 
 def _message(row: JobRecord, stage: StageName) -> str:
     if stage in row.seconds:
-        return f"[dim]{row.seconds[stage]:.0f} s"
-    return " · ".join(part for part in (row.message, details(row.live)) if part) if row.stage is stage else ""
+        return f"{row.seconds[stage]:.0f} s"
+    return " · ".join(part for part in (visible(row.message), details(row.live)) if part) if row.stage is stage else ""
 
 
 class StageLines:
@@ -113,7 +114,5 @@ class StageLines:
         if row.state == state and row.percent < percent + LINE_EVERY_PERCENT:
             return
         self._printed = (row.state, row.percent)
-        text = " · ".join(part for part in (row.message, details(row.live)) if part)
-        self._console.print(
-            f"{row.percent:5.1f} %  {row.state:<12}  {text}", highlight=False, markup=False, soft_wrap=True
-        )
+        text = " · ".join(part for part in (visible(row.message), details(row.live)) if part)
+        self._console.print(f"{row.percent:5.1f} %  {row.state:<12}  {text}", soft_wrap=True)

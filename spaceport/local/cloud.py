@@ -39,6 +39,7 @@ from spaceport.pipeline.jobs.recovery import accepted_uploads, pending_among, re
 from spaceport.pipeline.jobs.table import JobTable
 from spaceport.pipeline.layout import UPLOADS
 from spaceport.pipeline.storage import Bucket
+from spaceport.pipeline.text import visible
 
 STACK = "spaceport"
 ROOT = Path(__file__).parents[2]
@@ -135,17 +136,27 @@ class EmbeddedCloud:
         resource = self.access.session.resource("dynamodb", endpoint_url=self.access.endpoint)
         table = JobTable(outputs["JobTable"], resource)
         accepted: set[str] = set()
-        for manifests in recover_jobs(bucket, table):
-            accepted |= accepted_uploads(manifests)
-            pending = pending_among(manifests)
+        for job in recover_jobs(bucket, table):
+            if job.problem:
+                log.warning("the job %s is left alone: %s", visible(job.job_id), job.problem)
+                continue
+            accepted |= accepted_uploads(job.manifests)
+            pending = pending_among(job.manifests)
             if pending:
                 bucket.nudge(pending.key)
         for item in list(uploads.list_objects(UPLOADS)):
             if item.key not in accepted and item.key.lower().endswith(".zip"):
-                try:
-                    accept_upload(bucket, table, uploads, item.key, "recovered")
-                except Refused:  # deleted since the listing
-                    continue
+                _accept_again(bucket, table, uploads, item.key)
+
+
+def _accept_again(bucket: Bucket, table: JobTable, uploads: Bucket, key: str) -> None:
+    """Begin the job of an upload whose event was lost. What goes wrong with it keeps no other upload waiting."""
+    try:
+        accept_upload(bucket, table, uploads, key, "recovered")
+    except Refused:  # deleted since the listing
+        return
+    except (ValueError, TypeError, TimeoutError, ClientError, BotoCoreError) as error:
+        log.warning("no job is begun for the upload %s: %s", visible(key), error)
 
 
 def running(state: Path) -> Access | None:

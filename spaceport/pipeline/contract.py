@@ -6,12 +6,11 @@ generated from these models (`python -m spaceport.pipeline.reports.schemas event
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from spaceport.pipeline.errors import Slug
 from spaceport.pipeline.options import JobOptions
@@ -164,15 +163,28 @@ class EndManifest(_Model):
 
 
 AnyManifest = RequestManifest | StageManifest | EndManifest
+_MANIFEST: Final[TypeAdapter[AnyManifest]] = TypeAdapter(Annotated[AnyManifest, Field(discriminator="kind")])
+
+
+class _Version(BaseModel):
+    schema_version: int
 
 
 def parse_manifest(raw: bytes | str) -> AnyManifest:
     """Read any manifest. Raises `pydantic.ValidationError` (a `ValueError`) when it is none."""
-    return _Envelope.model_validate({"manifest": json.loads(raw)}).manifest
+    return _MANIFEST.validate_json(raw)
 
 
-class _Envelope(BaseModel):
-    manifest: Annotated[AnyManifest, Field(discriminator="kind")]
+def why_unreadable(raw: bytes) -> str:
+    """What is wrong with bytes that `parse_manifest` refuses, to follow "it" in a sentence."""
+    if not raw.strip():
+        return "is empty"
+    try:
+        version = _Version.model_validate_json(raw).schema_version
+    except ValidationError:
+        return "is cut off or no manifest at all"
+    newer = f"is of schema version {version}; this version of Spaceport reads {SCHEMA_VERSION}"
+    return newer if version > SCHEMA_VERSION else "does not have the fields of a manifest"
 
 
 def now() -> datetime:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from spaceport.pipeline.text import visible
+
 
 class Slug(StrEnum):
     """The closed list of failures. Tables, mails, manifests and dashboards use these names."""
@@ -116,12 +118,15 @@ SENTENCES: dict[Slug, str] = {
 
 
 class SpaceportError(Exception):
-    """A failure with a slug and its sentence. `str(error)` is the sentence, ready for a mail."""
+    """A failure with a slug and its sentence. `str(error)` is the sentence, ready for a mail.
+
+    Facts may hold what a user wrote: names of files, fields of JSON. They are made visible here, for every reader.
+    """
 
     def __init__(self, slug: Slug, **facts: object) -> None:
         self.slug = slug
         self.facts = facts
-        super().__init__(SENTENCES[slug].format(**facts))
+        super().__init__(SENTENCES[slug].format(**{name: visible(str(value)) for name, value in facts.items()}))
 
 
 class Refused(SpaceportError):

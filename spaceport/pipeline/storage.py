@@ -17,8 +17,9 @@ import boto3
 from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
 
-from spaceport.pipeline.contract import AnyManifest, Artefact, parse_manifest
+from spaceport.pipeline.contract import AnyManifest, Artefact, parse_manifest, why_unreadable
 from spaceport.pipeline.errors import LostResource, Slug
+from spaceport.pipeline.text import visible
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -33,6 +34,14 @@ MULTIPART = TransferConfig(multipart_threshold=32 << 20, multipart_chunksize=32 
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+class UnreadableManifest(ValueError):
+    """An object under a manifest's key that is no manifest which this version can read. `str` names it and says why."""
+
+    def __init__(self, key: str, reason: str) -> None:
+        self.key = key
+        super().__init__(f"{visible(key)} {reason}")
 
 
 @dataclass(frozen=True)
@@ -62,14 +71,17 @@ class Bucket:
         self._sleep = sleep
 
     def read_manifest(self, key: str) -> StoredManifest | None:
-        """The manifest at `key`, or None when there is none. Raises `ValueError` when the object is no manifest."""
+        """The manifest at `key`, or None when there is none. Raises `UnreadableManifest`."""
         response = self._get(key)
         if response is None:
             return None
         raw = response["Body"].read(MAX_MANIFEST_BYTES + 1)
         if len(raw) > MAX_MANIFEST_BYTES:
-            raise ValueError(f"manifest {key} is larger than {MAX_MANIFEST_BYTES} bytes")
-        return StoredManifest(key, parse_manifest(raw), response["ETag"].strip('"'))
+            raise UnreadableManifest(key, f"is larger than {MAX_MANIFEST_BYTES} bytes")
+        try:
+            return StoredManifest(key, parse_manifest(raw), response["ETag"].strip('"'))
+        except ValueError as error:
+            raise UnreadableManifest(key, why_unreadable(raw)) from error
 
     def put_manifest(self, key: str, manifest: AnyManifest) -> bool:
         """Write a manifest once. False when one is already there: the first writer decided.

@@ -17,7 +17,8 @@ from waiting import PATIENCE
 from spaceport.demo import Survey
 from spaceport.local.cloud import STACK
 from spaceport.pipeline.contract import JobState, StageName
-from spaceport.pipeline.jobs.accept import Submission, continue_job
+from spaceport.pipeline.jobs.accept import continue_job
+from spaceport.pipeline.jobs.submission import Submission
 
 
 class Api:

@@ -6,11 +6,14 @@ import json
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from pipeline_cases import photo_zip, requested, staged
 
 from spaceport.pipeline.contract import AnyManifest, EndManifest, JobState, RequestManifest, StageManifest, StageName
 from spaceport.pipeline.errors import Refused, Slug, UnknownJob
-from spaceport.pipeline.jobs.accept import Submission, accept_upload, continue_job
+from spaceport.pipeline.jobs import accept
+from spaceport.pipeline.jobs.accept import accept_upload, continue_job
+from spaceport.pipeline.jobs.submission import Submission
 from spaceport.pipeline.jobs.table import JobTable
 from spaceport.pipeline.layout import request_key, stage_manifest_key
 from spaceport.pipeline.storage import Bucket
@@ -104,6 +107,17 @@ def test_flat_options_in_the_zip(intake: Intake) -> None:
         ({"spaceport.json": b"{"}, {}),
         ({"spaceport.json": b"[]"}, {}),
         ({"spaceport.json": b"[" * 60000}, {}),
+        ({"spaceport.json": b'{"options": ' + b'{"a":' * 900 + b"1" + b"}" * 900 + b"}"}, {}),
+        ({"spaceport.json": b'{"options": [1]}'}, {}),
+        ({"spaceport.json": b'{"options": "draft"}'}, {}),
+        ({"spaceport.json": b'{"name": "\\ud800", "options": {}}'}, {}),
+        ({"spaceport.json": b'{"name": ["a"], "options": {}}'}, {}),
+        ({"spaceport.json": b'{"options": {"' + b"x" * 30_000 + b'": 1}}'}, {}),
+        ({"spaceport.json": b'{"options": {"train": {"max_iterations": 1e999}}}'}, {}),
+        ({"spaceport.json": b'{"options": {"train": {"max_iterations": ' + b"9" * 5000 + b"}}}"}, {}),
+        ({"spaceport.json": b'{"options": {"preset": ["draft"]}}'}, {}),
+        ({"spaceport.json": b'{"options": {"preset": {"a": 1}, "target_psnr": [[]]}}'}, {}),
+        ({"spaceport.json": b"\xff\xfe{}"}, {}),
         ({}, {"options": "{"}),
         ({}, {"options": "[]"}),
         ({}, {"options": '{"preset": "ultra"}'}),
@@ -111,6 +125,40 @@ def test_flat_options_in_the_zip(intake: Intake) -> None:
 )
 def test_bad_options_reject_the_job(intake: Intake, extra: dict[str, bytes], metadata: dict[str, Any]) -> None:
     rejected(intake(photo_zip(3, extra), **metadata), Slug.BAD_OPTIONS)
+
+
+def test_whatever_an_upload_breaks_ends_its_job_and_no_other(intake: Intake, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_: object) -> None:
+        raise KeyError("a bug")
+
+    monkeypatch.setattr(accept, "inspect", broken)
+    end = intake(photo_zip(), email="pilot@example.com")
+    assert isinstance(end, EndManifest)
+    assert (end.state, end.request.email) == (JobState.FAILED, "pilot@example.com")
+    assert end.failure is not None
+    assert end.failure.slug is Slug.INTERNAL
+    monkeypatch.undo()
+    accepted(intake(photo_zip(), token="2"))
+
+
+def test_a_fault_of_aws_is_none_of_the_upload(intake: Intake, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(_: object) -> None:
+        raise ClientError({"Error": {"Code": "SlowDown"}}, "GetObject")
+
+    monkeypatch.setattr(accept, "inspect", failing)
+    with pytest.raises(ClientError):
+        intake(photo_zip())
+    monkeypatch.undo()
+    accepted(intake(photo_zip()))
+
+
+def test_what_a_user_wrote_is_shown_as_text(intake: Intake) -> None:
+    inner = {"options": {"\x1b[2J\x1b]0;x\x07": 1, "\u202egpj": 2, "[/oops]": 3}}
+    end = rejected(intake(photo_zip(3, {"spaceport.json": json.dumps(inner).encode()})), Slug.BAD_OPTIONS)
+    assert "\\x1b[2J\\x1b]0;x\\x07" in end.message
+    assert "\\u202egpj" in end.message
+    assert "[/oops]" in end.message
+    assert end.message.isprintable()
 
 
 @pytest.mark.parametrize("email", ["nobody", "a@b", "a@b.c\n", "a b@c.de", "x" * 70 + "@a.de", "<a@b.de>"])

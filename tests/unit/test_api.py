@@ -109,6 +109,8 @@ def test_an_address_may_be_written_as_consoles_show_it(url: str) -> None:
         ("not json", "JSON"),
         ("[1]", "JSON"),
         ("[" * 100_000, "JSON"),
+        ('{"s3Url": "' + URL + '", "options": ' + '{"a": ' * 900 + "1" + "}" * 901, "JSON"),
+        ('{"s3Url": "' + URL + '", "name": "\\ud800"}', "JSON"),
     ],
 )
 def test_a_wish_that_makes_no_sense_is_refused_in_words(body: Any, said: str) -> None:

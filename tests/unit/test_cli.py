@@ -121,6 +121,26 @@ def test_rebuild_table(deployment: Deployment) -> None:
     assert deployment.table.get(JOB) is not None
 
 
+def test_names_of_users_are_text(deployment: Deployment) -> None:
+    """They once ended `jobs` and `status` for all, as markup that rich could not read, or reached the terminal."""
+    for job_id, name in {"markup-job": "[/oops] twice", "escape-job": "\x1b[2J\x1b]0;x\x07"}.items():
+        end = ended(JobState.REJECTED, job_id).model_copy(update={"message": f"It holds {name}."})
+        deployment.table.record(end)
+    output = call("jobs") + call("status", "markup-job") + call("status", "escape-job")
+    assert output.count("[/oops] twice") == 2
+    assert "\x1b" not in output
+    assert output.count("\\x1b[2J\\x1b]0;x\\x07") == 2
+
+
+def test_doctor_names_what_is_broken(deployment: Deployment) -> None:
+    assert call("doctor") == "Nothing is wrong.\n"
+    deployment.bucket.client.put_object(
+        Bucket=deployment.bucket.name, Key="jobs/a-cut-job/end/manifest.json", Body=b"{"
+    )
+    assert "jobs/a-cut-job/end/manifest.json is cut off" in call("doctor", code=1)
+    assert "Left alone: jobs/a-cut-job/end/manifest.json" in call("rebuild-table")
+
+
 @pytest.mark.parametrize(
     ("state", "code"),
     [(JobState.COMPLETED, 0), (JobState.COMPLETED_DEGRADED, 3), (JobState.FAILED, 1), (JobState.REJECTED, 1)],

@@ -11,7 +11,13 @@ from spaceport.pipeline import layout
 from spaceport.pipeline.contract import AnyManifest, Failure, JobState, Outcome, StageName
 from spaceport.pipeline.errors import Slug, UnknownJob
 from spaceport.pipeline.jobs.ending import end_job, read_end, request_of, stop_job
-from spaceport.pipeline.jobs.recovery import pending_among, pending_manifest, rebuild_table, recover_jobs
+from spaceport.pipeline.jobs.recovery import (
+    pending_among,
+    pending_manifest,
+    rebuild_table,
+    recover_jobs,
+    unreadable_manifests,
+)
 from spaceport.pipeline.jobs.table import JobTable, LeaseAnswer
 from spaceport.pipeline.jobs.tracker import on_batch_failed, on_manifest
 from spaceport.pipeline.storage import Bucket
@@ -173,7 +179,7 @@ def test_the_table_is_made_again_from_the_bucket(bucket: Bucket, table: JobTable
         ExpressionAttributeNames={"#state": "state"},
         ExpressionAttributeValues={":wrong": "no such state"},
     )
-    assert rebuild_table(bucket, table) == 2
+    assert {job.job_id: job.problem for job in rebuild_table(bucket, table)} == {JOB: None, "other-job": None}
     assert table.get(JOB) == before
     assert table.get("other-job") is not None
 
@@ -216,10 +222,53 @@ def test_what_a_job_waits_for(bucket: Bucket, table: JobTable) -> None:
     awaited = [StageName.SFM, StageName.TRAIN, StageName.COMPRESS, None]
     for manifest, stage in zip(made, awaited, strict=False):
         put(bucket, manifest)
-        (manifests,) = recover_jobs(bucket, table)
-        waiting = pending_among(manifests)
+        (job,) = recover_jobs(bucket, table)
+        waiting = pending_among(job.manifests)
         assert waiting == pending_manifest(bucket, JOB)
         assert waiting is not None
         assert (waiting.key, waiting.stage) == (key_of(manifest), stage)
     put(bucket, ended())
     assert pending_manifest(bucket, JOB) is None
+
+
+BROKEN = {
+    "empty": (b"", "is empty"),
+    "cut": (b'{"schema_version": 1, "kind": "req', "is cut off or no manifest at all"),
+    "garbage": (b"\x00\xff\xfe", "is cut off or no manifest at all"),
+    "list": (b"[]", "is cut off or no manifest at all"),
+    "deep": (b"[" * 60_000, "is cut off or no manifest at all"),
+    "newer": (b'{"schema_version": 2, "kind": "request"}', "is of schema version 2"),
+    "other": (b'{"schema_version": 1, "kind": "request"}', "does not have the fields of a manifest"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_manifest_is_named_and_left_alone_and_the_other_jobs_are_recovered(
+    bucket: Bucket, table: JobTable, name: str
+) -> None:
+    data, reason = BROKEN[name]
+    put(bucket, *whole_job())
+    key = layout.request_key("a-broken-job")
+    bucket.client.put_object(Bucket=bucket.name, Key=key, Body=data)
+    put(bucket, requested("a-later-job"))
+    jobs = {job.job_id: job.problem for job in recover_jobs(bucket, table)}
+    assert jobs.keys() == {"a-broken-job", "a-later-job", JOB}
+    assert (jobs["a-later-job"], jobs[JOB]) == (None, None)
+    problem = jobs["a-broken-job"]
+    assert problem is not None
+    assert problem.startswith(f"{key} {reason}")
+    assert list(unreadable_manifests(bucket)) == [problem]
+    assert table.get("a-broken-job") is None
+    assert table.get("a-later-job") is not None
+    assert bucket.client.get_object(Bucket=bucket.name, Key=key)["Body"].read() == data
+
+
+def test_a_manifest_of_another_job_does_not_change_that_one(bucket: Bucket, table: JobTable) -> None:
+    body = requested("victim").model_dump_json().encode()
+    bucket.client.put_object(Bucket=bucket.name, Key=layout.request_key("intruder"), Body=body)
+    (job,) = recover_jobs(bucket, table)
+    assert (job.job_id, job.problem) == (
+        "intruder",
+        "jobs/intruder/request/manifest.json is a manifest of the job victim",
+    )
+    assert table.get("victim") is None

@@ -6,17 +6,14 @@ Only the zip's directory is read, by ranges, so a bad upload is rejected within 
 from __future__ import annotations
 
 import hashlib
-import json
+import logging
 import re
-from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import unquote_plus
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from spaceport.pipeline import layout
 from spaceport.pipeline.contract import (
-    JOB_ID_PATTERN,
     AnyManifest,
     EndManifest,
     JobState,
@@ -27,28 +24,25 @@ from spaceport.pipeline.contract import (
     Upload,
     now,
 )
-from spaceport.pipeline.errors import Refused, Slug, UnknownJob
+from spaceport.pipeline.errors import LostResource, Refused, Slug, UnknownJob
 from spaceport.pipeline.jobs.ending import end_job, failure_of
+from spaceport.pipeline.jobs.submission import (
+    MAX_NAME,
+    Submission,
+    parse_metadata,
+    parse_metadata_options,
+    parse_options_file,
+    valid_email,
+)
 from spaceport.pipeline.jobs.table import JobTable
-from spaceport.pipeline.options import JobOptions, resolve
+from spaceport.pipeline.options import resolve
 from spaceport.pipeline.storage import Bucket
 from spaceport.pipeline.uploads.photo_zip import inspect
 from spaceport.pipeline.uploads.ranged_reader import open_object
 
 MAX_CONTINUATIONS = 100
-_JOB_ID = re.compile(JOB_ID_PATTERN)
-_EMAIL = re.compile(r"[^@\s<>\"',;:]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
 
-
-@dataclass(frozen=True)
-class Submission:
-    """What a user submits along with the zip. Everything is untrusted and may be missing."""
-
-    name: str | None = None
-    email: str | None = None
-    owner: str | None = None
-    options: dict[str, Any] = field(default_factory=dict)
-    job_id: str | None = None
+log = logging.getLogger(__name__)
 
 
 def accept_upload(
@@ -64,26 +58,31 @@ def accept_upload(
         Refused: `upload_missing`, when there is no such object and so no job to reject.
     """
     upload, metadata = _head_upload(uploads, key)
-    submission = submission or Submission()
-    title = submission.name or metadata.name or _title_from(key)
-    job_id = (
-        submission.job_id or metadata.job_id or new_job_id(title, "\0".join((uploads.name, key, upload.etag, token)))
-    )
+    submission, sent = submission or Submission(), parse_metadata(metadata)
+    title = submission.name or sent.name or _title_from(key)
+    job_id = submission.job_id or sent.job_id or new_job_id(title, "\0".join((uploads.name, key, upload.etag, token)))
     known = _first_manifest(bucket, job_id)
     if known:
         return known
     request = Request(
-        name=title[:200],
-        email=_valid_email(submission.email or metadata.email),
-        owner=submission.owner or metadata.owner,
+        name=title[:MAX_NAME],
+        email=valid_email(submission.email or sent.email),
+        owner=submission.owner or sent.owner,
         upload=upload,
         received_at=now(),
     )
     try:
-        manifest = _inspect(uploads, job_id, request, metadata.options | submission.options)
+        options = parse_metadata_options(metadata) | submission.options
+        manifest = _inspect(uploads, job_id, request, upload, options)
     except Refused as refusal:
         failure = failure_of(refusal)
         return end_job(bucket, table, job_id, JobState.REJECTED, request=request, failure=failure)
+    except (BotoCoreError, ClientError):  # of AWS, not of the upload: the event comes again
+        raise
+    except Exception:  # whatever an upload brings about, its owner hears of it, and the next upload is not held up
+        log.exception("the upload %r broke its inspection", key)
+        failure = failure_of(LostResource(Slug.INTERNAL, stage="The inspection of the upload"))
+        return end_job(bucket, table, job_id, JobState.FAILED, request=request, failure=failure)
     bucket.put_manifest(layout.request_key(job_id), manifest)
     return manifest
 
@@ -100,15 +99,15 @@ def continue_job(bucket: Bucket, source: str, stage: StageName, submission: Subm
         raise UnknownJob(f"There is no job {source} with anything from which {stage} could start.")
     submission = submission or Submission()
     old = stored.manifest.request
-    changes: dict[str, Any] = {
-        "name": submission.name or old.name,
-        "email": _valid_email(submission.email) or old.email,
-        "owner": submission.owner or old.owner,
-        "options": resolve(submission.options) if submission.options else old.options,
-        "received_at": now(),
-        "continues": source,
-    }
-    request = old.model_copy(update=changes)
+    request = Request(
+        name=submission.name or old.name,
+        email=valid_email(submission.email) or old.email,
+        owner=submission.owner or old.owner,
+        options=resolve(submission.options) if submission.options else old.options,
+        upload=old.upload,
+        received_at=now(),
+        continues=source,
+    )
     for job_id in [submission.job_id] if submission.job_id else _continuation_ids(source):
         manifest = stored.manifest.model_copy(update={"job_id": job_id, "request": request, "created_at": now()})
         free = not _first_manifest(bucket, job_id)
@@ -117,42 +116,25 @@ def continue_job(bucket: Bucket, source: str, stage: StageName, submission: Subm
     raise Refused(Slug.BAD_OPTIONS, detail=f"`jobId` {submission.job_id or source} is taken")
 
 
-def _inspect(uploads: Bucket, job_id: str, request: Request, explicit: dict[str, Any]) -> RequestManifest:
-    assert request.upload is not None  # noqa: S101  # this module has just made it
-    upload = request.upload
+def _inspect(
+    uploads: Bucket, job_id: str, request: Request, upload: Upload, explicit: dict[str, Any]
+) -> RequestManifest:
     with open_object(uploads.client, upload.bucket, upload.key, upload.bytes, upload.etag) as file:
         photo_zip = inspect(file)
-    inner = _parse_options(photo_zip.options)
-    options: JobOptions = resolve((inner.pop("options", None) or {}) | explicit)
-    filled = request.model_copy(
-        update={
-            "options": options,
-            "email": request.email or _valid_email(inner.get("email")),
-            "name": request.name
-            if request.name != _title_from(upload.key)
-            else str(inner.get("name") or request.name)[:200],
-        }
+    inner = parse_options_file(photo_zip.options)
+    is_named = request.name != _title_from(upload.key)[:MAX_NAME]
+    filled = Request(
+        name=request.name if is_named else inner.name or request.name,
+        email=request.email or valid_email(inner.email),
+        owner=request.owner,
+        options=resolve(inner.options | explicit),
+        upload=upload,
+        received_at=request.received_at,
     )
     return RequestManifest(job_id=job_id, created_at=now(), request=filled, photos=len(photo_zip.photos))
 
 
-def _parse_options(raw: bytes | None) -> dict[str, Any]:
-    """`spaceport.json`: `{"name", "email", "options": {…}}`, or the options alone."""
-    if raw is None:
-        return {}
-    try:
-        document = json.loads(raw)
-    except (ValueError, RecursionError):
-        raise Refused(Slug.BAD_OPTIONS, detail="`spaceport.json` is not valid JSON") from None
-    if not isinstance(document, dict):
-        raise Refused(Slug.BAD_OPTIONS, detail="`spaceport.json` must hold an object")
-    if "options" not in document:
-        about = {name: document.pop(name) for name in ("name", "email") if name in document}
-        return about | {"options": document}
-    return document
-
-
-def _head_upload(uploads: Bucket, key: str) -> tuple[Upload, Submission]:
+def _head_upload(uploads: Bucket, key: str) -> tuple[Upload, dict[str, str]]:
     try:
         head = uploads.client.head_object(Bucket=uploads.name, Key=key)
     except ClientError as error:
@@ -166,23 +148,7 @@ def _head_upload(uploads: Bucket, key: str) -> tuple[Upload, Submission]:
         bytes=head["ContentLength"],
         version_id=head.get("VersionId"),
     )
-    return upload, _submission_from(head["Metadata"])
-
-
-def _submission_from(metadata: dict[str, str]) -> Submission:
-    """`x-amz-meta-email`, `-owner`, `-job-name`, `-job-id`, `-options` (JSON). Names are percent-encoded."""
-    try:
-        options = json.loads(metadata.get("options") or "{}")
-    except (ValueError, RecursionError):
-        options = {"options": "not JSON"}  # `resolve` refuses it by name
-    job_id = metadata.get("job-id", "")
-    return Submission(
-        name=unquote_plus(metadata.get("job-name", "")) or None,
-        email=metadata.get("email"),
-        owner=metadata.get("owner", "")[:254] or None,
-        options=options if isinstance(options, dict) else {"options": "not an object"},
-        job_id=job_id if _JOB_ID.fullmatch(job_id) else None,
-    )
+    return upload, head["Metadata"]
 
 
 def _first_manifest(bucket: Bucket, job_id: str) -> RequestManifest | EndManifest | None:
@@ -191,11 +157,6 @@ def _first_manifest(bucket: Bucket, job_id: str) -> RequestManifest | EndManifes
         if stored and not isinstance(stored.manifest, StageManifest):
             return stored.manifest
     return None
-
-
-def _valid_email(text: object) -> str | None:
-    """An address that SES accepts, or None: a job is not refused for a mistyped address."""
-    return text if isinstance(text, str) and len(text) <= 254 and _EMAIL.fullmatch(text) else None
 
 
 def _title_from(key: str) -> str:

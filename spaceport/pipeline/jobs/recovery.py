@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from spaceport.pipeline import layout
 from spaceport.pipeline.contract import StageName
 from spaceport.pipeline.jobs.table import SWAP_ATTEMPTS, JobTable
-from spaceport.pipeline.storage import Bucket, StoredManifest
+from spaceport.pipeline.storage import Bucket, StoredManifest, UnreadableManifest
+from spaceport.pipeline.text import visible
 
 
 @dataclass(frozen=True)
@@ -22,23 +23,53 @@ class PendingManifest:
     """The stage that `key` wakes; None when only the end is missing."""
 
 
+@dataclass(frozen=True)
+class RecoveredJob:
+    """A job whose row was made anew from `manifests`; or left alone, because `problem` is a sentence."""
+
+    job_id: str
+    manifests: list[StoredManifest]
+    problem: str | None = None
+
+
 def read_manifests(bucket: Bucket, job_id: str) -> list[StoredManifest]:
-    """A job's manifests in the order in which they were made."""
+    """A job's manifests in the order in which they were made.
+
+    Raises:
+        UnreadableManifest: one of them cannot be read, or is another job's.
+    """
     every = (bucket.read_manifest(layout.manifest_key(job_id, folder)) for folder in layout.MANIFEST_FOLDERS)
-    return [stored for stored in every if stored]
+    manifests = [stored for stored in every if stored]
+    for stored in manifests:
+        if stored.manifest.job_id != job_id:
+            raise UnreadableManifest(stored.key, f"is a manifest of the job {visible(stored.manifest.job_id)}")
+    return manifests
 
 
-def rebuild_table(bucket: Bucket, table: JobTable) -> int:
-    """Rebuild every job's row from its manifests, also while workers work. Returns the number of jobs."""
-    return sum(1 for _ in recover_jobs(bucket, table))
+def rebuild_table(bucket: Bucket, table: JobTable) -> list[RecoveredJob]:
+    """Rebuild every job's row from its manifests, also while workers work."""
+    return list(recover_jobs(bucket, table))
 
 
-def recover_jobs(bucket: Bucket, table: JobTable) -> Iterator[list[StoredManifest]]:
-    """Rebuild the rows of all jobs, one by one; yields the manifests that each was made from."""
+def recover_jobs(bucket: Bucket, table: JobTable) -> Iterator[RecoveredJob]:
+    """Rebuild the rows of all jobs, one by one. One that cannot be recovered is left alone."""
     for job_id in bucket.list_folders(layout.JOBS):
-        manifests = _recover(bucket, table, job_id)
+        try:
+            manifests = _recover(bucket, table, job_id)
+        except (ValueError, TypeError, TimeoutError) as error:
+            yield RecoveredJob(job_id, [], str(error))
+            continue
         if manifests:
-            yield manifests
+            yield RecoveredJob(job_id, manifests)
+
+
+def unreadable_manifests(bucket: Bucket) -> Iterator[str]:
+    """A sentence for each job one of whose manifests cannot be read."""
+    for job_id in bucket.list_folders(layout.JOBS):
+        try:
+            read_manifests(bucket, job_id)
+        except UnreadableManifest as error:
+            yield str(error)
 
 
 def _recover(bucket: Bucket, table: JobTable, job_id: str) -> list[StoredManifest]:
