@@ -57,7 +57,7 @@ def queues() -> list[str]:
 def job_of_manifest(key: str) -> tuple[str, str] | None:
     """Job id and folder (request, colmap, …) of a manifest's key, or None when it is not a manifest of a job.
 
-    A rule's wildcard also matches slashes, so `jobs/ID/extracted/colmap/manifest.json` arrives here too.
+    A rule knows only how keys end, so `jobs/ID/extracted/colmap/manifest.json` arrives here too.
     """
     try:
         job_id, rest = layout.split_key(key)

@@ -14,6 +14,7 @@ from functions.clients import NAMESPACE, bucket, table, uploads
 from spaceport.pipeline.contract import EndManifest
 from spaceport.pipeline.errors import Refused
 from spaceport.pipeline.jobs.accept import accept_upload
+from spaceport.pipeline.layout import UPLOADS
 
 logger = Logger(service="intake")
 metrics = Metrics(namespace=NAMESPACE, service="intake")
@@ -25,6 +26,9 @@ metrics = Metrics(namespace=NAMESPACE, service="intake")
 def handler(event: S3EventBridgeNotificationEvent, _: LambdaContext) -> dict[str, str]:
     """Returns the job's id and the kind of its first manifest."""
     upload = event.detail.object
+    if not upload.key.startswith(UPLOADS):  # the rule knows only how keys end
+        logger.warning("not below the uploads", key=upload.key)
+        return {}
     try:
         manifest = accept_upload(bucket(), table(), uploads(), upload.key, upload.sequencer)
     except Refused as refusal:  # deleted before it was inspected: there is no one to notify

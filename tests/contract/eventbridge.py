@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Any
 
 
 def matches(pattern: dict[str, Any], event: dict[str, Any]) -> bool:
-    """Every field of the pattern must match; in a list, any one. Knows plain values and `wildcard`, as we use them."""
+    """Every field of the pattern must match; in a list, any one. Knows plain values and `suffix`, as we use them."""
     for name, wanted in pattern.items():
         if isinstance(wanted, dict):
             if not isinstance(event.get(name), dict) or not matches(wanted, event[name]):
@@ -21,9 +20,13 @@ def matches(pattern: dict[str, Any], event: dict[str, Any]) -> bool:
 def _one(wanted: Any, value: Any) -> bool:
     if not isinstance(wanted, dict):
         return bool(wanted == value)
-    assert set(wanted) == {"wildcard"}, f"teach this matcher {wanted}"
-    parts = (re.escape(part) for part in wanted["wildcard"].split("*"))
-    return isinstance(value, str) and re.fullmatch(".*".join(parts), value, re.DOTALL) is not None
+    assert set(wanted) == {"suffix"}, f"teach this matcher {wanted}"
+    suffix = wanted["suffix"]
+    if not isinstance(value, str):
+        return False
+    if isinstance(suffix, dict):
+        return value.lower().endswith(suffix["equals-ignore-case"].lower())
+    return value.endswith(suffix)
 
 
 def transform(transformer: dict[str, Any], event: dict[str, Any]) -> Any:

@@ -59,6 +59,13 @@ def link() -> zipfile.ZipInfo:
     return info
 
 
+def with_options(text: bytes) -> bytes:
+    file = io.BytesIO(zipped(*photos()))
+    with zipfile.ZipFile(file, "a") as archive:
+        archive.writestr("spaceport.json", text)
+    return file.getvalue()
+
+
 HOSTILE: dict[str, tuple[bytes, Slug]] = {
     "no-zip": (b"GIF89a, not a zip at all", Slug.NOT_A_ZIP),
     "empty-file": (b"", Slug.NOT_A_ZIP),
@@ -75,6 +82,11 @@ HOSTILE: dict[str, tuple[bytes, Slug]] = {
     "many-entries": (zipped(*photos(10_001)), Slug.TOO_MANY_ENTRIES),
     "claims-20-gb": (claiming(5 << 29), Slug.ARCHIVE_TOO_LARGE),
     "same-name-twice": (zipped(*photos(), "0.jpg"), Slug.DUPLICATE_NAMES),
+    "same-name-as-markup": (zipped(*photos(), "[/x].jpg", "[/X].jpg"), Slug.DUPLICATE_NAMES),
+    "options-in-a-list": (with_options(b'{"options": [1]}'), Slug.BAD_OPTIONS),
+    "options-as-text": (with_options(b'{"options": "draft"}'), Slug.BAD_OPTIONS),
+    "lone-surrogate": (with_options(b'{"name": "\\ud800", "options": {}}'), Slug.BAD_OPTIONS),
+    "escapes-in-options": (with_options(b'{"options": {"\\u001b[2J": 1}}'), Slug.BAD_OPTIONS),
 }
 
 

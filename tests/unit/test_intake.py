@@ -56,3 +56,9 @@ def test_a_bad_upload_is_rejected_at_once(uploads: Bucket, bucket: Bucket) -> No
 def test_an_upload_that_is_gone_is_no_job(bucket: Bucket) -> None:
     assert handler(event("upload_put", KEY), Context()) == {}
     assert list(bucket.list_folders("jobs/")) == []
+
+
+def test_a_zip_that_is_not_below_the_uploads_is_no_job(uploads: Bucket, bucket: Bucket) -> None:
+    uploads.client.put_object(Bucket=uploads.name, Key="elsewhere/a.zip", Body=photo_zip(5))
+    assert handler(event("upload_put", "elsewhere/a.zip"), Context()) == {}
+    assert list(bucket.list_folders("jobs/")) == []
