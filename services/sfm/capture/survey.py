@@ -22,7 +22,7 @@ from services.sfm.capture.footprints import (
 )
 from services.sfm.capture.image_quality import ImageQuality, find_repeats
 from services.sfm.capture.subset import choose_subset
-from services.sfm.georeference.wgs84 import median_position, to_enu
+from services.sfm.georeference.positions import find_wrong_positions, ground_of
 from services.sfm.photo import PhotoMetadata
 from spaceport.pipeline.reports.sfm import CaptureFigures, CaptureReport, Finding, Verdict
 
@@ -163,10 +163,11 @@ def _sort_by_time(photos: Sequence[PhotoMetadata]) -> list[PhotoMetadata]:
 
 
 def _to_ground(photos: list[PhotoMetadata]) -> Array:
+    """[N,2] metres east and north of the middle; NaN without a position, or with one that cannot be right."""
     degrees = np.array([(*photo.position[:2], 0.0) if photo.position else (np.nan,) * 3 for photo in photos])
-    if np.isnan(degrees).all():
-        return degrees[:, :2]
-    return to_enu(degrees, median_position(degrees))[:, :2]
+    times = [photo.taken_at.timestamp() if photo.taken_at else np.nan for photo in photos]
+    cameras = [photo.camera_key for photo in photos]
+    return ground_of(degrees, find_wrong_positions(degrees, np.array(times), cameras))
 
 
 def _footprints(photos: list[PhotoMetadata], ground: Array) -> tuple[dict[int, Array], list[CameraAim]]:

@@ -41,7 +41,7 @@ from services.sfm.colmap.policy import (
 from services.sfm.colmap.prior_model import publish_prior_model
 from services.sfm.colmap.snapshot import SNAPSHOT, save_snapshot
 from services.sfm.colmap.undistort import undistort_and_publish
-from services.sfm.georeference.wgs84 import median_position, to_enu
+from services.sfm.georeference.positions import find_wrong_positions, ground_of, photo_positions, photo_times
 from services.sfm.messages import (
     ColmapResult,
     ColmapTask,
@@ -172,11 +172,10 @@ def _select_pairs(method: MatchingMethod, task: ColmapTask, database: Path, grou
 
 
 def _ground(task: ColmapTask) -> Ground:
-    """[N,2] metres east and north of the middle; NaN where a photo has no position."""
-    rows = colmap_database.positions(task.photos)
-    rows[:, 2] = np.where(np.isnan(rows[:, 0]), np.nan, 0.0)  # on the ground: heights are not used here
-    located = np.isfinite(rows[:, 0])
-    return to_enu(rows, median_position(rows[located]))[:, :2] if located.any() else rows[:, :2]
+    """[N,2] metres east and north of the middle; NaN where a photo has no position, or one that cannot be right."""
+    positions = photo_positions(task.photos)
+    cameras = [photo.camera for photo in task.photos]
+    return ground_of(positions, find_wrong_positions(positions, photo_times(task.photos), cameras))
 
 
 def _photo_set(ground: Ground, ordered: bool) -> PhotoSet:
