@@ -219,6 +219,30 @@ class ControlPointReport(_SparsePart):
     reason: str | None = None
 
 
+class UpEvidenceReport(_Part):
+    """One source that says which way is up, beside the direction that was chosen."""
+
+    source: str
+    """What says so, for people: `gimbal angles`, `positions`…"""
+    angle_deg: float
+    """Between what it says and the chosen up."""
+    sigma_deg: float
+    """Its standard deviation across its weaker axis; 90 where that axis is open."""
+    contradicted: bool
+    """Whether it misses the chosen up by more than its uncertainty allows, and so had no part in it."""
+
+
+class UpReport(_Part):
+    """Which way is up, from all that the photos and their positions say."""
+
+    sigma_deg: float
+    """Standard deviation of the chosen direction, across its weaker axis."""
+    evidence: list[UpEvidenceReport]
+    """The surest first."""
+    ground_tilt_deg: float | None
+    """Between the dominant plane of the points and the horizontal; null where the points have no such plane."""
+
+
 class Georeference(_SparsePart):
     """Where the model lies on the earth. Also the content of `georeference.json`, which adds the version."""
 
@@ -269,6 +293,8 @@ class Georeference(_SparsePart):
     """The median standard deviation of those priors: horizontal and vertical."""
     unit_m: float | None = None
     """For a prior model: metres in a unit of its frame."""
+    up: UpReport | None = None
+    """How the direction of z was decided."""
 
 
 class PhotoReport(_SparsePart):

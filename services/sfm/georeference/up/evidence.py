@@ -1,0 +1,71 @@
+"""What one source says about the upward direction in a model, and with which uncertainty."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from services.sfm.georeference.wgs84 import Array
+
+OPEN: Final = np.radians(90.0)
+"""A standard deviation from which on a source says nothing about an axis."""
+
+
+@dataclass(frozen=True, eq=False)
+class UpEvidence:
+    """A direction with its uncertainty.
+
+    The source may be about something else than up altogether (a slope, a facade, angles that lie): `reliability` is
+    the probability beforehand that it is not.
+    """
+
+    source: str
+    """For people: `gimbal angles`."""
+    direction: Array
+    """Of unit length [3], in the model's frame."""
+    axes: Array
+    """Two unit vectors [2,3] at right angles to `direction` and to each other."""
+    sigmas: Array
+    """Standard deviations in radians [2] of `direction` towards each of `axes`; `OPEN` or more says nothing."""
+    reliability: float
+    signed: bool = True
+    """False where the opposite direction would do as well."""
+
+    @property
+    def sigma_deg(self) -> float:
+        """Standard deviation across the weaker axis, at most 90 degrees."""
+        return float(np.degrees(min(OPEN, self.sigmas.max())))
+
+    def deviations(self, directions: Array) -> Array:
+        """By how many standard deviations the unit vectors `directions` [M,3] miss this one [M,2]."""
+        own = directions
+        if not self.signed:
+            own = directions * np.where(directions @ self.direction < 0, -1.0, 1.0)[:, None]
+        along, across = own @ self.direction, own @ self.axes.T
+        length = np.linalg.norm(across, axis=1)
+        angle = np.arctan2(length, along)
+        # the logarithm map of the sphere; opposite to `direction` it points anywhere, so to the firmer axis
+        firm = np.where(self.sigmas == self.sigmas.min(), 1.0, 0.0)
+        unit = np.where(length[:, None] > 1e-12, across / np.maximum(length, 1e-12)[:, None], firm)
+        return np.asarray(angle[:, None] * unit / self.sigmas)
+
+    def angle_deg(self, direction: Array) -> float:
+        """Degrees between this direction and another, up to the sign where that is open."""
+        cosine = float(self.direction @ direction)
+        return float(np.degrees(np.arccos(np.clip(cosine if self.signed else abs(cosine), -1.0, 1.0))))
+
+
+def isotropic(source: str, direction: Array, sigma: float, reliability: float, signed: bool = True) -> UpEvidence:
+    """Evidence that is equally uncertain (`sigma`, radians) towards all sides."""
+    unit = direction / np.linalg.norm(direction)
+    return UpEvidence(source, unit, tangents(unit), np.array([sigma, sigma]), reliability, signed)
+
+
+def tangents(direction: Array) -> Array:
+    """Two unit vectors [2,3] at right angles to the unit vector `direction` and to each other."""
+    least = np.eye(3)[int(np.abs(direction).argmin())]
+    first = np.cross(direction, least)
+    first /= np.linalg.norm(first)
+    return np.array([first, np.cross(direction, first)])
