@@ -14,6 +14,7 @@ from services.sfm.capture.image_quality import ImageQuality
 from services.sfm.capture.measure import measure_photos
 from services.sfm.capture.survey import Capture, assess_capture
 from services.sfm.colmap.process import STAGE, run_colmap
+from services.sfm.colmap.snapshot import SNAPSHOT, load_snapshot
 from services.sfm.messages import ColmapTask, PhaseProgress
 from services.sfm.photo import PhotoMetadata
 from services.sfm.photos.ingest import ingest
@@ -113,8 +114,9 @@ def _run(source: Path, output: Path, scratch: Path, options: SfmOptions, progres
         prior_model=prior.task(staged, scratch / "prior_model") if prior else None,
     )
     result = run_colmap(task, progress.on_progress, progress.check)
-    report = build_report(ingested, staged, prior.report() if prior else None, capture, result, options)
-    write_reports(report, staged, capture, result, task)
+    snapshot = load_snapshot(scratch / SNAPSHOT)
+    report = build_report(ingested, staged, prior.report() if prior else None, capture, result, options, snapshot)
+    write_reports(report, staged, capture, result, task, snapshot)
     shutil.rmtree(output / "colmap", ignore_errors=True)  # of an earlier try on this machine
     task.colmap.rename(output / "colmap")
     return _outcome(total, report)

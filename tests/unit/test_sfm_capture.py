@@ -281,8 +281,9 @@ def test_blurred_empty_and_repeating_photos_are_named_and_not_drawn_as_good() ->
     assert [name for name, photo in assessments.items() if photo.blurred] == ["p003.jpg"]
     assert [name for name, photo in assessments.items() if photo.empty] == ["p004.jpg"]
     assert assessments["p009.jpg"].repeats == "p008.jpg"
-    svg = draw_map(capture)
-    assert svg is not None
+    drawing = draw_map(capture)
+    assert drawing is not None
+    svg = drawing.svg()
     assert ElementTree.fromstring(svg).tag.endswith("svg")  # noqa: S314 - our own drawing
     for tip in ("p003.jpg, blurred", "p004.jpg, shows nothing", "p009.jpg, repeats another"):
         assert f"<title>{tip}</title>" in svg
@@ -309,8 +310,9 @@ def test_photos_without_a_time_are_in_no_line() -> None:
 
 def lines_on_map(capture: Capture) -> list[int]:
     """How many places each line goes through."""
-    drawing = ElementTree.fromstring(draw_map(capture) or "")  # noqa: S314 - our own drawing
-    return [len(line.attrib["points"].split()) for line in drawing.iter() if line.tag.endswith("polyline")]
+    drawing = draw_map(capture)
+    tree = ElementTree.fromstring(drawing.svg() if drawing else "")  # noqa: S314 - our own drawing
+    return [len(line.attrib["points"].split()) for line in tree.iter() if line.tag.endswith("polyline")]
 
 
 def test_too_many_photos_are_thinned_and_it_is_reported() -> None:
@@ -330,6 +332,7 @@ def test_hostile_names_stay_text_in_the_drawing() -> None:
     photos = [shot(number, 9.0 * number, 0) for number in range(4)]
     bad = PhotoMetadata(**(vars(photos[0]) | {"name": "</svg><script>alert(1)</script>.jpg"}))
     capture = assess_capture([bad, *photos[1:]], {photo.name: quality() for photo in [bad, *photos]}, 0, 500)
-    svg = draw_map(capture)
-    assert svg is not None
+    drawing = draw_map(capture)
+    assert drawing is not None
+    svg = drawing.svg()
     assert "<script>" not in svg

@@ -19,6 +19,7 @@ from services.sfm import stage
 from services.sfm.capture.image_quality import ImageQuality
 from services.sfm.capture.survey import assess_capture
 from services.sfm.colmap import process
+from services.sfm.colmap.snapshot import Snapshot
 from services.sfm.messages import ColmapResult, ColmapTask, PhotoResult
 from services.sfm.photo import PhotoMetadata, Unreadable
 from services.sfm.photos.ingest import IngestResult, PhotoCopy, ingest
@@ -203,8 +204,9 @@ def test_the_report_says_what_became_of_each_photo(tmp_path: Path) -> None:
     )
     qualities = {photo.name: ImageQuality(1.0, 0.5, 40.0, bytes([number] * 32)) for number, photo in enumerate(photos)}
     capture = assess_capture(photos, qualities, 1, 100)
+    snapshot = Snapshot(["a.jpg"], np.zeros((1, 3)), np.zeros((0, 3)), np.zeros((0, 3), np.uint8))
     ingested = IngestResult([*photos, Unreadable("d.jpg", "it is broken")], copies)
-    report = build_report(ingested, staged, None, capture, result, SfmOptions())
+    report = build_report(ingested, staged, None, capture, result, SfmOptions(), snapshot)
     read = json.loads(report.model_dump_json())
     assert SfmReport.model_validate(read) == report
     reasons = {photo["name"]: photo["reason"] for photo in read["photos"]}

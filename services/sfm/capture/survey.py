@@ -23,6 +23,7 @@ from services.sfm.capture.footprints import (
 from services.sfm.capture.image_quality import ImageQuality, find_repeats
 from services.sfm.capture.subset import choose_subset
 from services.sfm.georeference.positions import find_wrong_positions, ground_of
+from services.sfm.georeference.wgs84 import median_position, to_enu
 from services.sfm.photo import PhotoMetadata
 from spaceport.pipeline.reports.sfm import CaptureFigures, CaptureReport, Finding, Verdict
 
@@ -71,6 +72,11 @@ class Capture:
     @property
     def verdict(self) -> Verdict:
         return overall_verdict(self.findings)
+
+    def on_ground(self, positions: Array) -> Array:
+        """Metres east and north [N,2], as `ground`, of positions [N,2] in degrees; some photo must be on it."""
+        good = np.isfinite(self.ground[:, 0])
+        return to_enu(_at_zero(positions), median_position(_degrees(self.photos)[good]))[:, :2]
 
     def with_all_used(self) -> Capture:
         """The same for a prior model: every photo is used, and no finding can stop the job."""
@@ -164,10 +170,19 @@ def _sort_by_time(photos: Sequence[PhotoMetadata]) -> list[PhotoMetadata]:
 
 def _to_ground(photos: list[PhotoMetadata]) -> Array:
     """[N,2] metres east and north of the middle; NaN without a position, or with one that cannot be right."""
-    degrees = np.array([(*photo.position[:2], 0.0) if photo.position else (np.nan,) * 3 for photo in photos])
+    degrees = _degrees(photos)
     times = [photo.taken_at.timestamp() if photo.taken_at else np.nan for photo in photos]
     cameras = [photo.camera_key for photo in photos]
     return ground_of(degrees, find_wrong_positions(degrees, np.array(times), cameras))
+
+
+def _degrees(photos: list[PhotoMetadata]) -> Array:
+    """Latitude, longitude and an altitude of 0 [N,3]; NaN in the rows of photos without a position."""
+    return _at_zero(np.array([photo.position[:2] if photo.position else (np.nan, np.nan) for photo in photos]))
+
+
+def _at_zero(degrees: Array) -> Array:
+    return np.column_stack([degrees, 0 * degrees[:, 0]])
 
 
 def _footprints(photos: list[PhotoMetadata], ground: Array) -> tuple[dict[int, Array], list[CameraAim]]:

@@ -8,9 +8,11 @@ from typing import Final
 
 from services.sfm.capture.survey import Capture, PhotoAssessment
 from services.sfm.colmap.policy import ENOUGH_REGISTERED
+from services.sfm.colmap.snapshot import Snapshot
 from services.sfm.messages import ColmapResult, PhotoResult, TaskPhoto
 from services.sfm.photo import PhotoMetadata, Unreadable
 from services.sfm.photos.ingest import IngestResult
+from services.sfm.report.offsets import Offset, offsets_from_positions
 from services.sfm.report.shutter import rolling_shutter
 from spaceport.pipeline.errors import SENTENCES, Slug
 from spaceport.pipeline.options import SfmOptions
@@ -30,9 +32,13 @@ def build_report(
     capture: Capture,
     result: ColmapResult,
     options: SfmOptions,
+    snapshot: Snapshot,
 ) -> SfmReport:
-    """The report of one run. `staged` maps names to the photos that COLMAP got."""
+    """The report of one run. `staged` maps names to the photos that COLMAP got; `snapshot` has the finished model."""
     apart = _separate_parts(staged, result)
+    positions = {photo.name: photo.position for photo in ingested.readable}
+    offsets = offsets_from_positions(snapshot, positions, result.georeference)
+    elsewhere = {name for part in apart for name in part}
     return SfmReport(
         options=options,
         intake=ingested.report(),
@@ -46,7 +52,7 @@ def build_report(
         cameras=result.cameras,
         georeference=_without_residuals(result.georeference),
         findings=result.findings,
-        photos=_photo_reports(ingested.photos, staged, capture, result, {name for part in apart for name in part}),
+        photos=_photo_reports(ingested.photos, staged, capture, result, elsewhere, offsets),
     )
 
 
@@ -93,6 +99,7 @@ def _photo_reports(
     capture: Capture,
     result: ColmapResult,
     elsewhere: set[str],
+    offsets: dict[str, Offset],
 ) -> list[PhotoReport]:
     assessments = capture.assessments()
     georeference = georeference_by_name(staged, result)
@@ -119,6 +126,7 @@ def _photo_reports(
                 dense_name=staged[photo.name].dense_name,
                 gps_residual_m=residuals.get(photo.name),
                 gps_outlier=outliers.get(photo.name),
+                gps_offset_m=offsets.get(photo.name),
             )
         )
     return reports

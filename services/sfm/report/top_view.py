@@ -19,8 +19,8 @@ _FILLED: Final = 0.25  # of the picture that all points together would cover: fe
 _DOT: Final = (2, 5)  # pixels a side, at least and at most
 
 
-def draw_top_view(snapshot: Snapshot, *, metric: bool) -> str:
-    """An SVG of at least one registered photo, from +z; a scale and an arrow only where the model is in metres."""
+def draw_top_view(snapshot: Snapshot, *, metric: bool) -> PlanDrawing:
+    """At least one registered photo, from +z; a scale and an arrow only where the model is in metres."""
     around = snapshot.centres[:, :2]
     if len(snapshot.points):
         around = np.concatenate([around, np.percentile(snapshot.points[:, :2], _INNER, axis=0)])
@@ -29,7 +29,7 @@ def draw_top_view(snapshot: Snapshot, *, metric: bool) -> str:
     for name, centre in zip(snapshot.names, snapshot.centres, strict=True):
         drawing.dot(centre[:2], CAMERA, 3.5, name)
     drawing.add_legend(CAMERA, f"placed photos ({len(snapshot.names)}), over the points that they share")
-    return drawing.svg()
+    return drawing
 
 
 def _picture(snapshot: Snapshot, drawing: PlanDrawing) -> NDArray[np.uint8]:

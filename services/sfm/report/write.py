@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from services.sfm.capture.survey import Capture
-from services.sfm.colmap.snapshot import SNAPSHOT, load_snapshot
+from services.sfm.colmap.snapshot import Snapshot
 from services.sfm.messages import ColmapResult, ColmapTask, TaskPhoto
 from services.sfm.report.build import georeference_by_name
 from services.sfm.report.map import draw_map
@@ -18,20 +18,25 @@ from spaceport.pipeline.reports.sfm import SfmReport
 
 
 def write_reports(
-    report: SfmReport, staged: dict[str, TaskPhoto], capture: Capture, result: ColmapResult, task: ColmapTask
+    report: SfmReport,
+    staged: dict[str, TaskPhoto],
+    capture: Capture,
+    result: ColmapResult,
+    task: ColmapTask,
+    snapshot: Snapshot,
 ) -> None:
     """Write `report.json`, `georeference.json`, `capture.svg`, `top_view.svg` and `report.html` into `task.colmap`.
 
     `capture.svg` is missing where photos have no positions.
     """
-    capture_map = draw_map(capture, {photo.name for photo in report.photos if not photo.registered})
-    top_view = draw_top_view(load_snapshot(task.scratch / SNAPSHOT), metric=report.georeference.metric)
+    capture_map = draw_map(capture, report.photos, task.control_points)
+    top_view = draw_top_view(snapshot, metric=report.georeference.metric)
     _write_json(task.colmap / "report.json", report.model_dump(mode="json"))
     georeference = georeference_by_name(staged, result)
     _write_json(task.colmap / "georeference.json", {"version": 1} | georeference.model_dump(mode="json"))
     if capture_map:
-        _write(task.colmap / "capture.svg", capture_map)
-    _write(task.colmap / "top_view.svg", top_view)
+        _write(task.colmap / "capture.svg", capture_map.svg())
+    _write(task.colmap / "top_view.svg", top_view.svg())
     _write(task.colmap / "report.html", build_page(report, capture_map, top_view))
 
 

@@ -335,6 +335,8 @@ class PhotoReport(_SparsePart):
     gps_residual_m: float | None = None
     gps_outlier: str | None = None
     """Why its position was not used."""
+    gps_offset_m: tuple[float, float, float | None] | None = None
+    """From its position, as it came, to where the model has the photo: east, north, up; up is null without altitude."""
 
 
 class SfmReport(_Part):
