@@ -24,6 +24,9 @@ class Slug(StrEnum):
     ARCHIVE_TOO_LARGE = "archive_too_large"
     DUPLICATE_NAMES = "duplicate_names"
     DAMAGED_ZIP = "damaged_zip"
+    UNSUPPORTED_METHOD = "unsupported_method"
+    SPLIT_ZIP = "split_zip"
+    NESTED_ZIP = "nested_zip"
     NO_IMAGES = "no_images"
     TOO_FEW_IMAGES = "too_few_images"
     BAD_OPTIONS = "bad_options"
@@ -53,7 +56,9 @@ class Slug(StrEnum):
 
 
 SENTENCES: dict[Slug, str] = {
-    Slug.NOT_A_ZIP: "The uploaded file is not a zip archive. Put your photos into a .zip file and upload that.",
+    Slug.NOT_A_ZIP: (
+        "The uploaded file is not a zip archive but {what}. Put the photos themselves into a .zip file and upload that."
+    ),
     Slug.EMPTY_ZIP: "The zip is empty. Put your photos into it and upload it again.",
     Slug.ENCRYPTED_ZIP: "The zip is protected by a password. Make one without a password and upload it again.",
     Slug.UNSAFE_PATH: (
@@ -69,6 +74,18 @@ SENTENCES: dict[Slug, str] = {
     ),
     Slug.DUPLICATE_NAMES: "The zip holds the same file name twice ({name}). Rename one of them and upload it again.",
     Slug.DAMAGED_ZIP: "The zip is damaged and cannot be unpacked ({name}). Make a fresh zip of the photos and upload that.",
+    Slug.UNSUPPORTED_METHOD: (
+        "The zip is packed as {method}, which cannot be unpacked here ({name}). Zip the photos again with 7-Zip, archive"
+        " format zip, method Deflate, and upload that."
+    ),
+    Slug.SPLIT_ZIP: (
+        "The upload is one part of a split zip ({name}), and the other parts are missing. Make one zip of all photos without"
+        " splitting it, or one zip for each part of the survey, and upload that."
+    ),
+    Slug.NESTED_ZIP: (
+        "The zip holds archives instead of photos ({name}). Unpack them, put the photos themselves into one zip and upload"
+        " that."
+    ),
     Slug.NO_IMAGES: "The zip holds no photos. It needs photos (JPEG, HEIC, PNG, TIFF, WebP, DNG) or a video (MP4, MOV).",
     Slug.TOO_FEW_IMAGES: (
         "The zip holds only {count} photos; at least {limit} that overlap are needed, and 20 or more give a good model."

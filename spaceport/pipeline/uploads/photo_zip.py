@@ -14,14 +14,10 @@ from typing import BinaryIO, Final
 
 from spaceport.pipeline.errors import Refused, Slug
 from spaceport.pipeline.uploads.kinds import MODEL_PARTS, Kind, classify, find_models, is_complete, is_junk
-from spaceport.pipeline.uploads.zip_directory import (
-    MAX_DIRECTORY_BYTES,
-    MAX_ENTRIES,
-    ZipEntry,
-    damaged,
-    printable,
-    read_directory,
-)
+from spaceport.pipeline.uploads.other_files import ARCHIVE_SUFFIXES
+from spaceport.pipeline.uploads.zip_directory import MAX_DIRECTORY_BYTES, MAX_ENTRIES, read_directory
+from spaceport.pipeline.uploads.zip_methods import SUPPORTED, method_name
+from spaceport.pipeline.uploads.zip_records import ZipEntry, damaged, printable
 from spaceport.pipeline.uploads.zip_unpack import DamagedError, unpack
 
 __all__ = [
@@ -79,7 +75,8 @@ def inspect(file: BinaryIO) -> PhotoZip:
 
     Raises:
         Refused: not_a_zip, empty_zip, damaged_zip, too_many_entries, encrypted_zip, unsafe_path, symlink_entry,
-            duplicate_names, archive_too_large, ratio_bomb, bad_options, no_images, too_few_images or bad_prior_model.
+            duplicate_names, archive_too_large, ratio_bomb, bad_options, no_images, too_few_images, nested_zip,
+            bad_prior_model, unsupported_method or split_zip.
     """
     files = read_directory(file)
     if not files:
@@ -89,7 +86,8 @@ def inspect(file: BinaryIO) -> PhotoZip:
     kinds = classify(entry.name for entry in files)
     photos = tuple(entry for entry in files if kinds.get(entry.name) is Kind.PHOTO)
     extras = tuple(entry for entry in files if entry.name in kinds and kinds[entry.name] is not Kind.PHOTO)
-    require_photos(kinds)
+    _require_photos_of(files, kinds)
+    _check_methods(entry for entry in files if entry.name in kinds or entry.name == OPTIONS_NAME)
     options = next((_read_options(file, entry) for entry in files if entry.name == OPTIONS_NAME), None)
     ignored = (entry.name for entry in files if entry.name not in kinds and entry.name != OPTIONS_NAME)
     return PhotoZip(photos, extras, tuple(name for name in ignored if not is_junk(name)), options)
@@ -112,6 +110,17 @@ def require_photos(kinds: dict[str, Kind]) -> None:
         raise Refused(Slug.NO_IMAGES)
     if photos < MIN_PHOTOS:
         raise Refused(Slug.TOO_FEW_IMAGES, count=photos, limit=MIN_PHOTOS)
+
+
+def _require_photos_of(files: list[ZipEntry], kinds: dict[str, Kind]) -> None:
+    try:
+        require_photos(kinds)
+    except Refused as refusal:
+        names = (entry.name for entry in files if not is_junk(entry.name))
+        archive = next((name for name in names if PurePosixPath(name).suffix.lower() in ARCHIVE_SUFFIXES), None)
+        if archive is None or refusal.slug is Slug.BAD_PRIOR_MODEL:
+            raise
+        raise Refused(Slug.NESTED_ZIP, name=printable(archive)) from None
 
 
 def _check_models(names: Iterable[str]) -> None:
@@ -153,6 +162,14 @@ def _check_sizes(files: list[ZipEntry]) -> None:
             raise Refused(Slug.RATIO_BOMB, name=printable(entry.name))
     if total > max(TOTAL_RATIO_FROM, MAX_TOTAL_RATIO * packed):
         raise Refused(Slug.RATIO_BOMB, name=f"{total // 10**6} MB out of {packed // 10**6}")
+
+
+def _check_methods(useful: Iterable[ZipEntry]) -> None:
+    """Whatever would be used must unpack: without one of its files the model would not be what its sender expects."""
+    for entry in useful:
+        if entry.method not in SUPPORTED:
+            name = printable(entry.name)
+            raise Refused(Slug.UNSUPPORTED_METHOD, method=method_name(entry.method), name=name)
 
 
 def _check_duplicates(files: list[ZipEntry]) -> None:

@@ -6,15 +6,25 @@ Source: PKWARE APPNOTE 6.3.10, sections 4.3.7 and 4.4. Standard library only: th
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import BinaryIO, Final
 
-from spaceport.pipeline.uploads.zip_directory import ENCRYPTION_FLAGS, LOCAL_HEADER, STORED, ZipEntry, read_at
+from spaceport.pipeline.uploads.zip_methods import (
+    LZMA,
+    MANY_STREAMS,
+    STORED,
+    SUPPORTED,
+    CorruptError,
+    decompress,
+    decompressor,
+    method_name,
+)
+from spaceport.pipeline.uploads.zip_records import ENCRYPTION_FLAGS, LOCAL_HEADER, LOCAL_SIGNATURE, ZipEntry, read_at
 
 MAX_FILE_BYTES: Final = 4 << 30  # where drones split their videos; photos are far smaller
 
-_DEFLATED: Final = 8
 _CHUNK: Final = 1 << 20
+_MIN_STREAM: Final = 100_000  # bytes; the smallest block that bzip2 has. Packers that write many streams fill them
 
 
 class DamagedError(Exception):
@@ -27,14 +37,19 @@ def unpack(file: BinaryIO, entry: ZipEntry) -> Iterator[bytes]:
         raise DamagedError(f"it is larger than {MAX_FILE_BYTES // 10**6} MB")
     if entry.packed > 2 * entry.size + _CHUNK:  # padding that unpacks to nothing only costs time
         raise DamagedError("it is packed into more bytes than it has")
+    if entry.method not in SUPPORTED:
+        raise DamagedError(f"it is packed as {method_name(entry.method)}, which is not supported")
     crc = 0
     written = 0
-    for chunk in _inflate(file, _data_start(file, entry), entry):
-        written += len(chunk)
-        if written > entry.size:
-            raise DamagedError("it is longer than the zip says")
-        crc = zlib.crc32(chunk, crc)
-        yield chunk
+    try:
+        for chunk in _inflate(_packed(file, _data_start(file, entry), entry), entry):
+            written += len(chunk)
+            if written > entry.size:
+                raise DamagedError("it is longer than the zip says")
+            crc = zlib.crc32(chunk, crc)
+            yield chunk
+    except CorruptError as error:
+        raise DamagedError(str(error)) from None
     if written != entry.size:
         raise DamagedError("it is shorter than the zip says")
     if crc != entry.crc:
@@ -44,7 +59,8 @@ def unpack(file: BinaryIO, entry: ZipEntry) -> Iterator[bytes]:
 def _data_start(file: BinaryIO, entry: ZipEntry) -> int:
     head = LOCAL_HEADER.unpack(read_at(file, entry.offset, LOCAL_HEADER.size))
     name = read_at(file, entry.offset + LOCAL_HEADER.size, head[9]) if head[9] == len(entry.raw_name) else b""
-    if head[0] != b"PK\3\4" or name != entry.raw_name or head[3] != entry.method or head[2] & ENCRYPTION_FLAGS:
+    contradicts = name != entry.raw_name or head[3] != entry.method or head[2] & ENCRYPTION_FLAGS
+    if head[0] != LOCAL_SIGNATURE or contradicts:
         raise DamagedError("its header contradicts the zip's table of contents")
     start: int = entry.offset + LOCAL_HEADER.size + head[9] + head[10]
     if start + entry.packed > entry.limit:
@@ -52,25 +68,36 @@ def _data_start(file: BinaryIO, entry: ZipEntry) -> int:
     return start
 
 
-def _inflate(file: BinaryIO, at: int, entry: ZipEntry) -> Iterator[bytes]:
-    """The unpacked bytes, in chunks of about `_CHUNK` bytes."""
-    if entry.method not in (STORED, _DEFLATED):
-        raise DamagedError(f"it is packed by a method that is not supported ({entry.method})")
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+def _packed(file: BinaryIO, at: int, entry: ZipEntry) -> Iterator[bytes]:
     for begin in range(at, at + entry.packed, _CHUNK):
-        data = read_at(file, begin, min(_CHUNK, at + entry.packed - begin))
-        if entry.method == STORED:
-            yield data
-            continue
-        last = begin + len(data) == at + entry.packed
-        try:
-            while not inflater.eof and (data or last):
-                chunk = inflater.decompress(data, _CHUNK)
-                yield chunk
-                if last and not data and not chunk:
-                    raise DamagedError("its packed bytes end too soon")
-                data = inflater.unconsumed_tail  # empty even while zlib still holds a few bytes back
-        except zlib.error:
-            raise DamagedError("its packed bytes are damaged") from None
-        if inflater.eof:
-            return
+        yield read_at(file, begin, min(_CHUNK, at + entry.packed - begin))
+
+
+def _inflate(packed: Iterator[bytes], entry: ZipEntry) -> Iterator[bytes]:
+    """The unpacked bytes, in chunks of at most `_CHUNK` bytes. Raises `CorruptError` or `DamagedError`."""
+    if entry.method == STORED or not entry.packed:
+        yield from packed
+        return
+    behind = yield from _inflate_stream(b"", packed, entry)
+    streams = 1
+    while entry.method in MANY_STREAMS and (behind or (behind := next(packed, b""))):
+        streams += 1
+        if streams > 16 + entry.size // _MIN_STREAM:  # each costs a decompressor, and may hold no byte
+            raise DamagedError("it is packed in too many streams")
+        behind = yield from _inflate_stream(behind, packed, entry)
+
+
+def _inflate_stream(data: bytes, packed: Iterator[bytes], entry: ZipEntry) -> Generator[bytes, None, bytes]:
+    """What one stream holds, which begins with `data` and goes on in `packed`. Returns what was read behind its end."""
+    stream = decompressor(entry.method, entry.size)
+    written = 0
+    while not stream.eof:
+        if not data and stream.needs_input and not (data := next(packed, b"")):
+            if entry.method == LZMA and written == entry.size:  # its end need not be marked
+                return b""
+            raise DamagedError("its packed bytes end too soon")
+        chunk = decompress(stream, data, _CHUNK)
+        data = b""
+        written += len(chunk)
+        yield chunk
+    return stream.unused_data
