@@ -76,6 +76,11 @@ class TaskCamera:
     dewarped: bool = False
     """Whether the camera has removed the distortion already."""
 
+    @property
+    def is_calibrated(self) -> bool:
+        """Whether focal length and distortion are known so well that mapping would only make them worse."""
+        return self.source == "calibration" and (self.model == "OPENCV" or self.dewarped)
+
 
 @dataclass(frozen=True)
 class TaskControlPoint:

@@ -50,7 +50,8 @@ class PhotoMetadata:
     lens_model: str = ""
     focal_mm: float | None = None
     focal_px: float | None = None
-    """Focal length in pixels of the stored grid, from the 35 mm equivalent or the density of the sensor."""
+    """EXIF's focal length in pixels of the stored grid, from the 35 mm equivalent or the density of the sensor, with
+    the digital zoom."""
     focal_35mm: float | None = None
     """EXIF's 35 mm equivalent."""
     digital_zoom: float = 1.0
@@ -84,9 +85,20 @@ class PhotoMetadata:
     """The video that this is a frame of."""
 
     @property
-    def camera_key(self) -> tuple[str, str, int, int, float | None]:
+    def body_key(self) -> tuple[object, ...]:
+        """Photos with another key are certainly of another camera, lens or pixel grid."""
+        body = self.make, self.model, self.serial, self.lens_model, self.width, self.height
+        return *body, self.dewarped, self.calibration is None, bool(self.video)
+
+    @property
+    def camera_key(self) -> tuple[object, ...]:
         """Photos with the same key share one camera: same lens, same zoom, same pixel grid."""
-        return self.make, self.model, self.width, self.height, self.focal_mm
+        return *self.body_key, self.focal_mm, self.focal_35mm, round(self.digital_zoom, 2), self.calibration
+
+    @property
+    def known_focal_px(self) -> float | None:
+        """Focal length in pixels of the stored grid: the calibrated one, else EXIF's."""
+        return (self.calibration.fx + self.calibration.fy) / 2 if self.calibration else self.focal_px
 
     @property
     def camera_name(self) -> str:

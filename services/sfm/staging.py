@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
+from services.sfm.cameras import assign_cameras
 from services.sfm.messages import TaskCamera, TaskControlPoint, TaskPhoto
 from services.sfm.photo import PhotoMetadata
 from services.sfm.photos.geo_files import lookup_names
@@ -18,21 +19,16 @@ def stage_photos(ingested: IngestResult) -> tuple[dict[str, TaskPhoto], list[Tas
 
     Photos get plain names, since COLMAP splits names at blanks, and those that are no JPEGs a dense name that is one.
     """
-    numbers: dict[object, int] = {}
-    cameras: list[TaskCamera] = []
-    staged: dict[str, TaskPhoto] = {}
-    taken = {photo.name for photo in ingested.readable}
-    for photo in ingested.readable:
+    photos, staged = ingested.readable, dict[str, TaskPhoto]()
+    copies = [ingested.copies[photo.name] for photo in photos]
+    numbers, cameras = assign_cameras(photos, [(copy.width, copy.height) for copy in copies])
+    taken = {photo.name for photo in photos}
+    for photo, copy, camera in zip(photos, copies, numbers, strict=True):
         dense_name = photo.name
         while not dense_name.lower().endswith((".jpg", ".jpeg")) or (dense_name != photo.name and dense_name in taken):
             dense_name += ".jpg"
         taken.add(dense_name)
-        copy = ingested.copies[photo.name]
-        key = photo.camera_key, copy.width, copy.height
-        if key not in numbers:
-            numbers[key] = len(cameras)
-            cameras.append(_describe_camera(photo, copy.width, copy.height))
-        staged[photo.name] = _stage_photo(photo, copy.file, dense_name, numbers[key], (copy.width, copy.height))
+        staged[photo.name] = _stage_photo(photo, copy.file, dense_name, camera, (copy.width, copy.height))
     return staged, cameras
 
 
@@ -55,15 +51,6 @@ def _stage_photo(photo: PhotoMetadata, file: str, dense_name: str, camera: int, 
         absolute_altitude_m=photo.absolute_altitude_m,
         original=(photo.width, photo.height),
     )
-
-
-def _describe_camera(photo: PhotoMetadata, width: int, height: int) -> TaskCamera:
-    """What is known of the photo's camera, in pixels of a copy of this size."""
-    if photo.focal_px is None:
-        return TaskCamera(photo.camera_name, width, height, "SIMPLE_RADIAL", [], "unknown")
-    focal = photo.focal_px * width / photo.width
-    params = [focal, width / 2, height / 2, 0.0]
-    return TaskCamera(photo.camera_name, width, height, "SIMPLE_RADIAL", params, "exif", focal_std=0.1)
 
 
 def stage_control_points(ingested: IngestResult, staged: dict[str, TaskPhoto]) -> list[TaskControlPoint]:

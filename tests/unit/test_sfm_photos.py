@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 import zlib
 from pathlib import Path
@@ -158,7 +159,7 @@ WIDTH = ExifTags.Base.ExifImageWidth
     ("tags", "expected"),
     [
         ({}, None),
-        ({FILM: 36}, 4000.0),
+        ({FILM: 36}, 36 / math.hypot(36, 24) * 5000),  # the diagonal counts, not the width
         ({FILM: 0}, None),
         ({FILM: float("nan")}, None),
         ({FILM: 1}, None),  # five degrees short of a full circle: a broken tag
@@ -176,8 +177,32 @@ def test_focal_length_in_pixels(tags: dict[int, Any], expected: float | None) ->
     assert focal_length_px(tags, 4000, 3000) == (pytest.approx(expected) if expected else None)
 
 
-def test_focal_length_goes_by_the_longer_side() -> None:
-    assert focal_length_px({FILM: 36}, 3000, 4000) == pytest.approx(4000)
+@pytest.mark.parametrize(
+    ("film", "size", "calibrated"),
+    [
+        (20, (4000, 3000), 2340.0),  # FC330
+        (24, (5472, 3648), 3666.7),  # FC6310
+        (24, (5280, 3956), 3713.0),  # Mavic 3E
+        (40, (1600, 1300), 1956.0),  # P4 Multispectral
+        (28, (4032, 3024), 3289.0),  # iPhone 7
+        (24, (3648, 5472), 3666.7),  # stored as portrait
+    ],
+)
+def test_equivalents_come_near_to_calibrations(film: int, size: tuple[int, int], calibrated: float) -> None:
+    assert focal_length_px({FILM: film}, *size) == pytest.approx(calibrated, rel=0.03)
+
+
+def test_crops_keep_their_lens() -> None:
+    assert focal_length_px({FILM: 24}, 4000, 2250) == pytest.approx(24 / 36 * 4000, rel=1e-9)
+    assert focal_length_px({FILM: 24}, 3000, 3000) == pytest.approx(focal_length_px({FILM: 24}, 4000, 3000))
+
+
+def test_a_digital_zoom_is_in_the_equivalent_and_not_in_the_density() -> None:
+    zoom = ExifTags.Base.DigitalZoomRatio
+    assert focal_length_px({FOCAL: 5.0, DENSITY: 800.0, UNIT: 4, zoom: 2.0}, 4000, 3000) == pytest.approx(8000)
+    assert focal_length_px({FILM: 48, zoom: 2.0}, 4000, 3000) == focal_length_px({FILM: 48}, 4000, 3000)
+    for nothing in (0, float("nan"), -2, 1e9, "twice"):
+        assert focal_length_px({FOCAL: 5.0, DENSITY: 800.0, UNIT: 4, zoom: nothing}, 4000, 3000) == pytest.approx(4000)
 
 
 @pytest.mark.parametrize(

@@ -199,7 +199,7 @@ def _footprints(photos: list[PhotoMetadata], ground: Array) -> tuple[dict[int, A
 
 
 def _camera_aim(photo: PhotoMetadata, east_north: Array) -> CameraAim | None:
-    height, pitch, yaw, focal = photo.relative_altitude_m, photo.gimbal_pitch, photo.gimbal_yaw, photo.focal_px
+    height, pitch, yaw, focal = photo.relative_altitude_m, photo.gimbal_pitch, photo.gimbal_yaw, photo.known_focal_px
     if np.isnan(east_north).any() or height is None or height <= 0 or pitch is None or yaw is None or focal is None:
         return None
     return CameraAim(float(east_north[0]), float(east_north[1]), height, pitch, yaw, focal, photo.width, photo.height)

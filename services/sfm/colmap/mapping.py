@@ -100,7 +100,7 @@ def continue_mapping(model: MappedModel, task: ColmapTask, database: Path, on_pr
     model.reconstruction.write_binary(folder)
     manager = pycolmap.ReconstructionManager()
     manager.read(folder)
-    options = _incremental_options(task)
+    options = _incremental_options(task, database)
     options.multiple_models = False
     _run_incremental_pipeline(options, task, database, manager, on_progress)
     return MappedModel(model.mapper, manager.get(0))
@@ -109,11 +109,11 @@ def continue_mapping(model: MappedModel, task: ColmapTask, database: Path, on_pr
 def _incremental_mapping(task: ColmapTask, database: Path, on_progress: OnProgress) -> list[MappedModel]:
     """Schönberger and Frahm, "Structure-from-Motion Revisited" (2016)."""
     manager = pycolmap.ReconstructionManager()
-    _run_incremental_pipeline(_incremental_options(task), task, database, manager, on_progress)
+    _run_incremental_pipeline(_incremental_options(task, database), task, database, manager, on_progress)
     return [MappedModel(INCREMENTAL, manager.get(number)) for number in range(manager.size())]
 
 
-def _incremental_options(task: ColmapTask) -> Any:
+def _incremental_options(task: ColmapTask, database: Path) -> Any:
     options = pycolmap.IncrementalPipelineOptions()
     options.min_model_size = MIN_MODEL_SIZE
     options.min_num_matches = MIN_NUM_MATCHES
@@ -125,7 +125,18 @@ def _incremental_options(task: ColmapTask) -> Any:
     options.num_threads = usable_cores()
     options.random_seed = task.options.seed
     options.extract_colors = False  # done once, on the undistorted photos
+    options.constant_cameras = _calibrated_cameras(task, database)
     return options
+
+
+def _calibrated_cameras(task: ColmapTask, database: Path) -> set[int]:
+    """COLMAP's ids of cameras that stay as they are while photos are added: views from above, adjusted without any
+    knowledge of heights, would trade their focal length and distortion for bent ground."""
+    known = {photo.file for photo in task.photos if task.cameras[photo.camera].is_calibrated}
+    if not known:
+        return set()
+    with pycolmap.Database.open(database) as opened:
+        return {image.camera_id for image in opened.read_all_images() if image.name in known}
 
 
 def _run_incremental_pipeline(

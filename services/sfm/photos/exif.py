@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from PIL import ExifTags, Image
 
 from services.sfm.photo import PhotoMetadata, Position
-from services.sfm.photos.xmp import dji_metadata
+from services.sfm.photos.calibration import MAX_FOCAL, MIN_FOCAL, fit_calibration
+from services.sfm.photos.xmp import dji_calibration, dji_metadata
 
-_FILM_WIDTH_MM: Final = 36.0
+_FILM_DIAGONAL_MM: Final = math.hypot(36.0, 24.0)
+_NARROW, _WIDE = 4 / 3, 3 / 2  # aspect ratios of sensors; photos of other shapes are cut out of one
+_MAX_ZOOM: Final = 100.0
 _MM_PER_UNIT: Final = {2: 25.4, 3: 10.0, 4: 1.0, 5: 0.001}  # EXIF FocalPlaneResolutionUnit: inch, cm, mm, µm
 
 
@@ -23,12 +27,35 @@ def read_metadata(name: str, image: Image.Image) -> PhotoMetadata:
 def metadata_from_tags(name: str, kind: str, size: tuple[int, int], read_exif: Any, xmp: object) -> PhotoMetadata:
     """The same from its parts; `read_exif` returns a `PIL.Image.Exif` and may raise anything."""
     fields: dict[str, Any] = {"name": name, "format": kind, "width": size[0], "height": size[1]}
-    packet = xmp.encode("utf-8", "replace") if isinstance(xmp, str) else xmp
-    fields |= dji_metadata(packet) if isinstance(packet, bytes) else {}
+    text = xmp.encode("utf-8", "replace") if isinstance(xmp, str) else xmp
+    packet = text if isinstance(text, bytes) else b""
+    fields |= dji_metadata(packet)
+    exif_size = None
     try:
-        return PhotoMetadata(**fields, **_exif_fields(read_exif(), *size))
+        exif = read_exif()
+        exif_fields = _exif_fields(exif, *size)
+        exif_size = _exif_size(exif.get_ifd(ExifTags.IFD.Exif))
+        fields |= {name: value for name, value in exif_fields.items() if value or name not in fields}
     except Exception:  # EXIF is as hostile as pixels and as varied in how it breaks; a photo without is still a photo
-        return PhotoMetadata(**fields)
+        exif_size = None
+    return _with_calibration(PhotoMetadata(**fields), packet, exif_size)
+
+
+def _with_calibration(photo: PhotoMetadata, packet: bytes, exif_size: tuple[int, int] | None) -> PhotoMetadata:
+    """The photo with the lens of its XMP packet, where that is plausible.
+
+    Some cameras count the digital zoom in the 35 mm equivalent, others do not; the calibration tells which.
+    """
+    raw = dji_calibration(packet)
+    if raw is None:
+        return photo
+    size = photo.width, photo.height
+    for factor in dict.fromkeys((1.0, photo.digital_zoom)):
+        focal_px = photo.focal_px and photo.focal_px * factor
+        lens = fit_calibration(raw, size, exif_size, focal_px, photo.digital_zoom)
+        if lens is not None:
+            return replace(photo, calibration=lens, focal_px=focal_px)
+    return photo
 
 
 def _exif_fields(exif: Image.Exif, width: int, height: int) -> dict[str, Any]:
@@ -37,8 +64,12 @@ def _exif_fields(exif: Image.Exif, width: int, height: int) -> dict[str, Any]:
     return {
         "make": _text(exif.get(ExifTags.Base.Make)),
         "model": _text(exif.get(ExifTags.Base.Model)),
+        "serial": _serial(details.get(ExifTags.Base.BodySerialNumber)),
+        "lens_model": _text(details.get(ExifTags.Base.LensModel)),
         "focal_mm": _positive(details.get(ExifTags.Base.FocalLength)),
         "focal_px": focal_length_px(details, width, height),
+        "focal_35mm": _positive(details.get(ExifTags.Base.FocalLengthIn35mmFilm)),
+        "digital_zoom": _digital_zoom(details),
         "position": parse_gps(exif.get_ifd(ExifTags.IFD.GPSInfo)),
         "orientation": orientation if orientation in range(1, 9) else 1,
         "taken_at": parse_time(details),
@@ -51,19 +82,49 @@ def _exif_fields(exif: Image.Exif, width: int, height: int) -> dict[str, Any]:
 def focal_length_px(exif: dict[int, Any], width: int, height: int) -> float | None:
     """Focal length in pixels from the 35 mm equivalent, else from the density of the sensor; None if neither is there.
 
-    The density counts pixels of the original photo, so it is scaled where the photo was scaled down since.
+    The equivalent is that of the lens that shows the same diagonal on 35 mm film (CIPA DCG-001). It is of the photo as
+    it was recorded, so a digital zoom is in it (CIPA DC-008); in the density of the sensor it is not. That counts
+    pixels of the original photo, and is scaled where the photo was scaled down since.
     """
     longest = max(width, height)
     film = _positive(exif.get(ExifTags.Base.FocalLengthIn35mmFilm))
     if film is not None:
-        return _plausible(film / _FILM_WIDTH_MM * longest, longest)
+        return _plausible(film / _FILM_DIAGONAL_MM * _sensor_diagonal(width, height), longest)
     focal = _positive(exif.get(ExifTags.Base.FocalLength))
     density = _positive(exif.get(ExifTags.Base.FocalPlaneXResolution))
     unit = _MM_PER_UNIT.get(int(exif.get(ExifTags.Base.FocalPlaneResolutionUnit, 2)))
     if focal is None or density is None or unit is None:
         return None
     original = _positive(exif.get(ExifTags.Base.ExifImageWidth)) or width
-    return _plausible(focal * density / unit * width / original, longest)
+    return _plausible(focal * density / unit * width / original * _digital_zoom(exif), longest)
+
+
+def _sensor_diagonal(width: int, height: int) -> float:
+    """The diagonal in pixels of the sensor that a photo is from.
+
+    Sensors are 4:3 to 3:2. A photo that is longer is cut out of one, and cameras go on to write the lens' equivalent
+    on the whole; 3:2 is taken for it, which is wrong by 4 % where it is 4:3. Squares are cut out of 4:3.
+    """
+    longer, shorter = float(max(width, height)), float(min(width, height))
+    aspect = longer / shorter
+    if aspect > _WIDE:
+        shorter = longer / _WIDE
+    elif aspect < _NARROW * 0.98:
+        longer = shorter * _NARROW
+    return math.hypot(longer, shorter)
+
+
+def _digital_zoom(exif: dict[int, Any]) -> float:
+    """1 where there is none: EXIF says 0 for that, some cameras 0/0."""
+    zoom = _positive(exif.get(ExifTags.Base.DigitalZoomRatio))
+    return zoom if zoom is not None and 1 < zoom <= _MAX_ZOOM else 1.0
+
+
+def _exif_size(exif: dict[int, Any]) -> tuple[int, int] | None:
+    width, height = (
+        _positive(exif.get(tag)) or 0 for tag in (ExifTags.Base.ExifImageWidth, ExifTags.Base.ExifImageHeight)
+    )
+    return (int(width), int(height)) if 64 <= min(width, height) <= max(width, height) <= 1 << 17 else None
 
 
 def parse_gps(gps: dict[int, Any]) -> Position | None:
@@ -118,7 +179,13 @@ def _positive(value: Any) -> float | None:
 
 def _plausible(focal_px: float, longest: int) -> float | None:
     """None outside of what lenses have, from fish-eye to long zoom: a broken tag."""
-    return focal_px if 0.2 * longest < focal_px < 20 * longest else None
+    return focal_px if MIN_FOCAL * longest < focal_px < MAX_FOCAL * longest else None
+
+
+def _serial(value: Any) -> str:
+    """A body's serial number; empty where it tells no camera from another, as zeros do."""
+    text = _text(value)
+    return text if text.strip("0 ._/-") else ""
 
 
 def _text(value: Any) -> str:

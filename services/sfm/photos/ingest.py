@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from services.sfm.messages import MASKS
-from services.sfm.photo import PhotoMetadata, Unreadable
+from services.sfm.photo import LensCalibration, PhotoMetadata, Unreadable
 from services.sfm.photos.decoder_pool import Reply, decode_all
 from services.sfm.photos.geo_files import (
     ControlPoint,
@@ -205,6 +205,7 @@ def _parse_photo(name: str, reply: Reply) -> PhotoMetadata | Unreadable:
     fields = dict(reply["metadata"])
     for field_name in ("position", "position_std_m"):
         fields[field_name] = tuple(fields[field_name]) if fields[field_name] else None
+    fields["calibration"] = LensCalibration(**fields["calibration"]) if fields["calibration"] else None
     fields["taken_at"] = datetime.fromisoformat(fields["taken_at"]) if fields["taken_at"] else None
     return PhotoMetadata(**fields)
 

@@ -167,7 +167,7 @@ class ReconstructionReport(_Part):
     """Photos that see a point, in the mean."""
 
 
-class CameraReport(_Part):
+class CameraReport(_SparsePart):
     """One camera of the model, as COLMAP has it, and what decided about its lens."""
 
     model: str
