@@ -25,7 +25,7 @@ from surveys import keep
 from spaceport.demo.flight import FORWARD_OVERLAP, HAMLET, SIDE_OVERLAP, START, look_along
 from spaceport.demo.geodesy import Place, from_enu
 from spaceport.demo.lens import Lens
-from spaceport.demo.photos import encode_photo
+from spaceport.demo.photos import _position, encode_photo
 from spaceport.demo.raycast import cast_photo
 from spaceport.demo.scene import Scene, make_scene
 from spaceport.demo.survey import ORIGIN
@@ -94,6 +94,7 @@ class FlightTruth:
 
     zip_path: Path
     lens: Lens
+    """Of the photos without zoom."""
     poses: dict[str, Array]
     points: list[GroundPoint]
     """Some eighty all over the ground that was flown over, with exact marks."""
@@ -109,45 +110,62 @@ class FlightTruth:
 
 def fly(flight: Flight) -> FlightTruth:
     """The flight's photos and truth; for all workers and runs the same files, which nobody may change."""
-    name = f"{flight.plan}-{hashlib.sha256(repr(flight).encode()).hexdigest()[:12]}".replace(" ", "-")
-    folder = keep(name, lambda folder: _make(flight, folder))
+    # Flights that differ in their tags alone share their pixels.
+    seen = (flight.plan, flight.photos, flight.altitude, _cast_lens(flight), flight.seed)
+    pictures = keep(
+        _name(flight, (*seen, flight.orientations, flight.zoomed)), lambda folder: _take_pictures(flight, folder)
+    )
+    folder = keep(f"{_name(flight, flight)}-tagged", lambda folder: _tag_pictures(flight, pictures, folder))
     tree = json.loads((folder / "truth.json").read_text())
     return FlightTruth(
         folder / "survey.zip",
-        replace(flight.lens, distortion=_cast_lens(flight).distortion),
+        _cast_lens(flight),
         {name: np.array(pose) for name, pose in tree["poses"].items()},
         [GroundPoint(**point) for point in tree["points"]],
     )
 
 
-def _make(flight: Flight, folder: Path) -> None:
+def _name(flight: Flight, of: object) -> str:
+    return f"{flight.plan}-{hashlib.sha256(repr(of).encode()).hexdigest()[:12]}".replace(" ", "-")
+
+
+def _take_pictures(flight: Flight, folder: Path) -> None:
+    """Photos with the tags of the demo's camera but no position, and what is true of them."""
     scene, random = make_scene(flight.seed), np.random.default_rng([flight.seed, 9])
     poses = PLANS[flight.plan](flight, random)
     poses = [_turn(pose, flight.orientations[k % len(flight.orientations)]) for k, pose in enumerate(poses)]
-    gaps = np.cumsum(random.integers(3, 6, len(poses)))
-    positions = _noted_positions(flight, poses, gaps.astype(float), random)
-    depths: dict[str, Array] = {}
+    times = np.cumsum(random.integers(3, 6, len(poses)))
     names = [f"DJI_{k + 1:04d}.JPG" for k in range(len(poses))]
+    lenses = [_lens_of(flight, k) for k in range(len(poses))]
 
-    def take(k: int) -> bytes:
-        lens = _lens_of(flight, k)
-        pixels, depths[names[k]] = cast_photo(scene, poses[k], lens)
-        place = from_enu(positions[k], ORIGIN)
-        photo = encode_photo(pixels, flight.lens, START + timedelta(seconds=int(gaps[k])), place, b"")
-        return _tag(photo, flight, k, _xmp(flight, poses[k], place))
+    def take(k: int) -> Array:
+        pixels, depth = cast_photo(scene, poses[k], lenses[k])
+        photo = encode_photo(pixels, flight.lens, START + timedelta(seconds=int(times[k])), ORIGIN, b"")
+        (folder / names[k]).write_bytes(photo)
+        return depth
 
-    with zipfile.ZipFile(folder / "survey.zip", "w") as archive:
-        with ThreadPoolExecutor(usable_cores()) as pool:
-            for name, photo in zip(names, pool.map(take, range(len(poses))), strict=True):
-                archive.writestr(name, photo)
-        lenses = [_lens_of(flight, k) for k in range(len(poses))]
-        points = list(_ground_points(scene, dict(zip(names, zip(poses, lenses, strict=True), strict=True)), depths))
-        if flight.control:
-            archive.writestr("gcp_list.txt", _control_points(points, random))
+    with ThreadPoolExecutor(usable_cores()) as pool:
+        depths = list(pool.map(take, range(len(poses))))
     tree = {
+        "times": times.tolist(),
         "poses": {name: pose.tolist() for name, pose in zip(names, poses, strict=True)},
-        "points": [asdict(point) for point in points],
+        "points": [asdict(point) for point in _ground_points(scene, names, poses, lenses, depths)],
     }
+    (folder / "truth.json").write_text(json.dumps(tree))
+
+
+def _tag_pictures(flight: Flight, pictures: Path, folder: Path) -> None:
+    tree, random = json.loads((pictures / "truth.json").read_text()), np.random.default_rng([flight.seed, 10])
+    poses = [np.array(pose) for pose in tree["poses"].values()]
+    positions = _noted_positions(flight, poses, np.array(tree["times"], float), random)
+    with zipfile.ZipFile(folder / "survey.zip", "w") as archive:
+        for k, name in enumerate(tree["poses"]):
+            place = from_enu(positions[k], ORIGIN)
+            photo = (pictures / name).read_bytes()
+            archive.writestr(name, _tag(photo, flight, k, place, _xmp(flight, poses[k], place)))
+        if flight.control:
+            points = [GroundPoint(**point) for point in tree["points"]]
+            archive.writestr("gcp_list.txt", _control_points(points, random))
     (folder / "truth.json").write_text(json.dumps(tree))
 
 
@@ -277,13 +295,12 @@ def _noted_positions(flight: Flight, poses: list[Array], times: Array, random: n
     return noted
 
 
-def _tag(photo: bytes, flight: Flight, number: int, xmp: bytes) -> bytes:
+def _tag(photo: bytes, flight: Flight, number: int, place: Place, xmp: bytes) -> bytes:
     tags = piexif.load(photo)
+    tags["GPS"] = _position(place) if flight.gps else {}
     tags["0th"][piexif.ImageIFD.Orientation] = flight.orientations[number % len(flight.orientations)]
     if flight.rtk or flight.calibration:
         tags["0th"] |= {piexif.ImageIFD.Make: b"DJI", piexif.ImageIFD.Model: b"FC6360"}
-    if not flight.gps:
-        tags["GPS"] = {}
     exif, unknown = piexif.ExifIFD, set()
     if flight.zoomed:
         tags["Exif"][exif.DigitalZoomRatio] = (2 if number in flight.zoomed else 1, 1)
@@ -349,10 +366,10 @@ def _gimbal(pose: Array) -> dict[str, str]:
 
 
 def _ground_points(
-    scene: Scene, views: dict[str, tuple[Array, Lens]], depths: dict[str, Array]
+    scene: Scene, names: list[str], poses: list[Array], lenses: list[Lens], depths: list[Array]
 ) -> Iterator[GroundPoint]:
     """A grid of 9 x 9 over what was flown over; only those on the ground that three photos see."""
-    centres = np.array([-pose[:3, :3].T @ pose[:3, 3] for pose, _ in views.values()])
+    centres = np.array([-pose[:3, :3].T @ pose[:3, 3] for pose in poses])
     low, high = centres.min(axis=0), centres.max(axis=0)
     middle, reach = (low + high) / 2, np.maximum((high - low) / 2, 10.0)
     for row, north in enumerate(np.linspace(-1.0, 1.0, 9)):
@@ -361,8 +378,8 @@ def _ground_points(
             place = np.array([x, y, height_at(scene.heights, x, y)])
             marks = {
                 name: (float(mark[0]), float(mark[1]))
-                for name, (pose, lens) in views.items()
-                if (mark := _mark(place, pose, lens, depths[name])) is not None
+                for name, pose, lens, depth in zip(names, poses, lenses, depths, strict=True)
+                if (mark := _mark(place, pose, lens, depth)) is not None
             }
             if len(marks) >= 3:
                 yield GroundPoint(f"{row}{column}", place.tolist(), marks)
