@@ -116,3 +116,5 @@ class Unreadable:
 
     name: str
     reason: str
+    is_unsuitable: bool = False
+    """Whether it can be read, but is of a kind that no model is made from."""

@@ -17,6 +17,7 @@ from services.sfm.colmap.process import STAGE, run_colmap
 from services.sfm.colmap.snapshot import SNAPSHOT, load_snapshot
 from services.sfm.messages import ColmapTask, PhaseProgress
 from services.sfm.photo import PhotoMetadata
+from services.sfm.photos.enough import require_enough_photos
 from services.sfm.photos.ingest import ingest
 from services.sfm.prior_model.match import select_prior_model
 from services.sfm.report.build import build_report, missing_photo_warnings
@@ -27,7 +28,6 @@ from spaceport.pipeline.errors import Refused, Slug
 from spaceport.pipeline.options import SfmOptions
 from spaceport.pipeline.reports.sfm import SfmReport, Verdict
 from spaceport.pipeline.stages.limits import machine_limits
-from spaceport.pipeline.uploads.photo_zip import MIN_PHOTOS
 from spaceport.progress import Progress
 
 # Where each phase begins and ends as a share of the stage, from timings of 18 drone photos, and its message.
@@ -92,9 +92,8 @@ def _run(source: Path, output: Path, scratch: Path, options: SfmOptions, progres
     shutil.rmtree(output / "extracted", ignore_errors=True)
     photos_folder = scratch / "photos"
     ingested = ingest(source, output / "extracted", photos_folder, options.max_image_size, progress)
-    total, unreadable = len(ingested.photos), len(ingested.photos) - len(ingested.readable)
-    if total - unreadable < MIN_PHOTOS:
-        raise Refused(Slug.NO_READABLE_IMAGES, count=total - unreadable, total=total, limit=MIN_PHOTOS)
+    require_enough_photos(ingested)
+    total, unreadable = len(ingested.photos), sum(not photo.is_unsuitable for photo in ingested.unreadable)
     prior = select_prior_model(output / "extracted", ingested.model_files, ingested.readable, progress.check)
     ingested = prior.restrict(ingested) if prior else ingested
     staged, cameras = stage_photos(ingested)

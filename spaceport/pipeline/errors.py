@@ -35,6 +35,7 @@ class Slug(StrEnum):
     BAD_PRIOR_MODEL = "bad_prior_model"
     # structure from motion
     NO_READABLE_IMAGES = "no_readable_images"
+    UNSUITABLE_PHOTOS = "unsuitable_photos"
     HOPELESS_CAPTURE = "hopeless_capture"
     NO_OVERLAP = "no_overlap"
     TOO_FEW_REGISTERED = "too_few_registered"
@@ -97,10 +98,8 @@ SENTENCES: dict[Slug, str] = {
         "The COLMAP model in the zip cannot be used: {detail}. Correct it, or leave it out to have the photos reconstructed"
         " from scratch, and upload again."
     ),
-    Slug.NO_READABLE_IMAGES: (
-        "Only {count} of {total} photos could be read; at least {limit} are needed. Check that the files open on your own"
-        " computer and upload them again."
-    ),
+    Slug.NO_READABLE_IMAGES: ("Only {count} of {total} photos could be read; at least {limit} are needed. {why}"),
+    Slug.UNSUITABLE_PHOTOS: "Only {count} of {total} photos can be used; at least {limit} are needed. {why}",
     Slug.HOPELESS_CAPTURE: "No model can be made from these photos: {why} Take them again and upload the new ones.",
     Slug.NO_OVERLAP: (
         "No two of the {total} photos could be matched with each other. Fly with more overlap, 70 % or more, and keep the"

@@ -5,16 +5,20 @@ Must not share a process with pycolmap: both bring their own zlib, and the heap 
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
+import numpy as np
 import pi_heif
 from PIL import ExifTags, Image
 
 from services.sfm.photo import PhotoMetadata
 from services.sfm.photos.colours import to_srgb
+from services.sfm.photos.cut_jpeg import CutOffError, check_end, mend
 from services.sfm.photos.exif import read_metadata
 from services.sfm.photos.raw import open_raw
+from services.sfm.photos.traits import PhotoTraits, read_traits
 
 FORMATS: Final = ("JPEG", "PNG", "TIFF", "WEBP", "HEIF")  # JPEG brings MPO, the several-in-one of phones and drones
 MAX_PIXELS: Final = 200_000_000  # the largest camera backs; 600 MB decoded
@@ -22,6 +26,7 @@ MIN_SIDE: Final = 64  # smaller pictures are icons, not photos
 RAW_SUFFIX: Final = ".dng"
 QUALITY: Final = 95
 _DRAFT_SIDE: Final = 64
+_SMALL: Final = 256  # pixels on the longer side: enough to tell panoramas and fisheyes
 _REDUCING_GAP: Final = 1.5  # a JPEG is decoded at the half, quarter or eighth that leaves this much to resample
 
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS  # Pillow itself raises at twice this, before it reads a pixel
@@ -32,14 +37,22 @@ class LeftOutError(Exception):
     """This photo is of no use; the message says why, after "it"."""
 
 
-def read_photo(path: Path, name: str, copy: Path, longest: int) -> tuple[PhotoMetadata, tuple[int, int]]:
+class DecodedPhoto(NamedTuple):
+    """`size`: width and height of the copy."""
+
+    metadata: PhotoMetadata
+    size: tuple[int, int]
+    traits: PhotoTraits
+
+
+def read_photo(path: Path, name: str, copy: Path, longest: int) -> DecodedPhoto:
     """Decode the photo at `path` to its last row and write a JPEG of it to `copy`.
 
-    A plain JPEG is linked, whatever its size: COLMAP scales it down itself. Others are at most `longest` pixels long.
-    Returns the metadata and the copy's width and height.
+    A plain JPEG is linked, whatever its size: COLMAP scales it down itself; one that lacks its end gets it. Others are
+    at most `longest` pixels long.
 
     Raises:
-        LeftOutError: it is too large, too small, or no picture.
+        LeftOutError: it is too large, too small, cut off, or no picture.
         Exception: what decoders raise on broken files: OSError, SyntaxError, struct.error and more.
         MemoryError: it needs more than this process may have.
     """
@@ -47,7 +60,7 @@ def read_photo(path: Path, name: str, copy: Path, longest: int) -> tuple[PhotoMe
         metadata, developed = open_raw(path, name, longest, check_size)
         size = copy_size(metadata.width, metadata.height, longest)
         _write(developed.resize(size, Image.Resampling.LANCZOS), metadata, copy)
-        return metadata, size
+        return DecodedPhoto(metadata, size, PhotoTraits())
     try:
         with Image.open(path, formats=FORMATS) as image:
             check_size(*image.size)
@@ -56,14 +69,52 @@ def read_photo(path: Path, name: str, copy: Path, longest: int) -> tuple[PhotoMe
                 raise LeftOutError("its pixels are floating-point numbers, not colours")
             metadata = read_metadata(name, image)
             if metadata.format in ("JPEG", "MPO") and image.mode in ("RGB", "L"):
-                image.draft("RGB", (_DRAFT_SIDE, _DRAFT_SIDE))  # every byte is read, few are transformed
-                image.load()
-                copy.symlink_to(path.resolve())
-                return metadata, (metadata.width, metadata.height)
-            _write(_scale_down(image, size), metadata, copy)
-            return metadata, size
+                traits = _link_jpeg(path, image, metadata, copy)
+                return DecodedPhoto(metadata, (metadata.width, metadata.height), traits)
+            channels, bits = channels_and_bits(image)
+            picture = _scale_down(image, size)
+            _write(picture, metadata, copy)
+            return DecodedPhoto(metadata, size, _traits(image, picture, metadata, channels, bits))
     except Image.DecompressionBombError:
         raise LeftOutError(_TOO_MANY) from None
+
+
+def _link_jpeg(path: Path, image: Image.Image, metadata: PhotoMetadata, copy: Path) -> PhotoTraits:
+    """Put a link to the JPEG at `copy`, or a copy with an end, where it has none."""
+    image.draft("RGB", (_DRAFT_SIDE, _DRAFT_SIDE))  # every byte is read, few are transformed
+    try:
+        try:
+            image.load()
+        except OSError:
+            whole = mend(path.read_bytes())
+            copy.write_bytes(whole)
+            with Image.open(io.BytesIO(whole), formats=("JPEG",)) as mended:
+                mended.draft("RGB", (_DRAFT_SIDE, _DRAFT_SIDE))
+                return _traits(mended, mended, metadata)
+        check_end(path, image)
+    except CutOffError as error:
+        raise LeftOutError(str(error)) from None
+    copy.symlink_to(path.resolve())
+    return _traits(image, image, metadata)
+
+
+def _traits(
+    image: Image.Image, picture: Image.Image, metadata: PhotoMetadata, channels: int | None = None, bits: int = 8
+) -> PhotoTraits:
+    """`picture`: what is seen of the photo `image`, at any size."""
+    shrink = _SMALL / max(metadata.width, metadata.height)
+    shape = max(1, round(metadata.width * shrink)), max(1, round(metadata.height * shrink))
+    small = picture.convert("RGB").resize(shape, Image.Resampling.BOX)
+    segments = getattr(image, "applist", ())
+    has_flir_data = any(marker == "APP1" and content.startswith(b"FLIR\0") for marker, content in segments)
+    channels = channels or (1 if image.mode == "L" else 3)
+    return read_traits(metadata, image.info.get("xmp", b""), np.asarray(small), channels, bits, has_flir_data)
+
+
+def channels_and_bits(image: Image.Image) -> tuple[int, int]:
+    """1 or 3 channels, of 8 or 16 bits, as they are in the file."""
+    is_deep = image.mode.startswith("I") or any(";16" in str(tile.args) for tile in getattr(image, "tile", ()))
+    return 1 if image.mode in ("L", "LA", "1") or image.mode.startswith("I") else 3, 16 if is_deep else 8
 
 
 _TOO_MANY: Final = f"it has more than {MAX_PIXELS // 10**6} megapixels"

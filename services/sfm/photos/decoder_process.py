@@ -1,8 +1,9 @@
 """The process that decodes untrusted files: `python -m services.sfm.photos.decoder_process PARENT_PID`.
 
 A process of its own with little memory, since decoders written in C crash, hang or allocate without end on files made
-for that. Reads JSON lines, answers each with one: `{"metadata", "size"}`, `{"frames"}`, `{}` for a mask, `{"reason"}`
-where the file is left out, `{"errno"}` where the disk is full; for a video also `{"done", "total"}` before that.
+for that. Reads JSON lines, answers each with one: `{"metadata", "size", "traits"}`, `{"frames", "stretches"}`, `{}` for
+a mask, `{"reason"}` where the file is left out, `{"errno"}` where the disk is full; for a video also
+`{"done", "total"}` before that.
 """
 
 from __future__ import annotations
@@ -50,13 +51,13 @@ def _decode(request: dict[str, Any], path: Path, send: Send) -> dict[str, Any]:
     from services.sfm.photos.video import write_frames  # noqa: PLC0415
 
     if request["kind"] == "photo":
-        metadata, size = read_photo(path, request["name"], Path(request["copy"]), request["longest"])
-        return {"metadata": asdict(metadata), "size": size}
+        photo = read_photo(path, request["name"], Path(request["copy"]), request["longest"])
+        return {"metadata": asdict(photo.metadata), "size": photo.size, "traits": asdict(photo.traits)}
     if request["kind"] == "mask":
         write_mask(path, Path(request["copy"]), tuple(request["size"]))
         return {}
-    frames = write_frames(path, Path(request["folder"]), request["max_frames"], send)
-    return {"frames": [(frame.file, frame.seconds) for frame in frames]}
+    frames, stretches = write_frames(path, Path(request["folder"]), request["max_frames"], send)
+    return {"frames": [(frame.file, frame.seconds) for frame in frames], "stretches": stretches}
 
 
 def _printable(message: str, path: Path) -> str:

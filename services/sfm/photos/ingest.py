@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from services.sfm.messages import MASKS
-from services.sfm.photo import LensCalibration, PhotoMetadata, Unreadable
-from services.sfm.photos.decoder_pool import Reply, decode_all
+from services.sfm.photo import PhotoMetadata, Unreadable
+from services.sfm.photos.decoder_pool import decode_all
+from services.sfm.photos.frames import extract_frames
 from services.sfm.photos.geo_files import (
     ControlPoint,
     GeoRow,
@@ -19,31 +19,15 @@ from services.sfm.photos.geo_files import (
     parse_geo,
     read_text,
 )
+from services.sfm.photos.read import IngestProgress, PhotoCopy, read_photos
+from services.sfm.photos.selection import Selection, select_photos
 from services.sfm.photos.unpack import unpack
 from spaceport.pipeline.errors import Refused, Slug
-from spaceport.pipeline.reports.sfm import IngestReport
+from spaceport.pipeline.reports.sfm import Finding, IngestReport
 from spaceport.pipeline.uploads.kinds import CONTROL_POINTS, Kind, classify, photo_of_mask, photo_stem
 from spaceport.pipeline.uploads.photo_zip import ExtractResult
 
-MAX_FRAMES: Final = 400  # of all videos together
-MIN_FRAMES: Final = 8  # of each
 FULL_SIZE: Final = 1 << 16  # pixels: no photo is longer
-
-
-class IngestProgress(Protocol):
-    """Called as the work goes on; both methods may raise to end it."""
-
-    def count(self, phase: str, done: int, total: int) -> None: ...
-    def check(self) -> None: ...
-
-
-@dataclass(frozen=True)
-class PhotoCopy:
-    """The JPEG that COLMAP gets for a photo: its name in the folder of copies, and its size in pixels."""
-
-    file: str
-    width: int
-    height: int
 
 
 @dataclass(frozen=True)
@@ -55,13 +39,19 @@ class IngestResult:
     masked: list[str] = field(default_factory=list)
     control_points: list[ControlPoint] = field(default_factory=list)
     left_out: list[Unreadable] = field(default_factory=list)
-    """Files other than photos that are of no use, and why."""
+    """Files other than photos, and other pictures than those that the model is made from, and why."""
     model_files: list[str] = field(default_factory=list)
     """Parts of COLMAP models, below `extracted/`."""
+    findings: list[Finding] = field(default_factory=list)
+    """About the files as a whole: what kinds of photos are left out, videos with few frames."""
 
     @property
     def readable(self) -> list[PhotoMetadata]:
         return [photo for photo in self.photos if isinstance(photo, PhotoMetadata)]
+
+    @property
+    def unreadable(self) -> list[Unreadable]:
+        return [photo for photo in self.photos if isinstance(photo, Unreadable)]
 
     def report(self) -> IngestReport:
         return IngestReport(
@@ -89,24 +79,35 @@ def ingest(source: Path, extracted: Path, copies: Path, longest: int, progress: 
     _check_model_files(kinds, damaged)
     names = {kind: [name for name, each in kinds.items() if each is kind and name not in damaged] for kind in Kind}
     geo, control_points = _read_geo_files(extracted, names[Kind.TEXT])
-    frames, bad_videos = _extract_frames(extracted, names[Kind.VIDEO], progress)
-    longest_copy = FULL_SIZE if names[Kind.MODEL] else longest
-    photos, photo_copies = _decode_photos(
-        extracted, sorted({*names[Kind.PHOTO], *frames}), copies, longest_copy, progress
+    videos = extract_frames(extracted, names[Kind.VIDEO], progress)
+    read = read_photos(
+        extracted,
+        sorted({*names[Kind.PHOTO], *videos.frames}),
+        copies,
+        FULL_SIZE if names[Kind.MODEL] else longest,
+        progress,
     )
-    readable = [
-        replace(photo, video=frames.get(photo.name, "")) for photo in photos if isinstance(photo, PhotoMetadata)
-    ]
-    unreadable = [photo for photo in photos if isinstance(photo, Unreadable)]
+    selection = Selection() if names[Kind.MODEL] else select_photos(read.photos)
+    chosen = [photo for photo, _ in read.photos if photo.name not in selection.left_out]
+    readable = [replace(photo, video=videos.frames.get(photo.name, "")) for photo in chosen]
     all_photos: list[PhotoMetadata | Unreadable] = [
         *apply_geo_positions(readable, geo),
-        *unreadable,
-        *_unreadable(damaged),
-        *bad_videos,
+        *read.unreadable,
+        *(Unreadable(name, reason, is_unsuitable=True) for name, reason in selection.unsuitable.items()),
+        *(Unreadable(name, reason) for name, reason in damaged.items()),
+        *videos.unreadable,
     ]
-    masked, bad_masks = _write_masks(extracted, names[Kind.MASK], photo_copies, copies / MASKS, progress.check)
-    all_photos.sort(key=lambda photo: photo.name)
-    return IngestResult(all_photos, photo_copies, masked, control_points, bad_masks, names[Kind.MODEL])
+    copies_by_name = {photo.name: read.copies[photo.name] for photo in readable}
+    masked, bad_masks = _write_masks(extracted, names[Kind.MASK], copies_by_name, copies / MASKS, progress.check)
+    return IngestResult(
+        photos=sorted(all_photos, key=lambda photo: photo.name),
+        copies=copies_by_name,
+        masked=masked,
+        control_points=control_points,
+        left_out=[*bad_masks, *(Unreadable(name, reason) for name, reason in selection.beside.items())],
+        model_files=names[Kind.MODEL],
+        findings=[*videos.findings, *selection.findings],
+    )
 
 
 def _unpack(source: Path, extracted: Path, progress: IngestProgress) -> list[ExtractResult]:
@@ -126,10 +127,6 @@ def _check_model_files(kinds: dict[str, Kind], damaged: dict[str, str]) -> None:
             raise Refused(Slug.BAD_PRIOR_MODEL, detail=f"{name} cannot be unpacked, {reason}")
 
 
-def _unreadable(damaged: dict[str, str]) -> list[Unreadable]:
-    return [Unreadable(name, reason) for name, reason in damaged.items()]
-
-
 def _read_geo_files(extracted: Path, names: list[str]) -> tuple[dict[str, GeoRow], list[ControlPoint]]:
     """Of each kind the file that is nearest to the top folder."""
     geo: dict[str, GeoRow] = {}
@@ -143,71 +140,6 @@ def _read_geo_files(extracted: Path, names: list[str]) -> tuple[dict[str, GeoRow
         except ValueError as error:
             raise Refused(Slug.BAD_POSITIONS, name=name, detail=error) from None
     return geo, control_points
-
-
-def _extract_frames(
-    extracted: Path, videos: list[str], progress: IngestProgress
-) -> tuple[dict[str, str], list[Unreadable]]:
-    """The video of each frame, by the frame's name, which holds its time; and the videos without any."""
-    max_frames = max(MIN_FRAMES, MAX_FRAMES // max(1, len(videos)))
-    folders = {video: f"{video}.frames" for video in videos}
-    requests = [
-        {
-            "kind": "video",
-            "path": str(extracted / video),
-            "folder": str(extracted / folders[video]),
-            "max_frames": max_frames,
-        }
-        for video in videos
-    ]
-
-    def on_share(share: float) -> None:
-        progress.count("frames", round(100 * share), 100)
-
-    replies = decode_all(requests, lambda _: None, progress.check, on_share=on_share)
-    frames: dict[str, str] = {}
-    bad = []
-    for video, reply in zip(videos, replies, strict=True):
-        if not reply.get("frames"):
-            bad.append(Unreadable(video, reply.get("reason", "it shows nothing")))
-        frames |= {f"{folders[video]}/{file}": video for file, _ in reply.get("frames", ())}
-    return frames, bad
-
-
-def _decode_photos(
-    extracted: Path, names: list[str], copies: Path, longest: int, progress: IngestProgress
-) -> tuple[list[PhotoMetadata | Unreadable], dict[str, PhotoCopy]]:
-    copies.mkdir(parents=True)
-    files = {name: f"{number:06d}.jpg" for number, name in enumerate(names)}
-    requests = [
-        {
-            "kind": "photo",
-            "path": str((extracted / name).absolute()),
-            "name": name,
-            "copy": str((copies / file).absolute()),
-            "longest": longest,
-        }
-        for name, file in files.items()
-    ]
-    replies = decode_all(requests, lambda done: progress.count("reading", done, len(names)), progress.check)
-    photos = [_parse_photo(name, reply) for name, reply in zip(names, replies, strict=True)]
-    made = {
-        photo.name: PhotoCopy(files[photo.name], *reply["size"])
-        for photo, reply in zip(photos, replies, strict=True)
-        if isinstance(photo, PhotoMetadata)
-    }
-    return photos, made
-
-
-def _parse_photo(name: str, reply: Reply) -> PhotoMetadata | Unreadable:
-    if "metadata" not in reply:
-        return Unreadable(name, reply.get("reason", ""))
-    fields = dict(reply["metadata"])
-    for field_name in ("position", "position_std_m"):
-        fields[field_name] = tuple(fields[field_name]) if fields[field_name] else None
-    fields["calibration"] = LensCalibration(**fields["calibration"]) if fields["calibration"] else None
-    fields["taken_at"] = datetime.fromisoformat(fields["taken_at"]) if fields["taken_at"] else None
-    return PhotoMetadata(**fields)
 
 
 def _write_masks(

@@ -41,8 +41,10 @@ class VideoFrame:
     seconds: float
 
 
-def write_frames(path: Path, folder: Path, max_frames: int, send: Send) -> list[VideoFrame]:
+def write_frames(path: Path, folder: Path, max_frames: int, send: Send) -> tuple[list[VideoFrame], int]:
     """Write at most `max_frames` frames as JPEGs into `folder`, in order; their names hold their times.
+
+    Returns them, and the number of stretches of which each could have given one.
 
     `send` is called with `{"done", "total"}` in stretches of the video.
 
@@ -62,7 +64,7 @@ def write_frames(path: Path, folder: Path, max_frames: int, send: Send) -> list[
         stream.thread_type = "AUTO"
         stream.codec_context.thread_count = 2
         folder.mkdir(parents=True, exist_ok=True)
-        return _write_best(_decode(container, stream), length, stretches, folder, send)
+        return _write_best(_decode(container, stream), length, stretches, folder, send), stretches
 
 
 def _duration_s(container: Any, stream: Any) -> float:

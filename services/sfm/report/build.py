@@ -51,7 +51,7 @@ def build_report(
         apart=apart,
         cameras=result.cameras,
         georeference=_without_residuals(result.georeference),
-        findings=result.findings,
+        findings=[*ingested.findings, *result.findings],
         photos=_photo_reports(ingested.photos, staged, capture, result, elsewhere, offsets),
     )
 
