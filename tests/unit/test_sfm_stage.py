@@ -22,7 +22,8 @@ from services.sfm.colmap import process
 from services.sfm.colmap.snapshot import Snapshot
 from services.sfm.messages import ColmapResult, ColmapTask, PhotoResult
 from services.sfm.photo import PhotoMetadata, Unreadable
-from services.sfm.photos.ingest import IngestResult, PhotoCopy, ingest
+from services.sfm.photos.ingest import IngestResult, ingest
+from services.sfm.photos.read import PhotoCopy
 from services.sfm.photos.unpack import unpack
 from services.sfm.report.build import NO_FEATURES, NOT_REGISTERED, build_report
 from services.sfm.staging import stage_photos
