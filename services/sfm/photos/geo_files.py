@@ -6,17 +6,18 @@ Formats: https://docs.opendronemap.org/geo/ and https://docs.opendronemap.org/gc
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Final
 
 from services.sfm.photo import PhotoMetadata
-from services.sfm.photos.crs import ToWgs84, to_wgs84
+from services.sfm.photos.crs import ToWgs84
+from services.sfm.photos.geo_table import decode_text, read_geo_table, read_points_table
+from services.sfm.wording import count
+from spaceport.pipeline.reports.sfm import Finding, Verdict
 
 MAX_BYTES: Final = 4 << 20
-MAX_ROWS: Final = 50_000
-_MAX_FIELDS: Final = 16
 
 
 @dataclass(frozen=True)
@@ -48,31 +49,30 @@ def read_text(path: Path) -> str:
     """
     if path.stat().st_size > MAX_BYTES:
         raise ValueError(f"it is larger than {MAX_BYTES >> 20} MiB")
-    try:
-        return path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise ValueError("it is not UTF-8 text") from None
+    return decode_text(path.read_bytes())
 
 
-def parse_geo(text: str) -> dict[str, GeoRow]:
+def parse_geo(text: str, photos: Iterable[str] = ()) -> dict[str, GeoRow]:
     """Positions by photo name: `name x y [z] [yaw pitch roll] [horizontal vertical accuracy]` below the system's name.
+
+    `photos`: names of the upload's photos, which tell where a name with blanks ends.
 
     Raises:
         ValueError: which line is wrong, and how.
     """
-    convert, rows = _rows(text)
+    table = read_geo_table(text, photos)
     geo: dict[str, GeoRow] = {}
-    for line, fields in rows:
+    for line, fields in table.rows:
         numbers = _numbers(fields[1:], line)
         if len(numbers) < 2:
             raise ValueError(f"line {line}: a name and at least two numbers are expected")
-        latitude, longitude, height = _convert_line(convert, (*numbers, 0.0)[:3], line)
+        latitude, longitude, height = _convert_line(table.convert, (*numbers, 0.0)[:3], line)
         std = (numbers[6], numbers[6], numbers[7]) if len(numbers) >= 8 and min(numbers[6:8]) > 0 else None
         geo[fields[0]] = GeoRow((latitude, longitude, height if len(numbers) > 2 else None), std)
     return geo
 
 
-def parse_control_points(text: str) -> list[ControlPoint]:
+def parse_control_points(text: str, photos: Iterable[str] = ()) -> list[ControlPoint]:
     """Points of `gcp_list.txt`: `x y z pixel_x pixel_y photo [name]` below the system's name.
 
     Rows of one place are one point. Its name is the last field, or its number in the file.
@@ -80,16 +80,16 @@ def parse_control_points(text: str) -> list[ControlPoint]:
     Raises:
         ValueError: which line is wrong, and how.
     """
-    convert, rows = _rows(text)
+    table = read_points_table(text, photos)
     observations: dict[tuple[float, ...], list[tuple[str, float, float]]] = {}
     names: dict[tuple[float, ...], str] = {}
     positions: dict[tuple[float, ...], tuple[float, float, float]] = {}
-    for line, fields in rows:
+    for line, fields in table.rows:
         if len(fields) < 6:
             raise ValueError(f"line {line}: five numbers and a photo's name are expected")
         x, y, z, column, row = _numbers(fields[:5], line)
         key = (x, y, z)
-        positions[key] = _convert_line(convert, key, line)
+        positions[key] = _convert_line(table.convert, key, line)
         observations.setdefault(key, []).append((fields[5], column, row))
         names.setdefault(key, fields[6] if len(fields) > 6 else str(len(names) + 1))
     return [ControlPoint(names[key][:60], positions[key], tuple(observations[key])) for key in observations]
@@ -102,19 +102,21 @@ def apply_geo_positions(photos: Iterable[PhotoMetadata], geo: dict[str, GeoRow])
     return [replace(photo, position=row.position, position_std_m=row.std_m) if row else photo for photo, row in pairs]
 
 
+def about_unknown_names(photos: Iterable[str], geo: dict[str, GeoRow]) -> list[Finding]:
+    """A warning, where `geo.txt` names none of the photos."""
+    names = {name.lower() for name in geo}
+    if not geo or any(key in names for photo in photos for key in lookup_names(photo)):
+        return []
+    sentence = (
+        f"geo.txt has {count(len(geo), 'position')}, but none of the names in it is that of a photo (the first is"
+        f" {next(iter(geo))[:60]!r}): it was not used. Write the file names of the photos there, with their suffixes."
+    )
+    return [Finding(level=Verdict.WARN, sentence=sentence)]
+
+
 def lookup_names(photo: str) -> tuple[str, str]:
     """How a text file may name a photo, in lower case: by its path, or by its file name alone."""
     return photo.lower(), PurePosixPath(photo).name.lower()
-
-
-def _rows(text: str) -> tuple[ToWgs84, Iterator[tuple[int, list[str]]]]:
-    lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), start=1)]
-    lines = [(number, line) for number, line in lines if line and not line.startswith("#")]
-    if not lines:
-        raise ValueError("it is empty")
-    if len(lines) > MAX_ROWS:
-        raise ValueError(f"it has more than {MAX_ROWS} lines")
-    return to_wgs84(lines[0][1]), ((number, line.split(maxsplit=_MAX_FIELDS)) for number, line in lines[1:])
 
 
 def _convert_line(convert: ToWgs84, xyz: tuple[float, ...], line: int) -> tuple[float, float, float]:

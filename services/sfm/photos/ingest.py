@@ -14,6 +14,7 @@ from services.sfm.photos.frames import extract_frames
 from services.sfm.photos.geo_files import (
     ControlPoint,
     GeoRow,
+    about_unknown_names,
     apply_geo_positions,
     parse_control_points,
     parse_geo,
@@ -78,7 +79,7 @@ def ingest(source: Path, extracted: Path, copies: Path, longest: int, progress: 
     damaged = {file.name: file.reason or "" for file in unpacked if file.path is None}
     _check_model_files(kinds, damaged)
     names = {kind: [name for name, each in kinds.items() if each is kind and name not in damaged] for kind in Kind}
-    geo, control_points = _read_geo_files(extracted, names[Kind.TEXT])
+    geo, control_points = _read_geo_files(extracted, names[Kind.TEXT], names[Kind.PHOTO])
     videos = extract_frames(extracted, names[Kind.VIDEO], progress)
     read = read_photos(
         extracted,
@@ -106,7 +107,11 @@ def ingest(source: Path, extracted: Path, copies: Path, longest: int, progress: 
         control_points=control_points,
         left_out=[*bad_masks, *(Unreadable(name, reason) for name, reason in selection.beside.items())],
         model_files=names[Kind.MODEL],
-        findings=[*videos.findings, *selection.findings],
+        findings=[
+            *videos.findings,
+            *selection.findings,
+            *about_unknown_names((photo.name for photo in readable), geo),
+        ],
     )
 
 
@@ -127,16 +132,18 @@ def _check_model_files(kinds: dict[str, Kind], damaged: dict[str, str]) -> None:
             raise Refused(Slug.BAD_PRIOR_MODEL, detail=f"{name} cannot be unpacked, {reason}")
 
 
-def _read_geo_files(extracted: Path, names: list[str]) -> tuple[dict[str, GeoRow], list[ControlPoint]]:
+def _read_geo_files(
+    extracted: Path, names: list[str], photos: list[str]
+) -> tuple[dict[str, GeoRow], list[ControlPoint]]:
     """Of each kind the file that is nearest to the top folder."""
     geo: dict[str, GeoRow] = {}
     control_points: list[ControlPoint] = []
     for name in sorted(names, key=lambda name: name.count("/"), reverse=True):
         try:
             if name.lower().endswith(CONTROL_POINTS):
-                control_points = parse_control_points(read_text(extracted / name))
+                control_points = parse_control_points(read_text(extracted / name), photos)
             else:
-                geo = parse_geo(read_text(extracted / name))
+                geo = parse_geo(read_text(extracted / name), photos)
         except ValueError as error:
             raise Refused(Slug.BAD_POSITIONS, name=name, detail=error) from None
     return geo, control_points
