@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import io
+import lzma
 import stat
 import struct
 import unicodedata
 import zipfile
 
 import pytest
-from zip_cases import CENTRAL, END, THREE, Counting, as_zip64, claiming, patched, slug_of, with_entry, zipped
+from zip_cases import (
+    CENTRAL,
+    END,
+    THREE,
+    Counting,
+    as_zip64,
+    claiming,
+    patched,
+    refusal_of,
+    slug_of,
+    with_entry,
+    zipped,
+)
+from zip_writer import Member, written
 
 from spaceport.pipeline.errors import Slug
 from spaceport.pipeline.uploads import photo_zip
+from spaceport.pipeline.uploads.photo_zip import inspect
 
 
 @pytest.mark.parametrize("data", [b"", b"P", b"hello, I am no zip" * 100, b"\xff\xd8\xff\xe0" + bytes(70_000)])
@@ -173,3 +190,57 @@ def test_entries_inside_each_other() -> None:
 def test_a_name_too_long_or_too_deep() -> None:
     for name in ("x" * 252 + ".jpg", "f/" * 20 + "d.jpg", "ü" * 250 + "/d.jpg"):
         assert slug_of(with_entry(name)) is Slug.DAMAGED_ZIP
+
+
+OTHERS = {
+    "a RAR archive": b"Rar!\x1a\x07\x01\x00",
+    "a 7z archive": b"7z\xbc\xaf\x27\x1c\0\4",
+    "a tar.gz archive": gzip.compress(b"a.jpg".ljust(257, b"\0") + b"ustar\0" + bytes(249)),
+    "a gzip archive": gzip.compress(b"photo"),
+    "a tar archive": b"a.jpg".ljust(257, b"\0") + b"ustar\x0000" + bytes(600),
+    "a bzip2 archive": bz2.compress(b"photo"),
+    "an XZ archive": lzma.compress(b"photo"),
+    "a single JPEG photo": b"\xff\xd8\xff\xe0" + bytes(70_000),
+    "a single video": b"\0\0\0\x20ftypisom" + bytes(100),
+    "a single HEIC photo": b"\0\0\0\x20ftypheic" + bytes(100),
+    "a web page": b"\xef\xbb\xbf\n<!DOCTYPE html><title>Sign in</title>",
+    "a disk image of macOS": b"\x78\x01" * 300 + b"koly".ljust(512, b"\0"),
+    "a file of zeros": bytes(5000),
+    "an empty file": b"",
+    "of an unknown kind": b"hello, I am no zip" * 100,
+}
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_what_is_no_zip_is_named(kind: str) -> None:
+    slug, sentence = refusal_of(io.BytesIO(OTHERS[kind]))
+    assert slug is Slug.NOT_A_ZIP
+    assert f"but {kind}" in sentence
+
+
+def test_a_zip_of_archives_is_named() -> None:
+    for inner in ("flight 1/flight 1.zip", "photos.RAR", "photos.tar.gz", "a.7z"):
+        slug, sentence = refusal_of(zipped({"__MACOSX/._a.zip": b"", inner: b"PK", "read me.txt": b"r", "a.jpg": b"a"}))
+        assert slug is Slug.NESTED_ZIP
+        assert inner in sentence and "Unpack" in sentence
+    assert len(inspect(zipped(THREE | {"raw.zip": b"PK"})).photos) == 3
+
+
+def test_each_part_of_a_split_zip_is_named() -> None:
+    whole = zipped(THREE).getvalue()
+    first, last = b"PK\7\x08" + whole[:200], patched(io.BytesIO(whole), END, 4, "<H", 2)
+    assert slug_of(io.BytesIO(first)) is Slug.SPLIT_ZIP
+    assert slug_of(last) is Slug.SPLIT_ZIP
+    assert "its end is missing" in refusal_of(io.BytesIO(whole[: len(whole) // 2]))[1]
+    assert "its beginning is missing" in refusal_of(io.BytesIO(whole[len(whole) // 2 :]))[1]
+    marked = io.BytesIO(
+        written([Member(name.encode(), body) for name, body in THREE.items()], before=b"PK\7\x08", counted=True)
+    )
+    assert len(inspect(marked).photos) == 3, "WinZip marks a zip that it might have split, and did not"
+
+
+def test_a_refusal_costs_few_reads() -> None:
+    for data in (*OTHERS.values(), b"MZ" + bytes(3 << 20), (b"PK\5\6" + bytes(18)) * 50_000 + b"x"):
+        file = Counting(data)
+        refusal_of(file)
+        assert file.calls <= 12 and file.bytes_read < 2 << 20

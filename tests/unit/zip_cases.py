@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 import struct
 import zipfile
+import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 
 from spaceport.pipeline.errors import Refused, Slug
-from spaceport.pipeline.uploads.photo_zip import ExtractResult, extract, inspect
+from spaceport.pipeline.uploads.photo_zip import ExtractResult, PhotoZip, extract, inspect
 
 THREE = {f"{letter}.jpg": letter.encode() * 300 for letter in "abc"}
 CENTRAL, END = b"PK\1\2", b"PK\5\6"
@@ -50,14 +51,19 @@ def patched(file: io.BytesIO, signature: bytes, at: int, layout: str, value: int
     return io.BytesIO(bytes(data))
 
 
-def slug_of(file: io.BytesIO) -> Slug:
+def slug_of(file: BinaryIO) -> Slug:
+    return refusal_of(file)[0]
+
+
+def refusal_of(file: BinaryIO) -> tuple[Slug, str]:
+    """The slug and the sentence with which a zip is refused."""
     with pytest.raises(Refused) as caught:
         inspect(file)
     assert "{" not in str(caught.value)
-    return caught.value.slug
+    return caught.value.slug, str(caught.value)
 
 
-def unpacked(file: io.BytesIO, folder: Path) -> dict[str, ExtractResult]:
+def unpacked(file: BinaryIO, folder: Path) -> dict[str, ExtractResult]:
     seen: list[ExtractResult] = []
     results = extract(file, inspect(file).photos, folder, seen.append)
     assert seen == results
@@ -100,3 +106,19 @@ class Counting(io.BytesIO):
         data = super().read(size)
         self.bytes_read += len(data)
         return data
+
+
+def check_harmless(file: BinaryIO, tmp_path: Path) -> None:
+    jail = tmp_path / "jail"
+    jail.mkdir(exist_ok=True)
+    before = {path for path in tmp_path.rglob("*") if jail not in path.parents}
+    try:
+        photo_zip: PhotoZip = inspect(file)
+        results = extract(file, photo_zip.photos, jail, lambda _: None)
+    except Refused:
+        return
+    for photo, result in zip(photo_zip.photos, results, strict=True):
+        if result.path is not None:
+            assert result.path.resolve().is_relative_to(jail.resolve())
+            assert zlib.crc32(result.path.read_bytes()) == photo.crc
+    assert {path for path in tmp_path.rglob("*") if jail not in path.parents} == before
