@@ -14,6 +14,7 @@ import json, sys
 import numpy as np, pycolmap
 from services.sfm.georeference.gps_alignment import estimate_gps_alignment
 from services.sfm.georeference.wgs84 import to_enu
+from services.sfm.messages import TaskPhoto
 
 case = json.loads(sys.argv[1])
 pycolmap.set_random_seed(0)
@@ -41,11 +42,16 @@ degrees = {name: to_degrees(metres) for name, metres in places.items()}
 for name in list(degrees)[: case.get("unknown", 0)]:
     degrees[name] = np.full(3, np.nan)
 before = {image.name: image.projection_center() for image in model.images.values()}
-alignment = estimate_gps_alignment(model, degrees, 0)
+photos = [
+    TaskPhoto(name, f"survey/{name}", name, 0, 640, 480, None if np.isnan(row[0]) else tuple(map(float, row)))
+    for name, row in degrees.items()
+]
+alignment = estimate_gps_alignment(model, photos, 0)
 model.transform(alignment.similarity)
 report = alignment.georeference.model_dump()
 after = {image.name: image.projection_center() for image in model.images.values()}
 distance = lambda a: np.linalg.norm(a[sorted(names)[5]] - a[sorted(names)[12]])
+report["findings"] = [finding.sentence for finding in alignment.findings]
 report["scale"] = distance(after) / distance(before)
 print(json.dumps(report))
 """
@@ -70,10 +76,14 @@ def test_good_positions_give_metres() -> None:
 def test_wild_and_missing_positions_do_not_matter() -> None:
     report = georeference(noise=0.1, wild=2, unknown=1)
     assert report["aligned"]
-    assert report["photos"] == 19
+    assert report["photos"] == 18
+    assert len(report["outliers"]) == 1
+    assert "misses the model by" in next(iter(report["outliers"].values()))
+    assert "The position of 1 photo is wrong, of 19" in report["findings"][0]
     assert report["scale"] == pytest.approx(10, rel=0.02)
     assert report["median_residual_m"] < 0.3
-    assert report["max_residual_m"] > 300
+    assert report["max_residual_m"] < 1
+    assert max(report["residuals_m"].values()) > 300
 
 
 def test_positions_that_leave_the_scale_open_make_no_metres() -> None:

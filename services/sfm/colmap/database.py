@@ -155,10 +155,3 @@ def match_counts(database: Path) -> dict[str, tuple[int, int]]:
 def all_focal_lengths_known(database: Path) -> bool:
     with pycolmap.Database.open(database) as opened:
         return all(camera.has_prior_focal_length for camera in opened.read_all_cameras())
-
-
-def positions(photos: list[TaskPhoto]) -> NDArray[np.float64]:
-    """Latitude, longitude, altitude [N,3] of the photos; NaN where unknown."""
-    unknown = (np.nan, np.nan, np.nan)
-    rows = [photo.position or unknown for photo in photos]
-    return np.array([[np.nan if value is None else value for value in row] for row in rows], dtype=np.float64)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from services.sfm.colmap.bundle_adjustment import robust_bundle_adjustment
-from services.sfm.colmap.database import positions
+from services.sfm.georeference.alignment import Alignment
 from services.sfm.georeference.gcp_alignment import estimate_gcp_alignment
 from services.sfm.georeference.gps_alignment import estimate_gps_alignment
 from services.sfm.messages import ColmapTask
@@ -24,19 +24,19 @@ class FinishedModel:
 def finish_model(task: ColmapTask, model: Any) -> FinishedModel:
     """Adjust a `pycolmap.Reconstruction` and move it into its final frame, in place."""
     robust_bundle_adjustment(model)
-    return FinishedModel(_georeference(task, model))
+    alignment = _align(task, model)
+    return FinishedModel(alignment.georeference, alignment.findings)
 
 
-def _georeference(task: ColmapTask, model: Any) -> Georeference:
+def _align(task: ColmapTask, model: Any) -> Alignment:
     """Move `model` to where its control points, else its photos' positions say; else turn it upright."""
-    files = [photo.file for photo in task.photos]
-    alignment = estimate_gps_alignment(model, dict(zip(files, positions(task.photos), strict=True)), task.options.seed)
+    alignment = estimate_gps_alignment(model, task.photos, task.options.seed)
     model.transform(alignment.similarity)
     if not task.control_points:
-        return alignment.georeference
+        return alignment
     try:
         by_gcps = estimate_gcp_alignment(model, task.control_points)
     except ValueError as reason:
-        return alignment.without_control_points(str(reason)).georeference
+        return alignment.without_control_points(str(reason))
     model.transform(by_gcps.similarity)
-    return by_gcps.georeference
+    return by_gcps

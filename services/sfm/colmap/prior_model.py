@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 import pycolmap
 
-from services.sfm.colmap.database import OnProgress, positions
+from services.sfm.colmap.database import OnProgress
 from services.sfm.colmap.mapping import MappedModel
 from services.sfm.colmap.snapshot import SNAPSHOT, save_snapshot
 from services.sfm.colmap.undistort import undistort_and_publish
@@ -49,6 +49,7 @@ def publish_prior_model(task: ColmapTask, prior: PriorModelTask, on_progress: On
         photos=photos,
         cameras=model.cameras(),
         georeference=keep_own_frame(alignment),
+        findings=alignment.findings,
     )
 
 
@@ -110,8 +111,7 @@ def _check_visibility(model: Any) -> None:
 
 
 def _align(task: ColmapTask, model: Any) -> Alignment:
-    files = [photo.file for photo in task.photos]
-    by_gps = estimate_gps_alignment(model, dict(zip(files, positions(task.photos), strict=True)), task.options.seed)
+    by_gps = estimate_gps_alignment(model, task.photos, task.options.seed)
     if not task.control_points:
         return by_gps
     try:

@@ -83,8 +83,9 @@ def assess_accuracy(
         contradictions: what else speaks against the model's size, each the rest of a sentence.
     """
     used = residuals[:, np.isfinite(residuals).all(axis=0)] if len(residuals) else residuals
-    extent = float(np.linalg.norm(np.ptp(targets, axis=0))) if len(targets) else 0.0
-    scale_error = relative_scale_error(targets[:, : used.shape[1]], used)
+    places = targets[:, : used.shape[1]]
+    extent = float(np.linalg.norm(np.ptp(places, axis=0))) if len(targets) else 0.0
+    scale_error = relative_scale_error(places, used)
     correlated = scale_error / np.sqrt(independent_share(used)) if np.isfinite(scale_error) else scale_error
     drift = drift_m / extent if extent > 0 else float("inf")
     uncertainty = SIGMAS * float(np.hypot(correlated, drift))

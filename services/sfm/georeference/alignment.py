@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
 
-from spaceport.pipeline.reports.sfm import Georeference
+from services.sfm.georeference.wgs84 import Array
+from spaceport.pipeline.reports.sfm import Finding, Georeference
 
 METRIC_SHARE: Final = 0.05  # median residual to extent, up to which metres may be trusted
 PRIOR_MODEL_AXES: Final = "those of the given model"
@@ -16,11 +17,25 @@ ENU_CRS: Final = "local east-north-up on WGS84; origin in EPSG:4979, to_ecef int
 
 
 @dataclass(frozen=True, eq=False)
+class PositionTarget:
+    """Where a photo was taken by its position, and the standard deviation of that, each [3]: metres east, north, up.
+
+    In the frame of the alignment, the clock's shift and the system of heights mended. Up is NaN where it says nothing.
+    """
+
+    place: Array
+    std: Array
+
+
+@dataclass(frozen=True, eq=False)
 class Alignment:
     """A `pycolmap.Sim3d` that moves the model into its final frame, and the georeference of that frame."""
 
     similarity: Any
     georeference: Georeference
+    findings: list[Finding] = field(default_factory=list)
+    positions: dict[str, PositionTarget] = field(default_factory=dict)
+    """By file, of the photos whose position decided."""
 
     def without_control_points(self, reason: str) -> Alignment:
         """The same, with the reason why control points did not decide."""

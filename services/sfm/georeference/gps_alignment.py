@@ -1,95 +1,208 @@
 """Aligns a model to east, north and up in metres where the photos have GPS positions, and upright where they do not.
 
-The model is moved by one similarity after mapping, estimated by RANSAC. Position priors within bundle adjustment were
-the other choice: on good GPS they give the same residual, on bad GPS they bend the model, which a similarity cannot.
+The model is moved by one similarity after mapping. Position priors within bundle adjustment were the other choice: on
+good GPS they give the same residual, on bad GPS they bend the model, which a similarity cannot.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
 import pycolmap
 
-from services.sfm.georeference.accuracy import GPS_DRIFT_M, assess_accuracy
-from services.sfm.georeference.alignment import ENU_AXES, ENU_CRS, Alignment
-from services.sfm.georeference.upright import estimate_up, rotation_to_z
-from services.sfm.georeference.wgs84 import Array, enu_to_ecef, median_position, to_enu
+from services.sfm.georeference.accuracy import GPS_DRIFT_M, Accuracy, assess_accuracy, independent_share
+from services.sfm.georeference.alignment import ENU_AXES, ENU_CRS, Alignment, PositionTarget
+from services.sfm.georeference.heights import NONE
+from services.sfm.georeference.position_findings import fit_findings, unused_positions, wrong_positions
+from services.sfm.georeference.position_fit import (
+    RTK_FIXED,
+    ChooseUp,
+    PhotoCentres,
+    PositionFit,
+    UpChoice,
+    fit_positions,
+)
+from services.sfm.georeference.positions import find_wrong_positions, photo_positions, photo_times
+from services.sfm.georeference.similarity import Similarity
+from services.sfm.georeference.upright import SAME_WAY, estimate_up, rotation_to_z
+from services.sfm.georeference.wgs84 import Array, enu_to_ecef
+from services.sfm.messages import TaskPhoto
 from spaceport.pipeline.reports.sfm import GeodeticOrigin, Georeference
 
-MIN_LOCATED: Final = 3
-MIN_INLIER_M: Final = 10.0  # a phone under trees; drones do better
-INLIER_SHARE: Final = 0.05  # of the extent of all positions
-MIN_EXTENT_M: Final = 1.0
-MIN_BREADTH: Final = 0.02  # second axis to first: positions on one line leave the rotation about it open
-ALIGNED_SHARE: Final = 0.15  # median residual to extent, up to which at least up is up
+PHOTOS_UP_SIGMA: Final = np.radians(10.0)
+MAX_DEVIATIONS: Final = 3.0
+LOOKS_DOWN: Final = np.cos(np.radians(20.0))
 
 
-def estimate_gps_alignment(model: Any, positions: dict[str, Array], seed: int) -> Alignment:
+def estimate_gps_alignment(
+    model: Any,
+    photos: Sequence[TaskPhoto],
+    seed: int,
+    *,
+    focal_uncertainty: float | None = None,
+    contradictions: Sequence[str] = (),
+) -> Alignment:
     """The alignment of a `pycolmap.Reconstruction` to its photos' positions; the model is not moved.
 
-    `positions` are latitude, longitude (degrees, WGS84) and altitude (m) [3] by image name, NaN where unknown.
+    Args:
+        model: whose images are named by `TaskPhoto.file`.
+        photos: all of the task.
+        seed: of what is drawn.
+        focal_uncertainty, contradictions: as `assess_accuracy` takes them.
     """
-    centres = {image.name: image.projection_center() for image in model.images.values() if image.has_pose}
-    names = sorted(name for name in positions if name in centres and np.isfinite(positions[name]).all())
-    if len(names) < MIN_LOCATED:
-        return _upright_alignment(model, "fewer than 3 placed photos have a position with altitude")
-    located = np.array([positions[name] for name in names])
-    origin = median_position(located)
-    targets = to_enu(located, origin)
-    extent = float(np.linalg.norm(np.ptp(targets, axis=0)))
-    if extent < MIN_EXTENT_M or _is_line(targets):
-        return _upright_alignment(model, "all positions lie in one place or on one line")
-    max_error = max(MIN_INLIER_M, INLIER_SHARE * extent)
-    similarity = _ransac_similarity(model, names, targets, max_error, seed)
-    if similarity is None:
-        return _upright_alignment(model, "the positions contradict the photos")
-    moved = np.array([similarity * centres[name] for name in names])
-    offsets = moved - targets
-    residuals = np.linalg.norm(offsets, axis=1)
-    median = float(np.median(residuals))
-    if median > ALIGNED_SHARE * extent:
-        return _upright_alignment(model, f"the positions miss the model by {median:.1f} m in the median")
-    inliers = residuals <= max_error
-    accuracy = assess_accuracy(targets[inliers], offsets[inliers], drift_m=GPS_DRIFT_M)
+    images = {image.name: image for image in model.images.values() if image.has_pose}
+    registered = [photo for photo in photos if photo.file in images]
+    poses = [images[photo.file].cam_from_world() for photo in registered]
+    rotations = np.array([pose.rotation.matrix() for pose in poses]).reshape(-1, 3, 3)
+    centres = np.array([images[photo.file].projection_center() for photo in registered]).reshape(-1, 3)
+    one_way = bool(np.linalg.norm(rotations[:, 2].mean(axis=0)) > SAME_WAY)
+    up = UpChoice(estimate_up(rotations, centres), PHOTOS_UP_SIGMA if one_way else np.pi)
+    try:
+        fit = fit_positions(PhotoCentres(registered, centres, up, _choose_up(up)), seed)
+    except ValueError as reason:
+        return _upright_alignment(up.direction, centres, registered, photos, str(reason))
+    looks_down = bool((-(rotations[:, 2] @ fit.up.direction) > LOOKS_DOWN).all())
+    accuracy = _assess(fit, registered, focal_uncertainty, looks_down, contradictions)
+    return _alignment(fit, centres, registered, photos, accuracy)
+
+
+def _alignment(
+    fit: PositionFit,
+    centres: Array,
+    registered: Sequence[TaskPhoto],
+    photos: Sequence[TaskPhoto],
+    accuracy: Accuracy,
+) -> Alignment:
+    lengths = np.sqrt(np.square(fit.residuals[:, :2]).sum(axis=1) + np.square(np.nan_to_num(fit.residuals[:, 2])))
+    files = [photo.file for photo in registered]
+    outliers = {files[number]: reason for number, reason in fit.outliers.items()}
+    outliers |= {file: reason for file, reason in _suspects(photos).items() if file not in files}
     georeference = Georeference(
         aligned=True,
         **accuracy.fields(),
-        method="similarity, RANSAC over camera centres",
+        method="place, scale and north by positions, up by the photos" if fit.up.level else "similarity over positions",
         axes=ENU_AXES,
         crs=ENU_CRS,
-        origin=GeodeticOrigin(latitude=origin[0], longitude=origin[1], altitude_m=origin[2]),
-        to_ecef=enu_to_ecef(origin).tolist(),
-        photos=len(names),
-        extent_m=extent,
-        median_residual_m=median,
-        max_residual_m=float(residuals.max()),
-        residuals_m=dict(zip(names, residuals.tolist(), strict=True)),
+        origin=GeodeticOrigin(latitude=fit.origin[0], longitude=fit.origin[1], altitude_m=fit.origin[2]),
+        to_ecef=enu_to_ecef(fit.origin).tolist(),
+        photos=int(fit.used.sum()),
+        extent_m=_extent(fit),
+        median_residual_m=float(np.median(lengths[fit.used])),
+        max_residual_m=float(lengths[fit.used].max()),
+        residuals_m={file: float(metres) for file, metres in zip(files, lengths, strict=True) if np.isfinite(metres)},
+        heights=fit.heights,
+        clock_shift_s=fit.clock.seconds if fit.clock else None,
+        outliers=outliers,
     )
-    return Alignment(similarity, georeference)
+    names = {photo.file: photo.name for photo in photos}
+    located = sum(photo.position is not None for photo in photos)
+    findings = [
+        *wrong_positions({names[file]: reason for file, reason in outliers.items()}, located),
+        *fit_findings(fit, registered),
+    ]
+    return Alignment(to_sim3d(fit.similarity), georeference, findings, _position_targets(fit, files, centres))
 
 
-def _is_line(points: Array) -> bool:
-    """Whether points [N,3] are all on one line, nearly."""
-    first, second = np.linalg.svd(points - points.mean(axis=0), compute_uv=False)[:2] / np.sqrt(len(points))
-    return bool(second < MIN_BREADTH * first)
+def _extent(fit: PositionFit) -> float:
+    """Diagonal of the positions that decided, on the ground where heights did not."""
+    places = fit.targets[fit.used][:, : 2 if fit.heights == NONE else 3]
+    return float(np.linalg.norm(np.nanmax(places, axis=0) - np.nanmin(places, axis=0)))
 
 
-def _ransac_similarity(model: Any, names: list[str], targets: Array, max_error_m: float, seed: int) -> Any:
-    options = pycolmap.RANSACOptions()
-    options.max_error = max_error_m
-    options.random_seed = seed
-    return pycolmap.align_reconstruction_to_locations(model, names, targets, MIN_LOCATED, options)
+def _assess(
+    fit: PositionFit,
+    registered: Sequence[TaskPhoto],
+    focal_uncertainty: float | None,
+    looks_down: bool,
+    contradictions: Sequence[str],
+) -> Accuracy:
+    """How exact lengths are: positions in the order in which they were taken."""
+    order = [number for number in np.argsort(photo_times(registered), kind="stable") if fit.used[number]]
+    stated = [photo.position_std_m is not None or photo.rtk_flag == RTK_FIXED for photo in registered]
+    ground_std = float(np.median(fit.std[order, :2]))
+    exact = all(stated[number] for number in order)
+    heights = (
+        [f"the heights of the positions miss it by {fit.height_misfit_m:.0f} m in the median"]
+        if fit.heights == NONE and np.isfinite(fit.height_misfit_m)
+        else []
+    )
+    return assess_accuracy(
+        fit.targets[order],
+        fit.residuals[order],
+        stated_std_m=ground_std if exact else None,
+        drift_m=min(ground_std, GPS_DRIFT_M) if exact else GPS_DRIFT_M,
+        focal_uncertainty=focal_uncertainty,
+        looks_down=looks_down,
+        contradictions=[*contradictions, *heights],
+    )
 
 
-def _upright_alignment(model: Any, reason: str) -> Alignment:
-    """What turns `model` so that z is up as its cameras were held, its origin in their middle, at COLMAP's scale."""
-    poses = [image.cam_from_world() for image in model.images.values() if image.has_pose]
-    rotations = np.array([pose.rotation.matrix() for pose in poses])
-    centres = np.array([image.projection_center() for image in model.images.values() if image.has_pose])
-    rotation = rotation_to_z(estimate_up(rotations, centres))
+def _position_targets(fit: PositionFit, files: Sequence[str], centres: Array) -> dict[str, PositionTarget]:
+    """The positions that decided, by file, each where its photo was taken: moved by what was flown in the lag."""
+    places = fit.targets + fit.similarity.apply(centres) - fit.similarity.apply(fit.sources)
+    if fit.heights == NONE:
+        places[:, 2] = np.nan
+    return {
+        file: PositionTarget(places[number], fit.std[number]) for number, file in enumerate(files) if fit.used[number]
+    }
+
+
+def _choose_up(photos: UpChoice) -> ChooseUp:
+    """Up by the photos; by the positions where they agree with it and are surer."""
+
+    def choose(centres: Array, similarity: Similarity, residuals: Array) -> UpChoice:
+        own, sigma = similarity.rotation[2], _tilt_sigma(similarity.apply(centres), residuals)
+        tilt = float(np.arccos(np.clip(own @ photos.direction, -1, 1)))
+        contradicted = tilt > MAX_DEVIATIONS * float(np.hypot(sigma, photos.sigma))
+        if contradicted or sigma > photos.sigma:
+            return UpChoice(photos.direction, photos.sigma, contradicted, tilt=tilt)
+        return UpChoice(own, sigma, level=False, tilt=tilt)
+
+    return choose
+
+
+def _tilt_sigma(places: Array, residuals: Array) -> float:
+    """Standard deviation in radians of the up that positions give, across their weaker axis; both [N,3] metres."""
+    if len(places) < 4:
+        return float("inf")
+    ground = places[:, :2] - places[:, :2].mean(axis=0)
+    weaker = float(np.linalg.svd(ground, compute_uv=False)[1])
+    power = float(np.square(residuals[:, 2]).sum()) / (len(places) - 3) / independent_share(residuals)
+    return float(np.sqrt(power)) / weaker if weaker > 0 else float("inf")
+
+
+def _suspects(photos: Sequence[TaskPhoto]) -> dict[str, str]:
+    """Files of photos, registered or not, whose position cannot be right, with the reason."""
+    cameras = [photo.camera for photo in photos]
+    wrong = find_wrong_positions(photo_positions(photos), photo_times(photos), cameras)
+    return {photos[number].file: reason for number, reason in wrong.items()}
+
+
+def to_sim3d(similarity: Similarity) -> Any:
+    """As a `pycolmap.Sim3d`."""
+    return pycolmap.Sim3d(np.column_stack([similarity.scale * similarity.rotation, similarity.translation]))
+
+
+def _upright_alignment(
+    up: Array, centres: Array, registered: Sequence[TaskPhoto], photos: Sequence[TaskPhoto], reason: str
+) -> Alignment:
+    """What turns the model so that z is up as its cameras were held, its origin in their middle, at COLMAP's scale."""
+    rotation = rotation_to_z(up)
     similarity = pycolmap.Sim3d(np.column_stack([rotation, -rotation @ np.median(centres, axis=0)]))
+    wrong = _suspects(photos)
     georeference = Georeference(
-        aligned=False, metric=False, reason=reason, axes="z up as the cameras were held, no scale"
+        aligned=False,
+        metric=False,
+        reason=reason,
+        axes="z up as the cameras were held, no scale",
+        outliers=wrong,
     )
-    return Alignment(similarity, georeference)
+    names = {photo.file: photo.name for photo in photos}
+    located = sum(photo.position is not None for photo in registered)
+    findings = [
+        *unused_positions(located, reason),
+        *wrong_positions({names[file]: why for file, why in wrong.items()}, located),
+    ]
+    return Alignment(similarity, georeference, findings)
