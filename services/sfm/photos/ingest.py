@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
 from services.sfm.messages import MASKS
 from services.sfm.photo import PhotoMetadata, Unreadable
-from services.sfm.photos.decoder_pool import decode_all
 from services.sfm.photos.frames import extract_frames
 from services.sfm.photos.geo_files import (
     ControlPoint,
@@ -20,12 +18,14 @@ from services.sfm.photos.geo_files import (
     parse_geo,
     read_text,
 )
+from services.sfm.photos.mask_files import about_bad_masks, write_masks
 from services.sfm.photos.read import IngestProgress, PhotoCopy, read_photos
 from services.sfm.photos.selection import Selection, select_photos
 from services.sfm.photos.unpack import unpack
 from spaceport.pipeline.errors import Refused, Slug
 from spaceport.pipeline.reports.sfm import Finding, IngestReport
-from spaceport.pipeline.uploads.kinds import CONTROL_POINTS, Kind, classify, photo_of_mask, photo_stem
+from spaceport.pipeline.uploads.kinds import CONTROL_POINTS, Kind, classify
+from spaceport.pipeline.uploads.mask_names import find_masks
 from spaceport.pipeline.uploads.photo_zip import ExtractResult
 
 FULL_SIZE: Final = 1 << 16  # pixels: no photo is longer
@@ -99,7 +99,9 @@ def ingest(source: Path, extracted: Path, copies: Path, longest: int, progress: 
         *videos.unreadable,
     ]
     copies_by_name = {photo.name: read.copies[photo.name] for photo in readable}
-    masked, bad_masks = _write_masks(extracted, names[Kind.MASK], copies_by_name, copies / MASKS, progress.check)
+    pairs = find_masks(name for name, kind in kinds.items() if kind in (Kind.PHOTO, Kind.MASK))
+    masks = {mask: pairs.get(mask) for mask in names[Kind.MASK]}
+    masked, bad_masks = write_masks(extracted, masks, copies_by_name, copies / MASKS, progress.check)
     return IngestResult(
         photos=sorted(all_photos, key=lambda photo: photo.name),
         copies=copies_by_name,
@@ -110,6 +112,7 @@ def ingest(source: Path, extracted: Path, copies: Path, longest: int, progress: 
         findings=[
             *videos.findings,
             *selection.findings,
+            *about_bad_masks(bad_masks, len(masks)),
             *about_unknown_names((photo.name for photo in readable), geo),
         ],
     )
@@ -147,27 +150,3 @@ def _read_geo_files(
         except ValueError as error:
             raise Refused(Slug.BAD_POSITIONS, name=name, detail=error) from None
     return geo, control_points
-
-
-def _write_masks(
-    extracted: Path, masks: list[str], copies: dict[str, PhotoCopy], folder: Path, check: Callable[[], None]
-) -> tuple[list[str], list[Unreadable]]:
-    """Photos that have a mask, which is written under the name that COLMAP expects, and the masks that are unusable."""
-    photos = {photo_stem(name): name for name in copies}
-    pairs = [(mask, photos[stem]) for mask in masks if (stem := photo_of_mask(mask)) in photos]
-    if not pairs:
-        return [], []
-    folder.mkdir()
-    requests = [
-        {
-            "kind": "mask",
-            "path": str(extracted / mask),
-            "copy": str(folder / f"{copies[photo].file}.png"),
-            "size": (copies[photo].width, copies[photo].height),
-        }
-        for mask, photo in pairs
-    ]
-    replies = decode_all(requests, lambda _: None, check)
-    bad = [Unreadable(mask, reply["reason"]) for (mask, _), reply in zip(pairs, replies, strict=True) if reply]
-    unusable = {mask.name for mask in bad}
-    return [photo for mask, photo in pairs if mask not in unusable], bad

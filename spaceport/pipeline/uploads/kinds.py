@@ -7,15 +7,19 @@ from enum import StrEnum
 from pathlib import PurePosixPath
 from typing import Final
 
-PHOTO_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".heic", ".heif", ".dng"})
-VIDEO_SUFFIXES: Final = frozenset({".mp4", ".mov", ".m4v"})
+from spaceport.pipeline.uploads.mask_names import find_masks
+
+PHOTO_SUFFIXES: Final = frozenset(
+    {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".heic", ".heif", ".dng", ".insp"}
+)
+"""`.insp` is Insta360's JPEG, of two circles: left out, but by its name."""
+VIDEO_SUFFIXES: Final = frozenset({".mp4", ".mov", ".m4v", ".insv"})
 CONTROL_POINTS: Final = "gcp_list.txt"
 GEO: Final = "geo.txt"
 MODEL_PARTS: Final = ("cameras", "images", "points3D")
 """The files of a COLMAP model, each `.bin` or `.txt`. Rigs and frames, which newer ones also have, are not needed."""
 _MODEL_FILES: Final = {f"{part}{suffix}".lower(): (part, suffix) for part in MODEL_PARTS for suffix in (".bin", ".txt")}
 _MODEL_FOLDER: Final = "sparse"
-_MASK: Final = "_mask"
 _RAW: Final = ".dng"  # cameras can save both; the same view twice adds nothing
 
 
@@ -25,7 +29,7 @@ class Kind(StrEnum):
     PHOTO = "photo"
     VIDEO = "video"
     MASK = "mask"
-    """`NAME_mask.png` beside `NAME.jpg` (OpenDroneMap's convention): black is ignored."""
+    """Black is ignored. How they are named: `mask_names.py`."""
     TEXT = "text"
     """`gcp_list.txt` or `geo.txt`, as OpenDroneMap reads them."""
     MODEL = "model"
@@ -38,10 +42,10 @@ def classify(names: Iterable[str]) -> dict[str, Kind]:
     of_models = {path for parts in find_models(useful).values() for path in parts.values()}
     all_kinds = {name: Kind.MODEL if name in of_models else _kind(PurePosixPath(name)) for name in useful}
     kinds = {name: kind for name, kind in all_kinds.items() if kind}
-    photos = {name: photo_stem(name) for name, kind in kinds.items() if kind is Kind.PHOTO}
-    masks = {name for name in photos if photo_of_mask(name) in photos.values()}
+    photos = {name: _stem(name) for name, kind in kinds.items() if kind is Kind.PHOTO}
     developed = {stem for name, stem in photos.items() if not name.lower().endswith(_RAW)}
     raws = {name for name, stem in photos.items() if name.lower().endswith(_RAW) and stem in developed}
+    masks = find_masks(name for name in photos if name not in raws)
     return {name: Kind.MASK if name in masks else kind for name, kind in kinds.items() if name not in raws}
 
 
@@ -76,14 +80,7 @@ def _is_model_folder(folder: PurePosixPath) -> bool:
     return parent.name.lower() == _MODEL_FOLDER
 
 
-def photo_of_mask(mask: str) -> str | None:
-    """The path, without suffix and in lower case, of the photo that a file of this name would mask."""
-    stem = photo_stem(mask)
-    return stem.removesuffix(_MASK) if stem.endswith(_MASK) else None
-
-
-def photo_stem(name: str) -> str:
-    """The path of a photo without its suffix and in lower case, as `photo_of_mask` returns it."""
+def _stem(name: str) -> str:
     return str(PurePosixPath(name).with_suffix("")).lower()
 
 
