@@ -63,7 +63,7 @@ def test_size_camera_focal_and_position_are_read(tmp_path: Path) -> None:
     assert isinstance(photo, PhotoMetadata)
     assert (photo.width, photo.height, photo.format, photo.orientation) == (160, 90, "JPEG", 8)
     assert (photo.make, photo.model, photo.focal_mm) == ("DJI", "FC300S", 3.61)
-    assert photo.focal_px == pytest.approx(160 * 20 / 36)
+    assert photo.focal_px == pytest.approx(200 * 20 / math.hypot(36, 24))
     assert photo.position == pytest.approx((46 + 50 / 60 + 33 / 3600, -(91 + 59 / 60 + 40.5 / 3600), 198.5))
 
 
@@ -194,6 +194,8 @@ def test_equivalents_come_near_to_calibrations(film: int, size: tuple[int, int],
 
 def test_crops_keep_their_lens() -> None:
     assert focal_length_px({FILM: 24}, 4000, 2250) == pytest.approx(24 / 36 * 4000, rel=1e-9)
+    small = focal_length_px({FILM: 20, FOCAL: 3.61}, 4000, 2250)  # of a sensor of 4:3, by its size
+    assert small == pytest.approx(focal_length_px({FILM: 20}, 4000, 3000))
     assert focal_length_px({FILM: 24}, 3000, 3000) == pytest.approx(focal_length_px({FILM: 24}, 4000, 3000))
 
 

@@ -15,6 +15,8 @@ from services.sfm.photos.xmp import dji_calibration, dji_metadata
 
 _FILM_DIAGONAL_MM: Final = math.hypot(36.0, 24.0)
 _NARROW, _WIDE = 4 / 3, 3 / 2  # aspect ratios of sensors; photos of other shapes are cut out of one
+_SMALL_MM: Final = 14.0  # diagonal; one-inch sensors have 16
+_FOUR_THIRDS_MM: Final = (20.5, 23.0)
 _MAX_ZOOM: Final = 100.0
 _MM_PER_UNIT: Final = {2: 25.4, 3: 10.0, 4: 1.0, 5: 0.001}  # EXIF FocalPlaneResolutionUnit: inch, cm, mm, µm
 
@@ -87,10 +89,11 @@ def focal_length_px(exif: dict[int, Any], width: int, height: int) -> float | No
     pixels of the original photo, and is scaled where the photo was scaled down since.
     """
     longest = max(width, height)
+    focal = _positive(exif.get(ExifTags.Base.FocalLength))
     film = _positive(exif.get(ExifTags.Base.FocalLengthIn35mmFilm))
     if film is not None:
-        return _plausible(film / _FILM_DIAGONAL_MM * _sensor_diagonal(width, height), longest)
-    focal = _positive(exif.get(ExifTags.Base.FocalLength))
+        sensor_mm = focal / film * _FILM_DIAGONAL_MM if focal else None
+        return _plausible(film / _FILM_DIAGONAL_MM * _sensor_diagonal(width, height, sensor_mm), longest)
     density = _positive(exif.get(ExifTags.Base.FocalPlaneXResolution))
     unit = _MM_PER_UNIT.get(int(exif.get(ExifTags.Base.FocalPlaneResolutionUnit, 2)))
     if focal is None or density is None or unit is None:
@@ -99,17 +102,19 @@ def focal_length_px(exif: dict[int, Any], width: int, height: int) -> float | No
     return _plausible(focal * density / unit * width / original * _digital_zoom(exif), longest)
 
 
-def _sensor_diagonal(width: int, height: int) -> float:
-    """The diagonal in pixels of the sensor that a photo is from.
+def _sensor_diagonal(width: int, height: int, sensor_mm: float | None) -> float:
+    """The diagonal in pixels of the sensor that a photo is from; `sensor_mm` is that diagonal in mm, where known.
 
-    Sensors are 4:3 to 3:2. A photo that is longer is cut out of one, and cameras go on to write the lens' equivalent
-    on the whole; 3:2 is taken for it, which is wrong by 4 % where it is 4:3. Squares are cut out of 4:3.
+    A photo that is longer than its sensor is cut out of it, and cameras go on to write the whole lens's equivalent.
+    Sensors of phones, small drones and Four Thirds are 4:3, others 3:2. Squares are cut out of 4:3.
     """
     longer, shorter = float(max(width, height)), float(min(width, height))
-    aspect = longer / shorter
-    if aspect > _WIDE:
-        shorter = longer / _WIDE
-    elif aspect < _NARROW * 0.98:
+    if longer / shorter > _WIDE * 1.02:
+        is_small = sensor_mm is not None and (
+            sensor_mm < _SMALL_MM or _FOUR_THIRDS_MM[0] < sensor_mm < _FOUR_THIRDS_MM[1]
+        )
+        shorter = longer / (_NARROW if is_small else _WIDE)
+    elif longer / shorter < _NARROW * 0.98:
         longer = shorter * _NARROW
     return math.hypot(longer, shorter)
 

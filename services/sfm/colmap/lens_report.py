@@ -1,0 +1,91 @@
+"""What the report says of the lenses: cameras, findings for pilots, witnesses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from services.sfm.colmap.lenses import Lens
+from services.sfm.georeference.witnesses import Witness, focal_witness
+from spaceport.pipeline.reports.sfm import CameraReport, Finding, Verdict
+
+MAX_OPEN_STD: Final = 0.02  # of a focal length, beyond which it is worth a warning
+_SOURCES: Final = {"calibration": "the drone's calibration", "exif": "EXIF", "unknown": "nothing"}
+
+
+def camera_reports(model: Any, lenses: Sequence[Lens]) -> list[CameraReport]:
+    """What the report says of the model's cameras."""
+    by_id = {lens.camera_id: lens for lens in lenses}
+    return [
+        _report(camera, by_id[camera_id]) if camera_id in by_id else _plain_report(camera)
+        for camera_id, camera in sorted(model.cameras.items())
+    ]
+
+
+def _plain_report(camera: Any) -> CameraReport:
+    return CameraReport(
+        model=camera.model.name, width=camera.width, height=camera.height, params=camera.params.tolist()
+    )
+
+
+def _report(camera: Any, lens: Lens) -> CameraReport:
+    return CameraReport(
+        model=camera.model.name,
+        width=camera.width,
+        height=camera.height,
+        params=camera.params.tolist(),
+        name=lens.task.name,
+        photos=lens.photos,
+        focal_source=lens.task.source,
+        expected_focal_px=lens.expected_focal,
+        focal_px=camera.mean_focal_length(),
+        focal_std=lens.focal_std,
+        held=lens.held,
+        reason=lens.reason,
+    )
+
+
+def lens_findings(model: Any, lenses: Sequence[Lens]) -> list[Finding]:
+    """What a pilot must know of the lenses: held or open focal lengths, and those that contradict what was known."""
+    findings = []
+    for lens in lenses:
+        camera = model.cameras[lens.camera_id]
+        name = lens.task.name or "the camera"
+        focal = camera.mean_focal_length()
+        source = _SOURCES[lens.task.source]
+        if lens.contradicts and lens.expected_focal and lens.views_focal:
+            kept = f"that of {source} is kept" if lens.trusts_prior else "the photos determine it, and are believed"
+            sentence = (
+                f"The photos want a focal length of {lens.views_focal:,.0f} pixels for {name}, {source} says"
+                f" {lens.expected_focal:,.0f} ({lens.views_focal / lens.expected_focal - 1:+.0%}): {kept}."
+            )
+            findings.append(Finding(level=Verdict.WARN if lens.trusts_prior else Verdict.GO, sentence=sentence))
+        elif lens.held:
+            sentence = (
+                f"The photos do not determine the focal length of {name}: it is held at {focal:,.0f} pixels, where"
+                f" {source} has it to within {2 * (lens.focal_std or 0.0):.1%}."
+            )
+            findings.append(Finding(level=Verdict.GO, sentence=sentence))
+        elif lens.focal_std is not None and lens.focal_std > MAX_OPEN_STD:
+            sentence = (
+                f"Nothing tells the focal length of {name} to better than {2 * lens.focal_std:.0%}, and heights with"
+                " it. Upload the photos as the camera wrote them, with EXIF, or add oblique photos."
+            )
+            findings.append(Finding(level=Verdict.WARN, sentence=sentence))
+    return findings
+
+
+def focal_witnesses(model: Any, lenses: Sequence[Lens]) -> list[Witness]:
+    """EXIF's focal lengths against the model's, where the model was not made from them."""
+    return [
+        focal_witness(
+            lens.task.name,
+            "EXIF",
+            lens.task.exif_focal,
+            lens.task.exif_focal_std,
+            model.cameras[lens.camera_id].mean_focal_length(),
+            lens.focal_std,
+        )
+        for lens in lenses
+        if lens.task.source == "calibration" and lens.task.exif_focal and lens.task.exif_focal_std
+    ]
