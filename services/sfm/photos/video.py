@@ -14,9 +14,10 @@ from typing import Any, Final
 import av
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import ExifTags, Image
 
 from services.sfm.photos.decode import QUALITY, LeftOutError, check_size
+from services.sfm.photos.hdr import ToneMapper, Transfer
 
 MAX_SECONDS: Final = 3600.0  # two batteries; at the most frames, one every few seconds
 MAX_DECODING_SECONDS: Final = 1200.0
@@ -26,6 +27,7 @@ FRAMES_PER_SECOND: Final = 2.0  # more of a drone's flight shows the same again
 MEASURED_FRAMES: Final = 5  # of each stretch, whose sharpness is compared
 MIN_DIFFERENCE: Final = 2.0  # mean difference of small pictures in grey levels of 255; below, nothing has moved
 _SMALL: Final = (64, 36)
+_ORIENTATIONS: Final = {90: 8, 180: 3, 270: 6}
 _MEASURED_WIDTH: Final = 480
 _CONTAINERS: Final = ("mov", "mp4", "m4a", "3gp", "3g2", "mj2")
 _PROTOCOLS: Final = "file"  # a playlist or reference inside the file must reach nothing else
@@ -92,6 +94,7 @@ def _decode(container: Any, stream: Any) -> Iterator[Any]:
 
 def _write_best(frames: Iterator[Any], length: float, stretches: int, folder: Path, send: Send) -> list[VideoFrame]:
     written: list[VideoFrame] = []
+    mappers: dict[Any, ToneMapper] = {}
     last = np.full(_SMALL[::-1], -255.0)  # different from any picture
     for number, (seconds, best) in enumerate(_sharpest(frames, length, stretches)):
         send({"done": number, "total": stretches})
@@ -100,11 +103,29 @@ def _write_best(frames: Iterator[Any], length: float, stretches: int, folder: Pa
             continue
         last = small
         frame = VideoFrame(f"{seconds:09.3f}.jpg", seconds)
-        picture = Image.fromarray(best.to_ndarray(format="rgb24"))
+        picture = Image.fromarray(pixels_of(best, mappers))
         check_size(*picture.size)
-        picture.save(folder / frame.file, "JPEG", quality=QUALITY, subsampling=0)
+        picture.save(folder / frame.file, "JPEG", quality=QUALITY, subsampling=0, exif=_turned(best.rotation))
         written.append(frame)
     return written
+
+
+def pixels_of(frame: Any, mappers: dict[Any, ToneMapper]) -> NDArray[np.uint8]:
+    """The frame as sRGB; `mappers` keeps what HDR needs from one frame to the next."""
+    if frame.color_trc not in list(Transfer):
+        pixels: NDArray[np.uint8] = frame.to_ndarray(format="rgb24")
+        return pixels
+    key = Transfer(frame.color_trc), frame.width, frame.height
+    if key not in mappers:
+        mappers[key] = ToneMapper(*key)
+    return mappers[key].convert(frame)
+
+
+def _turned(rotation: int) -> Image.Exif:
+    """EXIF's orientation for a display matrix that turns by this many degrees counter-clockwise."""
+    tags = Image.Exif()
+    tags[ExifTags.Base.Orientation] = _ORIENTATIONS.get(rotation % 360, 1)
+    return tags
 
 
 def _sharpest(frames: Iterator[Any], length: float, stretches: int) -> Iterator[tuple[float, Any]]:
