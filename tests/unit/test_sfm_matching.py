@@ -72,18 +72,19 @@ def test_neighbours_that_do_not_match_make_positions_doubtful() -> None:
 
 
 @pytest.mark.parametrize(
-    ("option", "total", "registered", "expected"),
+    ("option", "connected", "registered", "expected"),
     [
         ("auto", 16, 15, True),
         ("auto", 16, 16, False),
         ("auto", 200, 180, False),
         ("auto", 200, 179, True),
+        ("auto", 0, 0, False),
         ("incremental", 16, 3, False),
-        ("global", 16, 16, True),
+        ("global", 16, 3, False),
     ],
 )
-def test_when_the_global_mapper_runs(option: str, total: int, registered: int, expected: bool) -> None:
-    assert needs_global_mapper(option, total, registered) == expected
+def test_when_the_global_mapper_is_tried_too(option: str, connected: int, registered: int, expected: bool) -> None:
+    assert needs_global_mapper(option, connected, registered) == expected
 
 
 def grid(rows: int, columns: int, step_m: float = 10.0) -> np.ndarray:

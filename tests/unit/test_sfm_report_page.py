@@ -28,6 +28,8 @@ from spaceport.pipeline.reports.sfm import (
     Georeference,
     PhotoReport,
     SfmReport,
+    UpEvidenceReport,
+    UpReport,
     Verdict,
 )
 
@@ -104,6 +106,23 @@ def test_a_lens_has_its_source_and_what_became_of_it() -> None:
     for words in ("DJI FC330, 1600 × 1200", "OPENCV", "EXIF", "2,222", "2,340 ± 0.40% (+5.3%)", "held there", "enough"):
         assert words in page
     assert "Lenses" not in page_of(report())
+
+
+def test_up_has_its_sources_and_what_contradicts_them() -> None:
+    evidence = [
+        UpEvidenceReport(source="gimbal angles", angle_deg=0.2, sigma_deg=0.4, contradicted=False),
+        UpEvidenceReport(source="plane of the points", angle_deg=0.4, sigma_deg=2.0, contradicted=False),
+        UpEvidenceReport(source="positions", angle_deg=36.1, sigma_deg=3.0, contradicted=True),
+    ]
+    up = UpReport(sigma_deg=0.35, evidence=evidence, ground_tilt_deg=0.62)
+    page = page_of(report(georeference=georeference(up=up)))
+    for words in (
+        "to ± 0.3°, from gimbal angles and plane of the points",
+        "<dt>Contradicts it</dt><dd>positions, by 36.1°</dd>",
+        "0.6°, as the plane that fits most points",
+    ):
+        assert words in page
+    assert "Contradicts" not in page_of(report(georeference=georeference(up=up.model_copy(update={"evidence": []}))))
 
 
 def test_control_and_check_points_are_in_a_table() -> None:

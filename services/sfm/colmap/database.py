@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
@@ -150,6 +151,24 @@ def match_counts(database: Path) -> dict[str, tuple[int, int]]:
             partners, total = counts[names[image_id]]
             counts[names[image_id]] = partners + 1, total + matches
     return counts
+
+
+def num_connected(database: Path) -> int:
+    """Photos of the largest part that verified matches hold together."""
+    with pycolmap.Database.open(database) as opened:
+        pairs, inliers = opened.read_two_view_geometry_num_inliers()
+    parent: dict[int, int] = {}
+
+    def root(photo: int) -> int:
+        while parent.setdefault(photo, photo) != photo:
+            parent[photo] = photo = parent[parent[photo]]
+        return photo
+
+    for pair, matches in zip(pairs, inliers, strict=True):
+        if matches >= MIN_NUM_MATCHES:
+            first, second = pycolmap.pair_id_to_image_pair(pair)
+            parent[root(first)] = root(second)
+    return max(Counter(map(root, list(parent))).values(), default=0)
 
 
 def all_focal_lengths_known(database: Path) -> bool:

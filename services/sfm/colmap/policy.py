@@ -60,11 +60,15 @@ def are_positions_doubtful(method: MatchingMethod, pairs: int, verified: int) ->
     return method == "spatial" and verified < MIN_VERIFIED_SHARE * pairs
 
 
-def needs_global_mapper(option: str, total: int, registered: int) -> bool:
-    """Whether the global mapper is run after the incremental one, for the option `mapper`."""
+def needs_global_mapper(option: str, connected: int, registered: int) -> bool:
+    """Whether the global mapper is tried too where the incremental one registered so many, for the option `mapper`.
+
+    `connected`: photos of the largest part whose photos share verified matches, directly or by way of others. No mapper
+    registers more of them in one model.
+    """
     if option != "auto":
-        return option == "global"
-    return registered < total if total <= SMALL_SET else registered < ENOUGH_REGISTERED * total
+        return False
+    return registered < connected if connected <= SMALL_SET else registered < ENOUGH_REGISTERED * connected
 
 
 def should_retry_unregistered(total: int, registered: int) -> bool:

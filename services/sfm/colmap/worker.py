@@ -23,6 +23,7 @@ from services.sfm.colmap.mapping import (
     MappedModel,
     best_first,
     continue_mapping,
+    global_mapping,
     map_photos,
     max_registered,
     separate_parts,
@@ -36,6 +37,7 @@ from services.sfm.colmap.policy import (
     are_positions_doubtful,
     choose_matching,
     fallback_matching,
+    needs_global_mapper,
     should_retry_unregistered,
 )
 from services.sfm.colmap.prior_model import publish_prior_model
@@ -134,6 +136,9 @@ def _match_and_map(
         if len(more) or not trusted:
             models = best_first(models + _map(task, database, messages))
     models = _retry_unregistered(task, database, pairs, models, messages)
+    connected = colmap_database.num_connected(database)
+    if needs_global_mapper(task.options.mapper, connected, max_registered(models)):
+        models = best_first(models + global_mapping(task, database))
     verified = colmap_database.num_verified_pairs(database)
     if verified == 0:
         raise Refused(Slug.NO_OVERLAP, total=total)

@@ -16,6 +16,7 @@ from spaceport.pipeline.reports.sfm import (
     PhotoReport,
     ReconstructionReport,
     SfmReport,
+    UpReport,
 )
 
 _STRAIGHT_DOWN: Final = -80  # degrees of pitch, below which nobody sees a tilt
@@ -68,6 +69,9 @@ def model_figures(report: SfmReport) -> dict[str, str | None]:
         "Camera's clock": _clock(place.clock_shift_s),
         "Heights are taken from": _HEIGHTS.get(place.heights or ""),
         "Bending": _dome(place.dome_m),
+        "Up is known": _up(place.up),
+        "Contradicts it": _contradictions(place.up),
+        "Tilt of the ground": _ground_tilt(place.up),
     }
 
 
@@ -130,6 +134,29 @@ def _dome(metres: float | None) -> str | None:
         return None
     side = "above" if metres > 0 else "below"
     return f"the middle stands {length(abs(metres))} {side} the rim, against the positions"
+
+
+def _up(up: UpReport | None) -> str | None:
+    if up is None:
+        return None
+    sources = [evidence.source for evidence in up.evidence if not evidence.contradicted][:3]
+    return f"to ± {up.sigma_deg:.1f}°{f', from {_listed(sources)}' if sources else ''}"
+
+
+def _contradictions(up: UpReport | None) -> str | None:
+    """The sources that had no part in the direction of up."""
+    contradicted = [evidence for evidence in up.evidence if evidence.contradicted] if up else []
+    return _listed([f"{evidence.source}, by {evidence.angle_deg:.1f}°" for evidence in contradicted]) or None
+
+
+def _ground_tilt(up: UpReport | None) -> str | None:
+    if up is None or up.ground_tilt_deg is None:
+        return None
+    return f"{up.ground_tilt_deg:.1f}°, as the plane that fits most points tells it"
+
+
+def _listed(words: Sequence[str]) -> str:
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
 def capture_figures(report: SfmReport) -> dict[str, str | None]:
