@@ -8,4 +8,5 @@ from spaceport.pipeline.stages.main import main
 from spaceport.pipeline.stages.stage import Stage
 
 if __name__ == "__main__":
-    sys.exit(main(Stage(StageName.COMPRESS, run)))
+    reads = "folder with gaussian/ in it, as train writes it"
+    sys.exit(main(Stage(StageName.COMPRESS, run, reads=reads)))

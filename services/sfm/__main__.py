@@ -8,4 +8,5 @@ from spaceport.pipeline.stages.main import main
 from spaceport.pipeline.stages.stage import Stage
 
 if __name__ == "__main__":
-    sys.exit(main(Stage(StageName.SFM, run, checkpoint=CHECKPOINT)))
+    reads = "zip of photos, or folder with photos or one zip in it"
+    sys.exit(main(Stage(StageName.SFM, run, checkpoint=CHECKPOINT, reads=reads)))

@@ -8,4 +8,5 @@ from spaceport.pipeline.stages.main import main
 from spaceport.pipeline.stages.stage import Stage
 
 if __name__ == "__main__":
-    sys.exit(main(Stage(StageName.TRAIN, run, checkpoint="gaussian/checkpoint")))
+    reads = "folder with colmap/dense/ in it, as sfm writes it"
+    sys.exit(main(Stage(StageName.TRAIN, run, checkpoint="gaussian/checkpoint", reads=reads)))

@@ -34,6 +34,7 @@ from spaceport.pipeline.jobs.state import END_STATES, JobRecord
 from spaceport.pipeline.layout import UPLOADS
 from spaceport.pipeline.options import Preset, resolve
 from spaceport.pipeline.text import visible
+from spaceport.pipeline.uploads.photo_zip import inspect
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -57,7 +58,9 @@ def run(
     photos: Annotated[Path, typer.Argument(help="The zip of photos.", exists=True, dir_okay=False)],
     out: Annotated[Path | None, typer.Option(help="Folder for the results; default: the zip's name beside it.")] = None,
     preset: Annotated[Preset, typer.Option(help="How much time to spend.")] = Preset.STANDARD,
-    options: Annotated[Path | None, typer.Option(help="JSON file with options; see `spaceport options`.")] = None,
+    options: Annotated[
+        Path | None, typer.Option(help="JSON file with options; see `spaceport options`.", exists=True, dir_okay=False)
+    ] = None,
     email: Annotated[str | None, typer.Option(help="Who gets the mail when the job ends.")] = None,
     stack: Stack = None,
     state: State = HOME,
@@ -69,8 +72,10 @@ def run(
     """
     explicit = json.loads(options.read_text()) if options else {}
     merged = {"preset": preset.value} | explicit
+    with photos.open("rb") as file:
+        inspect(file)  # what intake would refuse after the upload costs neither the upload nor a cloud
     with _deployment(stack, state, start=True) as deployment:
-        row = _run(deployment, photos, out or photos.with_suffix(""), merged, email)
+        row = _run(deployment, photos, out or _results_beside(photos), merged, email)
     raise typer.Exit(report_end(row, console))
 
 
@@ -235,6 +240,11 @@ def _run(deployment: Deployment, photos: Path, out: Path, options: dict[str, Any
     if files:
         console.print(Text.assemble("Results are in ", (visible(str(out)), "bold")), soft_wrap=True)
     return row
+
+
+def _results_beside(photos: Path) -> Path:
+    """A folder of the zip's name; a zip without a suffix has that name itself."""
+    return photos.with_suffix("") if photos.suffix else photos.with_name(f"{photos.name}-out")
 
 
 def _upload(deployment: Deployment, photos: Path, options: dict[str, Any], email: str | None) -> str:

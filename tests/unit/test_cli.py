@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pipeline_cases import JOB, ended, forget, key_of, requested, staged, whole_job
+from pipeline_cases import JOB, ended, forget, key_of, photo_zip, requested, staged, whole_job
 from rich.console import Console
 from typer.testing import CliRunner
 
@@ -20,6 +20,7 @@ from spaceport.cli.deployment import Deployment, NotDeployed
 from spaceport.cli.results import download_results
 from spaceport.cli.watch import JobNotStarted, StageBars, StageLines, details, fraction
 from spaceport.pipeline.contract import Artefact, JobState, StageName
+from spaceport.pipeline.errors import Refused
 from spaceport.pipeline.jobs.state import Beat, JobRecord, advance
 from spaceport.pipeline.jobs.table import JobTable
 from spaceport.pipeline.layout import end_key
@@ -162,12 +163,30 @@ def test_run_uploads_waits_and_takes_home(
         tell(deployment, requested(job_id), last, ended(state, job_id))
 
     monkeypatch.setattr(deployment.uploads.client, "upload_file", answering)
-    (tmp_path / "Größe.zip").write_bytes(b"PK")
+    (tmp_path / "Größe.zip").write_bytes(photo_zip())
     out = tmp_path / "out"
     call("run", str(tmp_path / "Größe.zip"), "--out", str(out), "--preset", "draft", "--email", "a@b.org", code=code)
     assert (out / "compressed/model.sog").read_bytes() == b"SOG!"
     assert json.loads(seen["options"]) == {"preset": "draft"}
     assert (seen["job-name"], seen["email"]) == ("Gr%C3%B6%C3%9Fe", "a@b.org")
+
+
+def test_a_zip_that_cannot_be_used_is_refused_before_anything_is_sent(
+    deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def send(*_: Any, **__: Any) -> None:
+        raise AssertionError("sent")
+
+    monkeypatch.setattr(deployment.uploads.client, "upload_file", send)
+    (tmp_path / "a.zip").write_bytes(b"Rar!\x1a\x07\0")
+    result = CliRunner().invoke(app, ["run", str(tmp_path / "a.zip")])
+    assert isinstance(result.exception, Refused)
+    assert "a RAR archive" in str(result.exception)
+
+
+def test_results_lie_beside_the_zip(tmp_path: Path) -> None:
+    assert commands._results_beside(tmp_path / "survey.zip") == tmp_path / "survey"
+    assert commands._results_beside(tmp_path / "survey") == tmp_path / "survey-out"
 
 
 def test_ctrl_c_stops_the_job(deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,7 +195,7 @@ def test_ctrl_c_stops_the_job(deployment: Deployment, tmp_path: Path, monkeypatc
         raise KeyboardInterrupt
 
     monkeypatch.setattr(commands, "watch", interrupted)
-    (tmp_path / "a.zip").write_bytes(b"PK")
+    (tmp_path / "a.zip").write_bytes(photo_zip())
     call("run", str(tmp_path / "a.zip"), code=130)
     assert deployment.table.by_state(JobState.STOPPED)
 

@@ -87,6 +87,36 @@ def test_a_folder_of_photos_is_copied_without_junk_and_links(tmp_path: Path) -> 
     assert (tmp_path / "out/b/2.JPG").read_bytes() == (source / "b/2.JPG").read_bytes()
 
 
+@pytest.mark.parametrize("place", ["photos.zip", "in/upload.zip", "in/source/upload.zip", "in/Flight 1.ZIP"])
+def test_a_zip_is_taken_as_it_is_and_from_a_folder(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    zip_path = Path(place)
+    zip_path.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(zip_path, "w") as archive:
+        for name in ("a.jpg", "b.jpg", "c.jpg"):
+            archive.writestr(name, b"photo")
+    source = zip_path if zip_path.parent == Path() else Path("in")
+    for each in (source, source.resolve()):
+        files = unpack(each, Path("out/extracted"), lambda *_: None)
+        assert [photo.name for photo in files] == ["a.jpg", "b.jpg", "c.jpg"]
+
+
+def test_a_folder_of_archives_is_refused_by_their_name(tmp_path: Path) -> None:
+    for name in ("flight 1.zip", "flight 2.zip"):
+        (tmp_path / name).write_bytes(b"PK")
+    with pytest.raises(Refused, match=r"flight 1\.zip") as caught:
+        unpack(tmp_path, tmp_path / "out/extracted", lambda *_: None)
+    assert caught.value.slug is Slug.NESTED_ZIP
+
+
+def test_what_an_earlier_run_wrote_into_the_folder_of_photos_is_not_photos(tmp_path: Path) -> None:
+    for name in ("a.jpg", "b.jpg", "c.jpg"):
+        photo_file(tmp_path / name)
+    for _ in range(2):
+        files = unpack(tmp_path, tmp_path / "out/extracted", lambda *_: None)
+        assert [photo.name for photo in files] == ["a.jpg", "b.jpg", "c.jpg"]
+
+
 def test_refusals_before_colmap(tmp_path: Path) -> None:
     empty, two, broken, bad = (tmp_path / name for name in ("empty", "two", "broken", "bad"))
     empty.mkdir()

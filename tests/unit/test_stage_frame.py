@@ -87,6 +87,15 @@ def test_one_of_the_two_ways(arguments: list[str]) -> None:
         main(Stage(StageName.SFM, copying), arguments)
 
 
+@pytest.mark.parametrize("missing", [["--input", "none"], ["--options", "none.json"]])
+def test_paths_that_do_not_exist_are_named(
+    missing: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        desk(copying, tmp_path, *missing)
+    assert f"there is no {missing[1]}" in capsys.readouterr().err
+
+
 def test_the_cloud_names_a_manifest(
     bucket: Bucket, table: JobTable, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

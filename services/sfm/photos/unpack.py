@@ -1,4 +1,4 @@
-"""Unpacks the files of a job into `extracted/`, from the uploaded zip or from a folder of photos."""
+"""Unpacks the files of a job into `extracted/`, from a zip or from a folder of photos."""
 
 from __future__ import annotations
 
@@ -10,38 +10,56 @@ from spaceport.pipeline.uploads import photo_zip
 from spaceport.pipeline.uploads.kinds import classify
 from spaceport.pipeline.uploads.photo_zip import ExtractResult
 
-UPLOAD = "upload.zip"
+UPLOAD = "upload.zip"  # as the worker names what it fetches
 
 
 def unpack(source: Path, folder: Path, on_file: Callable[[ExtractResult, int], None]) -> list[ExtractResult]:
     """Put every usable file of `source` below `folder` under its own name; `on_file` is called with each and the total.
 
-    `source` holds `upload.zip`, or the photos themselves (links, dot files and `__MACOSX` are skipped).
+    `source` is a zip, or a folder that holds `upload.zip` or the photos themselves (links, dot files and `__MACOSX` are
+    skipped); a zip of any name is taken where a folder holds no photos and no other archive.
     Damaged entries of the zip come back with their reason and without a path.
 
     Raises:
-        Refused: what `photo_zip.inspect` refuses; no_images, too_few_images or bad_prior_model for a folder.
+        Refused: what `photo_zip.inspect` refuses; for a folder no_images, too_few_images, nested_zip, bad_prior_model.
         OSError: the disk is full, or a file of the folder cannot be read.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    upload = source / UPLOAD
-    if not upload.is_file():
-        return _copy_all(source, folder, on_file)
+    upload = source if source.is_file() else source / UPLOAD
+    if upload.is_file():
+        return _unpack_zip(upload, folder, on_file)
+    names = _files_below(source, folder)
+    kinds = classify(names)
+    archives = photo_zip.archives_among(names)
+    if not kinds and len(archives) == 1:
+        return _unpack_zip(source / archives[0], folder, on_file)
+    photo_zip.require_photos(kinds, names)
+    return _copy_all(source, list(kinds), folder, on_file)
+
+
+def _files_below(source: Path, folder: Path) -> list[str]:
+    """The paths of all files, in order; not what an earlier run wrote, where `folder` lies in `source`."""
+    inside = source.resolve() in folder.resolve().parent.parents
+    own = folder.resolve().parent if inside else folder.resolve()
+    files = (path for path in sorted(source.rglob("*")) if path.is_file() and not path.is_symlink())
+    return [path.relative_to(source).as_posix() for path in files if not path.resolve().is_relative_to(own)]
+
+
+def _unpack_zip(upload: Path, folder: Path, on_file: Callable[[ExtractResult, int], None]) -> list[ExtractResult]:
     with upload.open("rb") as file:
         contents = photo_zip.inspect(file)
         files = sorted([*contents.photos, *contents.extras], key=lambda entry: entry.name)
         return photo_zip.extract(file, files, folder, lambda done: on_file(done, len(files)))
 
 
-def _copy_all(source: Path, folder: Path, on_file: Callable[[ExtractResult, int], None]) -> list[ExtractResult]:
-    files = (path for path in source.rglob("*") if path.is_file() and not path.is_symlink())
-    kinds = classify(sorted(path.relative_to(source).as_posix() for path in files))
-    photo_zip.require_photos(kinds)
+def _copy_all(
+    source: Path, names: list[str], folder: Path, on_file: Callable[[ExtractResult, int], None]
+) -> list[ExtractResult]:
     copied = []
-    for name in kinds:
+    for name in names:
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source / name, target)
         copied.append(ExtractResult(name, target))
-        on_file(copied[-1], len(kinds))
+        on_file(copied[-1], len(names))
     return copied

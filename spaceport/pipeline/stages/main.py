@@ -34,11 +34,11 @@ def main(stage: Stage, argv: list[str] | None = None) -> int:
 def _parse_arguments(stage: Stage, argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog=f"python -m services.{stage.name}",
-        description=f"The {stage.name} service: --input and --output for folders, --bucket and --key in the cloud.",
+        description=f"The {stage.name} service: --input and --output on this machine, --bucket and --key in the cloud.",
         epilog="Exit codes: 0 done, 65 input refused (never retry), 75 a resource was lost (retry), 1 a bug.",
     )
-    parser.add_argument("--input", type=Path, help="folder with the input, laid out like jobs/ID/ in the bucket")
-    parser.add_argument("--output", type=Path, help="folder for the output, laid out the same way")
+    parser.add_argument("--input", type=Path, help=stage.reads)
+    parser.add_argument("--output", type=Path, help="folder for the output, laid out like jobs/ID/ in the bucket")
     parser.add_argument("--options", type=Path, help="JSON file with options, as `spaceport options` lists them")
     parser.add_argument("--bucket", help="pipeline bucket")
     parser.add_argument("--key", help="key of the manifest that woke this service")
@@ -47,6 +47,9 @@ def _parse_arguments(stage: Stage, argv: list[str] | None) -> argparse.Namespace
     local = (arguments.input, arguments.output)
     if all(cloud) == all(local) or (any(cloud) and any(local)):
         parser.error("give either --input and --output, or --bucket and --key")
+    for path in (arguments.input, arguments.options):
+        if path is not None and not path.exists():
+            parser.error(f"there is no {path}")
     return arguments
 
 

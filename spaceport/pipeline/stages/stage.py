@@ -19,12 +19,13 @@ class Stage:
     """A service: its name, and its core from folders and options to an outcome.
 
     A core that can resume writes `checkpoint` (a path below its output), whole each time, and looks for it when it
-    begins.
+    begins. `reads` says what it takes, for people who run it without a cloud.
     """
 
     name: StageName
     run: Callable[[Path, Path, Any, Progress], Outcome]
     checkpoint: str | None = None
+    reads: str = "folder with the input, laid out like jobs/ID/ in the bucket"
 
     def options(self, options: JobOptions) -> Any:
         """This stage's part of a job's options."""

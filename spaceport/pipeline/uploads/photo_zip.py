@@ -27,6 +27,7 @@ __all__ = [
     "MIN_PHOTOS",
     "ExtractResult",
     "PhotoZip",
+    "archives_among",
     "extract",
     "inspect",
     "require_photos",
@@ -86,41 +87,39 @@ def inspect(file: BinaryIO) -> PhotoZip:
     kinds = classify(entry.name for entry in files)
     photos = tuple(entry for entry in files if kinds.get(entry.name) is Kind.PHOTO)
     extras = tuple(entry for entry in files if entry.name in kinds and kinds[entry.name] is not Kind.PHOTO)
-    _require_photos_of(files, kinds)
+    require_photos(kinds, [entry.name for entry in files])
     _check_methods(entry for entry in files if entry.name in kinds or entry.name == OPTIONS_NAME)
     options = next((_read_options(file, entry) for entry in files if entry.name == OPTIONS_NAME), None)
     ignored = (entry.name for entry in files if entry.name not in kinds and entry.name != OPTIONS_NAME)
     return PhotoZip(photos, extras, tuple(name for name in ignored if not is_junk(name)), options)
 
 
-def require_photos(kinds: dict[str, Kind]) -> None:
+def require_photos(kinds: dict[str, Kind], names: Iterable[str]) -> None:
     """Check that there is enough for a model: photos, or a video, whose frames are not counted yet.
 
     Args:
         kinds: by name, from `classify`.
+        names: of all files, those of no use too.
 
     Raises:
-        Refused: no_images, too_few_images; bad_prior_model where all COLMAP models lack a part.
+        Refused: no_images, too_few_images; nested_zip where archives are there instead; bad_prior_model where all
+            COLMAP models lack a part.
     """
     _check_models(name for name, kind in kinds.items() if kind is Kind.MODEL)
     photos = list(kinds.values()).count(Kind.PHOTO)
-    if Kind.VIDEO in kinds.values():
+    if Kind.VIDEO in kinds.values() or photos >= MIN_PHOTOS:
         return
+    archive = next(iter(archives_among(names)), None)
+    if archive is not None:
+        raise Refused(Slug.NESTED_ZIP, name=printable(archive))
     if not photos:
         raise Refused(Slug.NO_IMAGES)
-    if photos < MIN_PHOTOS:
-        raise Refused(Slug.TOO_FEW_IMAGES, count=photos, limit=MIN_PHOTOS)
+    raise Refused(Slug.TOO_FEW_IMAGES, count=photos, limit=MIN_PHOTOS)
 
 
-def _require_photos_of(files: list[ZipEntry], kinds: dict[str, Kind]) -> None:
-    try:
-        require_photos(kinds)
-    except Refused as refusal:
-        names = (entry.name for entry in files if not is_junk(entry.name))
-        archive = next((name for name in names if PurePosixPath(name).suffix.lower() in ARCHIVE_SUFFIXES), None)
-        if archive is None or refusal.slug is Slug.BAD_PRIOR_MODEL:
-            raise
-        raise Refused(Slug.NESTED_ZIP, name=printable(archive)) from None
+def archives_among(names: Iterable[str]) -> list[str]:
+    """The names of archives, which may hold photos."""
+    return [name for name in names if PurePosixPath(name).suffix.lower() in ARCHIVE_SUFFIXES and not is_junk(name)]
 
 
 def _check_models(names: Iterable[str]) -> None:
