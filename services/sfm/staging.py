@@ -11,6 +11,8 @@ from services.sfm.photo import PhotoMetadata
 from services.sfm.photos.geo_files import lookup_names
 from services.sfm.photos.ingest import IngestResult
 
+MIN_MARK_STD_PX: Final = 0.3  # of COLMAP's photos, however large the user's were: features are no better
+
 _EPOCH: Final = datetime(1970, 1, 1)
 
 
@@ -60,5 +62,16 @@ def stage_control_points(ingested: IngestResult, staged: dict[str, TaskPhoto]) -
     for point in ingested.control_points:
         marked = [(staged[name], x, y) for photo, x, y in point.observations if (name := files.get(photo.lower()))]
         pixels = [(photo.file, x * photo.scale, y * photo.scale) for photo, x, y in marked]
-        points.append(TaskControlPoint(point.name, point.position, pixels))
+        accuracy = point.accuracy
+        mark_std_px = accuracy.mark_px * min((photo.scale for photo, _, _ in marked), default=1.0)
+        points.append(
+            TaskControlPoint(
+                point.name,
+                point.position,
+                pixels,
+                check=point.check,
+                std_m=(accuracy.horizontal_m, accuracy.vertical_m),
+                mark_std_px=max(mark_std_px, MIN_MARK_STD_PX),
+            )
+        )
     return points

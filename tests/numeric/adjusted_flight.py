@@ -23,7 +23,7 @@ flight = fly()
 names = sorted(flight.centres)
 truth = np.array([flight.centres[name] for name in names])
 places = np.column_stack([CORNERS, ground(CORNERS)])
-marked = [marks(flight, place, 0.5, number) for number, place in enumerate(places)]
+marked = [marks(flight.model, place, 0.5, number) for number, place in enumerate(places)]
 
 
 def show(name: str, **figures: Any) -> None:

@@ -79,12 +79,12 @@ def project(camera: Any, pose: Any, points: Array) -> tuple[Array, NDArray[np.bo
     return pixels, ahead & ((pixels >= 0) & (pixels < (WIDTH, HEIGHT))).all(axis=1)
 
 
-def marks(flight: Flight, point: Array, noise_px: float, seed: int = 0) -> list[tuple[str, float, float]]:
-    """Where the photos show a point [3]: to be asked before the model is bent."""
+def marks(model: Any, point: Array, noise_px: float, seed: int = 0) -> list[tuple[str, float, float]]:
+    """Where the photos of a model that is not bent show a point [3]."""
     random = np.random.default_rng(seed)
     seen = []
-    for image in flight.model.images.values():
-        pixels, visible = project(flight.model.cameras[1], image.cam_from_world(), point[None])
+    for image in model.images.values():
+        pixels, visible = project(model.cameras[1], image.cam_from_world(), point[None])
         if visible[0]:
             x, y = pixels[0] + random.normal(0, noise_px, 2)
             seen.append((image.name, float(x), float(y)))

@@ -6,8 +6,19 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from services.sfm.georeference.similarity import fit_similarity, triangulate
-from services.sfm.photos.geo_files import parse_control_points, parse_geo
+from services.sfm.georeference.similarity import (
+    fit_similarity,
+    fit_similarity_robustly,
+    triangulate,
+    triangulate_robustly,
+)
+from services.sfm.photo import PhotoMetadata
+from services.sfm.photos.geo_files import (
+    ControlPointAccuracy,
+    apply_geo_positions,
+    parse_control_points,
+    parse_geo,
+)
 
 Array = NDArray[np.float64]
 
@@ -50,6 +61,51 @@ def test_a_similarity_is_fitted_with_its_residuals() -> None:
     assert 0.2 < off[4] < 0.6
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_rays_of_another_point_are_left_out(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    point, other = np.array([1.0, 2.0, 30.0]), np.array([9.0, -2.0, 31.0])
+    origins = random.normal(size=(7, 3)) * 5
+    directions = towards(origins, point) + random.normal(0, 5e-4, (7, 3))
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    directions[[2, 5]] = towards(origins[[2, 5]], other)
+    place, good = triangulate_robustly(origins, directions, np.full(7, 3e-3)) or (None, None)
+    assert place == pytest.approx(point, abs=0.3)
+    assert good is not None and np.flatnonzero(~good).tolist() == [2, 5]
+
+
+def test_two_rays_that_miss_each_other_say_nothing() -> None:
+    origins = np.array([[0.0, 0, 0], [5, 0, 0]])
+    directions = np.stack(
+        [towards(origins[:1], np.array([2.0, 3, 30]))[0], towards(origins[1:], np.array([2.0, -3, 30]))[0]]
+    )
+    assert triangulate_robustly(origins, directions, np.full(2, 1e-3)) is None
+    assert triangulate_robustly(origins[:0], directions[:0], np.zeros(0)) is None
+
+
+@pytest.mark.parametrize("count", [4, 5, 8, 40])
+@pytest.mark.parametrize("seed", range(4))
+def test_a_point_with_a_typing_error_is_found(count: int, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    source = random.uniform(-1, 1, (count, 3)) * [40, 30, 2]
+    target = 2.5 * source @ rotation(seed).T + [100, -20, 7]
+    target += random.normal(0, 0.02, target.shape)
+    wrong = int(random.integers(count))
+    target[wrong, 1] += 10.0
+    fit, good = fit_similarity_robustly(source, target, np.full(count, 2.0))
+    assert np.flatnonzero(~good).tolist() == [wrong]
+    assert fit.similarity.scale == pytest.approx(2.5, rel=0.01)
+    assert fit.distances[wrong] == pytest.approx(10, rel=0.05)
+
+
+def test_points_without_a_majority_are_all_taken() -> None:
+    random = np.random.default_rng(0)
+    source = random.uniform(-1, 1, (6, 3)) * 40
+    fit, good = fit_similarity_robustly(source, random.uniform(-1, 1, (6, 3)) * 40, np.full(6, 0.1))
+    assert good.all()
+    assert np.median(fit.distances) > 5
+
+
 def test_too_few_points_and_points_on_a_line_are_refused() -> None:
     line = np.outer(np.arange(5.0), [1, 2, 3])
     with pytest.raises(ValueError, match="one line"):
@@ -72,6 +128,27 @@ def test_control_points_of_the_usual_systems(header: str) -> None:
     assert (first.name, second.name) == ("gcp1", "2")
     assert first.observations == (("a.jpg", 3044.0, 2622.0), ("b.jpg", 4193.0, 1552.0))
     assert first.position == pytest.approx((48.0397, -122.4062, 5.0), abs=1e-3)
+
+
+def test_control_points_say_how_exact_they_are_and_which_only_check() -> None:
+    rows = [
+        "1 2 3 10 20 a.jpg north check std=0.05",
+        "1 2 3 11 21 b.jpg north std_z=0.08 mark_std=0.5",
+        "4 5 6 10 20 a.jpg CHK-2",
+        "7 8 9 10 20 a.jpg checkerboard std=-1 mark_std=nan std_z=x what=ever",
+        "5 5 5 10 20 a.jpg checkpoint_3",
+    ]
+    north, second, board, third = parse_control_points("EPSG:4326\n" + "\n".join(rows))
+    assert [point.check for point in (north, second, board, third)] == [True, True, False, True]
+    assert north.accuracy == ControlPointAccuracy(0.05, 0.08, 0.5)
+    assert len(north.observations) == 2
+    assert board.accuracy == ControlPointAccuracy()
+
+
+def test_positions_of_a_file_are_no_longer_the_drones_own() -> None:
+    photo = PhotoMetadata("a.jpg", "JPEG", 640, 480, rtk_flag=16, position_std_m=(1.5, 1.5, 3.0))
+    (placed,) = apply_geo_positions([photo], parse_geo("EPSG:4326\na.jpg 8 47 400 0 0 0 0.01 0.02\n"))
+    assert (placed.rtk_flag, placed.position_std_m) == (None, (0.01, 0.01, 0.02))
 
 
 def test_geo_of_degrees_is_longitude_first() -> None:

@@ -1,42 +1,115 @@
-"""Finishes the best model of the mappers: the last adjustment, then its place on the earth. In COLMAP's process."""
+"""Finishes the best model of the mappers: its last adjustments, and its place on the earth. In COLMAP's process."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from services.sfm.colmap.bundle_adjustment import robust_bundle_adjustment
-from services.sfm.georeference.alignment import Alignment
-from services.sfm.georeference.gcp_alignment import estimate_gcp_alignment
-from services.sfm.georeference.gps_alignment import estimate_gps_alignment
+from services.sfm.colmap.evidence import Evidence, focal_priors, position_priors
+from services.sfm.colmap.findings import list_findings
+from services.sfm.colmap.priors import Priors
+from services.sfm.colmap.refine import Refinement, refine
+from services.sfm.georeference.control_points import ControlNetwork, fit_control_points, measure_control_points
+from services.sfm.georeference.gcp_alignment import control_georeference, point_reports
+from services.sfm.georeference.gps_alignment import estimate_gps_alignment, to_sim3d
+from services.sfm.georeference.position_priors import georeference_fields, prior_std
+from services.sfm.georeference.wgs84 import Array
 from services.sfm.messages import ColmapTask
 from spaceport.pipeline.reports.sfm import Finding, Georeference
 
 
 @dataclass(frozen=True)
 class FinishedModel:
-    """What the report says of a model that was adjusted and moved to its final frame."""
+    """An adjusted `pycolmap.Reconstruction` in its final frame, and what the report says of it."""
 
+    reconstruction: Any
     georeference: Georeference
     findings: list[Finding] = field(default_factory=list)
 
 
 def finish_model(task: ColmapTask, model: Any) -> FinishedModel:
-    """Adjust a `pycolmap.Reconstruction` and move it into its final frame, in place."""
-    robust_bundle_adjustment(model)
-    alignment = _align(task, model)
-    return FinishedModel(alignment.georeference, alignment.findings)
+    """Adjust a `pycolmap.Reconstruction` and move it into its final frame; `model` is changed, and may be left behind.
 
-
-def _align(task: ColmapTask, model: Any) -> Alignment:
-    """Move `model` to where its control points, else its photos' positions say; else turn it upright."""
+    1. Adjusted by what its photos show and what is known of the lenses. 2. Moved by one similarity onto its photos'
+    positions, or turned upright. 3. Moved onto its control points. 4. Where positions or control points are more exact
+    than the model, adjusted with them, and measured again.
+    """
+    focal = focal_priors(task, model)
+    robust_bundle_adjustment(model, Priors(focal=focal))
     alignment = estimate_gps_alignment(model, task.photos, task.options.seed)
     model.transform(alignment.similarity)
+    exact = position_priors(task, alignment.positions)
+    network, reason = _onto_control_points(task, model, _origin(alignment.georeference) if exact else None)
+    refinement = refine(model, Evidence(exact, network, focal))
+    georeference = _georeference(alignment.georeference, refinement)
+    if reason:
+        georeference = _with_unused_control_points(georeference, reason, refinement.model, task)
+    findings = [*alignment.findings, *list_findings(refinement, exact)]
+    return FinishedModel(refinement.model, _by_name(georeference, task), findings)
+
+
+def _onto_control_points(
+    task: ColmapTask, model: Any, origin: Array | None
+) -> tuple[ControlNetwork | None, str | None]:
+    """Move the model onto its control points. Their network, or the reason why they determine nothing.
+
+    `origin` [3]: of the frame, where the photos' positions are to take part in the adjustment.
+    """
     if not task.control_points:
-        return alignment
+        return None, None
+    network = measure_control_points(model, task.control_points, origin)
     try:
-        by_gcps = estimate_gcp_alignment(model, task.control_points)
+        similarity, network = fit_control_points(network)
     except ValueError as reason:
-        return alignment.without_control_points(str(reason))
-    model.transform(by_gcps.similarity)
-    return by_gcps
+        return None, str(reason)
+    model.transform(to_sim3d(similarity))
+    return network.measured(model), None
+
+
+def _origin(georeference: Georeference) -> Array | None:
+    place = georeference.origin
+    return None if place is None else np.array([place.latitude, place.longitude, place.altitude_m])
+
+
+def _georeference(by_positions: Georeference, refinement: Refinement) -> Georeference:
+    """Of the refined model, measured anew."""
+    network, priors = refinement.used.network, refinement.used.positions
+    if network is None and not priors:
+        return by_positions
+    stds = {file: prior.std for file, prior in priors.items()}
+    if network is None:
+        centres = {file: refinement.model.find_image_with_name(file).projection_center() for file in priors}
+        targets = {file: prior.position for file, prior in priors.items()}
+        update = georeference_fields(centres, targets, stds)
+        update["residuals_m"] = (by_positions.residuals_m or {}) | update["residuals_m"]
+        return by_positions.model_copy(update=update)
+    method = "similarity over control points"
+    if refinement.is_adjusted:
+        method = f"bundle adjustment with {len(network.control)} control points"
+        method += f" and the positions of {len(priors)} photos" if priors else ""
+    used = {"prior_photos": len(priors), "prior_std_m": prior_std(stds)} if priors else {}
+    return control_georeference(network, method=method).model_copy(update=used)
+
+
+def _with_unused_control_points(georeference: Georeference, reason: str, model: Any, task: ColmapTask) -> Georeference:
+    """Control points that decide nothing still check a model that is in metres."""
+    update: dict[str, Any] = {"control_points_unused": reason}
+    if georeference.aligned and (origin := _origin(georeference)) is not None:
+        network = measure_control_points(model, task.control_points, origin).only_checking()
+        update["control_points"] = point_reports(network)
+    return georeference.model_copy(update=update)
+
+
+def _by_name(georeference: Georeference, task: ColmapTask) -> Georeference:
+    """With the users' names of photos whose marks were left out."""
+    if georeference.control_points is None:
+        return georeference
+    names = {photo.file: photo.name for photo in task.photos}
+    points = [
+        point.model_copy(update={"left_out": [names[file] for file in point.left_out]}) if point.left_out else point
+        for point in georeference.control_points
+    ]
+    return georeference.model_copy(update={"control_points": points})

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-ROBUST_SIGMAS: Final = 3.0  # scale of Cauchy's loss: a position, point or mark that is farther off pulls less and less
+ROBUST_SIGMAS: Final = 3.0
 UNKNOWN_STD: Final = 1e6  # of camera parameters that have no prior
 ASPECT_STD: Final = 0.002  # of fy / fx, as a share: pixels are square, or as the calibration has them
 _SHIFT: Final = slice(4, 7)  # the translation among a similarity's parameters: quaternion, translation, log of scale
@@ -61,12 +61,14 @@ class Priors:
     """Positions by image name, ground points, focal lengths by camera id.
 
     `has_shift`: positions and ground points may lie apart by one translation, as after surveys on two base stations.
+    `loss_sigmas`: scale of Cauchy's loss on positions and ground points; what is farther off pulls less and less.
     """
 
     positions: Mapping[str, PositionPrior] = field(default_factory=dict)
     ground_points: Sequence[GroundPoint] = ()
     focal: Mapping[int, FocalPrior] = field(default_factory=dict)
     has_shift: bool = False
+    loss_sigmas: float = ROBUST_SIGMAS
 
     @property
     def fix_the_frame(self) -> bool:
@@ -77,7 +79,7 @@ class PriorBlocks:
     """Residual blocks of priors in a `pyceres.Problem`, and the parameters that come with them."""
 
     def __init__(self, problem: Any, model: Any, priors: Priors, sigma_px: float) -> None:
-        self._problem, self._model, self._sigma = problem, model, sigma_px
+        self._problem, self._model, self._sigma, self._loss_sigmas = problem, model, sigma_px, priors.loss_sigmas
         self._images = {image.name: image for image in model.images.values() if image.has_pose}
         self._similarity = np.zeros(8)
         self._similarity[3] = 1.0
@@ -100,12 +102,12 @@ class PriorBlocks:
 
     def _add_position(self, image: Any, prior: PositionPrior) -> None:
         cost = pycolmap._core.cost_functions.AbsolutePosePositionPriorCost(self._covariance(prior.std), prior.position)
-        self._problem.add_residual_block(cost, self._loss(), [image.frame.rig_from_world.params])
+        self._problem.add_residual_block(cost, self._loss(self._loss_sigmas), [image.frame.rig_from_world.params])
 
     def _add_ground_point(self, place: Array, point: GroundPoint) -> None:
         costs = pycolmap._core.cost_functions
         surveyed = costs.Point3DAlignmentCost(self._covariance(point.std), point.position, True)
-        self._problem.add_residual_block(surveyed, self._loss(), [place, self._similarity])
+        self._problem.add_residual_block(surveyed, self._loss(self._loss_sigmas), [place, self._similarity])
         for name, x, y in point.marks:
             image = self._images[name]
             camera = self._model.cameras[image.camera_id]
@@ -113,7 +115,7 @@ class PriorBlocks:
                 camera.model, self._covariance(np.full(2, point.mark_std_px)), np.array([x, y])
             )
             blocks = [place, image.frame.rig_from_world.params, camera.params]
-            self._problem.add_residual_block(mark, self._loss(), blocks)
+            self._problem.add_residual_block(mark, self._loss(ROBUST_SIGMAS), blocks)
 
     def _add_focal(self, camera: Any, prior: FocalPrior) -> None:
         if not self._problem.has_parameter_block(camera.params):
@@ -130,5 +132,5 @@ class PriorBlocks:
     def _covariance(self, std: Array) -> Array:
         return np.diag(np.square(std / self._sigma))
 
-    def _loss(self) -> Any:
-        return pyceres.CauchyLoss(ROBUST_SIGMAS * self._sigma)
+    def _loss(self, sigmas: float) -> Any:
+        return pyceres.CauchyLoss(sigmas * self._sigma)

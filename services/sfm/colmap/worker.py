@@ -7,6 +7,7 @@ Pillow. It sends the parent a message of `services/sfm/messages.py` a line: prog
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -92,8 +93,9 @@ def reconstruct(task: ColmapTask, messages: MessageWriter) -> ColmapResult:
     database = task.scratch / "database.db"
     _extract_features(task, database, messages)
     matching, models = _match_and_map(task, database, messages)
-    best = models[0]
-    finished = finish_model(task, best.reconstruction)
+    finished = finish_model(task, models[0].reconstruction)
+    best = replace(models[0], reconstruction=finished.reconstruction)
+    models = [best, *models[1:]]
     figures = [model.figures() for model in models]
     parts = separate_parts(models)
     photos = _photo_results(task, best.reconstruction, database)

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import combinations
+from math import comb
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
 MIN_POINTS: Final = 3
 MIN_TRI_ANGLE: Final = np.radians(1.0)  # between the rays of a point; below it, depth is a guess
 MIN_BREADTH: Final = 0.02  # second axis of the points to their first: a line leaves the rotation about it open
+MAX_SAMPLES: Final = 500  # of pairs of rays, or triples of points, that are tried for a consensus
+SIGMAS: Final = 3.0  # of the good points' own spread, within which another one is good
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +40,11 @@ class SimilarityFit:
     similarity: Similarity
     residuals: Array
 
+    @property
+    def distances(self) -> Array:
+        """[N]"""
+        return np.asarray(np.linalg.norm(self.residuals, axis=1))
+
 
 def triangulate(origins: Array, directions: Array) -> Array | None:
     """The point [3] nearest to all rays; None where they are fewer than two, nearly parallel, or meet behind a camera.
@@ -48,6 +58,57 @@ def triangulate(origins: Array, directions: Array) -> Array | None:
     point = np.linalg.solve(across.sum(axis=0), np.einsum("kij,kj->i", across, origins))
     ahead = np.einsum("kj,kj->k", point - origins, directions)
     return np.asarray(point) if (ahead > 0).all() else None
+
+
+def triangulate_robustly(origins: Array, directions: Array, tolerances: Array) -> tuple[Array, Mask] | None:
+    """The point that most rays see, and which of them [K]; None where there is none that more than half of them see.
+
+    `tolerances` [K]: the angle in radians by which a ray may miss the point. The best of all pairs of rays, or of
+    `MAX_SAMPLES` of them.
+    """
+    seen = np.ones(len(origins), dtype=bool)
+    point = triangulate(origins, directions)
+    if point is not None and _sees(point, origins, directions, tolerances).all():
+        return point, seen
+    best: Mask = np.zeros(len(origins), dtype=bool)
+    for pair in _samples(len(origins), 2):
+        guess = triangulate(origins[pair], directions[pair])
+        if guess is not None and (seen := _sees(guess, origins, directions, tolerances)).sum() > best.sum():
+            best = seen
+    point = triangulate(origins[best], directions[best]) if 2 * best.sum() > len(best) else None
+    return None if point is None else (point, best)
+
+
+def fit_similarity_robustly(source: Array, target: Array, tolerances: Array) -> tuple[SimilarityFit, Mask]:
+    """The similarity of most points, with the residuals of all [N,3], and which points it was fitted to [N].
+
+    Points within `tolerances` [N] always count as good, and so do those within `SIGMAS` of the spread of most. From
+    the triple with the least median residual (Rousseeuw, "Least median of squares regression", 1984). All are taken
+    where fewer than four, or no more than half, agree.
+
+    Raises:
+        ValueError: as `fit_similarity`.
+    """
+    everything = np.ones(len(source), dtype=bool)
+    fit = fit_similarity(source, target)
+    if len(source) == MIN_POINTS or (fit.distances <= tolerances).all():
+        return fit, everything
+    order = max(len(source) // 2 + 1, MIN_POINTS) - 1
+    best, spread = fit, float("inf")
+    for triple in _samples(len(source), 3):
+        try:
+            guess = fit_similarity(source[triple], target[triple]).similarity
+        except ValueError:  # on a line
+            continue
+        trial = SimilarityFit(guess, guess.apply(source) - target)
+        if (median := float(np.sort(trial.distances)[order])) < spread:
+            best, spread = trial, median
+    sigma = 1.4826 * (1 + 5 / max(1, len(source) - MIN_POINTS)) * spread
+    good = best.distances <= np.maximum(tolerances, SIGMAS * sigma)
+    if good.sum() < MIN_POINTS or 2 * good.sum() <= len(good):
+        return fit, everything
+    similarity = fit_similarity(source[good], target[good]).similarity
+    return SimilarityFit(similarity, similarity.apply(source) - target), good
 
 
 def fit_similarity(source: Array, target: Array) -> SimilarityFit:
@@ -77,3 +138,19 @@ def fit_similarity(source: Array, target: Array) -> SimilarityFit:
 def _widest_angle(directions: Array) -> float:
     cosines = np.clip(directions @ directions.T, -1.0, 1.0)
     return float(np.arccos(cosines.min()))
+
+
+def _sees(point: Array, origins: Array, directions: Array, tolerances: Array) -> Mask:
+    """Which rays [K] pass the point within their tolerance."""
+    towards = point - origins
+    along = np.einsum("kj,kj->k", towards, directions)
+    across = np.linalg.norm(towards - along[:, None] * directions, axis=1)
+    return np.asarray(np.arctan2(across, along) <= tolerances)
+
+
+def _samples(count: int, size: int) -> list[list[int]]:
+    """All subsets of so many of `count` things; `MAX_SAMPLES` random ones where there are more."""
+    if comb(count, size) <= MAX_SAMPLES:
+        return [list(subset) for subset in combinations(range(count), size)]
+    random = np.random.default_rng(0)
+    return [random.choice(count, size, replace=False).tolist() for _ in range(MAX_SAMPLES)]

@@ -6,6 +6,7 @@ Formats: https://docs.opendronemap.org/geo/ and https://docs.opendronemap.org/gc
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -18,6 +19,10 @@ from services.sfm.wording import count
 from spaceport.pipeline.reports.sfm import Finding, Verdict
 
 MAX_BYTES: Final = 4 << 20
+_CHECK: Final = re.compile(r"(check|checkpoint|chk)(?![a-z])", re.IGNORECASE)
+_STD: Final = {"std": ("horizontal_m", "vertical_m"), "std_z": ("vertical_m",), "mark_std": ("mark_px",)}
+_MIN_STD: Final = 1e-4
+_MAX_STD: Final = 1000.0
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,15 @@ class GeoRow:
 
     position: tuple[float, float, float | None]
     std_m: tuple[float, float, float] | None
+
+
+@dataclass(frozen=True)
+class ControlPointAccuracy:
+    """Standard deviations: of the position in metres, of the marks in pixels. The defaults are a GNSS rover's."""
+
+    horizontal_m: float = 0.02
+    vertical_m: float = 0.03
+    mark_px: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -39,6 +53,9 @@ class ControlPoint:
     name: str
     position: tuple[float, float, float]
     observations: tuple[tuple[str, float, float], ...]
+    accuracy: ControlPointAccuracy = ControlPointAccuracy()
+    check: bool = False
+    """Whether it must not decide anything, but only tell how good the model is."""
 
 
 def read_text(path: Path) -> str:
@@ -73,33 +90,58 @@ def parse_geo(text: str, photos: Iterable[str] = ()) -> dict[str, GeoRow]:
 
 
 def parse_control_points(text: str, photos: Iterable[str] = ()) -> list[ControlPoint]:
-    """Points of `gcp_list.txt`: `x y z pixel_x pixel_y photo [name]` below the system's name.
+    """Points of `gcp_list.txt`: `x y z pixel_x pixel_y photo [name] [more]` below the system's name.
 
-    Rows of one place are one point. Its name is the last field, or its number in the file.
+    Rows of one place are one point. Without a name it has its number in the file. `more`, in any row of the point:
+    `check`, `std=METRES`, `std_z=METRES`, `mark_std=PIXELS`; other words are skipped. A point named CHECK1,
+    CHK-2 or checkpoint_3 is a check point too.
 
     Raises:
         ValueError: which line is wrong, and how.
     """
     table = read_points_table(text, photos)
+    points: dict[tuple[float, ...], ControlPoint] = {}
     observations: dict[tuple[float, ...], list[tuple[str, float, float]]] = {}
-    names: dict[tuple[float, ...], str] = {}
-    positions: dict[tuple[float, ...], tuple[float, float, float]] = {}
     for line, fields in table.rows:
         if len(fields) < 6:
             raise ValueError(f"line {line}: five numbers and a photo's name are expected")
         x, y, z, column, row = _numbers(fields[:5], line)
         key = (x, y, z)
-        positions[key] = _convert_line(table.convert, key, line)
+        name, more = (fields[6][:60], fields[7:]) if len(fields) > 6 else (str(len(points) + 1), [])
+        if key not in points:
+            is_check = _CHECK.match(name) is not None
+            points[key] = ControlPoint(name, _convert_line(table.convert, key, line), (), check=is_check)
         observations.setdefault(key, []).append((fields[5], column, row))
-        names.setdefault(key, fields[6] if len(fields) > 6 else str(len(names) + 1))
-    return [ControlPoint(names[key][:60], positions[key], tuple(observations[key])) for key in observations]
+        if more:
+            point = points[key]
+            check = point.check or "check" in more
+            points[key] = replace(point, accuracy=_accuracy(point.accuracy, more), check=check)
+    return [replace(point, observations=tuple(observations[key])) for key, point in points.items()]
+
+
+def _accuracy(accuracy: ControlPointAccuracy, words: list[str]) -> ControlPointAccuracy:
+    """With what the words say of it. A word that says nothing plausible costs only itself."""
+    for word in words:
+        key, _, value = word.partition("=")
+        if key not in _STD:
+            continue
+        try:
+            number = float(value)
+        except ValueError:
+            continue
+        if _MIN_STD <= number <= _MAX_STD:
+            accuracy = replace(accuracy, **dict.fromkeys(_STD[key], number))
+    return accuracy
 
 
 def apply_geo_positions(photos: Iterable[PhotoMetadata], geo: dict[str, GeoRow]) -> list[PhotoMetadata]:
-    """The photos; those that `geo.txt` names have its positions in place of EXIF's."""
+    """The photos; those that `geo.txt` names have its positions in place of EXIF's, and no flag of the drone's RTK."""
     rows = {name.lower(): row for name, row in geo.items()}
     pairs = [(photo, next((rows[key] for key in lookup_names(photo.name) if key in rows), None)) for photo in photos]
-    return [replace(photo, position=row.position, position_std_m=row.std_m) if row else photo for photo, row in pairs]
+    return [
+        replace(photo, position=row.position, position_std_m=row.std_m, rtk_flag=None) if row else photo
+        for photo, row in pairs
+    ]
 
 
 def about_unknown_names(photos: Iterable[str], geo: dict[str, GeoRow]) -> list[Finding]:
