@@ -152,7 +152,7 @@ def test_control_points_place_the_model(tmp_path: Path) -> None:
     (tmp_path / "in/gcp_list.txt").write_text("\n".join(rows))
     report, _ = result(tmp_path)
     earth = report["georeference"]
-    assert earth["method"] == "similarity over control points"
+    assert earth["method"] == "bundle adjustment with 5 control points"
     assert earth["metric"]
     assert len(earth["control_points"]) == 5
     assert earth["max_residual_m"] < 0.01 * truth.scene_size
