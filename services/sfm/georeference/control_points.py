@@ -166,7 +166,7 @@ def _measure(model: Any, images: dict[str, Any], point: TaskControlPoint, target
     tolerances = np.array([ray.tolerance for ray in rays.values()])
     seen = triangulate_robustly(origins, directions, tolerances)
     if seen is None:
-        reason = UNCLEAR if len(marks) > 1 and _meet_somewhere(directions) else UNSEEN
+        reason = UNCLEAR if len(marks) > 1 and _differ_in_direction(directions) else UNSEEN
         return MeasuredPoint(point, target, role, marks, [], np.full(3, np.nan), reason=reason)
     place, good = seen
     kept = [mark for mark, is_good in zip(marks, good, strict=True) if is_good]
@@ -196,7 +196,7 @@ def _ray(model: Any, images: dict[str, Any], mark: Mark, error_px: float) -> _Ra
     return _Ray(image.projection_center(), direction / np.linalg.norm(direction), tolerance)
 
 
-def _meet_somewhere(directions: Array) -> bool:
+def _differ_in_direction(directions: Array) -> bool:
     """Whether two rays differ enough in direction that they should meet."""
     return bool(np.clip(directions @ directions.T, -1, 1).min() < np.cos(MIN_TRI_ANGLE))
 
