@@ -1,40 +1,28 @@
-"""Which way is up in a model without positions, estimated from its cameras. Pure numpy."""
+"""Which way is up in a finished model, from all that its photos and their positions say. Pure numpy."""
 
 from __future__ import annotations
 
-from typing import Final
-
 import numpy as np
 
+from services.sfm.georeference.up.combine import UpEstimate, combine_evidence
+from services.sfm.georeference.up.evidence import UpEvidence
+from services.sfm.georeference.up.gimbal import gimbal_evidence
+from services.sfm.georeference.up.held import held_evidence, level_evidence, one_way_evidence
+from services.sfm.georeference.up.photos import PosedPhotos
+from services.sfm.georeference.up.planes import flight_evidence, ground_evidence
 from services.sfm.georeference.wgs84 import Array
 
-SAME_WAY: Final = 0.9  # length of the mean of view directions, from which on all cameras look the same way
-FLAT: Final = 0.35  # third to second axis of the camera centres, up to which they lie in a plane
-ALONG: Final = 0.8  # cosine between that plane's normal and the view, from which on the view is down on the flight
+
+def photo_evidence(photos: PosedPhotos, seed: int = 0) -> list[UpEvidence]:
+    """What the photos say without their positions: angles, pictures' sides, flight and ground."""
+    planes = [plane for plane in (flight_evidence(photos), ground_evidence(photos, seed)) if plane is not None]
+    sources = [gimbal_evidence(photos), level_evidence(photos), held_evidence(photos)]
+    return [source for source in sources if source is not None] + one_way_evidence(photos, planes)
 
 
-def estimate_up(rotations: Array, centres: Array) -> Array:
-    """The upward direction [3] in the model, of unit length.
-
-    Args:
-        rotations: world to camera [N,3,3], OpenCV axes.
-        centres: [N,3].
-
-    People and gimbals hold cameras level, so the mean of the pictures' upward axes is up. A camera that looks
-    straight down has no such axis: where all look the same way, at right angles to the plane in which they were
-    moved, up is where they come from.
-    """
-    views, tops = rotations[:, 2], -rotations[:, 1]
-    mean_view = views.mean(axis=0)
-    view_length = float(np.linalg.norm(mean_view))
-    if view_length > SAME_WAY and len(centres) >= 3:
-        _, lengths, axes = np.linalg.svd(centres - centres.mean(axis=0), full_matrices=False)
-        is_flat = lengths[2] <= FLAT * lengths[1]
-        if is_flat and abs(float(axes[2] @ mean_view)) / view_length > ALONG:
-            return np.asarray(-mean_view / view_length)
-    top = tops.mean(axis=0)
-    length = float(np.linalg.norm(top))
-    return np.asarray(top / length if length > 1 - SAME_WAY else -mean_view / max(view_length, 1e-9))
+def estimate_up(photos: PosedPhotos, seed: int = 0) -> UpEstimate:
+    """Up in the model, from the photos alone."""
+    return combine_evidence(photo_evidence(photos, seed))
 
 
 def rotation_to_z(up: Array) -> Array:

@@ -32,6 +32,8 @@ class UpEvidence:
     reliability: float
     signed: bool = True
     """False where the opposite direction would do as well."""
+    vote: float = 1.0
+    """The power of its likelihood: less than 1 for sources that are right or wrong together."""
 
     @property
     def sigma_deg(self) -> float:
@@ -40,16 +42,14 @@ class UpEvidence:
 
     def deviations(self, directions: Array) -> Array:
         """By how many standard deviations the unit vectors `directions` [M,3] miss this one [M,2]."""
-        own = directions
-        if not self.signed:
-            own = directions * np.where(directions @ self.direction < 0, -1.0, 1.0)[:, None]
-        along, across = own @ self.direction, own @ self.axes.T
+        along, across = directions @ self.direction, directions @ self.axes.T
+        if not self.signed:  # nothing is further from an axis than a right angle
+            return np.asarray(across / self.sigmas)
         length = np.linalg.norm(across, axis=1)
-        angle = np.arctan2(length, along)
         # the logarithm map of the sphere; opposite to `direction` it points anywhere, so to the firmer axis
         firm = np.where(self.sigmas == self.sigmas.min(), 1.0, 0.0)
         unit = np.where(length[:, None] > 1e-12, across / np.maximum(length, 1e-12)[:, None], firm)
-        return np.asarray(angle[:, None] * unit / self.sigmas)
+        return np.asarray(np.arctan2(length, along)[:, None] * unit / self.sigmas)
 
     def angle_deg(self, direction: Array) -> float:
         """Degrees between this direction and another, up to the sign where that is open."""
