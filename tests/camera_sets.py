@@ -130,6 +130,43 @@ def orbit(count: int = 16, arc_deg: float = 360.0, height: float = 30.0, radius:
     return np.array([look(centre, np.array([0.0, 0.0, 1.5]) - centre) for centre in centres]), centres
 
 
+def strip(count: int = 6) -> tuple[Array, Array]:
+    """Rotations and centres of one line towards north at 40 m that looks straight down."""
+    centres = np.array([[0.0, 9.0 * step, 40.0] for step in range(count)])
+    return np.array([look(centre, -UP, np.array([0.0, 1.0, 0.0])) for centre in centres]), centres
+
+
+def facade(length: int, rows: int) -> tuple[Array, Array]:
+    """Rotations and centres of somebody who looks north at a wall, and goes along it in rows one over the other."""
+    centres = np.array([[2.0 * step, 0.0, 1.6 + 6.0 * row] for row in range(rows) for step in range(length)])
+    return np.array([look(centre, np.array([0.0, 1.0, 0.02])) for centre in centres]), centres
+
+
+def wall_points(seed: int) -> Array:
+    """A wall, and less of the ground before it."""
+    rng = np.random.default_rng([seed, 5])
+    wall, before = rng.uniform([-2, 10, 0], [26, 10.2, 8], (800, 3)), rng.uniform([-2, 2, 0], [26, 10, 0.1], (200, 3))
+    return np.concatenate([wall, before])
+
+
+def court(seed: int, count: int = 20) -> tuple[Array, Array, Array]:
+    """Rotations, centres at the height of eyes, and points of the four walls around and a little of the ground."""
+    turns = np.linspace(0, 2 * np.pi, count, endpoint=False)
+    ahead = np.column_stack([np.cos(turns), np.sin(turns), np.zeros(count)])
+    rng, points = np.random.default_rng([seed, 6]), []
+    for axis, place in ((0, -8), (0, 8), (1, -8), (1, 8)):
+        wall = rng.uniform([-8, -8, 0], [8, 8, 6], (200, 3))
+        wall[:, axis] = place
+        points.append(wall)
+    points.append(rng.uniform([-8, -8, 0], [8, 8, 0.05], (60, 3)))
+    centres = 2 * ahead + [0, 0, 1.6]
+    return (
+        np.array([look(c, a + 0.1 * UP) for c, a in zip(centres, ahead, strict=True)]),
+        centres,
+        np.concatenate(points),
+    )
+
+
 def with_noise(centres: Array, seed: int, metres: float) -> Array:
     """Centres that were not flown so exactly."""
     return np.asarray(centres + np.random.default_rng([seed, 3]).normal(0, metres, centres.shape))

@@ -7,32 +7,34 @@ good GPS they give the same residual, on bad GPS they bend the model, which a si
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
 import pycolmap
 
-from services.sfm.georeference.accuracy import GPS_DRIFT_M, Accuracy, assess_accuracy, independent_share
+from services.sfm.georeference.accuracy import GPS_DRIFT_M, Accuracy, assess_accuracy
 from services.sfm.georeference.alignment import ENU_AXES, ENU_CRS, Alignment, PositionTarget
 from services.sfm.georeference.heights import NONE
 from services.sfm.georeference.position_findings import fit_findings, unused_positions, wrong_positions
 from services.sfm.georeference.position_fit import (
     RTK_FIXED,
-    ChooseUp,
     PhotoCentres,
     PositionFit,
-    UpChoice,
+    expected_std,
     fit_positions,
 )
 from services.sfm.georeference.positions import find_wrong_positions, photo_positions, photo_times
 from services.sfm.georeference.similarity import Similarity
-from services.sfm.georeference.upright import SAME_WAY, estimate_up, rotation_to_z
+from services.sfm.georeference.up.choice import by_photos, choose_up
+from services.sfm.georeference.up.combine import UpEstimate
+from services.sfm.georeference.up.photos import posed_photos
+from services.sfm.georeference.up.report import up_findings, up_report
+from services.sfm.georeference.upright import photo_evidence, rotation_to_z
 from services.sfm.georeference.wgs84 import Array, enu_to_ecef
 from services.sfm.messages import TaskPhoto
 from spaceport.pipeline.reports.sfm import GeodeticOrigin, Georeference
 
-PHOTOS_UP_SIGMA: Final = np.radians(10.0)
-MAX_DEVIATIONS: Final = 3.0
 LOOKS_DOWN: Final = np.cos(np.radians(20.0))
 
 
@@ -54,16 +56,15 @@ def estimate_gps_alignment(
     """
     images = {image.name: image for image in model.images.values() if image.has_pose}
     registered = [photo for photo in photos if photo.file in images]
-    poses = [images[photo.file].cam_from_world() for photo in registered]
-    rotations = np.array([pose.rotation.matrix() for pose in poses]).reshape(-1, 3, 3)
-    centres = np.array([images[photo.file].projection_center() for photo in registered]).reshape(-1, 3)
-    one_way = bool(np.linalg.norm(rotations[:, 2].mean(axis=0)) > SAME_WAY)
-    up = UpChoice(estimate_up(rotations, centres), PHOTOS_UP_SIGMA if one_way else np.pi)
+    posed = posed_photos(model, registered)
+    centres, evidence = posed.centres, photo_evidence(posed, seed)
+    up = by_photos(evidence)
+    choose = partial(choose_up, evidence, up, _drift_m(registered))
     try:
-        fit = fit_positions(PhotoCentres(registered, centres, up, _choose_up(up)), seed)
+        fit = fit_positions(PhotoCentres(registered, centres, up, choose), seed)
     except ValueError as reason:
-        return _upright_alignment(up.direction, centres, registered, photos, str(reason))
-    looks_down = bool((-(rotations[:, 2] @ fit.up.direction) > LOOKS_DOWN).all())
+        return _upright_alignment(up.estimate, centres, registered, photos, str(reason))
+    looks_down = bool((-(posed.views @ fit.up.direction) > LOOKS_DOWN).all())
     accuracy = _assess(fit, registered, focal_uncertainty, looks_down, contradictions)
     return _alignment(fit, centres, registered, photos, accuracy)
 
@@ -92,6 +93,7 @@ def _alignment(
         median_residual_m=float(np.median(lengths[fit.used])),
         max_residual_m=float(lengths[fit.used].max()),
         residuals_m={file: float(metres) for file, metres in zip(files, lengths, strict=True) if np.isfinite(metres)},
+        up=up_report(fit.up.estimate),
         heights=fit.heights,
         clock_shift_s=fit.clock.seconds if fit.clock else None,
         outliers=outliers,
@@ -101,6 +103,7 @@ def _alignment(
     findings = [
         *wrong_positions({names[file]: reason for file, reason in outliers.items()}, located),
         *fit_findings(fit, registered),
+        *up_findings(fit.up.estimate),
     ]
     return Alignment(to_sim3d(fit.similarity), georeference, findings, _position_targets(fit, files, centres))
 
@@ -149,28 +152,11 @@ def _position_targets(fit: PositionFit, files: Sequence[str], centres: Array) ->
     }
 
 
-def _choose_up(photos: UpChoice) -> ChooseUp:
-    """Up by the photos; by the positions where they agree with it and are surer."""
-
-    def choose(centres: Array, similarity: Similarity, residuals: Array) -> UpChoice:
-        own, sigma = similarity.rotation[2], _tilt_sigma(similarity.apply(centres), residuals)
-        tilt = float(np.arccos(np.clip(own @ photos.direction, -1, 1)))
-        contradicted = tilt > MAX_DEVIATIONS * float(np.hypot(sigma, photos.sigma))
-        if contradicted or sigma > photos.sigma:
-            return UpChoice(photos.direction, photos.sigma, contradicted, tilt=tilt)
-        return UpChoice(own, sigma, level=False, tilt=tilt)
-
-    return choose
-
-
-def _tilt_sigma(places: Array, residuals: Array) -> float:
-    """Standard deviation in radians of the up that positions give, across their weaker axis; both [N,3] metres."""
-    if len(places) < 4:
-        return float("inf")
-    ground = places[:, :2] - places[:, :2].mean(axis=0)
-    weaker = float(np.linalg.svd(ground, compute_uv=False)[1])
-    power = float(np.square(residuals[:, 2]).sum()) / (len(places) - 3) / independent_share(residuals)
-    return float(np.sqrt(power)) / weaker if weaker > 0 else float("inf")
+def _drift_m(photos: Sequence[TaskPhoto]) -> float:
+    """By how much heights differ from one end of the survey to the other, with nothing in the residuals to show it."""
+    stated = [photo.position_std_m is not None or photo.rtk_flag == RTK_FIXED for photo in photos]
+    std = float(np.median(expected_std(photos)[:, 2])) if photos and all(stated) else GPS_DRIFT_M
+    return min(std, GPS_DRIFT_M)
 
 
 def _suspects(photos: Sequence[TaskPhoto]) -> dict[str, str]:
@@ -186,17 +172,18 @@ def to_sim3d(similarity: Similarity) -> Any:
 
 
 def _upright_alignment(
-    up: Array, centres: Array, registered: Sequence[TaskPhoto], photos: Sequence[TaskPhoto], reason: str
+    up: UpEstimate, centres: Array, registered: Sequence[TaskPhoto], photos: Sequence[TaskPhoto], reason: str
 ) -> Alignment:
-    """What turns the model so that z is up as its cameras were held, its origin in their middle, at COLMAP's scale."""
-    rotation = rotation_to_z(up)
+    """What turns the model so that z is up by what its photos say, its origin in their middle, at COLMAP's scale."""
+    rotation = rotation_to_z(up.direction)
     similarity = pycolmap.Sim3d(np.column_stack([rotation, -rotation @ np.median(centres, axis=0)]))
     wrong = _suspects(photos)
     georeference = Georeference(
         aligned=False,
         metric=False,
         reason=reason,
-        axes="z up as the cameras were held, no scale",
+        axes=f"z up to about {up.sigma_deg:.0f}° by what the photos say, no scale",
+        up=up_report(up),
         outliers=wrong,
     )
     names = {photo.file: photo.name for photo in photos}
@@ -204,5 +191,6 @@ def _upright_alignment(
     findings = [
         *unused_positions(located, reason),
         *wrong_positions({names[file]: why for file, why in wrong.items()}, located),
+        *up_findings(up),
     ]
     return Alignment(similarity, georeference, findings)

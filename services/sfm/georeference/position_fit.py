@@ -21,6 +21,7 @@ from services.sfm.georeference.positions import (
 )
 from services.sfm.georeference.robust_fit import OUTLIER_SIGMAS, fit_robust_similarity, robust_sigma
 from services.sfm.georeference.similarity import Similarity
+from services.sfm.georeference.up.choice import UpChoice
 from services.sfm.georeference.wgs84 import Array, median_position, to_enu
 from services.sfm.messages import TaskPhoto
 
@@ -34,21 +35,6 @@ MIN_EXTENT_M: Final = 1.0
 MAX_MISFIT: Final = 0.5  # residuals to the spread of the model that they move: more, and nothing was found
 
 Mask = NDArray[np.bool_]
-
-
-@dataclass(frozen=True, eq=False)
-class UpChoice:
-    """Which way is up [3] in the model, once positions are heard beside the photos."""
-
-    direction: Array
-    sigma: float
-    """Radians."""
-    contradicted: bool = False
-    """Whether the positions' own up misses it by more than their uncertainties."""
-    level: bool = True
-    """Whether positions gave place, scale and north only: a full similarity would have another up."""
-    tilt: float = float("nan")
-    """Radians between it and the positions' own; NaN where they have none."""
 
 
 ChooseUp = Callable[[Array, Similarity, Array], UpChoice]

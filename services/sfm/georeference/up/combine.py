@@ -16,6 +16,8 @@ ANYWHERE: Final = 1 / (4 * np.pi)
 BLUR: Final = np.radians(3.0)  # of the first search, which is coarser than the sharpest evidence
 STARTS: Final = 12
 ROUNDS: Final = 30
+LONGEST_STEP: Final = 0.5
+CONVERGED: Final = 1e-7
 APART: Final = np.radians(8.0)  # directions further from each other are different answers
 MAX_DEVIATIONS: Final = 3.0  # by which a source may miss the chosen direction without contradicting it
 
@@ -52,11 +54,11 @@ def combine_evidence(evidence: list[UpEvidence]) -> UpEstimate:
     if not usable:
         return UpEstimate(np.array([0.0, 0.0, 1.0]), OPEN, evidence)
     own = np.array([sign * source.direction for source in usable for sign in (1.0, -1.0)])
-    starts = np.concatenate([DIRECTIONS[_best(_likelihood(usable, DIRECTIONS, BLUR))], own])
-    answers = [_refine(usable, _refine(usable, start, BLUR), 0.0) for start in starts]
-    likelihoods = _likelihood(usable, np.array(answers), 0.0)
-    best = int(np.argmax(likelihoods))
-    return UpEstimate(answers[best], _sigma(usable, np.array(answers), likelihoods), evidence)
+    starts = DIRECTIONS[_apart(DIRECTIONS, _likelihood(usable, DIRECTIONS, BLUR), APART)[:STARTS]]
+    answers = np.concatenate([_refine(usable, _refine(usable, starts, BLUR), 0.0), _refine(usable, own, 0.0)])
+    likelihoods = _likelihood(usable, answers, 0.0)
+    order = _apart(answers, likelihoods, APART / 4)
+    return UpEstimate(answers[order[0]], _sigma(usable, answers[order], likelihoods[order]), evidence)
 
 
 def _likelihood(evidence: list[UpEvidence], directions: Array, blur: float) -> Array:
@@ -75,63 +77,55 @@ def _density(source: UpEvidence, directions: Array, blur: float) -> Array:
     return np.asarray(source.reliability * np.exp(-squares / 2) / area)
 
 
-def _best(likelihoods: Array) -> Array:
-    """Indices into `DIRECTIONS` of the likeliest, `APART` from each other."""
+def _apart(directions: Array, likelihoods: Array, angle: float) -> list[int]:
+    """Indices of unit vectors [M,3], the likeliest first, that are `angle` (radians) or more from each other."""
     chosen: list[int] = []
+    free = np.ones(len(directions), dtype=bool)
     for index in np.argsort(-likelihoods):
-        if all(DIRECTIONS[index] @ DIRECTIONS[other] < np.cos(APART) for other in chosen):
+        if free[index]:
             chosen.append(int(index))
-        if len(chosen) == STARTS:
+            free &= directions @ directions[index] < np.cos(angle)
+        if not free.any():
             break
-    return np.array(chosen)
+    return chosen
 
 
-def _refine(evidence: list[UpEvidence], start: Array, blur: float) -> Array:
-    """The nearest maximum of the likelihood, by Gauss-Newton on the sphere; weights are the sources' odds."""
-    up = start
+def _refine(evidence: list[UpEvidence], starts: Array, blur: float) -> Array:
+    """The maxima of the likelihood nearest to `starts` [M,3]: Gauss-Newton on the sphere, weights are the odds."""
+    ups = starts
     for _ in range(ROUNDS):
-        information, pull = _normal_equations(evidence, up, blur)
-        step = np.linalg.solve(information + 1e-9 * np.eye(2), pull)
-        length = float(np.linalg.norm(step))
-        step *= min(1.0, 0.5 / max(length, 1e-12))
-        up = up + step @ tangents(up)
-        up = up / np.linalg.norm(up)
-        if length < 1e-9:
+        information, pull, basis = _normal_equations(evidence, ups, blur)
+        steps = np.linalg.solve(information + 1e-9 * np.eye(2), pull[:, :, None])[:, :, 0]
+        lengths = np.linalg.norm(steps, axis=1, keepdims=True)
+        steps *= np.minimum(1.0, LONGEST_STEP / np.maximum(lengths, 1e-12))
+        ups = ups + np.einsum("mt,mtj->mj", steps, basis)
+        ups = ups / np.linalg.norm(ups, axis=1, keepdims=True)
+        if lengths.max() < CONVERGED:
             break
-    return up
+    return np.asarray(ups)
 
 
-def _normal_equations(evidence: list[UpEvidence], up: Array, blur: float) -> tuple[Array, Array]:
-    """The weighted information [2,2] about steps along `tangents(up)`, and the pull [2] towards the sources."""
-    basis, delta = tangents(up), 1e-4
-    steps = up + delta * basis
-    around = np.concatenate([up[None], steps / np.linalg.norm(steps, axis=1, keepdims=True)])
-    information, pull = np.zeros((2, 2)), np.zeros(2)
+def _normal_equations(evidence: list[UpEvidence], ups: Array, blur: float) -> tuple[Array, Array, Array]:
+    """At each of `ups` [M,3]: weighted information [M,2,2], pull towards the sources [M,2], and the basis [M,2,3]."""
+    count, delta = len(ups), 1e-4
+    basis = np.array([tangents(up) for up in ups])
+    steps = ups[:, None] + delta * basis
+    around = np.concatenate([ups, (steps / np.linalg.norm(steps, axis=2, keepdims=True)).reshape(-1, 3)])
+    information, pull = np.zeros((count, 2, 2)), np.zeros((count, 2))
     for source in evidence:
-        own = float(_density(source, up[None], blur)[0])
-        weight = source.vote * own / (own + (1 - source.reliability) * ANYWHERE)
+        own = _density(source, ups, blur)
+        weights = source.vote * own / (own + (1 - source.reliability) * ANYWHERE)
         misses = source.deviations(around) * source.sigmas / np.hypot(source.sigmas, blur)
-        slopes = (misses[1:] - misses[0]) / delta
-        information += weight * slopes @ slopes.T
-        pull -= weight * slopes @ misses[0]
-    return information, pull
+        slopes = (misses[count:].reshape(count, 2, 2) - misses[:count, None]) / delta
+        information += weights[:, None, None] * slopes @ slopes.transpose(0, 2, 1)
+        pull -= weights[:, None] * np.einsum("mtk,mk->mt", slopes, misses[:count])
+    return information, pull, basis
 
 
 def _sigma(evidence: list[UpEvidence], answers: Array, likelihoods: Array) -> float:
-    """The spread of the best answer, and the expected angle to the others, which are nearly as likely at times."""
-    best = answers[int(np.argmax(likelihoods))]
-    chosen: list[int] = []
-    for index in np.argsort(-likelihoods):
-        if all(answers[index] @ answers[other] < np.cos(APART / 4) for other in chosen):
-            chosen.append(int(index))
-    spreads = np.array([_spread(evidence, answers[index]) for index in chosen])
-    odds = np.exp(likelihoods[chosen] - likelihoods.max()) * spreads.prod(axis=1)
-    odds /= odds.sum()
-    angles = np.arccos(np.clip(answers[chosen] @ best, -1.0, 1.0))
-    return float(min(OPEN, np.hypot(spreads[0].max(), odds @ angles)))
-
-
-def _spread(evidence: list[UpEvidence], up: Array) -> Array:
-    """Standard deviations [2] of an answer."""
-    information, _ = _normal_equations(evidence, up, 0.0)
-    return np.asarray(np.minimum(OPEN, 1 / np.sqrt(np.maximum(np.linalg.eigvalsh(information), 1e-12))))
+    """The spread of the first and best answer, and the expected angle to the others, nearly as likely at times."""
+    information, _, _ = _normal_equations(evidence, answers, 0.0)
+    spreads = np.minimum(OPEN, 1 / np.sqrt(np.maximum(np.linalg.eigvalsh(information), 1e-12)))
+    odds = np.exp(likelihoods - likelihoods[0]) * spreads.prod(axis=1)
+    angles = np.arccos(np.clip(answers @ answers[0], -1.0, 1.0))
+    return float(min(OPEN, np.hypot(spreads[0].max(), odds @ angles / odds.sum())))

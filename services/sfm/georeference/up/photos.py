@@ -62,20 +62,20 @@ class PosedPhotos:
 
     def _in_model(self, side: int) -> Array:
         own = np.array([_SIDES.get(int(number), _SIDES[1])[side] for number in self.orientations]).reshape(-1, 3)
-        return np.einsum("nji,nj->ni", self.rotations, own)
+        return np.asarray(np.einsum("nji,nj->ni", self.rotations, own))
 
 
 def posed_photos(model: Any, photos: Iterable[TaskPhoto]) -> PosedPhotos:
-    """The registered images of a `pycolmap.Reconstruction`, with what the task says of them."""
-    by_file = {photo.file: photo for photo in photos}
-    images = [image for image in model.images.values() if image.has_pose]
-    known = [by_file.get(image.name) for image in images]
-    gimbals = [photo.gimbal if photo and photo.gimbal else UNKNOWN for photo in known]
+    """Those of `photos` that are registered in a `pycolmap.Reconstruction`, in their order."""
+    images = {image.name: image for image in model.images.values() if image.has_pose}
+    registered = [photo for photo in photos if photo.file in images]
+    gimbals = [[np.nan if angle is None else angle for angle in photo.gimbal or UNKNOWN] for photo in registered]
+    rotations = [images[photo.file].cam_from_world().rotation.matrix() for photo in registered]
     return PosedPhotos(
-        rotations=np.array([image.cam_from_world().rotation.matrix() for image in images]).reshape(-1, 3, 3),
-        centres=np.array([image.projection_center() for image in images]).reshape(-1, 3),
-        orientations=np.array([photo.orientation if photo else 1 for photo in known], dtype=np.int64),
-        gimbals=np.array([[np.nan if angle is None else angle for angle in row] for row in gimbals]).reshape(-1, 3),
+        rotations=np.array(rotations).reshape(-1, 3, 3),
+        centres=np.array([images[photo.file].projection_center() for photo in registered]).reshape(-1, 3),
+        orientations=np.array([photo.orientation for photo in registered], dtype=np.int64),
+        gimbals=np.array(gimbals).reshape(-1, 3),
         points=_some_points(model),
     )
 
