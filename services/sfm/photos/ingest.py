@@ -66,8 +66,8 @@ class IngestResult:
 def ingest(source: Path, extracted: Path, copies: Path, longest: int, progress: IngestProgress) -> IngestResult:
     """Fill `extracted/` with the files as they came and the frames of videos, and `copies/` with JPEGs for COLMAP.
 
-    `copies/masks/` gets a mask for each photo that has one. Copies of other than JPEGs are at most `longest` pixels
-    long, but have full size where a COLMAP model comes with them, whose cameras are those of the originals.
+    `copies/masks/` gets a mask for each photo that has one. Copies are at most `longest` pixels long, but of full
+    size where a COLMAP model comes with them, whose cameras are those of the originals.
 
     Raises:
         Refused: what `unpack` refuses; bad_positions, where a text file cannot be read; bad_prior_model, where a part
