@@ -41,6 +41,7 @@ def fuzz_one(name: str, options: list[str]) -> None:
 _INSTRUMENTED = [
     "services.compress",
     "services.sfm.photos",
+    "spaceport.pipeline.uploads",
     "spaceport.splats.formats.colmap",
     "spaceport.splats.formats.cursor",
     "spaceport.splats",

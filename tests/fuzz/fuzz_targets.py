@@ -1,4 +1,4 @@
-"""What is fuzzed: each reader of a model format, and that of COLMAP models in a zip, fed with arbitrary bytes.
+"""What is fuzzed: each reader of a model format, that of COLMAP models, and that of zips, fed with arbitrary bytes.
 
 A reader may return a model or raise a ValueError with one sentence for people. Whatever else happens is a finding. The
 table of formats is the registry: a format that is added there is fuzzed from then on.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable
@@ -18,8 +19,11 @@ from typing import Any
 
 from model_cases import ColmapModel, ModelCamera, ModelImage, ModelPoint
 from random_models import noise
+from zip_writer import FAT, UTF8, Member, unicode_path, written
 
 from services.sfm.prior_model.validate import MIN_POINTS, read_prior_model
+from spaceport.pipeline.errors import Refused
+from spaceport.pipeline.uploads import photo_zip
 from spaceport.progress import Silent
 from spaceport.splats.formats import spz
 from spaceport.splats.formats.table import FORMATS, SOG_FOLDER, SPZ, STREAMED_SOG, Format
@@ -105,6 +109,39 @@ def colmap_model(path: Path) -> None:
     assert prior_model.images and prior_model.points >= MIN_POINTS
 
 
+def unpack_zip(path: Path) -> None:
+    """Inspect a zip and unpack all that it lists: nothing outside, nothing longer than it says."""
+    home = path.parent / "unpacked"
+    shutil.rmtree(home, ignore_errors=True)
+    with path.open("rb") as file:
+        try:
+            contents = photo_zip.inspect(file)
+        except Refused as refusal:
+            raise ValueError(str(refusal)) from None
+        files = [*contents.photos, *contents.extras]
+        results = photo_zip.extract(file, files, home, lambda _: None)
+    assert {result.path for result in results if result.path} == {path for path in home.rglob("*") if path.is_file()}
+    for entry, result in zip(files, results, strict=True):
+        assert result.path is None or result.path.stat().st_size == entry.size
+
+
+def zips() -> dict[str, bytes]:
+    """Small zips in the dialects of several programs."""
+    names = {"dos": "f\\写真 ソ{}.jpg".encode("cp932"), "utf8": "写真/ü{}.jpg".encode(), "plain": b"f/a{}.jpg"}
+    seeds = {}
+    for number, method in enumerate((0, 8, 12, 14, 93, 95)):
+        kind = sorted(names)[number % len(names)]
+        raw = [names[kind].replace(b"{}", b"%d" % i) for i in range(3)]
+        extra = {"dos": b"", "utf8": b"", "plain": unicode_path(raw[0], "ä/é.jpg")}[kind]
+        flags, system = (UTF8 if kind == "utf8" else 0), (FAT if kind == "dos" else 3)
+        members = [
+            Member(name, b"photo" * 9 + name, method, flags, system, b"" if i else extra) for i, name in enumerate(raw)
+        ]
+        before, behind = (b"MZ" + bytes(40) if number % 2 else b""), (b"--form--" if number % 3 == 1 else b"")
+        seeds[f"method-{method}"] = written(members, before=before, behind=behind)
+    return seeds
+
+
 def sog_files(coefficients: int) -> dict[str, bytes]:
     """A small unbundled SOG."""
     return encode(noise(9, coefficients, seed=coefficients), EncoderSettings(STANDARD), Silent()).files
@@ -118,6 +155,7 @@ def targets() -> dict[str, Target]:
         Target("sog-files", gaussians(SOG_FOLDER), _set_of("sog-files"), lambda: _numbered(sog_files(3))),
         Target("sog-levels", gaussians(STREAMED_SOG), _levels, lambda: {"lod-meta.json": json.dumps(LEVELS).encode()}),
         Target("spz-inside", gaussians(SPZ), _gzipped, _inside_spz),
+        Target("zip", unpack_zip, lambda data, folder: _laid_out(data, folder / "upload.zip"), zips),
         Target("colmap-binary", colmap_model, _set_of("colmap-binary"), lambda: _numbered(COLMAP.parts(".bin"))),
         Target("colmap-text", colmap_model, _set_of("colmap-text"), lambda: _numbered(COLMAP.parts(".txt"))),
     ]
@@ -156,12 +194,12 @@ def _name(form: Format) -> str:
 
 
 def _plain(form: Format) -> Write:
-    def write(data: bytes, folder: Path) -> Path:
-        path = folder / f"a{form.suffix}"
-        path.write_bytes(data)
-        return path
+    return lambda data, folder: _laid_out(data, folder / f"a{form.suffix}")
 
-    return write
+
+def _laid_out(data: bytes, path: Path) -> Path:
+    path.write_bytes(data)
+    return path
 
 
 def _set_of(target: str) -> Write:
