@@ -77,6 +77,8 @@ def test_a_video_alone_is_enough() -> None:
 def test_directories_are_no_files() -> None:
     assert len(inspect(zipped({"f/": b"", "f/g/": b""} | THREE)).photos) == 3
     assert len(inspect(with_entry("g", stat.S_IFDIR | 0o755)).photos) == 3
+    named_as_a_file = patched(zipped({"f": b"", "f/d.jpg": b"d"} | THREE), CENTRAL, 38, "<L", 0x10)
+    assert len(inspect(named_as_a_file).photos) == 4
 
 
 def test_spaceport_json_is_read_from_the_root_only() -> None:

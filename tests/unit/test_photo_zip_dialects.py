@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import random
 import struct
+import sys
 import tracemalloc
 import zlib
 from pathlib import Path
@@ -140,6 +141,17 @@ def test_options_may_be_packed_by_any_method_that_is_taken() -> None:
     for method in METHODS:
         data = written([*members(), Member(b"spaceport.json", b"{}", method)])
         assert inspect(io.BytesIO(data)).options == b"{}"
+
+
+def test_without_a_library_for_zstd_photos_are_taken_and_options_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in the intake function; the stage, which unpacks the photos, has one."""
+    monkeypatch.setitem(sys.modules, "backports", None)
+    assert len(inspect(io.BytesIO(written(members(93)))).photos) == 3
+    file = io.BytesIO(written([*members(93), Member(b"spaceport.json", b"{}", 93)]))
+    slug, sentence = refusal_of(file)
+    assert slug is Slug.UNSUPPORTED_METHOD and "zstd" in sentence
+    with pytest.raises(DamagedError, match="cannot be unpacked here"):
+        list(unpack(file, read_directory(file)[0]))
 
 
 # separators

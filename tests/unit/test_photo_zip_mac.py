@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from zip_writer import Member, SparseFile, central, end_record, local, mac_zip, 
 
 from spaceport.pipeline.errors import Slug
 from spaceport.pipeline.uploads.photo_zip import ExtractResult, extract, inspect
+from spaceport.pipeline.uploads.ranged_reader import open_object
 from spaceport.pipeline.uploads.zip_directory import read_directory
 
 GIB = 1 << 30
@@ -67,6 +69,32 @@ def test_a_film_that_hardly_packs_to_less_than_4_gib_keeps_its_size() -> None:
     packed_film = Member(b"a.mp4", b"", 8, packed=b"", size=(4 * GIB + GIB // 8) % (1 << 32))
     file = mac_zip([*photos(0), (packed_film, int(3.99 * GIB)), *photos(20), film(30, 1)])
     assert {entry.name: entry.size for entry in read_directory(file)}["a.mp4"] == 4 * GIB + GIB // 8
+
+
+class Requests:
+    """S3 with one object, and the number of requests that it got."""
+
+    def __init__(self, file: SparseFile) -> None:
+        self.file = file
+        self.count = 0
+
+    def get_object(self, Range: str, **_: str) -> dict[str, io.BytesIO]:
+        self.count += 1
+        first, last = (int(number) for number in Range.removeprefix("bytes=").split("-"))
+        self.file.seek(first)
+        return {"Body": io.BytesIO(self.file.read(last - first + 1))}
+
+
+@pytest.mark.parametrize(("films", "most"), [([], 2), ([1.5, 1.5, 1.5], 5), ([4.5, 5], 5 + 2 * 12)])
+def test_intake_needs_few_requests(films: list[float], most: int) -> None:
+    members = photos(0, 1000)
+    for number, gigabytes in enumerate(films):
+        members.insert(300 * number + 100, film(5000 + number, gigabytes))
+    file = mac_zip(members)
+    requests = Requests(file)
+    with open_object(requests, "uploads", "a.zip", file.size, "etag") as upload:  # type: ignore[arg-type]
+        assert len(inspect(upload).photos) == 1000
+    assert requests.count <= most
 
 
 def hostile(offsets: list[int], size: int = 5 * GIB) -> SparseFile:

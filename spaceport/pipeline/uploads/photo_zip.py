@@ -16,7 +16,7 @@ from spaceport.pipeline.errors import Refused, Slug
 from spaceport.pipeline.uploads.kinds import MODEL_PARTS, Kind, classify, find_models, is_complete, is_junk
 from spaceport.pipeline.uploads.other_files import ARCHIVE_SUFFIXES
 from spaceport.pipeline.uploads.zip_directory import MAX_DIRECTORY_BYTES, MAX_ENTRIES, read_directory
-from spaceport.pipeline.uploads.zip_methods import SUPPORTED, method_name
+from spaceport.pipeline.uploads.zip_methods import SUPPORTED, is_unpacked_here, method_name
 from spaceport.pipeline.uploads.zip_records import ZipEntry, damaged, printable
 from spaceport.pipeline.uploads.zip_unpack import DamagedError, unpack
 
@@ -165,8 +165,8 @@ def _check_sizes(files: list[ZipEntry]) -> None:
 
 def _check_methods(useful: Iterable[ZipEntry]) -> None:
     """Whatever would be used must unpack: without one of its files the model would not be what its sender expects."""
-    for entry in useful:
-        if entry.method not in SUPPORTED:
+    for entry in useful:  # photos are unpacked by the stage, options here
+        if entry.method not in SUPPORTED or (entry.name == OPTIONS_NAME and not is_unpacked_here(entry.method)):
             name = printable(entry.name)
             raise Refused(Slug.UNSUPPORTED_METHOD, method=method_name(entry.method), name=name)
 

@@ -35,6 +35,7 @@ MAX_DIRECTORY_BYTES: Final = 8 << 20  # 800 bytes for each of MAX_ENTRIES; real 
 
 _SAMPLE_BYTES: Final = 32 << 10  # of a longer one, to tell whether it holds too many entries or none
 _COUNT_WRAP: Final = 1 << 16  # programs without zip64 count modulo this
+_DOS_FOLDER: Final = 1 << 4  # an attribute of FAT
 _UTF8_FLAG: Final = 1 << 11
 _SIGNED: Final = b"PK\5\5"  # a signature, which may follow the entries
 _ZIP64_FIELDS: Final = 1
@@ -126,7 +127,8 @@ def _entry(record: _Record, decoded: str) -> ZipEntry:
         raise Refused(Slug.SYMLINK_ENTRY, name=printable(name))
     if flags & ENCRYPTION_FLAGS or method == AES:
         raise Refused(Slug.ENCRYPTED_ZIP)
-    if stat.S_ISDIR(mode) and not name.endswith("/"):
+    is_folder = stat.S_ISDIR(mode) or (head[15] & _DOS_FOLDER and size == 0)
+    if is_folder and not name.endswith("/"):
         name += "/"
     size, packed, offset, disk = _zip64_fields(record.extra, name, size, packed, head[16], head[13])
     if disk or (method == STORED and packed != size):

@@ -71,6 +71,17 @@ class Decompressor(Protocol):
     def decompress(self, data: bytes, max_length: int) -> bytes: ...
 
 
+def is_unpacked_here(method: int) -> bool:
+    """Whether the libraries that are installed here unpack the method."""
+    if method not in ZSTD:
+        return method in SUPPORTED
+    try:
+        _Zstd()
+    except CorruptError:
+        return False
+    return True
+
+
 def method_name(method: int) -> str:
     """What the method is called, for people."""
     return NAMES.get(method, f"method {method}")
@@ -92,11 +103,7 @@ def decompressor(method: int, size: int) -> Decompressor:
         return _ZipLzma(size)
     if method == XZ:
         return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=MAX_WINDOW + _XZ_OVERHEAD)
-    try:
-        from backports import zstd  # noqa: PLC0415  the intake function has no such library
-    except ImportError:
-        raise CorruptError("it is packed as zstd, which cannot be unpacked here") from None
-    return zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: _MAX_WINDOW_LOG})
+    return _Zstd()
 
 
 def decompress(stream: Decompressor, data: bytes, length: int) -> bytes:
@@ -108,10 +115,6 @@ def decompress(stream: Decompressor, data: bytes, length: int) -> bytes:
             raise CorruptError("its packed bytes ask for too much memory") from None
         raise CorruptError("its packed bytes are damaged") from None
     except (zlib.error, OSError, EOFError, ValueError):  # bz2 raises OSError, and reads no file here
-        raise CorruptError("its packed bytes are damaged") from None
-    except Exception as error:
-        if type(error).__name__ != "ZstdError":  # cannot be named where the library is missing
-            raise
         raise CorruptError("its packed bytes are damaged") from None
 
 
@@ -136,6 +139,36 @@ class _Deflate:
         chunk = self._stream.decompress(self._stream.unconsumed_tail + data, max_length)
         self._full = len(chunk) == max_length  # zlib may hold bytes back, even where it has taken all of its input
         return chunk
+
+
+class _Zstd:
+    """`zstd` with the exceptions of the others, where it is installed."""
+
+    def __init__(self) -> None:
+        try:
+            from backports import zstd  # noqa: PLC0415  the intake function has no such library
+        except ImportError:
+            raise CorruptError("it is packed as zstd, which cannot be unpacked here") from None
+        self._error = zstd.ZstdError
+        self._stream = zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: _MAX_WINDOW_LOG})
+
+    @property
+    def eof(self) -> bool:
+        return self._stream.eof
+
+    @property
+    def needs_input(self) -> bool:
+        return self._stream.needs_input
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._stream.unused_data
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        try:
+            return self._stream.decompress(data, max_length)
+        except self._error:
+            raise CorruptError("its packed bytes are damaged") from None
 
 
 class _ZipLzma:
