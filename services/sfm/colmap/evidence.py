@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
-import pycolmap
 
 from services.sfm.colmap.priors import Array, FocalPrior, PositionPrior
 from services.sfm.georeference.alignment import PositionTarget
@@ -32,19 +30,6 @@ class Evidence:
         """With the positions moved by `shift` [3]."""
         moved = {name: replace(prior, position=prior.position + shift) for name, prior in self.positions.items()}
         return replace(self, positions=moved)
-
-
-def focal_priors(task: ColmapTask, model: Any) -> dict[int, FocalPrior]:
-    """What is known of the focal length of each camera of the model, by its id."""
-    cameras = {photo.file: task.cameras[photo.camera] for photo in task.photos}
-    priors = {}
-    for image in model.images.values():
-        known = cameras.get(image.name)
-        if known is None or known.focal_std is None or not known.params:
-            continue
-        lens = pycolmap.Camera(model=known.model, width=known.width, height=known.height, params=known.params)
-        priors[image.camera_id] = FocalPrior((lens.focal_length_x, lens.focal_length_y), known.focal_std)
-    return priors
 
 
 def position_priors(task: ColmapTask, targets: Mapping[str, PositionTarget]) -> dict[str, PositionPrior]:

@@ -7,18 +7,19 @@ from typing import Any
 
 import numpy as np
 
-from services.sfm.colmap.bundle_adjustment import robust_bundle_adjustment
-from services.sfm.colmap.evidence import Evidence, focal_priors, position_priors
+from services.sfm.colmap.evidence import Evidence, position_priors
 from services.sfm.colmap.findings import list_findings
-from services.sfm.colmap.priors import Priors
+from services.sfm.colmap.lens_report import camera_reports, focal_witnesses, lens_findings
+from services.sfm.colmap.lenses import adjust_lenses, focal_priors, focal_uncertainty, with_positions
 from services.sfm.colmap.refine import Refinement, refine
 from services.sfm.georeference.control_points import ControlNetwork, fit_control_points, measure_control_points
 from services.sfm.georeference.gcp_alignment import control_georeference, point_reports
 from services.sfm.georeference.gps_alignment import estimate_gps_alignment, to_sim3d
 from services.sfm.georeference.position_priors import georeference_fields, prior_std
 from services.sfm.georeference.wgs84 import Array
+from services.sfm.georeference.witnesses import Witness, contradict, height_witnesses
 from services.sfm.messages import ColmapTask
-from spaceport.pipeline.reports.sfm import Finding, Georeference
+from spaceport.pipeline.reports.sfm import CameraReport, Finding, Georeference
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class FinishedModel:
 
     reconstruction: Any
     georeference: Georeference
+    cameras: list[CameraReport] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
 
 
@@ -37,18 +39,41 @@ def finish_model(task: ColmapTask, model: Any) -> FinishedModel:
     positions, or turned upright. 3. Moved onto its control points. 4. Where positions or control points are more exact
     than the model, adjusted with them, and measured again.
     """
-    focal = focal_priors(task, model)
-    robust_bundle_adjustment(model, Priors(focal=focal))
-    alignment = estimate_gps_alignment(model, task.photos, task.options.seed)
+    lenses = adjust_lenses(task, model)
+    alignment = estimate_gps_alignment(
+        model, task.photos, task.options.seed, focal_uncertainty=focal_uncertainty(lenses)
+    )
     model.transform(alignment.similarity)
     exact = position_priors(task, alignment.positions)
     network, reason = _onto_control_points(task, model, _origin(alignment.georeference) if exact else None)
-    refinement = refine(model, Evidence(exact, network, focal))
+    evidence = Evidence(exact, network, focal_priors(model, lenses, has_positions=True))
+    refinement = refine(model, evidence)
+    model = refinement.model
+    if refinement.is_adjusted:
+        lenses = with_positions(model, lenses, refinement.priors)
     georeference = _georeference(alignment.georeference, refinement)
     if reason:
-        georeference = _with_unused_control_points(georeference, reason, refinement.model, task)
-    findings = [*alignment.findings, *list_findings(refinement, exact)]
-    return FinishedModel(refinement.model, _by_name(georeference, task), findings)
+        georeference = _with_unused_control_points(georeference, reason, model, task)
+    witnesses = [*_height_witnesses(task, model, georeference), *focal_witnesses(model, lenses)]
+    findings = [
+        *alignment.findings,
+        *list_findings(refinement, exact),
+        *lens_findings(model, lenses),
+        *(witness.finding() for witness in witnesses),
+    ]
+    georeference = _by_name(contradict(georeference, witnesses), task)
+    return FinishedModel(model, georeference, camera_reports(model, lenses), findings)
+
+
+def _height_witnesses(task: ColmapTask, model: Any, georeference: Georeference) -> list[Witness]:
+    """The drone's barometer against a model in metres."""
+    if not georeference.aligned:
+        return []
+    told = {photo.file: photo.relative_altitude_m for photo in task.photos}
+    images = [image for image in model.images.values() if image.has_pose]
+    altitudes = np.array([told.get(image.name) for image in images], dtype=np.float64)
+    centres = np.array([image.projection_center() for image in images])
+    return height_witnesses(altitudes, centres, np.array([point.xyz for point in model.points3D.values()]))
 
 
 def _onto_control_points(

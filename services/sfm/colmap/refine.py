@@ -39,6 +39,11 @@ class Refinement:
     is_adjusted: bool = False
     objections: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def priors(self) -> Priors:
+        """What the model was adjusted with at last."""
+        return _priors(self.used, False, ROBUST_SIGMAS)
+
 
 def refine(model: Any, evidence: Evidence) -> Refinement:
     """Adjust a copy of `model` with all of the evidence, or with the part of it that the photos do not contradict.

@@ -103,7 +103,7 @@ def reconstruct(task: ColmapTask, messages: MessageWriter) -> ColmapResult:
         task, best.reconstruction, messages.progress_of("undistortion")
     )  # renames the images of `best`
     save_snapshot(best.reconstruction, task.scratch / SNAPSHOT)
-    return ColmapResult(matching, figures, photos, best.cameras(), finished.georeference, parts, finished.findings)
+    return ColmapResult(matching, figures, photos, finished.cameras, finished.georeference, parts, finished.findings)
 
 
 def _extract_features(task: ColmapTask, database: Path, messages: MessageWriter) -> None:
