@@ -16,9 +16,11 @@ from PIL import ExifTags, Image
 from services.sfm.photo import PhotoMetadata
 from services.sfm.photos.colours import to_srgb
 from services.sfm.photos.cut_jpeg import CutOffError, check_end, mend
+from services.sfm.photos.deep import channels_and_bits, measure_levels, to_eight_bits
 from services.sfm.photos.exif import read_metadata
+from services.sfm.photos.levels import FULL, Levels
 from services.sfm.photos.raw import open_raw
-from services.sfm.photos.traits import PhotoTraits, read_traits
+from services.sfm.photos.traits import PhotoTraits, band_of_packet, read_traits
 
 FORMATS: Final = ("JPEG", "PNG", "TIFF", "WEBP", "HEIF")  # JPEG brings MPO, the several-in-one of phones and drones
 MAX_PIXELS: Final = 200_000_000  # the largest camera backs; 600 MB decoded
@@ -46,11 +48,12 @@ class DecodedPhoto(NamedTuple):
     traits: PhotoTraits
 
 
-def read_photo(path: Path, name: str, copy: Path, longest: int) -> DecodedPhoto:
+def read_photo(path: Path, name: str, copy: Path, longest: int, levels: Levels = FULL) -> DecodedPhoto:
     """Decode the photo at `path` to its last row and write a JPEG of it to `copy`.
 
     A plain JPEG of at most `longest` pixels a side is linked; one that lacks its end gets it. Others are scaled down to
-    that: COLMAP could do so itself, but decodes large photos three times as long, and twice.
+    that: COLMAP could do so itself, but decodes large photos three times as long, and twice. `levels`: what becomes black
+    and white of 16 bits.
 
     Raises:
         LeftOutError: it is too large, too small, cut off, or no picture.
@@ -68,15 +71,28 @@ def read_photo(path: Path, name: str, copy: Path, longest: int) -> DecodedPhoto:
             size = copy_size(*image.size, longest)
             if image.mode == "F":
                 raise LeftOutError("its pixels are floating-point numbers, not colours")
+            channels, bits = channels_and_bits(image)  # first: reading a PNG's EXIF forgets them
             metadata = read_metadata(name, image)
             if metadata.format in ("JPEG", "MPO") and image.mode in ("RGB", "L"):
                 return DecodedPhoto(metadata, size, _copy_jpeg(path, image, metadata, copy, size))
-            channels, bits = channels_and_bits(image)
-            picture = _scale_down(image, size)
+            picture = _scale_down((to_eight_bits(path, image, levels) if bits == 16 else None) or image, size)
             _write(picture, metadata, copy)
             return DecodedPhoto(metadata, size, _traits(image, picture, metadata, channels, bits))
     except Image.DecompressionBombError:
         raise LeftOutError(_TOO_MANY) from None
+
+
+def read_levels(path: Path) -> tuple[Levels, str] | None:
+    """Of a 16-bit photo its darkest and brightest values and its kind: those of one kind are stretched alike.
+
+    Raises:
+        Exception: as `read_photo`.
+    """
+    with Image.open(path, formats=FORMATS) as image:
+        check_size(*image.size)
+        levels = measure_levels(path, image)
+        kind = f"{channels_and_bits(image)[0]} {band_of_packet(image.info.get('xmp', b''))}"
+        return (levels, kind) if levels else None
 
 
 def _copy_jpeg(
@@ -125,12 +141,6 @@ def _traits(
     has_flir_data = any(marker == "APP1" and content.startswith(b"FLIR\0") for marker, content in segments)
     channels = channels or (1 if image.mode == "L" else 3)
     return read_traits(metadata, image.info.get("xmp", b""), np.asarray(small), channels, bits, has_flir_data)
-
-
-def channels_and_bits(image: Image.Image) -> tuple[int, int]:
-    """1 or 3 channels, of 8 or 16 bits, as they are in the file."""
-    is_deep = image.mode.startswith("I") or any(";16" in str(tile.args) for tile in getattr(image, "tile", ()))
-    return 1 if image.mode in ("L", "LA", "1") or image.mode.startswith("I") else 3, 16 if is_deep else 8
 
 
 _TOO_MANY: Final = f"it has more than {MAX_PIXELS // 10**6} megapixels"

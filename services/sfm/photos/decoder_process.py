@@ -1,9 +1,9 @@
 """The process that decodes untrusted files: `python -m services.sfm.photos.decoder_process PARENT_PID`.
 
 A process of its own with little memory, since decoders written in C crash, hang or allocate without end on files made
-for that. Reads JSON lines, answers each with one: `{"metadata", "size", "traits"}`, `{"frames", "stretches"}`, `{}` for
-a mask, `{"reason"}` where the file is left out, `{"errno"}` where the disk is full; for a video also
-`{"done", "total"}` before that.
+for that. Reads JSON lines, answers each with one: `{"metadata", "size", "traits"}`, `{"levels", "of"}` or `{}` for the
+levels of a photo, `{"frames", "stretches"}`, `{}` for a mask, `{"reason"}` where it is left out, `{"errno"}` where
+the disk is full; for a video also `{"done", "total"}` before that.
 """
 
 from __future__ import annotations
@@ -46,13 +46,18 @@ def answer(request: dict[str, Any], send: Send) -> dict[str, Any]:
 
 
 def _decode(request: dict[str, Any], path: Path, send: Send) -> dict[str, Any]:
-    from services.sfm.photos.decode import read_photo  # noqa: PLC0415 - after the limits are set
+    from services.sfm.photos.decode import read_levels, read_photo  # noqa: PLC0415 - after the limits are set
+    from services.sfm.photos.levels import FULL  # noqa: PLC0415
     from services.sfm.photos.masks import write_mask  # noqa: PLC0415
     from services.sfm.photos.video import write_frames  # noqa: PLC0415
 
     if request["kind"] == "photo":
-        photo = read_photo(path, request["name"], Path(request["copy"]), request["longest"])
+        levels = tuple(request.get("levels", FULL))
+        photo = read_photo(path, request["name"], Path(request["copy"]), request["longest"], levels)
         return {"metadata": asdict(photo.metadata), "size": photo.size, "traits": asdict(photo.traits)}
+    if request["kind"] == "levels":
+        found = read_levels(path)
+        return {"levels": found[0], "of": found[1]} if found else {}
     if request["kind"] == "mask":
         write_mask(path, Path(request["copy"]), tuple(request["size"]))
         return {}

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
-from typing import Protocol
+from pathlib import Path, PurePosixPath
+from typing import Final, Protocol
 
 from services.sfm.photo import LensCalibration, PhotoMetadata, Unreadable
 from services.sfm.photos.decoder_pool import Reply, decode_all
+from services.sfm.photos.levels import FULL, Levels, common_levels
 from services.sfm.photos.projection import Projection
+from services.sfm.photos.selection import band_by_name, stem_of
 from services.sfm.photos.traits import PhotoTraits, Spectrum
+
+DEEP_SUFFIXES: Final = frozenset({".tif", ".tiff", ".png"})  # formats that may have 16 bits
 
 
 class IngestProgress(Protocol):
@@ -46,6 +52,7 @@ def read_photos(extracted: Path, names: list[str], copies: Path, longest: int, p
     """
     copies.mkdir(parents=True)
     files = {name: f"{number:06d}.jpg" for number, name in enumerate(names)}
+    levels = _levels(extracted, names, progress.check)
     requests = [
         {
             "kind": "photo",
@@ -53,6 +60,7 @@ def read_photos(extracted: Path, names: list[str], copies: Path, longest: int, p
             "name": name,
             "copy": str((copies / file).absolute()),
             "longest": longest,
+            "levels": levels.get(name, FULL),
         }
         for name, file in files.items()
     ]
@@ -65,6 +73,20 @@ def read_photos(extracted: Path, names: list[str], copies: Path, longest: int, p
         read.photos.append((_parse_metadata(reply["metadata"]), _parse_traits(reply["traits"])))
         read.copies[name] = PhotoCopy(files[name], *reply["size"])
     return read
+
+
+def _levels(extracted: Path, names: list[str], check: Callable[[], None]) -> dict[str, Levels]:
+    """The levels of each photo of 16 bits, which it has in common with those of its kind."""
+    names = [name for name in names if PurePosixPath(name).suffix.lower() in DEEP_SUFFIXES]
+    requests = [{"kind": "levels", "path": str((extracted / name).absolute())} for name in names]
+    replies = decode_all(requests, lambda _: None, check) if requests else []
+    kinds: dict[str, dict[str, Levels]] = defaultdict(dict)
+    for name, reply in zip(names, replies, strict=True):
+        if "levels" in reply:
+            low, high = reply["levels"]
+            kinds[f"{reply['of']} {band_by_name(stem_of(name), is_tiff=True)}"][name] = low, high
+    common = {kind: common_levels(levels.values()) for kind, levels in kinds.items()}
+    return {name: common[kind] for kind, levels in kinds.items() for name in levels}
 
 
 def _parse_metadata(reply: Reply) -> PhotoMetadata:

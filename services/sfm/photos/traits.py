@@ -59,8 +59,7 @@ def read_traits(
     metadata: PhotoMetadata, xmp: object, pixels: Pixels, channels: int, bits: int, has_flir_data: bool = False
 ) -> PhotoTraits:
     """The traits of a photo. `pixels`: a small copy, height x width x 3. Never raises for what is in the packet."""
-    packet = xmp.encode("utf-8", "replace") if isinstance(xmp, str) else xmp
-    packet = packet[:MAX_PACKET_BYTES] if isinstance(packet, bytes) else b""
+    packet = _packet(xmp)
     bands = band_names(packet)
     spectrum, band = Spectrum.COLOUR, ""
     if has_flir_data or _is_thermal(metadata, packet, bands):
@@ -78,6 +77,17 @@ def band_names(packet: bytes) -> list[str]:
     items = _LIST_ITEM.findall(match[1].split(b"</Camera:BandName", 1)[0].split(b"</rdf:Seq", 1)[0])
     names = items or re.split(rb"[,;]", re.split(rb"[<>\"']", match[1], maxsplit=1)[0])
     return [name for each in names if (name := _plain(each))]
+
+
+def band_of_packet(xmp: object) -> str:
+    """The name of the one band that a picture shows; empty where it shows several, or does not say."""
+    bands = band_names(_packet(xmp))
+    return bands[0] if len(bands) == 1 else ""
+
+
+def _packet(xmp: object) -> bytes:
+    packet = xmp.encode("utf-8", "replace") if isinstance(xmp, str) else xmp
+    return packet[:MAX_PACKET_BYTES] if isinstance(packet, bytes) else b""
 
 
 def _is_thermal(metadata: PhotoMetadata, packet: bytes, bands: list[str]) -> bool:
