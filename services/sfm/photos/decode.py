@@ -52,8 +52,8 @@ def read_photo(path: Path, name: str, copy: Path, longest: int, levels: Levels =
     """Decode the photo at `path` to its last row and write a JPEG of it to `copy`.
 
     A plain JPEG of at most `longest` pixels a side is linked; one that lacks its end gets it. Others are scaled down to
-    that: COLMAP could do so itself, but decodes large photos three times as long, and twice. `levels`: what becomes black
-    and white of 16 bits.
+    that: COLMAP could do so itself, but decodes large photos three times as long, and twice.
+    `levels`: what becomes black and white of 16 bits.
 
     Raises:
         LeftOutError: it is too large, too small, cut off, or no picture.
