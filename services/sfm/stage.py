@@ -21,6 +21,7 @@ from services.sfm.photos.enough import require_enough_photos
 from services.sfm.photos.ingest import ingest
 from services.sfm.prior_model.match import select_prior_model
 from services.sfm.report.build import build_report, missing_photo_warnings
+from services.sfm.report.figures import lengths_sentence
 from services.sfm.report.write import write_reports
 from services.sfm.staging import stage_control_points, stage_photos
 from spaceport.pipeline.contract import Outcome
@@ -141,6 +142,8 @@ def _outcome(total: int, report: SfmReport) -> Outcome:
     registered, points, error = report.model.photos, report.model.points, report.model.reprojection_error_px
     findings = [*report.findings, *report.capture.findings]
     warnings = [finding.sentence for finding in findings if finding.level is Verdict.WARN]
+    if report.georeference.metric_reason:
+        warnings = [lengths_sentence(report.georeference), *warnings]
     warnings = [*missing_photo_warnings(report), *warnings]
     figures = f"{registered} of {total} photos placed, {points:,} points"
     figures += f", {error:.2f} px reprojection error" if error is not None else ""

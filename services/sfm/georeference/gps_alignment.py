@@ -17,13 +17,8 @@ from services.sfm.georeference.accuracy import GPS_DRIFT_M, Accuracy, assess_acc
 from services.sfm.georeference.alignment import ENU_AXES, ENU_CRS, Alignment, PositionTarget
 from services.sfm.georeference.heights import NONE
 from services.sfm.georeference.position_findings import fit_findings, unused_positions, wrong_positions
-from services.sfm.georeference.position_fit import (
-    RTK_FIXED,
-    PhotoCentres,
-    PositionFit,
-    expected_std,
-    fit_positions,
-)
+from services.sfm.georeference.position_fit import PhotoCentres, PositionFit, expected_std, fit_positions
+from services.sfm.georeference.position_priors import stated_std
 from services.sfm.georeference.positions import find_wrong_positions, photo_positions, photo_times
 from services.sfm.georeference.similarity import Similarity
 from services.sfm.georeference.up.choice import by_photos, choose_up
@@ -123,9 +118,8 @@ def _assess(
 ) -> Accuracy:
     """How exact lengths are: positions in the order in which they were taken."""
     order = [number for number in np.argsort(photo_times(registered), kind="stable") if fit.used[number]]
-    stated = [photo.position_std_m is not None or photo.rtk_flag == RTK_FIXED for photo in registered]
     ground_std = float(np.median(fit.std[order, :2]))
-    exact = all(stated[number] for number in order)
+    exact = all(stated_std(registered[number]) is not None for number in order)
     heights = (
         [f"the heights of the positions miss it by {fit.height_misfit_m:.0f} m in the median"]
         if fit.heights == NONE and np.isfinite(fit.height_misfit_m)

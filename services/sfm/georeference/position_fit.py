@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from services.sfm.georeference.clock_shift import CameraPath, ClockShift, estimate_clock_shift
 from services.sfm.georeference.heights import NONE, POSITION, candidate_heights, height_system_offsets
 from services.sfm.georeference.level_alignment import level_similarity
+from services.sfm.georeference.position_priors import stated_std
 from services.sfm.georeference.positions import (
     NO_FIX,
     find_wrong_positions,
@@ -25,10 +26,7 @@ from services.sfm.georeference.up.choice import UpChoice
 from services.sfm.georeference.wgs84 import Array, median_position, to_enu
 from services.sfm.messages import TaskPhoto
 
-RTK_FIXED: Final = 50
-RTK_STD_M: Final = (0.03, 0.03, 0.05)
 GPS_STD_M: Final = (1.5, 1.5, 3.0)  # of a receiver without corrections
-LEAST_STD_M: Final = 0.01
 PREFERENCE: Final = 2.0  # how much better other heights must fit before the position's own are left
 HEIGHT_SIGMAS: Final = 5.0
 MIN_EXTENT_M: Final = 1.0
@@ -95,8 +93,8 @@ class PositionFit:
 
 def expected_std(photos: Sequence[TaskPhoto]) -> Array:
     """Standard deviations east, north, up [N,3] in metres: the receiver's own, else those of its kind."""
-    rows = [photo.position_std_m or (RTK_STD_M if photo.rtk_flag == RTK_FIXED else GPS_STD_M) for photo in photos]
-    return np.maximum(np.array(rows, dtype=np.float64).reshape(-1, 3), LEAST_STD_M)
+    rows = [GPS_STD_M if (std := stated_std(photo)) is None else std for photo in photos]
+    return np.array(rows, dtype=np.float64).reshape(-1, 3)
 
 
 def fit_positions(model: PhotoCentres, seed: int) -> PositionFit:
