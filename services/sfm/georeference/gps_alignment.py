@@ -148,7 +148,7 @@ def _position_targets(fit: PositionFit, files: Sequence[str], centres: Array) ->
 
 def _drift_m(photos: Sequence[TaskPhoto]) -> float:
     """By how much heights differ from one end of the survey to the other, with nothing in the residuals to show it."""
-    stated = [photo.position_std_m is not None or photo.rtk_flag == RTK_FIXED for photo in photos]
+    stated = [stated_std(photo) is not None for photo in photos]
     std = float(np.median(expected_std(photos)[:, 2])) if photos and all(stated) else GPS_DRIFT_M
     return min(std, GPS_DRIFT_M)
 
