@@ -9,7 +9,7 @@ import zlib
 from typing import Final
 
 HEAD_BYTES: Final = 512
-UNKNOWN: Final = "of an unknown kind"
+UNKNOWN: Final = "of an unknown kind, such as a middle part of a split archive"
 
 ARCHIVE_SUFFIXES: Final = frozenset(
     {".zip", ".zipx", ".7z", ".rar", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".zst", ".lzh", ".cab", ".alz", ".egg"}

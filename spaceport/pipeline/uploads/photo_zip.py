@@ -9,6 +9,7 @@ import unicodedata
 import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Final
 
@@ -174,7 +175,7 @@ def _check_methods(useful: Iterable[ZipEntry]) -> None:
 def _check_duplicates(files: list[ZipEntry]) -> None:
     """No two files may have one path where case and composition are ignored, nor a file the path of a folder."""
     keys = [unicodedata.normalize("NFC", unicodedata.normalize("NFC", entry.name).casefold()) for entry in files]
-    folders = {str(parent) for key in keys for parent in PurePosixPath(key).parents}
+    folders = {folder for key in keys for folder in accumulate(key.split("/")[:-1], "{}/{}".format)}
     seen: set[str] = set()
     for key, entry in zip(keys, files, strict=True):
         if key in seen or key in folders:

@@ -24,6 +24,7 @@ UNICODE_PATH: Final = 0x7075
 _UNICODE_PATH_HEAD: Final = struct.Struct("<BL")
 _ANY_BYTE: Final = "cp437"  # zip's own code page, in which every byte is a character
 _SEPARATORS: Final = re.compile(r"([/\\])")
+_CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f]")
 _DRIVE: Final = re.compile(r"^[A-Za-z]:")
 
 
@@ -98,7 +99,7 @@ def safe_path(name: str) -> str:
     path = inner.replace("\\", "/")
     parts = path.split("/")
     unsafe = path.startswith("/") or ".." in parts or _DRIVE.match(path)
-    if unsafe or any(ord(letter) < 32 or ord(letter) == 127 for letter in path):
+    if unsafe or _CONTROLS.search(path):
         raise Refused(Slug.UNSAFE_PATH, name=printable(name))
     kept = [part for part in parts if part not in ("", ".")]
     if not 0 < len(kept) <= MAX_PARTS or len(path.encode()) > MAX_NAME_BYTES:
