@@ -132,6 +132,30 @@ def test_masked_ground_gets_no_points_and_geo_outranks_exif(tmp_path: Path, phot
     assert 600 < most < 640
 
 
+def test_what_comes_along_with_photos_is_told_apart(tmp_path: Path, photos: dict[str, bytes]) -> None:
+    """JPEGs without end, bands beside photos, a panorama, masks in a folder, positions in a table."""
+    (tmp_path / "in/masks").mkdir(parents=True)
+    rows = ["file name;east;north;height"]
+    for number, (name, jpeg) in enumerate(photos.items()):
+        (tmp_path / "in" / f"{name} D.JPG").write_bytes(jpeg if number % 2 else jpeg[:-2])
+        tifffile.imwrite(tmp_path / "in" / f"{name}_MS_NIR.TIF", pixels_of(jpeg)[::2, ::2, 0].astype(np.uint16) * 20)
+        Image.new("L", (640, 480), 255).save(tmp_path / "in/masks" / f"{name} D.JPG.png")
+        rows.append(f"{name} D.JPG;{350000 + 10 * number};{5590000 + 7 * (number % 3)};{100 + number}")
+    (tmp_path / "in/geo.txt").write_text("\n".join(["32630", *rows]), encoding="utf-16")
+    panorama = b'<x:xmpmeta xmlns:x="adobe:ns:meta/" GPano:ProjectionType="equirectangular"/>'
+    Image.fromarray(pixels_of(next(iter(photos.values())))).save(tmp_path / "in/pano.jpg", xmp=panorama)
+    report, photos_by_name = result(tmp_path)
+    assert report["model"]["photos"] >= PHOTOS - 1
+    assert photos_by_name.pop("pano.jpg")["reason"] == "it is a 360-degree panorama"
+    assert sorted(photos_by_name) == [f"{name} D.JPG" for name in photos]
+    assert [photo["position"][2] for photo in photos_by_name.values()] == [100 + n for n in range(PHOTOS)]
+    assert (report["intake"]["masks"], len(report["intake"]["left_out"])) == (PHOTOS, PHOTOS)
+    assert report["capture"]["figures"]["unreadable"] == 0
+    sentences = " ".join(finding["sentence"] for finding in report["findings"])
+    assert f"{PHOTOS} pictures of single bands left out" in sentences
+    assert "360-degree panoramas" in sentences
+
+
 @pytest.mark.slow
 def test_control_points_place_the_model(tmp_path: Path) -> None:
     """True points are seen where the true cameras see them; the photos' own positions are removed."""

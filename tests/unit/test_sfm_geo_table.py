@@ -113,6 +113,9 @@ def test_names_with_blanks_among_control_points() -> None:
     table = f"gcp;easting;northing;elevation;pixel x;pixel y;image\np7;{X};{Y};5;10;20;DJI 0001.JPG\n"
     (point,) = parse_control_points("EPSG:32615\n" + table, PHOTOS)
     assert (point.name, point.observations) == ("p7", (("flight 1/DJI 0001.JPG", 10.0, 20.0),))
+    more = f"point,x,y,z,px,py,photo,accuracy,type\np8,{X},{Y},5,10,20,DJI 0001.JPG,0.05,check point\n"
+    (point,) = parse_control_points("EPSG:32615\n" + more, PHOTOS)
+    assert (point.name, point.check, point.accuracy.horizontal_m, point.accuracy.vertical_m) == ("p8", True, 0.05, 0.05)
 
 
 def test_a_name_that_several_photos_have_stays_as_it_is() -> None:

@@ -171,6 +171,7 @@ DEEP = {"channels": 1, "bits": 16}
         ("rgb{:04}.jpg", ["any{:04}.tif"]),
         ("DJI_{:04}_W.JPG", ["DJI_{:04}_T.JPG"]),
         ("MAX_{:04}.JPG", ["IRX_{:04}.JPG"]),
+        ("DJI_1_W.MP4.frames/{:04}.jpg", ["DJI_1_T.MP4.frames/{:04}.JPG"]),
     ],
 )
 def test_bands_and_thermal_pictures_beside_colour_photos_are_left_out(colour: str, others: list[str]) -> None:

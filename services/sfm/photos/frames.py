@@ -9,6 +9,7 @@ from typing import Final
 from services.sfm.photo import Unreadable
 from services.sfm.photos.decoder_pool import decode_all
 from services.sfm.photos.read import IngestProgress
+from services.sfm.photos.selection import FRAMES_SUFFIX
 from services.sfm.wording import count
 from spaceport.pipeline.reports.sfm import Finding, Verdict
 
@@ -36,7 +37,7 @@ def extract_frames(extracted: Path, videos: list[str], progress: IngestProgress)
         OSError: the disk is full.
     """
     max_frames = max(MIN_FRAMES, MAX_FRAMES // max(1, len(videos)))
-    folders = {video: f"{video}.frames" for video in videos}
+    folders = {video: f"{video}{FRAMES_SUFFIX}" for video in videos}
     requests = [
         {
             "kind": "video",

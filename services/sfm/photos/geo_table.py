@@ -39,8 +39,10 @@ _COLUMNS: Final = {
     "std_z": ("accuracyz", "verticalaccuracy", "vertaccuracy", "zaccuracy", "accuracyvertical", "stdz", "sigmaz"),
     "column": ("imx", "imagex", "pixelx", "xpixel", "px", "u", "col", "column"),
     "row": ("imy", "imagey", "pixely", "ypixel", "py", "v", "row"),
+    "use": ("use", "type", "role"),
     "point": ("gcp", "gcpname", "gcplabel", "point", "pointname", "marker", "id"),
 }  # fmt: skip
+_WORDS: Final = {"std_xy": "std", "std_z": "std_z"}
 _GEO: Final = ("photo", "x", "y", "z", "yaw", "pitch", "roll", "std_xy", "std_z")
 _POINTS: Final = ("x", "y", "z", "column", "row", "photo", "point")
 _DEGREE_DIGITS: Final = 4  # decimals, of at least one of two numbers, without which they are no degrees
@@ -234,7 +236,15 @@ def _by_columns(cells: list[str], columns: dict[str, int], order: tuple[str, ...
     needed = order[:3]
     if not all(role in known for role in needed):
         return [known[role] for role in needed if role in known]
-    return [known.get(role, "0") for role in order[: last + 1]]
+    return [*(known.get(role, "0") for role in order[: last + 1]), *_words(known, order)]
+
+
+def _words(known: dict[str, str], order: tuple[str, ...]) -> list[str]:
+    """What more a named column says of a control point, as `gcp_list.txt` has it behind the point's name."""
+    if "point" not in order or "point" not in known:
+        return []
+    words = [f"{word}={known[role].replace(',', '.')}" for role, word in _WORDS.items() if role in known]
+    return [*words, *(["check"] if known.get("use", "").lower().startswith("check") else [])]
 
 
 def _with_points(fields: list[str], photo: int) -> list[str]:

@@ -18,6 +18,7 @@ from services.sfm.photos.projection import Projection
 from services.sfm.photos.traits import PhotoTraits, Spectrum
 from spaceport.pipeline.reports.sfm import Finding, Verdict
 
+FRAMES_SUFFIX: Final = ".frames"  # of the folder with a video's frames
 MIN_COLOUR: Final = 3  # photos; fewer make no model
 MIN_COLOUR_SHARE: Final = 0.5  # colour photos to captures of a band; below, the colour photos show something else
 REASONS: Final = {
@@ -92,8 +93,11 @@ def explain_projections(projections: Counter[Projection]) -> str:
 
 
 def stem_of(name: str) -> str:
-    """The path of a photo without its suffix."""
-    return str(PurePosixPath(name).with_suffix(""))
+    """The path of a photo without its suffix; of a frame that of its video."""
+    path = PurePosixPath(name)
+    if path.parent.suffix == FRAMES_SUFFIX:
+        path = path.parent.with_suffix("")
+    return str(path.with_suffix(""))
 
 
 def band_by_name(stem: str, is_tiff: bool) -> str:

@@ -38,7 +38,7 @@ class IngestReport(_Part):
     control_points: int
     """Points of `gcp_list.txt`."""
     left_out: dict[str, str]
-    """Masks that are of no use: name to reason."""
+    """Masks that are of no use, bands and thermal pictures beside colour photos: name to reason."""
 
 
 class PriorModelReport(_Part):
