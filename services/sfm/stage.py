@@ -16,9 +16,8 @@ from services.sfm.capture.survey import Capture, assess_capture
 from services.sfm.colmap.process import STAGE, run_colmap
 from services.sfm.colmap.snapshot import SNAPSHOT, load_snapshot
 from services.sfm.messages import ColmapTask, PhaseProgress
-from services.sfm.photo import PhotoMetadata
 from services.sfm.photos.enough import require_enough_photos
-from services.sfm.photos.ingest import ingest
+from services.sfm.photos.ingest import IngestResult, ingest
 from services.sfm.prior_model.match import select_prior_model
 from services.sfm.report.build import build_report, missing_photo_warnings
 from services.sfm.report.figures import lengths_sentence
@@ -100,7 +99,7 @@ def _run(source: Path, output: Path, scratch: Path, options: SfmOptions, progres
     staged, cameras = stage_photos(ingested)
     files = {name: photos_folder / photo.file for name, photo in staged.items()}
     qualities = measure_photos(files, options.max_image_size, lambda done: progress.count("capture", done, len(files)))
-    capture = _assess(ingested.readable, qualities, unreadable, None if prior else options.max_photos)
+    capture = _assess(ingested, unreadable, qualities, None if prior else options.max_photos)
     task = ColmapTask(
         photos=[staged[capture.photos[number].name] for number in capture.used],
         cameras=cameras,
@@ -123,16 +122,17 @@ def _run(source: Path, output: Path, scratch: Path, options: SfmOptions, progres
 
 
 def _assess(
-    photos: list[PhotoMetadata], qualities: dict[str, ImageQuality], unreadable: int, max_photos: int | None
+    ingested: IngestResult, unreadable: int, qualities: dict[str, ImageQuality], max_photos: int | None
 ) -> Capture:
     """The capture, before anything expensive is done. Without `max_photos` all photos are used, whatever they show.
 
     Raises:
         Refused: hopeless_capture.
     """
+    photos, control_points = ingested.readable, len(ingested.control_points)
     if max_photos is None:
-        return assess_capture(photos, qualities, unreadable, len(photos)).with_all_used()
-    capture = assess_capture(photos, qualities, unreadable, max_photos)
+        return assess_capture(photos, qualities, unreadable, len(photos), control_points).with_all_used()
+    capture = assess_capture(photos, qualities, unreadable, max_photos, control_points)
     if capture.verdict is Verdict.STOP:
         raise Refused(Slug.HOPELESS_CAPTURE, why=capture.findings[0].sentence)
     return capture

@@ -195,6 +195,7 @@ FINE = CaptureFigures(
         ({"overlap": 0.41}, Verdict.WARN, "about 41% of its ground"),
         ({"views": 2.0, "thin": 0.7}, Verdict.WARN, "2 photos or fewer, 70% of it by one or two"),
         ({"located": 0}, Verdict.GO, "no place on the earth"),
+        ({"located": 0, "control_points": 5}, Verdict.GO, "scale come from the control points alone"),
         ({"located": 90}, Verdict.GO, "10 photos without a position"),
         ({"cameras": 2}, Verdict.GO, "2 cameras"),
         ({"rtk": 100}, Verdict.GO, "no position to the centimetre"),

@@ -9,11 +9,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from spaceport.pipeline.reports.sfm import CameraReport, SfmReport
+from spaceport.pipeline.reports.sfm import SfmReport
 
-CAMERA_FIELDS_ADDED_SINCE = {
-    name: field.get_default() for name, field in CameraReport.model_fields.items() if not field.is_required()
-}
 REPORTS = Path(__file__).parents[1] / "data/sfm_reports"
 
 
@@ -31,7 +28,7 @@ def test_real_reports_are_read_and_written_again_as_they_were(name: str) -> None
     report = SfmReport.model_validate_json(text_of(name))
     as_it_was = json.loads(text_of(name))
     added_since: dict[str, Any] = {"findings": []}
-    added_since["cameras"] = [CAMERA_FIELDS_ADDED_SINCE | camera for camera in as_it_was["cameras"]]
+    as_it_was["capture"]["figures"]["control_points"] = 0
     assert json.loads(written(report)) == as_it_was | added_since
     assert (report.given is not None) == (name == "prior_model")
     assert report.georeference.aligned == (name != "no_gps")

@@ -20,6 +20,7 @@ from services.sfm.report.map import OFFSET, OUTLIER, draw_map
 from services.sfm.report.offsets import offsets_from_positions
 from services.sfm.report.page import build_page
 from services.sfm.report.plan_drawing import PlanDrawing
+from services.sfm.report.top_view import draw_top_view
 from spaceport.pipeline.reports.sfm import (
     CameraReport,
     ControlPointReport,
@@ -136,7 +137,7 @@ def test_control_and_check_points_are_in_a_table() -> None:
     page = page_of(report(georeference=georeference(control_points=points)))
     assert page.index("&lt;g1&gt;") < page.index("c1")
     assert "Check points, which decided nothing: 5.0 cm on the ground, 2.0 cm in height (rms of 1)." in page
-    for words in ("\N{MINUS SIGN}0.040", "+0.004", ">0.6<", "not used: fewer than two", "mark left out in b.jpg"):
+    for words in ("\N{MINUS SIGN}0.040", "+0.004", ">0.62<", "not used: fewer than two", "mark left out in b.jpg"):
         assert words in page
 
 
@@ -196,6 +197,14 @@ def test_control_and_check_points_stand_on_the_map() -> None:
     svg = drawing.svg()
     assert "<title>g&amp;1, control point, marked in 1 photo</title>" in svg
     assert "check point: it decided nothing" in svg
+
+
+def test_control_points_stand_on_the_view_from_above() -> None:
+    snapshot = Snapshot(["a"], np.array([[0.0, 0.0, 40.0]]), np.zeros((0, 3)), np.zeros((0, 3), np.uint8))
+    points = [TaskControlPoint("a long name of a point", (50.0, -5.0, 5.0), [])]
+    drawing = draw_top_view(snapshot, metric=True, control_points=points, places=np.array([[12.0, 5.0]]))
+    assert ">a long name of a<" in drawing.svg()
+    assert [mark for _, mark, _ in drawing.legend] == ["●", "▲"]
 
 
 def test_offsets_are_from_positions_to_the_model() -> None:

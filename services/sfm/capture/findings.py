@@ -104,6 +104,8 @@ def _about_places(figures: CaptureFigures) -> list[Finding]:
         "No photo has a position: the model will have no scale and no place on the earth. A geo.txt or gcp_list.txt in"
         " the zip gives it both."
     )
+    if figures.control_points:
+        nowhere = "No photo has a position: place and scale come from the control points alone."
     return [
         *_finding_if(lost, Verdict.GO, nowhere if figures.located == 0 else f"{count(lost)} without a position."),
         *_finding_if(figures.rtk, Verdict.GO, _rtk(figures)),

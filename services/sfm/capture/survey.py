@@ -120,7 +120,11 @@ class Capture:
 
 
 def assess_capture(
-    photos: Sequence[PhotoMetadata], quality_by_name: dict[str, ImageQuality], unreadable: int, max_photos: int
+    photos: Sequence[PhotoMetadata],
+    quality_by_name: dict[str, ImageQuality],
+    unreadable: int,
+    max_photos: int,
+    control_points: int = 0,
 ) -> Capture:
     """Assess readable photos, at least one.
 
@@ -129,6 +133,7 @@ def assess_capture(
         quality_by_name: of each photo.
         unreadable: how many more were sent.
         max_photos: of how many at most the model is made.
+        control_points: how many came with them.
     """
     flown = _sort_by_time(photos)
     qualities = [quality_by_name[photo.name] for photo in flown]
@@ -139,6 +144,7 @@ def assess_capture(
     directions = [view_direction(aim) for aim in aims]
     coverage = measure_coverage(list(footprints.values()), directions) if len(footprints) > 1 else None
     figures = _figures(flown, qualities, unreadable, len(blurred), len(repeats), coverage)
+    figures = figures.model_copy(update={"control_points": control_points})
     skipped = empty | repeats.keys()
     used = choose_subset(range(len(flown)), [quality.sharpness for quality in qualities], skipped, max_photos)
     findings = list_findings(figures)

@@ -10,6 +10,7 @@ import numpy as np
 from services.sfm.capture.flights import split_into_flights
 from services.sfm.capture.survey import Array, Capture
 from services.sfm.messages import TaskControlPoint
+from services.sfm.report.control_points import draw_control_points
 from services.sfm.report.plan_drawing import SIDE, PlanDrawing, round_down
 from services.sfm.wording import count, length
 from spaceport.pipeline.reports.sfm import PhotoReport
@@ -21,8 +22,6 @@ UNREGISTERED: Final = "#c22f2f"
 FLIGHT: Final = "#444444"
 OFFSET: Final = "#222222"
 OUTLIER: Final = "#c22f2f"
-CONTROL: Final = "#0a7d4b"
-CHECK: Final = "#7a3fa0"
 _FAR: Final = 20  # times the median distance from the middle: such a position would shrink all others to a dot
 _FAR_OFF: Final = 4  # times the median offset
 _ARROW: Final = SIDE / 14  # of the tenth longest of a hundred arrows
@@ -55,7 +54,7 @@ def draw_map(
     reports = {photo.name: photo for photo in photos}
     _draw_photos(drawing, capture, near.tolist(), reports)
     _draw_offsets(drawing, capture, near.tolist(), reports)
-    _draw_control_points(drawing, surveyed, control_points)
+    draw_control_points(drawing, surveyed, control_points)
     wild = [p.name for number, p in enumerate(capture.photos) if p.position and number not in near]
     if wild:
         names = ", ".join(wild[:_MOST_NAMES]) + ("…" if len(wild) > _MOST_NAMES else "")
@@ -137,14 +136,3 @@ def _draw_offsets(drawing: PlanDrawing, capture: Capture, numbers: list[int], re
     drawing.add_legend(OFFSET, f"from a photo's position to where the model has it{longer}", "→")
     if any(outliers):
         drawing.add_legend(OUTLIER, f"the same, not used or far longer than the others ({sum(outliers)})", "→")
-
-
-def _draw_control_points(drawing: PlanDrawing, places: Array, points: Sequence[TaskControlPoint]) -> None:
-    for place, point in zip(places, points, strict=True):
-        role, colour = ("check point", CHECK) if point.check else ("control point", CONTROL)
-        tip = f"{point.name}, {role}, marked in {count(len(point.observations))}"
-        drawing.triangle(place, colour, point.name, tip, filled=not point.check)
-    if any(not point.check for point in points):
-        drawing.add_legend(CONTROL, "control point", "▲")
-    if any(point.check for point in points):
-        drawing.add_legend(CHECK, "check point: it decided nothing", "△")

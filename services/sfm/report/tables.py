@@ -70,7 +70,7 @@ def _point_row(point: ControlPointReport, decimals: int) -> str:
         _text(point.role),
         _number(f"{point.photos:,}"),
         *(_number(_signed(metres, decimals)) for metres in offsets),
-        _number("" if pixels is None else f"{pixels:.1f}"),
+        _number("" if pixels is None else f"{pixels:.2f}"),
         _text("; ".join(notes)),
     ]
     lost = ' class="lost"' if notes else ""

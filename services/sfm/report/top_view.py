@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from services.sfm.colmap.snapshot import Snapshot
+from services.sfm.messages import TaskControlPoint
+from services.sfm.report.control_points import draw_control_points
 from services.sfm.report.plan_drawing import PlanDrawing
 
 CAMERA: Final = "#c22f2f"
@@ -19,16 +22,29 @@ _FILLED: Final = 0.25  # of the picture that all points together would cover: fe
 _DOT: Final = (2, 5)  # pixels a side, at least and at most
 
 
-def draw_top_view(snapshot: Snapshot, *, metric: bool) -> PlanDrawing:
-    """At least one registered photo, from +z; a scale and an arrow only where the model is in metres."""
+def draw_top_view(
+    snapshot: Snapshot,
+    *,
+    metric: bool,
+    control_points: Sequence[TaskControlPoint] = (),
+    places: NDArray[np.float64] | None = None,
+) -> PlanDrawing:
+    """At least one registered photo, from +z; a scale and an arrow only where the model is in metres.
+
+    `places` [N,2]: of the control points in the model's frame; they are left out where it is None.
+    """
     around = snapshot.centres[:, :2]
     if len(snapshot.points):
         around = np.concatenate([around, np.percentile(snapshot.points[:, :2], _INNER, axis=0)])
+    if places is not None:
+        around = np.concatenate([around, places])
     drawing = PlanDrawing("The model from above", around, metric=metric)
     drawing.picture(_png(_picture(snapshot, drawing)))
     for name, centre in zip(snapshot.names, snapshot.centres, strict=True):
         drawing.dot(centre[:2], CAMERA, 3.5, name)
     drawing.add_legend(CAMERA, f"placed photos ({len(snapshot.names)}), over the points that they share")
+    if places is not None:
+        draw_control_points(drawing, places, control_points)
     return drawing
 
 

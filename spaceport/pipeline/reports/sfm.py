@@ -102,6 +102,8 @@ class CaptureFigures(_Part):
     """Of these, how many were fixed to centimetres."""
     position_std_m: tuple[float, float] | None = None
     """The median standard deviation of the positions as receivers state it: horizontal and vertical."""
+    control_points: int = 0
+    """Ground control points that came with the photos."""
 
     @property
     def distinct(self) -> int:
