@@ -22,6 +22,19 @@ def camera_reports(model: Any, lenses: Sequence[Lens]) -> list[CameraReport]:
     ]
 
 
+def at_original_size(reports: Sequence[CameraReport], model: Any) -> list[CameraReport]:
+    """The reports of `model`, whose cameras were rescaled since to the size of the users' photos."""
+    rescaled = []
+    for report, (_, camera) in zip(reports, sorted(model.cameras.items()), strict=True):
+        scale = camera.width / report.width
+        update: dict[str, Any] = {"width": camera.width, "height": camera.height, "params": camera.params.tolist()}
+        for name in ("focal_px", "expected_focal_px"):
+            focal = getattr(report, name)
+            update |= {name: focal * scale} if focal is not None else {}
+        rescaled.append(report.model_copy(update=update))
+    return rescaled
+
+
 def _plain_report(camera: Any) -> CameraReport:
     return CameraReport(
         model=camera.model.name, width=camera.width, height=camera.height, params=camera.params.tolist()

@@ -186,7 +186,7 @@ class CameraReport(_SparsePart):
     expected_focal_px: float | None = None
     """Focal length as it was known beforehand."""
     focal_px: float | None = None
-    """Focal length in the end, in pixels of the photos as COLMAP had them, as is `expected_focal_px`."""
+    """Focal length in the end: the mean of both where the model has two."""
     focal_std: float | None = None
     """Relative standard error of the focal length in the end; null where it was not estimated."""
     held: bool = False
