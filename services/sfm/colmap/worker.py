@@ -19,6 +19,7 @@ from services.sfm.child import die_with_parent, private_output
 from services.sfm.colmap import database as colmap_database
 from services.sfm.colmap.checkpoint import Checkpoint
 from services.sfm.colmap.finish import finish_model
+from services.sfm.colmap.lens_report import at_original_size
 from services.sfm.colmap.mapping import (
     INCREMENTAL,
     MappedModel,
@@ -103,7 +104,8 @@ def reconstruct(task: ColmapTask, messages: MessageWriter) -> ColmapResult:
         task, best.reconstruction, messages.progress_of("undistortion")
     )  # renames the images of `best`
     save_snapshot(best.reconstruction, task.scratch / SNAPSHOT)
-    return ColmapResult(matching, figures, photos, finished.cameras, finished.georeference, parts, finished.findings)
+    cameras = at_original_size(finished.cameras, best.reconstruction)
+    return ColmapResult(matching, figures, photos, cameras, finished.georeference, parts, finished.findings)
 
 
 def _extract_features(task: ColmapTask, database: Path, messages: MessageWriter) -> None:
