@@ -231,3 +231,13 @@ def test_offsets_of_a_prior_model_are_metres_east_and_north_all_the_same() -> No
     positions: dict[str, Position | None] = {"a": (50.0, -5.0, 100.0)}
     offsets = offsets_from_positions(snapshot, positions, georeference(to_ecef=to_ecef))
     assert offsets["a"] == pytest.approx((6.0, 0.0, 2.0), abs=1e-6)
+
+
+def test_files_that_are_not_used_are_named_with_their_reason() -> None:
+    plain = report()
+    intake = plain.intake.model_copy(update={"left_out": {"DJI_1_MS_<b>.TIF": "it is a thermal picture"}})
+    page = page_of(plain.model_copy(update={"intake": intake}))
+    assert "1 other file not used" in page
+    assert "DJI_1_MS_&lt;b&gt;.TIF" in page
+    assert "it is a thermal picture" in page
+    assert "other file" not in page_of(plain)

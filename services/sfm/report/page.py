@@ -8,7 +8,7 @@ from typing import Final
 from services.sfm.report.build import missing_photo_warnings
 from services.sfm.report.figures import capture_figures, lengths_sentence, model_figures
 from services.sfm.report.plan_drawing import PlanDrawing
-from services.sfm.report.tables import camera_table, control_point_table, photo_table
+from services.sfm.report.tables import camera_table, control_point_table, left_out_table, photo_table
 from spaceport.pipeline.reports.sfm import Finding, SfmReport, Verdict
 
 _STYLE: Final = """
@@ -55,6 +55,7 @@ def build_page(report: SfmReport, capture_map: PlanDrawing | None, top_view: Pla
         _drawing(top_view, _ABOVE_CAPTION),
         _drawing(capture_map, _MAP_CAPTION + shaded),
         photo_table(report.photos),
+        left_out_table(report.intake.left_out),
         "</section>",
     ]
     return "\n".join(part for part in parts if part) + "\n"

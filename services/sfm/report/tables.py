@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Final
 
@@ -96,6 +96,14 @@ def photo_table(photos: Sequence[PhotoReport]) -> str:
     head = _head(["Photo"], ["Features", "Matched", "Points", *names], [""])
     note = "<p>Off: from a photo's position to where the model has it.</p>" if known else ""
     return f'<h2>Photo by photo</h2>{note}<div class="wide"><table>{head}{"".join(rows)}</table></div>{left}'
+
+
+def left_out_table(left_out: Mapping[str, str]) -> str:
+    """Files other than photos that are not used, by name; empty where there are none."""
+    rows = [f"<tr>{_text(name)}{_text(reason)}</tr>" for name, reason in sorted(left_out.items())[:MOST_ROWS]]
+    more = f"<p>…and {count(len(left_out) - MOST_ROWS, 'file')} more.</p>" if len(left_out) > MOST_ROWS else ""
+    title = f"<summary>{count(len(left_out), 'other file')} not used</summary>"
+    return f'<details>{title}<div class="wide"><table>{"".join(rows)}</table></div>{more}</details>' if rows else ""
 
 
 def _photo_row(photo: PhotoReport, decimals: int | None) -> str:
