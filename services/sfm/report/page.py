@@ -22,7 +22,7 @@ _STYLE: Final = """
 .sfm dl{display:grid;grid-template-columns:max-content 1fr;gap:.15em 1.2em;margin:.4em 0}
 .sfm dt{color:#555}.sfm dd{margin:0}
 .sfm .wide{overflow-x:auto}
-.sfm table{border-collapse:collapse;width:100%;font-size:.9em}
+.sfm table{border-collapse:collapse;width:100%;min-width:640px;font-size:.9em}
 .sfm th,.sfm td{text-align:left;vertical-align:top;padding:.25em .6em;border-bottom:1px solid #e5e5e5}
 .sfm .n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 .sfm tr.lost{color:#a04d00}

@@ -31,7 +31,7 @@ def _camera_row(camera: CameraReport) -> str:
     focal, expected = camera.focal_px or 0.0, camera.expected_focal_px
     exact = f" ± {camera.focal_std:.2%}" if camera.focal_std is not None else ""
     change = f" ({focal / expected - 1:+.1%})" if expected else ""
-    held = "held there: the views do not determine it" if camera.held else ""
+    held = "focal length held: the views do not determine it" if camera.held else ""
     notes = "; ".join(note for note in (held, camera.reason) if note)
     cells = [
         _text(f"{camera.name or 'unknown'}, {camera.width} × {camera.height}"),
@@ -125,7 +125,7 @@ def _decimals(metres: Sequence[float]) -> int:
 
 
 def _signed(metres: float | None, decimals: int) -> str:
-    return "" if metres is None else f"{metres:+.{decimals}f}".replace("-", "\N{MINUS SIGN}")
+    return "" if metres is None else f"{metres:+,.{decimals}f}".replace("-", "\N{MINUS SIGN}")
 
 
 def _head(*groups: Sequence[str]) -> str:
