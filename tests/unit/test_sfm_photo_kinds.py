@@ -216,6 +216,18 @@ def test_panoramas_among_photos_are_left_out_with_a_warning() -> None:
     assert chosen.findings[0].level is Verdict.WARN
 
 
+def test_fisheye_bands_beside_colour_photos_are_bands() -> None:
+    """Parrot's Sequoia: its four bands have fisheye lenses, its colour camera has not."""
+    bands = [
+        picture(f"IMG_{n}_{band}.TIF", projection=Projection.FISHEYE, **DEEP)
+        for n in range(5)
+        for band in ("GRE", "NIR")
+    ]
+    chosen = select_photos([*(picture(f"IMG_{n}_RGB.JPG") for n in range(5)), *bands])
+    assert (len(chosen.unsuitable), len(chosen.beside)) == (0, 10)
+    assert len(select_photos(bands).unsuitable) == 5
+
+
 def test_thermal_cameras_are_known_by_size_source_and_segment(tmp_path: Path) -> None:
     tags = Image.Exif()
     tags[ExifTags.Base.Make] = "DJI"

@@ -74,15 +74,16 @@ class _Picture:
 def select_photos(photos: Iterable[tuple[PhotoMetadata, PhotoTraits]]) -> Selection:
     """Sort out what kinds of photos do not go together."""
     photos = list(photos)
-    unsuitable = {photo.name: REASONS[traits.projection] for photo, traits in photos if traits.projection in REASONS}
-    names = {stem_of(photo.name).lower() for photo, _ in photos}
-    pictures = [
-        _Picture(photo.name, _by_name(photo, traits, names)) for photo, traits in photos if photo.name not in unsuitable
-    ]
-    pictures = _unnamed_bands(pictures)
+    stems = {stem_of(photo.name).lower() for photo, _ in photos}
+    pictures = _unnamed_bands([_Picture(photo.name, _by_name(photo, traits, stems)) for photo, traits in photos])
     beside, findings = _sort_by_spectrum(pictures)
-    projections = Counter(traits.projection for photo, traits in photos if photo.name in unsuitable)
-    return Selection(unsuitable, beside, [*_about_projections(projections), *findings])
+    projections = {
+        picture.name: picture.traits.projection
+        for picture in pictures
+        if picture.traits.projection in REASONS and picture.name not in beside
+    }
+    unsuitable = {name: REASONS[projection] for name, projection in projections.items()}
+    return Selection(unsuitable, beside, [*_about_projections(Counter(projections.values())), *findings])
 
 
 def explain_projections(projections: Counter[Projection]) -> str:

@@ -1,4 +1,4 @@
-"""HDR video becomes sRGB, and a recording's rotation becomes the orientation tag."""
+"""Frames of videos: HDR becomes sRGB, a rotation the orientation tag, and a video without motion says so."""
 
 from __future__ import annotations
 
@@ -15,6 +15,10 @@ from PIL import Image
 from services.sfm.photos.exif import read_metadata
 from services.sfm.photos.hdr import Transfer, roll_off, tone_map
 from services.sfm.photos.video import write_frames
+from services.sfm.stage import run
+from spaceport.pipeline.errors import Refused, Slug
+from spaceport.pipeline.options import SfmOptions
+from spaceport.progress import Silent
 
 WIDTH, HEIGHT = 320, 240
 
@@ -98,3 +102,17 @@ def test_the_display_matrix_becomes_the_orientation(
     with first_frame(tmp_path / "v.mp4", tmp_path / "frames") as image:
         assert image.size == (WIDTH, HEIGHT)
         assert read_metadata("a.jpg", image).orientation == orientation
+
+
+def test_a_video_without_motion_is_refused_with_what_it_lacks(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    with av.open(str(tmp_path / "in/hover.mp4"), "w") as container:
+        stream = container.add_stream("libx264", rate=4)
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        for _ in range(28):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray((ramp() >> 8).astype(np.uint8), format="rgb24")))
+        container.mux(stream.encode())
+    with pytest.raises(Refused) as caught:
+        run(tmp_path / "in", tmp_path / "jobs/out", SfmOptions(), Silent())
+    assert caught.value.slug is Slug.UNSUITABLE_PHOTOS
+    assert "hover.mp4 gave only 1 frame, because the camera hardly moved" in str(caught.value)
