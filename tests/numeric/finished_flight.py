@@ -101,7 +101,7 @@ def case(name: str) -> tuple[list[TaskPhoto], list[TaskControlPoint]]:
 
 def finish(name: str) -> dict[str, Any]:
     task_photos, points = case(name)
-    camera = TaskCamera("", 1600, 1300, "SIMPLE_RADIAL", [1900.0, 800.0, 650.0, 0.0], "exif", 0.05, "OPENCV")
+    camera = TaskCamera("", 1600, 1300, "SIMPLE_RADIAL", [1950.0, 800.0, 650.0, 0.0], "exif", 0.05, "OPENCV")
     task = ColmapTask(task_photos, [camera], Path(), Path(), Path(), SfmOptions(), control_points=points)
     done = finish_model(task, pycolmap.Reconstruction(flight.model))
     model, georeference = done.reconstruction, done.georeference

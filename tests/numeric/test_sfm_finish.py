@@ -56,14 +56,15 @@ def test_rtk_shapes_the_model(finished: dict[str, Any]) -> None:
 def test_positions_that_are_not_exact_bend_nothing(finished: dict[str, Any], name: str) -> None:
     case = finished[name]
     assert case["georeference"].get("prior_photos") is None
-    assert "similarity" in case["georeference"]["method"]
+    assert "bundle adjustment" not in case["georeference"]["method"]
     assert case["error"] < 0.3
 
 
 def test_positions_that_are_not_what_they_claim_are_named(finished: dict[str, Any]) -> None:
-    (sentence,) = finished["liar"]["findings"]
-    assert "said to be exact to 2.0 cm" in sentence
-    assert not finished["plain"]["findings"]
+    claim = "said to be exact to 2.0 cm"
+    assert any(claim in sentence for sentence in finished["liar"]["findings"])
+    assert not any(claim in sentence for sentence in finished["plain"]["findings"])
+    assert not finished["liar"]["georeference"]["metric"]
 
 
 @pytest.mark.parametrize("name", ["control", "both", "two datums"])
@@ -83,8 +84,7 @@ def test_both_are_better_than_either(finished: dict[str, Any]) -> None:
 
 
 def test_another_base_station_is_named_and_control_points_place_the_model(finished: dict[str, Any]) -> None:
-    (sentence,) = finished["two datums"]["findings"]
-    assert "25 m apart on the ground" in sentence
+    assert any("25 m apart on the ground" in sentence for sentence in finished["two datums"]["findings"])
 
 
 def test_a_typing_error_and_a_swapped_mark_are_left_out_and_named(finished: dict[str, Any]) -> None:
