@@ -162,7 +162,7 @@ def test_the_frame_of_the_model_is_not_moved_and_its_place_on_the_earth_is_repor
     assert kept == pytest.approx(np.array([camera.world_to_camera for camera in cameras]), abs=1e-6)
     earth = json.loads((output / "colmap/georeference.json").read_text())
     assert (earth["aligned"], earth["metric"], earth["axes"]) == (True, False, "those of the given model")
-    assert earth["method"].endswith("control points" if by_points else "camera centres")
+    assert ("control points" if by_points else "positions") in earth["method"]
     assert earth["unit_m"] == pytest.approx(1 / 3, rel=0.01)
     assert earth["median_residual_m"] < 0.005 * flown.truth.scene_size
     for camera, true in zip(cameras, flown.truth.cameras, strict=True):
