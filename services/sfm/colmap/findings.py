@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from services.sfm.wording import length
 from spaceport.pipeline.reports.sfm import Finding, Verdict
 
 MAX_NAMED: Final = 5
+SMALL_SHARE: Final = 0.4  # extent of the control points to that of the photos: beyond them nothing holds the model
 
 
 def list_findings(refinement: Refinement, exact: Mapping[str, PositionPrior]) -> list[Finding]:
@@ -23,6 +24,7 @@ def list_findings(refinement: Refinement, exact: Mapping[str, PositionPrior]) ->
     sentences = [
         *_about_objections(refinement.objections, exact, network),
         *(_about_points(network) if network else []),
+        *(_about_extent(network, refinement.model) if network and not refinement.used.positions else []),
         *_about_shift(refinement),
     ]
     return [Finding(level=Verdict.WARN, sentence=sentence) for sentence in sentences]
@@ -62,6 +64,18 @@ def _about_points(network: ControlNetwork) -> list[str]:
             " the right photo? The report names it."
         )
     return sentences
+
+
+def _about_extent(network: ControlNetwork, model: Any) -> list[str]:
+    centres = np.array([image.projection_center() for image in model.images.values() if image.has_pose])
+    flown = float(np.linalg.norm(np.ptp(centres[:, :2], axis=0)))
+    spanned = float(np.linalg.norm(np.ptp([point.target[:2] for point in network.control], axis=0)))
+    if spanned >= SMALL_SHARE * flown:
+        return []
+    return [
+        f"The control points span {length(spanned)} of a survey of {length(flown)}: outside of them nothing holds the"
+        " model. Put points at its rim too."
+    ]
 
 
 def _about_shift(refinement: Refinement) -> list[str]:

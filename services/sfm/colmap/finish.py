@@ -61,8 +61,7 @@ def finish_model(task: ColmapTask, model: Any) -> FinishedModel:
         *lens_findings(model, lenses),
         *(witness.finding() for witness in witnesses),
     ]
-    georeference = _by_name(contradict(georeference, witnesses), task)
-    return FinishedModel(model, georeference, camera_reports(model, lenses), findings)
+    return FinishedModel(model, contradict(georeference, witnesses), camera_reports(model, lenses), findings)
 
 
 def _height_witnesses(task: ColmapTask, model: Any, georeference: Georeference) -> list[Witness]:
@@ -126,15 +125,3 @@ def _with_unused_control_points(georeference: Georeference, reason: str, model: 
         network = measure_control_points(model, task.control_points, origin).only_checking()
         update["control_points"] = point_reports(network)
     return georeference.model_copy(update=update)
-
-
-def _by_name(georeference: Georeference, task: ColmapTask) -> Georeference:
-    """With the users' names of photos whose marks were left out."""
-    if georeference.control_points is None:
-        return georeference
-    names = {photo.file: photo.name for photo in task.photos}
-    points = [
-        point.model_copy(update={"left_out": [names[file] for file in point.left_out]}) if point.left_out else point
-        for point in georeference.control_points
-    ]
-    return georeference.model_copy(update={"control_points": points})

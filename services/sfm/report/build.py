@@ -50,20 +50,24 @@ def build_report(
         other_models=result.models[1:],
         apart=apart,
         cameras=result.cameras,
-        georeference=_without_residuals(result.georeference),
+        georeference=_without_residuals(georeference_by_name(staged, result)),
         findings=[*ingested.findings, *result.findings],
         photos=_photo_reports(ingested.photos, staged, capture, result, elsewhere, offsets),
     )
 
 
 def georeference_by_name(staged: dict[str, TaskPhoto], result: ColmapResult) -> Georeference:
-    """For `georeference.json`: residuals and outliers under the users' names."""
+    """For `georeference.json`: residuals, outliers and marks that were left out under the users' names."""
     names = {photo.file: name for name, photo in staged.items()}
     by_file = {"residuals_m": result.georeference.residuals_m, "outliers": result.georeference.outliers}
     renamed = {
         field: {names[file]: value for file, value in values.items()} for field, values in by_file.items() if values
     }
-    return result.georeference.model_copy(update=renamed)
+    points = [
+        point.model_copy(update={"left_out": [names[file] for file in point.left_out]}) if point.left_out else point
+        for point in result.georeference.control_points or []
+    ]
+    return result.georeference.model_copy(update=renamed | ({"control_points": points} if points else {}))
 
 
 def missing_photo_warnings(report: SfmReport) -> list[str]:
