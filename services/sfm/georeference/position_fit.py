@@ -132,8 +132,10 @@ class _Located:
         self.trusted: Mask = np.isfinite(self.positions[:, 0])
         self.trusted[list(self.suspects)] = False
         if self.trusted.any():
-            self.origin = median_position(self.positions[self.trusted])
-            self.origin[2] = np.nan_to_num(self.origin[2])
+            places = self.positions[self.trusted]
+            if np.isnan(places[:, 2]).all():
+                places[:, 2] = 0.0
+            self.origin = median_position(places)
             self.ground = self.targets(np.full(len(model.photos), np.nan))[:, :2]
 
     def targets(self, heights: Array) -> Array:

@@ -15,6 +15,7 @@ from services.sfm.georeference.wgs84 import Array
 
 SAMPLE: Final = 3
 MAX_SAMPLES: Final = 1_500  # with four tenths wrong, one of five is clean
+MAX_RESIDUALS: Final = 200_000  # at once
 MIN_AGREEING: Final = 5
 ROUNDS: Final = 30
 OUTLIER_SIGMAS: Final = 6.0  # of thousands of good positions, none lies so far off
@@ -49,9 +50,7 @@ def fit_robust_similarity(source: Array, target: Array, std: Array, seed: int = 
         raise ValueError("the positions are too few, or all in one place")
     samples = _samples(len(source), seed)
     starts = _umeyama(source[samples], target[samples], np.ones((len(samples), SAMPLE)))
-    moved = np.einsum("kij,nj->kni", starts[0], source) + starts[1][:, None]
-    norms = np.linalg.norm((moved - target) / std, axis=2)
-    best = int(np.argmin(_middle(norms)))
+    best = int(np.argmin(_middles(starts, source, target, std)))
     linear, shift = starts[0][best], starts[1][best]
     weights_of_std = 1 / np.square(std).mean(axis=1)
     for _ in range(ROUNDS):
@@ -81,6 +80,17 @@ def _middle(norms: Array) -> Array:
     """The median along the last axis [..., N], of at least `MIN_AGREEING`: three points fit by themselves."""
     place = min(max(norms.shape[-1] // 2, MIN_AGREEING - 1), norms.shape[-1] - 1)
     return np.asarray(np.partition(norms, place, axis=-1)[..., place])
+
+
+def _middles(starts: tuple[Array, Array], source: Array, target: Array, std: Array) -> Array:
+    """The median residual in expected deviations after each of the similarities [K], few at once to save memory."""
+    portion = max(1, MAX_RESIDUALS // len(source))
+    middles = []
+    for begin in range(0, len(starts[0]), portion):
+        linear, shift = (part[begin : begin + portion] for part in starts)
+        moved = np.einsum("kij,nj->kni", linear, source) + shift[:, None]
+        middles.append(_middle(np.linalg.norm((moved - target) / std, axis=2)))
+    return np.concatenate(middles)
 
 
 def _samples(count: int, seed: int) -> NDArray[np.int64]:
