@@ -95,7 +95,7 @@ def test_nothing_to_complain_about_is_said_of_flawless_models_only() -> None:
 
 def test_metres_come_with_their_uncertainty() -> None:
     exact = georeference(scale_uncertainty=0.004, uncertainty_m=0.48, extent_m=120.0)
-    assert "Lengths are in metres, to ± 0.40% (± 48 cm over 120 m)." in page_of(report(georeference=exact))
+    assert "Lengths are in metres, to ± 0.4% (± 48 cm over 120 m)." in page_of(report(georeference=exact))
 
 
 def test_a_lens_has_its_source_and_what_became_of_it() -> None:
@@ -109,7 +109,7 @@ def test_a_lens_has_its_source_and_what_became_of_it() -> None:
         "OPENCV",
         "EXIF",
         "2,222",
-        "2,340 ± 0.40% (+5.3%)",
+        "2,340 ± 0.4% (+5.3%)",
         "focal length held",
         "enough",
     ):

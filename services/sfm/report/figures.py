@@ -48,7 +48,7 @@ def _uncertainty(georeference: Georeference) -> str:
     if share is None:
         return ""
     metres, extent = georeference.uncertainty_m, georeference.extent_m
-    percent = f"± {max(share, _LEAST_SHARE):.2%}"
+    percent = f"± {100 * max(share, _LEAST_SHARE):.2g}%"
     if metres is None or extent is None:
         return percent
     return f"{percent} (± {length(max(metres, _LEAST_SHARE * extent))} over {length(extent)})"

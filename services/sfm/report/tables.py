@@ -29,7 +29,7 @@ def camera_table(cameras: Sequence[CameraReport]) -> str:
 
 def _camera_row(camera: CameraReport) -> str:
     focal, expected = camera.focal_px or 0.0, camera.expected_focal_px
-    exact = f" ± {camera.focal_std:.2%}" if camera.focal_std is not None else ""
+    exact = f" ± {100 * camera.focal_std:.2g}%" if camera.focal_std is not None else ""
     change = f" ({focal / expected - 1:+.1%})" if expected else ""
     held = "focal length held: the views do not determine it" if camera.held else ""
     notes = "; ".join(note for note in (held, camera.reason) if note)
