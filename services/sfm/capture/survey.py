@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from services.sfm.cameras import assign_cameras
 from services.sfm.capture.findings import list_findings, overall_verdict
 from services.sfm.capture.flights import longest_gap_s
 from services.sfm.capture.footprints import (
@@ -234,7 +235,7 @@ def _figures(
         empty=sum(quality.is_empty for quality in qualities),
         repeated=repeated,
         blurred=blurred,
-        cameras=len({photo.camera_key for photo in photos}),
+        cameras=len(assign_cameras(photos, [(photo.width, photo.height) for photo in photos])[1]),
         exposure_stops=_exposure_stops(photos, qualities),
         located=sum(photo.position is not None for photo in photos),
         overlap=float(np.median(coverage.overlap)) if coverage else None,

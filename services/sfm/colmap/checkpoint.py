@@ -84,6 +84,7 @@ class Checkpoint:
 def fingerprint(task: ColmapTask) -> bytes:
     """SHA-256, in hex, of what features and matches depend on."""
     photos = [asdict(photo) | {"bytes": (task.photos_folder / photo.file).stat().st_size} for photo in task.photos]
+    cameras = [asdict(camera) for camera in task.cameras]
     options = task.options.model_dump(mode="json")
-    text = json.dumps([photos, options, task.ordered, pycolmap.__version__], sort_keys=True)
+    text = json.dumps([photos, cameras, options, task.ordered, pycolmap.__version__], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest().encode()

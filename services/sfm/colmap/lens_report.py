@@ -9,7 +9,8 @@ from services.sfm.colmap.lenses import Lens
 from services.sfm.georeference.witnesses import Witness, focal_witness
 from spaceport.pipeline.reports.sfm import CameraReport, Finding, Verdict
 
-MAX_OPEN_STD: Final = 0.02  # of a focal length, beyond which it is worth a warning
+MAX_OPEN_STD: Final = {"calibration": 0.02, "exif": 0.05, "unknown": 0.02}
+"""Relative standard deviation of a focal length that is worth a warning; EXIF's is what most flights have."""
 _SOURCES: Final = {"calibration": "the drone's calibration", "exif": "EXIF", "unknown": "nothing"}
 
 
@@ -79,7 +80,7 @@ def lens_findings(model: Any, lenses: Sequence[Lens]) -> list[Finding]:
                 f" {source} has it to within {2 * (lens.focal_std or 0.0):.1%}."
             )
             findings.append(Finding(level=Verdict.GO, sentence=sentence))
-        elif lens.focal_std is not None and lens.focal_std > MAX_OPEN_STD:
+        elif lens.focal_std is not None and lens.focal_std > MAX_OPEN_STD[lens.task.source]:
             sentence = (
                 f"Nothing tells the focal length of {name} to better than {2 * lens.focal_std:.0%}, and heights with"
                 " it. Upload the photos as the camera wrote them, with EXIF, or add oblique photos."
