@@ -108,7 +108,7 @@ def _refine(evidence: list[UpEvidence], starts: Array, blur: float) -> Array:
 def _normal_equations(evidence: list[UpEvidence], ups: Array, blur: float) -> tuple[Array, Array, Array]:
     """At each of `ups` [M,3]: weighted information [M,2,2], pull towards the sources [M,2], and the basis [M,2,3]."""
     count, delta = len(ups), 1e-4
-    basis = np.array([tangents(up) for up in ups])
+    basis = tangents(ups)
     steps = ups[:, None] + delta * basis
     around = np.concatenate([ups, (steps / np.linalg.norm(steps, axis=2, keepdims=True)).reshape(-1, 3)])
     information, pull = np.zeros((count, 2, 2)), np.zeros((count, 2))

@@ -63,9 +63,14 @@ def isotropic(source: str, direction: Array, sigma: float, reliability: float, s
     return UpEvidence(source, unit, tangents(unit), np.array([sigma, sigma]), reliability, signed)
 
 
-def tangents(direction: Array) -> Array:
-    """Two unit vectors [2,3] at right angles to the unit vector `direction` and to each other."""
-    least = np.eye(3)[int(np.abs(direction).argmin())]
-    first = np.cross(direction, least)
-    first /= np.linalg.norm(first)
-    return np.array([first, np.cross(direction, first)])
+def tangents(directions: Array) -> Array:
+    """Two unit vectors [...,2,3] at right angles to each unit vector [...,3] and to each other.
+
+    Duff et al., "Building an orthonormal basis, revisited" (2017).
+    """
+    x, y, z = np.moveaxis(directions, -1, 0)
+    sign = np.copysign(1.0, z)
+    a = -1 / (sign + z)
+    b = x * y * a
+    first = np.stack([1 + sign * x * x * a, sign * b, -sign * x], axis=-1)
+    return np.stack([first, np.stack([b, sign + y * y * a, -y], axis=-1)], axis=-2)

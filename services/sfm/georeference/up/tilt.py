@@ -17,6 +17,7 @@ GOOD_SHARE: Final = 0.02  # residual to extent, up to which positions are those 
 BAD_SHARE: Final = 0.08
 GOOD, BAD = 0.97, 0.3  # reliabilities
 FREEDOM: Final = 7 / 3  # positions that a similarity uses up
+DRIFT_TO_RESIDUAL: Final = 10.0  # a drift that is straight to a tenth leaves no more
 RANGE_TO_SPREAD: Final = 12.0  # square of an even distribution's length to its variance
 
 
@@ -29,7 +30,8 @@ def tilt_evidence(
         centres: [N,3] of the photos whose positions decided.
         similarity: from the model to east, north and up.
         residuals: [N,3] metres that they miss after it.
-        drift_m: by which errors differ from one end of the survey to the other without showing in the residuals.
+        drift_m: by which heights differ from one end of the survey to the other without showing in the residuals, at
+            most; receivers do not drift along a line so straight that residuals of millimetres are left.
 
     The covariance is that of least squares for a small rotation, p x w for each position p about their middle, with
     the residuals of heights and of east and north each for themselves. Errors of neighbours are correlated, so no
@@ -42,7 +44,8 @@ def tilt_evidence(
     height = max(1e-6, float(np.square(residuals[:, 2]).sum() / count))
     shared = 1 + len(centres) * COMMON_SHARE
     information = _rotation_information(places, np.array([1 / level, 1 / level, 1 / height]) / shared)
-    drift = RANGE_TO_SPREAD / len(centres) / max(1e-3, drift_m) ** 2
+    drift_m = max(1e-3, min(drift_m, DRIFT_TO_RESIDUAL * float(np.sqrt(height))))
+    drift = RANGE_TO_SPREAD / len(centres) / drift_m**2
     common = _rotation_information(places, np.full(3, drift))
     prior = np.eye(3) / np.pi**2  # a rotation that is open is not wider than the circle
     covariance = np.linalg.inv(information + prior) + np.linalg.inv(common + prior)
