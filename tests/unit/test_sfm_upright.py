@@ -233,6 +233,9 @@ def test_the_report_says_which_source_is_surest() -> None:
     assert report.ground_tilt_deg is not None
     assert report.ground_tilt_deg < 3
     assert 0 < report.sigma_deg < 3
+    sources = [source.source for source in report.evidence]
+    assert "views straight down" in sources
+    assert "views straight ahead" not in sources  # nobody claimed it
 
 
 def test_an_axis_misses_nothing_by_more_than_a_right_angle() -> None:

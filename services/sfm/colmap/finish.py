@@ -16,6 +16,11 @@ from services.sfm.georeference.control_points import ControlNetwork, fit_control
 from services.sfm.georeference.gcp_alignment import control_georeference, point_reports
 from services.sfm.georeference.gps_alignment import estimate_gps_alignment, to_sim3d
 from services.sfm.georeference.position_priors import georeference_fields, prior_std
+from services.sfm.georeference.up.combine import UpEstimate
+from services.sfm.georeference.up.control import up_by_control_points
+from services.sfm.georeference.up.photos import posed_photos
+from services.sfm.georeference.up.report import up_findings, up_report
+from services.sfm.georeference.upright import photo_evidence
 from services.sfm.georeference.wgs84 import Array
 from services.sfm.georeference.witnesses import Witness, contradict, height_witnesses
 from services.sfm.messages import ColmapTask
@@ -54,11 +59,15 @@ def finish_model(task: ColmapTask, model: Any) -> FinishedModel:
     georeference = _georeference(alignment.georeference, refinement)
     if reason:
         georeference = _with_unused_control_points(georeference, reason, model, task)
+    up = _up(task, model, refinement) or alignment.up
+    if up is not None:
+        georeference = georeference.model_copy(update={"up": up_report(up)})
     witnesses = [*_height_witnesses(task, model, georeference), *focal_witnesses(model, lenses)]
     findings = [
         *alignment.findings,
         *list_findings(refinement, exact),
         *lens_findings(model, lenses),
+        *(up_findings(up) if up else []),
         *(witness.finding() for witness in witnesses),
     ]
     return FinishedModel(model, contradict(georeference, witnesses), camera_reports(model, lenses), findings)
@@ -73,6 +82,17 @@ def _height_witnesses(task: ColmapTask, model: Any, georeference: Georeference) 
     altitudes = np.array([told.get(image.name) for image in images], dtype=np.float64)
     centres = np.array([image.projection_center() for image in images])
     return height_witnesses(altitudes, centres, np.array([point.xyz for point in model.points3D.values()]))
+
+
+def _up(task: ColmapTask, model: Any, refinement: Refinement) -> UpEstimate | None:
+    """How z was decided where control points did it."""
+    network = refinement.used.network
+    if network is None:
+        return None
+    places = np.array([point.place for point in network.control])
+    targets = np.array([point.target for point in network.control])
+    evidence = photo_evidence(posed_photos(model, task.photos), task.options.seed)
+    return up_by_control_points(evidence, places, targets)
 
 
 def _onto_control_points(

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from services.sfm.georeference.up.combine import UpEstimate
 from services.sfm.georeference.wgs84 import Array
 from spaceport.pipeline.reports.sfm import Finding, Georeference
 
@@ -36,6 +37,8 @@ class Alignment:
     findings: list[Finding] = field(default_factory=list)
     positions: dict[str, PositionTarget] = field(default_factory=dict)
     """By file, of the photos whose position decided."""
+    up: UpEstimate | None = None
+    """How z of the final frame was decided, in the model's frame."""
 
     def without_control_points(self, reason: str) -> Alignment:
         """The same, with the reason why control points did not decide."""

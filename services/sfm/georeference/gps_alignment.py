@@ -24,7 +24,6 @@ from services.sfm.georeference.similarity import Similarity
 from services.sfm.georeference.up.choice import by_photos, choose_up
 from services.sfm.georeference.up.combine import UpEstimate
 from services.sfm.georeference.up.photos import posed_photos
-from services.sfm.georeference.up.report import up_findings, up_report
 from services.sfm.georeference.upright import photo_evidence, rotation_to_z
 from services.sfm.georeference.wgs84 import Array, enu_to_ecef
 from services.sfm.messages import TaskPhoto
@@ -88,7 +87,6 @@ def _alignment(
         median_residual_m=float(np.median(lengths[fit.used])),
         max_residual_m=float(lengths[fit.used].max()),
         residuals_m={file: float(metres) for file, metres in zip(files, lengths, strict=True) if np.isfinite(metres)},
-        up=up_report(fit.up.estimate),
         heights=fit.heights,
         clock_shift_s=fit.clock.seconds if fit.clock else None,
         outliers=outliers,
@@ -98,9 +96,9 @@ def _alignment(
     findings = [
         *wrong_positions({names[file]: reason for file, reason in outliers.items()}, located),
         *fit_findings(fit, registered),
-        *up_findings(fit.up.estimate),
     ]
-    return Alignment(to_sim3d(fit.similarity), georeference, findings, _position_targets(fit, files, centres))
+    targets = _position_targets(fit, files, centres)
+    return Alignment(to_sim3d(fit.similarity), georeference, findings, targets, fit.up.estimate)
 
 
 def _extent(fit: PositionFit) -> float:
@@ -177,7 +175,6 @@ def _upright_alignment(
         metric=False,
         reason=reason,
         axes=f"z up to about {up.sigma_deg:.0f}° by what the photos say, no scale",
-        up=up_report(up),
         outliers=wrong,
     )
     names = {photo.file: photo.name for photo in photos}
@@ -185,6 +182,5 @@ def _upright_alignment(
     findings = [
         *unused_positions(located, reason),
         *wrong_positions({names[file]: why for file, why in wrong.items()}, located),
-        *up_findings(up),
     ]
-    return Alignment(similarity, georeference, findings)
+    return Alignment(similarity, georeference, findings, up=up)

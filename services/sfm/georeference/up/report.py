@@ -7,9 +7,11 @@ from typing import Final
 from services.sfm.georeference.up.combine import UpEstimate
 from services.sfm.georeference.up.evidence import UpEvidence
 from services.sfm.georeference.up.gimbal import SOURCE as GIMBAL
+from services.sfm.georeference.up.held import STRAIGHT_AHEAD, STRAIGHT_DOWN
 from services.sfm.georeference.up.planes import GROUND
 from spaceport.pipeline.reports.sfm import Finding, UpEvidenceReport, UpReport, Verdict
 
+ALTERNATIVES: Final = (STRAIGHT_DOWN, STRAIGHT_AHEAD)
 MAX_SIGMA_DEG: Final = 5.0
 UNKNOWN_DEG: Final = 60.0
 REMEDY: Final = (
@@ -19,7 +21,10 @@ REMEDY: Final = (
 
 
 def up_report(estimate: UpEstimate) -> UpReport:
-    """The surest source first."""
+    """The surest source first. Of looking down and looking ahead, only what came true."""
+    kept = [
+        source for source in estimate.evidence if source.source not in ALTERNATIVES or not estimate.contradicted(source)
+    ]
     evidence = [
         UpEvidenceReport(
             source=source.source,
@@ -27,7 +32,7 @@ def up_report(estimate: UpEstimate) -> UpReport:
             sigma_deg=source.sigma_deg,
             contradicted=estimate.contradicted(source),
         )
-        for source in sorted(estimate.evidence, key=lambda source: source.sigma_deg)
+        for source in sorted(kept, key=lambda source: source.sigma_deg)
     ]
     ground = [source.angle_deg(estimate.direction) for source in estimate.evidence if source.source == GROUND]
     tilt = min(ground[0], 180 - ground[0]) if ground else None
@@ -55,10 +60,8 @@ def _contradicted(estimate: UpEstimate, source: UpEvidence) -> str | None:
         return None
     if source.reliability <= 0:
         return f"The {source.source} of the photos contradict each other, so they had no say in which way is up."
-    others = sorted(
-        (other for other in estimate.evidence if other is not source and not estimate.contradicted(other)),
-        key=lambda other: other.sigma_deg,
-    )
-    witnesses = " and ".join(other.source for other in others[:2])
+    others = [other for other in estimate.evidence if other is not source and not estimate.contradicted(other)]
+    surest = sorted(others, key=lambda other: other.sigma_deg)[:2]
     by = f"{source.angle_deg(estimate.direction):.0f}°"
-    return f"The {source.source} contradict {witnesses} by {by} about which way is up, and had no say in it."
+    against = " and ".join(other.source for other in surest) or "the rest"
+    return f"The {source.source} contradict the {against} by {by} about which way is up, and had no say in it."
