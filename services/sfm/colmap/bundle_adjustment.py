@@ -13,7 +13,7 @@ from spaceport.simd.cores import usable_cores
 
 MIN_LOSS_SCALE_PX: Final = 0.05  # a model with smaller errors is synthetic, and a scale of 0 would mean nothing
 FUNCTION_TOLERANCE: Final = 1e-4  # relative change of the cost; 1e-6 costs three times as much and moves no camera
-PRIOR_FUNCTION_TOLERANCE: Final = 1e-6  # bends that priors straighten change the cost by little
+PRIOR_FUNCTION_TOLERANCE: Final = 1e-5  # bends that priors straighten change the cost by little
 MAX_REPROJ_ERROR_PX: Final = 4.0  # COLMAP's own bounds of an observation
 MIN_TRI_ANGLE_DEG: Final = 1.5
 
