@@ -129,6 +129,19 @@ def _with_rtk(model: Any, lenses: Any, views: list[tuple[Array, Array]]) -> Any:
     return with_positions(model, lenses, priors)
 
 
+def compare_signs() -> dict[str, Any]:
+    """How far COLMAP's OPENCV model shows points from where DJI's formula does, in pixels."""
+    camera = pycolmap.Camera(model="OPENCV", width=WIDTH, height=HEIGHT, params=LENS, camera_id=1)
+    x, y = np.meshgrid(np.linspace(-0.7, 0.7, 7), np.linspace(-0.5, 0.5, 7))
+    fx, fy, cx, cy, k1, k2, p1, p2 = LENS
+    square = x * x + y * y
+    radial = 1 + k1 * square + k2 * square**2
+    across = fx * (x * radial + 2 * p1 * x * y + p2 * (square + 2 * x * x)) + cx
+    down = fy * (y * radial + p1 * (square + 2 * y * y) + 2 * p2 * x * y) + cy
+    seen = np.array([camera.img_from_cam(np.array([a, b, 1.0])) for a, b in zip(x.ravel(), y.ravel(), strict=True)])
+    return {"apart_px": float(np.abs(seen - np.column_stack([across.ravel(), down.ravel()])).max())}
+
+
 def run(case: str) -> dict[str, Any]:
     random = np.random.default_rng(0)
     unknown = known_lens(source="unknown", focal_std=None)
@@ -150,6 +163,8 @@ def run(case: str) -> dict[str, Any]:
         "plane, exif": lambda: adjust(grid(24, random, 0.05), known_lens(focal=745.0), relief=0.0),
         "orbit, unknown": lambda: adjust(orbit(12, random), unknown),
         "orbit, exif wrong": lambda: adjust(orbit(12, random), known_lens(focal=950.0)),
+        "signs": compare_signs,
+        "3 photos, calibrated": lambda: adjust(grid(12, random, 1.0)[:3], calibrated),
         "3 photos": lambda: adjust(grid(12, random, 1.0)[:3], known_lens(focal=745.0)),
     }
     return cases[case]()  # type: ignore[no-any-return]

@@ -29,6 +29,8 @@ def results() -> dict[str, dict[str, Any]]:
         "orbit, unknown",
         "orbit, exif wrong",
         "3 photos",
+        "3 photos, calibrated",
+        "signs",
     ]
     done = subprocess.run([sys.executable, str(CASES), *cases], check=True, capture_output=True, text=True)
     return dict(json.loads(done.stdout.splitlines()[-1]))
@@ -85,6 +87,18 @@ def test_views_from_all_sides_determine_it_against_exif(results: dict[str, dict[
         assert off(results[case]) < 0.005, case
         assert not results[case]["held"], case
     assert any("950" in sentence and "believed" in sentence for sentence in results["orbit, exif wrong"]["findings"])
+
+
+def test_a_calibration_that_the_views_cannot_improve_stays(results: dict[str, dict[str, Any]]) -> None:
+    result = results["3 photos, calibrated"]
+    assert result["model"] == "OPENCV"
+    assert off(result) < 0.006
+    if "as the drone's calibration has it" in result["reason"]:
+        assert result["params"][4:] == pytest.approx([-0.265, 0.1, 1e-3, -6e-4], abs=1e-3)
+
+
+def test_coefficients_have_the_signs_of_opencv(results: dict[str, dict[str, Any]]) -> None:
+    assert results["signs"]["apart_px"] < 1e-9
 
 
 def test_three_photos_get_the_simplest_model(results: dict[str, dict[str, Any]]) -> None:

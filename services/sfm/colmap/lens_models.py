@@ -18,10 +18,12 @@ import pycolmap
 from services.sfm.colmap.priors import ASPECT_STD, Array, PriorBlocks, Priors
 from services.sfm.messages import TaskCamera
 
-SIMPLEST: Final = "SIMPLE_RADIAL"
-RICHER: Final = ("SIMPLE_RADIAL", "RADIAL", "OPENCV")
+SIMPLEST: Final = "SIMPLE_PINHOLE"
+BEGINNING: Final = "SIMPLE_RADIAL"
+"""What the mappers use, and what is always tried."""
+RICHER: Final = ("SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL", "OPENCV")
 """Camera models in order; each has all the parameters of the one before."""
-NEEDED: Final = {"SIMPLE_RADIAL": (0, 0), "RADIAL": (4, 300), "OPENCV": (6, 1000)}
+NEEDED: Final = {"RADIAL": (4, 300), "OPENCV": (6, 1000)}
 """Photos and observations that a model takes before it is tried at all."""
 MIN_REACH: Final = 0.7  # of the way to the corners: how far out observations must go for more than one coefficient
 REACH_PERCENTILE: Final = 98.0
@@ -29,6 +31,7 @@ INFLATION: Final = 4.0
 """By how much real errors of a lens exceed the formal ones, for which every feature errs by itself: rolling shutters,
 the pixels' grid and the rest of the distortion err alike in a whole photo."""
 MAX_DISTORTION_STD_PX: Final = 5.0  # standard deviation of the distortion in the corners, per 1,000 pixels of length
+SIGNIFICANT_SIGMAS: Final = 3.0  # of a coefficient: without it the model would be worse than with it, as it is
 MAX_COEFFICIENT: Final = 3.0  # beyond, polynomials cancel each other
 MIN_NOISE_PX: Final = 0.02  # a model with smaller errors is synthetic
 NOISE_TO_MEDIAN: Final = 1.25  # median length of a two-dimensional error to its standard deviation in one dimension
@@ -42,14 +45,14 @@ def richest_model(known: TaskCamera, camera: Any, images: list[Any]) -> tuple[st
     if known.is_calibrated and camera.model.name == "OPENCV":
         return "OPENCV", "OPENCV, from the drone's calibration"
     highest = RICHER.index(known.final_model)
-    for name in reversed(RICHER[1 : highest + 1]):
+    for name in reversed(RICHER[RICHER.index(BEGINNING) + 1 : highest + 1]):
         photos_needed, observations_needed = NEEDED[name]
         if len(images) >= photos_needed and len(observations) >= observations_needed:
             reach = _reach(camera, np.array(observations))
             if reach >= MIN_REACH:
                 return name, f"{name}: {len(images)} photos and {len(observations):,} observations determine it"
-            return SIMPLEST, f"{SIMPLEST}: no observations beyond {reach:.0%} of the way to the corners"
-    return SIMPLEST, f"{SIMPLEST}: {len(images)} photos with {len(observations):,} observations carry no more"
+            return BEGINNING, f"{BEGINNING}: no observations beyond {reach:.0%} of the way to the corners"
+    return BEGINNING, f"{BEGINNING}: {len(images)} photos with {len(observations):,} observations carry no more"
 
 
 def _reach(camera: Any, observations: Array) -> float:
@@ -60,7 +63,7 @@ def _reach(camera: Any, observations: Array) -> float:
 
 
 def set_model(camera: Any, name: str) -> None:
-    """Give a `pycolmap.Camera` another of the `RICHER` models, or one of a pinhole its simplest, in place."""
+    """Give a `pycolmap.Camera` another of the `RICHER` models, in place; parameters of both keep their values."""
     if camera.model.name == name:
         return
     focal, x, y = camera.mean_focal_length(), camera.principal_point_x, camera.principal_point_y
@@ -68,6 +71,7 @@ def set_model(camera: Any, name: str) -> None:
     radial = [*coefficients, 0.0, 0.0, 0.0, 0.0][:4]
     camera.model = getattr(pycolmap.CameraModelId, name)
     camera.params = {
+        "SIMPLE_PINHOLE": [focal, x, y],
         "SIMPLE_RADIAL": [focal, x, y, radial[0]],
         "RADIAL": [focal, x, y, *radial[:2]],
         "OPENCV": [focal, focal, x, y, *radial],
@@ -143,7 +147,9 @@ def doubt_of_distortion(camera: Any, covariance: Array | None) -> str:
     shifts = focal * _displacements(corner, len(coefficients))
     std = INFLATION * math.sqrt(max(0.0, float(np.trace(shifts @ given @ shifts.T))))
     limit = MAX_DISTORTION_STD_PX * max(camera.width, camera.height) / 1000
-    if std > limit:
+    last = slice(len(coefficients) // 2, None)  # what the next simpler model lacks
+    sigmas = np.abs(coefficients[last]) / (INFLATION * np.sqrt(np.maximum(np.diag(given)[last], 1e-30)))
+    if std > limit and not (sigmas > SIGNIFICANT_SIGMAS).any():
         return f"a richer model would be uncertain by {std:.1f} pixels in the corners"
     radial = coefficients[:2] if len(coefficients) > 1 else coefficients
     if (np.abs(coefficients) > MAX_COEFFICIENT).any() or not _grows_outwards(radial, float(np.linalg.norm(corner))):

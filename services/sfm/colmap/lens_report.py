@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -67,13 +68,13 @@ def lens_findings(model: Any, lenses: Sequence[Lens]) -> list[Finding]:
         name = lens.task.name or "the camera"
         focal = camera.mean_focal_length()
         source = _SOURCES[lens.task.source]
-        if lens.contradicts and lens.expected_focal and lens.views_focal:
-            kept = f"that of {source} is kept" if lens.trusts_prior else "the photos determine it, and are believed"
+        if lens.contradicts and not lens.trusts_prior and lens.expected_focal and lens.views_focal:
             sentence = (
-                f"The photos want a focal length of {lens.views_focal:,.0f} pixels for {name}, {source} says"
-                f" {lens.expected_focal:,.0f} ({lens.views_focal / lens.expected_focal - 1:+.0%}): {kept}."
+                f"{source[0].upper()}{source[1:]} has a focal length of {lens.expected_focal:,.0f} pixels for {name}."
+                f" The photos have {lens.views_focal:,.0f} ({lens.views_focal / lens.expected_focal - 1:+.0%}),"
+                " determine it, and are believed."
             )
-            findings.append(Finding(level=Verdict.WARN if lens.trusts_prior else Verdict.GO, sentence=sentence))
+            findings.append(Finding(level=Verdict.GO, sentence=sentence))
         elif lens.held:
             sentence = (
                 f"The photos do not determine the focal length of {name}: it is held at {focal:,.0f} pixels, where"
@@ -90,16 +91,26 @@ def lens_findings(model: Any, lenses: Sequence[Lens]) -> list[Finding]:
 
 
 def focal_witnesses(model: Any, lenses: Sequence[Lens]) -> list[Witness]:
-    """EXIF's focal lengths against the model's, where the model was not made from them."""
-    return [
-        focal_witness(
-            lens.task.name,
-            "EXIF",
-            lens.task.exif_focal,
-            lens.task.exif_focal_std,
-            model.cameras[lens.camera_id].mean_focal_length(),
-            lens.focal_std,
-        )
-        for lens in lenses
-        if lens.task.source == "calibration" and lens.task.exif_focal and lens.task.exif_focal_std
-    ]
+    """Focal lengths that the model was not made from: EXIF's beside a calibration, and what the views alone want."""
+    witnesses = []
+    for lens in lenses:
+        known, focal = lens.task, model.cameras[lens.camera_id].mean_focal_length()
+        if known.source == "calibration" and known.exif_focal and known.exif_focal_std:
+            witnesses.append(
+                focal_witness(known.name, "EXIF", known.exif_focal, known.exif_focal_std, focal, lens.focal_std)
+            )
+        if lens.contradicts and lens.trusts_prior:
+            witnesses.append(_views_witness(lens))
+    return witnesses
+
+
+def _views_witness(lens: Lens) -> Witness:
+    """The views against a focal length that is kept all the same, since they do not know it well enough."""
+    expected, found = lens.expected_focal or 0.0, lens.views_focal or 0.0
+    std = expected * math.hypot(lens.task.focal_std or 0.0, lens.views_std or 0.0)
+    words = (
+        f"the photos alone want a focal length of {found:,.0f} pixels for {lens.task.name or 'the camera'}, and"
+        f" {_SOURCES[lens.task.source]} has {expected:,.0f} ({found / expected - 1:+.0%})"
+    )
+    sentence = f"{words[0].upper()}{words[1:]}, which is kept. Add oblique photos, RTK or control points."
+    return Witness("focal length", expected, found, std, sentence, words)

@@ -52,6 +52,8 @@ class Lens:
     inflation: float = INFLATION
     trusts_prior: bool = True
     """False while the views are asked alone, and where they contradict what was known and know it better."""
+    holds_distortion: bool = False
+    """Whether the views do not determine the distortion, so that it stays as it was calibrated."""
     was_asked: bool = False
     """Whether the views have been asked alone."""
     focal_std: float | None = None
@@ -60,6 +62,11 @@ class Lens:
     """The same from the views alone."""
     views_focal: float | None = None
     """The focal length that the views alone would have, in pixels."""
+
+    @property
+    def decisions(self) -> tuple[object, ...]:
+        """What changes an adjustment."""
+        return self.model, self.trusts_prior, self.holds_distortion
 
     @property
     def held(self) -> bool:
@@ -82,11 +89,9 @@ def adjust_lenses(task: ColmapTask, model: Any) -> list[Lens]:
     for _ in range(MAX_ADJUSTMENTS):
         robust_bundle_adjustment(model, Priors(focal=focal_priors(model, lenses)))
         reviewed = review_lenses(model, lenses)
-        again = [(lens.model, lens.trusts_prior) for lens in reviewed] != [
-            (lens.model, lens.trusts_prior) for lens in lenses
-        ]
+        changed = [lens.decisions for lens in reviewed] != [lens.decisions for lens in lenses]
         lenses = reviewed
-        if not again:
+        if not changed:
             break
     return lenses
 
@@ -133,12 +138,13 @@ def focal_priors(model: Any, lenses: Sequence[Lens], *, has_positions: bool = Fa
     priors = {}
     for lens in lenses:
         known, camera = lens.task, model.cameras[lens.camera_id]
-        if lens.expected_focal is None or not lens.trusts_prior:
+        if lens.expected_focal is None or not (lens.trusts_prior or lens.holds_distortion):
             priors[lens.camera_id] = FocalPrior((camera.mean_focal_length(),) * 2, UNKNOWN_STD)
             continue
         x, y = (known.params[0], known.params[1]) if known.model == "OPENCV" else (lens.expected_focal,) * 2
         inflation = INFLATION if has_positions else lens.inflation
-        priors[lens.camera_id] = FocalPrior((x, y), (known.focal_std or UNKNOWN_STD) / inflation)
+        distortion = tuple(known.params[4:]) if lens.holds_distortion else None
+        priors[lens.camera_id] = FocalPrior((x, y), (known.focal_std or UNKNOWN_STD) / inflation, distortion)
     return priors
 
 
@@ -151,9 +157,13 @@ def review_lenses(model: Any, lenses: Sequence[Lens]) -> list[Lens]:
     reviewed = []
     for lens in lenses:
         camera, covariance = model.cameras[lens.camera_id], covariances.get(lens.camera_id)
-        doubt = doubt_of_distortion(camera, covariance) if lens.model != SIMPLEST else ""
+        is_open = lens.model != SIMPLEST and not lens.holds_distortion
+        doubt = doubt_of_distortion(camera, covariance) if is_open else ""
         now = _with_uncertainty(lens, camera, covariance)
-        if doubt:
+        if doubt and lens.task.model == lens.model == "OPENCV":
+            camera.params = lens.task.params
+            now = replace(now, holds_distortion=True, reason=f"OPENCV, as the drone's calibration has it: {doubt}")
+        elif doubt:
             name = RICHER[RICHER.index(lens.model) - 1]
             set_model(camera, name)
             now = replace(now, model=name, reason=f"{name}: {doubt}")

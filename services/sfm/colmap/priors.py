@@ -21,6 +21,7 @@ Array = NDArray[np.float64]
 
 ROBUST_SIGMAS: Final = 3.0
 UNKNOWN_STD: Final = 1e6  # of camera parameters that have no prior
+HELD_STD: Final = 1e-4  # of coefficients of distortion that stay where a calibration has them: 0.03 px in the corners
 ASPECT_STD: Final = 0.002  # of fy / fx, as a share: pixels are square, or as the calibration has them
 _SHIFT: Final = slice(4, 7)  # the translation among a similarity's parameters: quaternion, translation, log of scale
 _SHIFT_ONLY: Final = [0, 1, 2, 3, 7]  # those of them that stay constant
@@ -50,10 +51,11 @@ class GroundPoint:
 
 @dataclass(frozen=True)
 class FocalPrior:
-    """A focal length in x and y (pixels), and its relative standard deviation."""
+    """A focal length in x and y (pixels), and its relative standard deviation; `distortion` holds the coefficients."""
 
     focal: tuple[float, float]
     std: float
+    distortion: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,6 +128,9 @@ class PriorBlocks:
         mean[indices] = known
         together, apart = np.outer(known, known) * prior.std**2, np.diag(np.square(known * ASPECT_STD))
         covariance[np.ix_(indices, indices)] = together + (apart if len(indices) > 1 else 0.0)
+        if prior.distortion is not None:
+            held = camera.extra_params_idxs()
+            mean[held], covariance[held, held] = prior.distortion, HELD_STD**2
         cost = pyceres.factors.NormalPrior(mean, covariance / self._sigma**2)
         self._problem.add_residual_block(cost, pyceres.TrivialLoss(), [camera.params])
 
