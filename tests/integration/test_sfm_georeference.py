@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -102,3 +104,101 @@ def test_useless_positions_leave_the_size_alone_and_turn_the_model_upright(case:
     assert report["reason"]
     assert report["scale"] == pytest.approx(1)
     assert report["axes"].startswith("z up")
+
+
+FLIGHT = """
+import json, sys
+import numpy as np, pycolmap
+sys.path.append(sys.argv[2])
+from nadir_model import fly
+from services.sfm.georeference.gps_alignment import estimate_gps_alignment
+from services.sfm.messages import TaskPhoto
+
+case = json.loads(sys.argv[1])
+random = np.random.default_rng(1)
+flight = fly(rows=4, columns=7, points=700)
+names = sorted(flight.centres)
+centres = np.array([flight.centres[name] for name in names])
+times = 2.0 * np.arange(len(names))
+late = np.column_stack([np.interp(times - case.get("lag", 0.0), times, axis) for axis in centres.T])
+places = late + np.array([0.5, 0.5, 1.0]) * random.normal(size=centres.shape)
+places[:, 2] += case.get("drift", 0.0) * times / times[-1]
+places[: case.get("stale", 0)] = [21000.0, -9000.0, 60.0]
+degrees = np.array([46.84, -91.99, 198.0]) + places[:, [1, 0, 2]] / [111170.0, 76250.0, 1.0]
+heights = [row[2] if case.get("heights", True) else None for row in degrees]
+photos = [
+    TaskPhoto(name, f"survey/{name}", name, 0, 1600, 1300, (row[0], row[1], height), taken_at=float(time),
+              gimbal=(-90.0, 0.0, None))
+    for name, row, height, time in zip(names, degrees, heights, times)
+]
+quaternion = random.normal(size=4)
+own = pycolmap.Sim3d(0.07, pycolmap.Rotation3d(quaternion / np.linalg.norm(quaternion)), np.array([1.0, 2.0, 3.0]))
+flight.model.transform(own)
+alignment = estimate_gps_alignment(flight.model, photos, 0)
+both = alignment.similarity.matrix()[:, :3] @ own.matrix()[:, :3]
+scale = np.cbrt(np.linalg.det(both))
+report = alignment.georeference.model_dump()
+report["scale"], report["tilt"] = scale, np.degrees(np.arccos(min(1.0, both[2, 2] / scale)))
+report["findings"] = " ".join(finding.sentence for finding in alignment.findings)
+flight.model.transform(alignment.similarity)
+moved = {image.name: image.projection_center() for image in flight.model.images.values()}
+report["off"] = {name: (target.place - moved[name]).tolist() for name, target in alignment.positions.items()}
+print(json.dumps(report))
+"""
+
+
+def flown(**case: Any) -> dict[str, Any]:
+    """A survey of 28 photos, straight down, noise of 0.5 m on the ground and 1 m in height."""
+    numeric = Path(__file__).resolve().parents[1] / "numeric"
+    command = [sys.executable, "-c", FLIGHT, json.dumps(case), str(numeric)]
+    done = subprocess.run(command, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    report: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return report
+
+
+def test_a_survey_with_plain_gps_is_metric_with_its_uncertainty() -> None:
+    report = flown()
+    assert report["aligned"]
+    assert report["metric"]
+    assert report["tilt"] < 1.5
+    assert abs(report["scale"] - 1) < report["scale_uncertainty"] < 0.03
+    assert report["uncertainty_m"] == pytest.approx(report["scale_uncertainty"] * report["extent_m"], rel=0.02)
+    assert report["outliers"] == {}
+    assert report["findings"] == ""
+
+
+def test_positions_two_seconds_late_give_up_scale_and_their_lag() -> None:
+    report = flown(lag=2.0)
+    assert report["clock_shift_s"] == pytest.approx(2, abs=0.2)
+    assert report["tilt"] < 2
+    assert report["scale"] == pytest.approx(1, abs=0.02)
+    assert report["median_residual_m"] < 2
+    assert "lag 2.0 s behind the photos" in report["findings"]
+    assert max(abs(east) for east, _, _ in report["off"].values()) < 3, "priors are where photos were taken"
+
+
+def test_heights_that_drift_are_not_believed_about_up() -> None:
+    report = flown(drift=110.0)
+    assert report["tilt"] < 2
+    assert report["heights"] == "none"
+    assert report["scale"] == pytest.approx(1, abs=0.02)
+    assert not report["metric"]
+    assert "heights of the positions" in report["metric_reason"]
+    assert "contradict the photos" in report["findings"]
+    assert all(math.isnan(up) for _, _, up in report["off"].values()), "no height is a prior"
+
+
+def test_positions_without_heights_leave_up_to_the_photos() -> None:
+    report = flown(heights=False)
+    assert report["tilt"] < 2
+    assert report["scale"] == pytest.approx(1, abs=0.02)
+    assert "no height" in report["findings"]
+
+
+def test_a_last_fix_is_named_by_photo() -> None:
+    report = flown(stale=9)
+    assert sorted(report["outliers"]) == [f"{number:06d}.jpg" for number in range(9)]
+    assert report["photos"] == 19
+    assert report["tilt"] < 2
+    assert "9 photos are wrong, of 28, and not used: survey/000000.jpg" in report["findings"]
