@@ -194,9 +194,19 @@ def test_real_roll_is_used() -> None:
 
 def test_a_walk_along_a_facade_is_uncertain() -> None:
     rotations, centres = facade(12, 1)
-    estimate = estimate_up(make_set(rotations, centres, wall_points(0), 0).photos)
+    chosen = make_set(rotations, centres, wall_points(0), 0)
+    estimate = estimate_up(chosen.photos)
+    assert chosen.angle_deg(estimate.direction) < 2.0
     assert estimate.sigma_deg > 5
     assert any("uncertain" in finding.sentence for finding in up_findings(estimate))
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_a_facade_and_the_ground_are_not_told_apart_with_confidence(rows: int) -> None:
+    rotations, centres = facade(8, rows)
+    estimate = estimate_up(make_set(rotations, centres, wall_points(1), 1).photos)
+    assert up_findings(estimate)
+    assert estimate.sigma_deg > 5
 
 
 def test_portrait_without_its_tag_stands() -> None:

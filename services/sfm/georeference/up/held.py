@@ -9,6 +9,7 @@ import numpy as np
 
 from services.sfm.georeference.up.evidence import OPEN, UpEvidence, isotropic
 from services.sfm.georeference.up.photos import PosedPhotos
+from services.sfm.georeference.up.planes import GROUND
 from services.sfm.georeference.up.robust import COMMON_SHARE, mean_direction, mean_sigma
 from services.sfm.georeference.up.sphere import DIRECTIONS
 from services.sfm.georeference.wgs84 import Array
@@ -17,9 +18,11 @@ LEVEL: Final = "level horizons"
 HELD: Final = "how the cameras were held"
 STRAIGHT_DOWN: Final = "views straight down"
 STRAIGHT_AHEAD: Final = "views straight ahead"
+WALL: Final = "the facade that they show"
 
 HABIT: Final = np.radians(1.0)  # by which all photos of one camera may lean
 LEAN: Final = 1.2  # to the scatter: cameras without a gimbal lean in the wind, all to one side (Caliterra: 5.6 to 4.2)
+PLUMB: Final = np.radians(2.0)  # facades, and their windows and ledges
 ROUGHLY: Final = np.radians(40.0)
 ONE_WAY: Final = 0.9  # length of the mean view, from which on all cameras look the same way
 SAME_SIDE_UP: Final = 0.8  # length of the mean of the tops, from which on no camera was turned about its view
@@ -114,7 +117,16 @@ def one_way_evidence(photos: PosedPhotos, planes: list[UpEvidence]) -> list[UpEv
     top, top_scatter = mean_direction(tops)
     sigma = mean_sigma(top_scatter, len(tops), np.radians(5.0))
     others = [plane for plane in planes if plane not in across]
-    return [*others, *together, replace(evidence, vote=vote), isotropic(STRAIGHT_AHEAD, top, sigma, ahead)]
+    walls = [_as_wall(plane, top, ahead) for plane in across if plane.source == GROUND]
+    return [*others, *together, replace(evidence, vote=vote), isotropic(STRAIGHT_AHEAD, top, sigma, ahead), *walls]
+
+
+def _as_wall(plane: UpEvidence, top: Array, reliability: float) -> UpEvidence:
+    """The plane of most points as a facade: up lies in it, and the turn about its normal is open."""
+    within = top - (top @ plane.direction) * plane.direction
+    within /= max(1e-9, float(np.linalg.norm(within)))
+    axes = np.array([plane.direction, np.cross(plane.direction, within)])
+    return UpEvidence(WALL, within, axes, np.array([PLUMB, 2 * OPEN]), reliability, signed=False, vote=0.5)
 
 
 def _shares(photos: PosedPhotos, view: Array, turned: bool) -> tuple[float, float]:
@@ -124,6 +136,6 @@ def _shares(photos: PosedPhotos, view: Array, turned: bool) -> tuple[float, floa
     _, lengths, axes = np.linalg.svd(photos.centres - photos.centres.mean(axis=0), full_matrices=False)
     is_plane = len(photos.centres) > 3 and lengths[2] <= 0.35 * lengths[1] and lengths[1] > 0.1 * lengths[0]
     if is_plane:
-        return (0.8, 0.05) if abs(float(axes[2] @ view)) > 0.8 else (0.2, 0.4)
+        return (0.75, 0.1) if abs(float(axes[2] @ view)) > 0.8 else (0.2, 0.4)
     to_the_right = np.median(np.abs(photos.rights @ axes[0]))
     return (0.2, 0.6) if to_the_right > 0.8 else (0.6, 0.15)

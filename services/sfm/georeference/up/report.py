@@ -7,11 +7,11 @@ from typing import Final
 from services.sfm.georeference.up.combine import UpEstimate
 from services.sfm.georeference.up.evidence import UpEvidence
 from services.sfm.georeference.up.gimbal import SOURCE as GIMBAL
-from services.sfm.georeference.up.held import STRAIGHT_AHEAD, STRAIGHT_DOWN
+from services.sfm.georeference.up.held import STRAIGHT_AHEAD, STRAIGHT_DOWN, WALL
 from services.sfm.georeference.up.planes import GROUND
 from spaceport.pipeline.reports.sfm import Finding, UpEvidenceReport, UpReport, Verdict
 
-ALTERNATIVES: Final = (STRAIGHT_DOWN, STRAIGHT_AHEAD)
+ALTERNATIVES: Final = (STRAIGHT_DOWN, STRAIGHT_AHEAD, WALL)
 MAX_SIGMA_DEG: Final = 5.0
 UNKNOWN_DEG: Final = 60.0
 REMEDY: Final = (
