@@ -10,12 +10,13 @@ import numpy as np
 from services.sfm.colmap.evidence import Evidence, position_priors
 from services.sfm.colmap.findings import list_findings
 from services.sfm.colmap.lens_report import camera_reports, focal_witnesses, lens_findings
-from services.sfm.colmap.lenses import adjust_lenses, focal_priors, focal_uncertainty, with_positions
+from services.sfm.colmap.lenses import Lens, adjust_lenses, focal_priors, focal_uncertainty, with_positions
 from services.sfm.colmap.refine import Refinement, refine
+from services.sfm.georeference.alignment import Alignment
 from services.sfm.georeference.control_points import ControlNetwork, fit_control_points, measure_control_points
 from services.sfm.georeference.gcp_alignment import control_georeference, point_reports
 from services.sfm.georeference.gps_alignment import estimate_gps_alignment, to_sim3d
-from services.sfm.georeference.position_priors import georeference_fields, prior_std
+from services.sfm.georeference.position_priors import MIN_PHOTOS, georeference_fields, prior_std
 from services.sfm.georeference.up.combine import UpEstimate
 from services.sfm.georeference.up.control import up_by_control_points
 from services.sfm.georeference.up.photos import posed_photos
@@ -42,21 +43,21 @@ def finish_model(task: ColmapTask, model: Any) -> FinishedModel:
 
     1. Adjusted by what its photos show and what is known of the lenses. 2. Moved by one similarity onto its photos'
     positions, or turned upright. 3. Moved onto its control points. 4. Where positions or control points are more exact
-    than the model, adjusted with them, and measured again.
+    than the model, adjusted with them, and measured again: what was said of positions may have been the lens's fault.
     """
     lenses = adjust_lenses(task, model)
-    alignment = estimate_gps_alignment(
-        model, task.photos, task.options.seed, focal_uncertainty=focal_uncertainty(lenses)
-    )
-    model.transform(alignment.similarity)
-    exact = position_priors(task, alignment.positions)
+    alignment = _onto_positions(task, model, lenses)
+    lags = alignment.georeference.clock_shift_s is not None  # and what was flown meanwhile is known to decimetres only
+    exact = {} if lags else position_priors(task, alignment.positions)
     network, reason = _onto_control_points(task, model, _origin(alignment.georeference) if exact else None)
     evidence = Evidence(exact, network, focal_priors(model, lenses, has_positions=True))
     refinement = refine(model, evidence)
     model = refinement.model
     if refinement.is_adjusted:
         lenses = with_positions(model, lenses, refinement.priors)
-    georeference = _georeference(alignment.georeference, refinement)
+    if refinement.used.positions and refinement.used.network is None:
+        alignment = _onto_positions(task, model, lenses)
+    georeference = _georeference(alignment, refinement)
     if reason:
         georeference = _with_unused_control_points(georeference, reason, model, task)
     up = _up(task, model, refinement) or alignment.up
@@ -71,6 +72,14 @@ def finish_model(task: ColmapTask, model: Any) -> FinishedModel:
         *(witness.finding() for witness in witnesses),
     ]
     return FinishedModel(model, contradict(georeference, witnesses), camera_reports(model, lenses), findings)
+
+
+def _onto_positions(task: ColmapTask, model: Any, lenses: list[Lens]) -> Alignment:
+    """Move the model onto its photos' positions, or turn it upright."""
+    uncertainty = focal_uncertainty(lenses)
+    alignment = estimate_gps_alignment(model, task.photos, task.options.seed, focal_uncertainty=uncertainty)
+    model.transform(alignment.similarity)
+    return alignment
 
 
 def _height_witnesses(task: ColmapTask, model: Any, georeference: Georeference) -> list[Witness]:
@@ -118,24 +127,28 @@ def _origin(georeference: Georeference) -> Array | None:
     return None if place is None else np.array([place.latitude, place.longitude, place.altitude_m])
 
 
-def _georeference(by_positions: Georeference, refinement: Refinement) -> Georeference:
+def _georeference(by_positions: Alignment, refinement: Refinement) -> Georeference:
     """Of the refined model, measured anew."""
     network, priors = refinement.used.network, refinement.used.positions
-    if network is None and not priors:
-        return by_positions
     stds = {file: prior.std for file, prior in priors.items()}
-    if network is None:
-        centres = {file: refinement.model.find_image_with_name(file).projection_center() for file in priors}
-        targets = {file: prior.position for file, prior in priors.items()}
-        update = georeference_fields(centres, targets, stds)
-        update["residuals_m"] = (by_positions.residuals_m or {}) | update["residuals_m"]
-        return by_positions.model_copy(update=update)
-    method = "similarity over control points"
-    if refinement.is_adjusted:
-        method = f"bundle adjustment with {len(network.control)} control points"
-        method += f" and the positions of {len(priors)} photos" if priors else ""
-    used = {"prior_photos": len(priors), "prior_std_m": prior_std(stds)} if priors else {}
-    return control_georeference(network, method=method).model_copy(update=used)
+    if network is not None:
+        method = "similarity over control points"
+        if refinement.is_adjusted:
+            method = f"bundle adjustment with {len(network.control)} control points"
+            method += f" and the positions of {len(priors)} photos" if priors else ""
+        used = {"prior_photos": len(priors), "prior_std_m": prior_std(stds)} if priors else {}
+        return control_georeference(network, method=method).model_copy(update=used)
+    if not priors:
+        return by_positions.georeference
+    targets = {
+        file: at.place for file, at in by_positions.positions.items() if file in priors and np.isfinite(at.place).all()
+    }
+    if len(targets) < MIN_PHOTOS:
+        return by_positions.georeference
+    centres = {file: refinement.model.find_image_with_name(file).projection_center() for file in targets}
+    update = georeference_fields(centres, targets, stds)
+    update["residuals_m"] = (by_positions.georeference.residuals_m or {}) | update["residuals_m"]
+    return by_positions.georeference.model_copy(update=update)
 
 
 def _with_unused_control_points(georeference: Georeference, reason: str, model: Any, task: ColmapTask) -> Georeference:
