@@ -129,7 +129,8 @@ def _match_and_map(
     on_matched = Checkpoint(task, database).save_during(messages.progress_of("matching"))
     colmap_database.match_pairs(task, database, pairs, on_matched)
     methods, models = [method], list[MappedModel]()
-    trusted = not are_positions_doubtful(method, len(pairs), colmap_database.num_verified_pairs(database))
+    verified = colmap_database.num_verified_pairs(database)
+    trusted = not are_positions_doubtful(method, len(pairs), verified)
     if trusted:
         models = _map(task, database, messages)
     few = max_registered(models) < ENOUGH_REGISTERED * total
@@ -137,7 +138,7 @@ def _match_and_map(
         more = exclude_pairs(_select_pairs(fallback, task, database, ground), pairs)
         colmap_database.match_pairs(task, database, more, messages.progress_of("matching"))
         methods, pairs = [method, fallback], np.concatenate([pairs, more])
-        if len(more) or not trusted:
+        if not trusted or colmap_database.num_verified_pairs(database) > verified:
             models = best_first(models + _map(task, database, messages))
     models = _retry_unregistered(task, database, pairs, models, messages)
     connected = colmap_database.num_connected(database)
