@@ -118,8 +118,8 @@ def _calibrated_lens(photo: PhotoMetadata, lens: LensCalibration, view: _View) -
     """COLMAP's model of a calibrated lens and its parameters."""
     (width, height), scale = view.size, view.scale
     focal, cx, cy = (lens.fx + lens.fy) / 2 * scale, width / 2 + lens.cx * scale, height / 2 + lens.cy * scale
-    if photo.dewarped:  # the drone has resampled it onto a pinhole with the same focal length, in the middle
-        return "SIMPLE_PINHOLE", [focal, width / 2, height / 2]
+    if photo.dewarped:  # resampled onto a pinhole with the same focal length and principal point, as OpenCV does
+        return "SIMPLE_PINHOLE", [focal, cx, cy]
     if not lens.has_distortion:
         return "SIMPLE_RADIAL", [focal, cx, cy, 0.0]
     k1, k2 = fold_k3(lens, (photo.width, photo.height))
