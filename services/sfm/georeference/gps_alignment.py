@@ -174,7 +174,7 @@ def _upright_alignment(
         aligned=False,
         metric=False,
         reason=reason,
-        axes=f"z up to about {up.sigma_deg:.0f}° by what the photos say, no scale",
+        axes=f"z up, to about {max(1.0, up.sigma_deg):.0f}°, by what the photos say; no scale",
         outliers=wrong,
     )
     names = {photo.file: photo.name for photo in photos}
