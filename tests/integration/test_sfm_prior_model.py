@@ -169,7 +169,7 @@ def test_the_frame_of_the_model_is_not_moved_and_its_place_on_the_earth_is_repor
         on_earth = (np.array(earth["to_ecef"]) @ [*camera.position, 1.0])[:3]
         place = from_enu(true.position, flown.truth.origin)
         assert np.linalg.norm(on_earth - ecef(place.latitude, place.longitude, place.altitude)) < metres_off
-    assert "a unit of the model is 0.33" in (output / "colmap/report.html").read_text()
+    assert "unit of the model is 0.33" in (output / "colmap/report.html").read_text()
 
 
 def ecef(latitude: float, longitude: float, altitude: float) -> NDArray[np.float64]:
