@@ -9,6 +9,8 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from services.sfm.capture.image_quality import ImageQuality
 from services.sfm.capture.survey import Capture, assess_capture
@@ -16,7 +18,8 @@ from services.sfm.colmap.snapshot import Snapshot
 from services.sfm.georeference.wgs84 import enu_to_ecef, to_enu
 from services.sfm.messages import TaskControlPoint
 from services.sfm.photo import PhotoMetadata, Position
-from services.sfm.report.map import OFFSET, OUTLIER, draw_map
+from services.sfm.report.map import draw_map
+from services.sfm.report.offset_arrows import OFFSET, OUTLIER
 from services.sfm.report.offsets import offsets_from_positions
 from services.sfm.report.page import build_page
 from services.sfm.report.plan_drawing import PlanDrawing
@@ -127,11 +130,11 @@ def test_up_has_its_sources_and_what_contradicts_them() -> None:
     page = page_of(report(georeference=georeference(up=up)))
     for words in (
         "to ± 0.3°, from gimbal angles and plane of the points",
-        "<dt>Contradicts it</dt><dd>positions, by 36.1°</dd>",
+        "<dt>Up is contradicted by</dt><dd>positions, by 36.1°</dd>",
         "0.6°, as the plane that fits most points",
     ):
         assert words in page
-    assert "Contradicts" not in page_of(report(georeference=georeference(up=up.model_copy(update={"evidence": []}))))
+    assert "contradicted" not in page_of(report(georeference=georeference(up=up.model_copy(update={"evidence": []}))))
 
 
 def test_control_and_check_points_are_in_a_table() -> None:
@@ -183,6 +186,25 @@ def test_arrows_lead_from_positions_to_the_model_on_one_scale() -> None:
     assert float(across) == pytest.approx(-2 * float(down), abs=0.2), "east is right and north is up"
     assert any("times as long as it is" in words for _, mark, words in drawing.legend if mark == "→")
     assert "off</text>" in drawing.svg()
+
+
+@given(st.lists(st.tuples(st.floats(-40, 40), st.floats(-40, 40)), min_size=3, max_size=12))
+def test_arrows_stay_on_the_map(offsets: list[tuple[float, float]]) -> None:
+    names = [f"{number}.jpg" for number in range(len(offsets))]
+    drawing = draw_map(
+        shots(dict.fromkeys(names, (0.0, 0.0))),
+        [placed(name, *offset) for name, offset in zip(names, offsets, strict=True)],
+    )
+    assert drawing is not None
+    tree = ElementTree.fromstring(drawing.svg())  # noqa: S314 - our own drawing
+    _, _, width, height = map(float, tree.attrib["viewBox"].split())
+    for path in tree.iter("{http://www.w3.org/2000/svg}path"):
+        if path.find("{http://www.w3.org/2000/svg}title") is None:
+            continue
+        begin, step = (part.split() for part in path.attrib["d"][1:].split("m")[0].split("l"))
+        x, y = (float(start) + float(along) for start, along in zip(begin, step, strict=True))
+        assert 0 <= x <= width
+        assert 0 <= y <= height
 
 
 def test_a_position_at_the_other_end_of_the_world_does_not_shrink_the_map() -> None:

@@ -63,14 +63,14 @@ def model_figures(report: SfmReport) -> dict[str, str | None]:
         "Reprojection error": f"{error:.2f} pixels" if error is not None else None,
         "Pairs of photos": _pairs(report.matching),
         "Placed by": _aligned_by(place),
-        "Photos off their positions": _offsets(report.photos) or _median_residual(place),
+        "Photos off their positions": _offsets(report.photos, place) or _median_residual(place),
         "Positions not used": _outliers(report.photos),
         "Positions in the adjustment": _priors(place),
         "Camera's clock": _clock(place.clock_shift_s),
         "Heights are taken from": _HEIGHTS.get(place.heights or ""),
         "Bending": _dome(place.dome_m),
         "Up is known": _up(place.up),
-        "Contradicts it": _contradictions(place.up),
+        "Up is contradicted by": _contradictions(place.up),
         "Tilt of the ground": _ground_tilt(place.up),
     }
 
@@ -85,7 +85,7 @@ def _aligned_by(georeference: Georeference) -> str | None:
     return f"positions of the photos{f'; control points decided nothing: {unused}' if unused else ''}"
 
 
-def _offsets(photos: Sequence[PhotoReport]) -> str | None:
+def _offsets(photos: Sequence[PhotoReport], georeference: Georeference) -> str | None:
     """Median and largest distance on the ground, and the median in height, of the positions that were used."""
     placed = [photo for photo in photos if photo.gps_offset_m and not photo.gps_outlier]
     if not placed:
@@ -96,7 +96,8 @@ def _offsets(photos: Sequence[PhotoReport]) -> str | None:
     words = f"{length(float(np.median(ground)))} on the ground"
     if up:
         words += f" and {length(float(np.median(up)))} in height"
-    return f"{words} in the median; on the ground {length(ground[furthest])} at most ({placed[furthest].name})"
+    lag = ", before the clock is corrected" if georeference.clock_shift_s else ""
+    return f"{words} in the median{lag}; on the ground {length(ground[furthest])} at most ({placed[furthest].name})"
 
 
 def _median_residual(georeference: Georeference) -> str | None:

@@ -24,7 +24,7 @@ _STYLE: Final = """
 .sfm .wide{overflow-x:auto}
 .sfm table{border-collapse:collapse;width:100%;min-width:640px;font-size:.9em}
 .sfm th,.sfm td{text-align:left;vertical-align:top;padding:.25em .6em;border-bottom:1px solid #e5e5e5}
-.sfm td:last-child{min-width:11em}
+.sfm th{white-space:nowrap}.sfm td:last-child{min-width:11em}
 .sfm .n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 .sfm tr.lost{color:#a04d00}
 @media (max-width:600px){

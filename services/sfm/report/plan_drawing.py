@@ -17,7 +17,7 @@ MARGIN: Final = 28.0
 LEGEND_LINE: Final = 22.0
 _TALLEST: Final = 1.25  # a survey longer than this to the north is fitted by its height
 _LEAST_EXTENT: Final = 1e-6
-_LONGEST_ARROW: Final = SIDE / 5
+LONGEST_ARROW: Final = SIDE / 5  # SVG units; a longer one is cut
 _HEAD: Final = 5.0  # length of an arrow's head
 _INK: Final = "#222"
 
@@ -84,7 +84,7 @@ class PlanDrawing:
         long = math.hypot(across, down)
         if long < 1:
             return
-        across, down = (part / long * min(long, _LONGEST_ARROW) for part in (across, down))
+        across, down = (part / long * min(long, LONGEST_ARROW) for part in (across, down))
         self._shapes.append(
             f'<path d="{_arrow(x, y, across, down)}" fill="none" stroke="{colour}" stroke-width="2">'
             f"<title>{escape(tip)}</title></path>"
