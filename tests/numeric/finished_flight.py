@@ -91,6 +91,10 @@ def case(name: str) -> tuple[list[TaskPhoto], list[TaskControlPoint]]:
         "control and plain": (plain, points),
         "wrong": (nowhere, wrong),
         "small error": (nowhere, [moved(points[0], 0.4), *points[1:]]),
+        "rough": (
+            nowhere,
+            [moved(point, metres) for point, metres in zip(points, random.normal(0, 3, 8), strict=True)],
+        ),
         "both": (exact, points),
         "two datums": (exact, off),
         "unlabelled": (nowhere, control(random, GRID)),

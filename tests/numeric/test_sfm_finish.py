@@ -17,7 +17,7 @@ pytest.importorskip("pycolmap", reason="structure from motion is not installed")
 ROOT = Path(__file__).parents[2]
 SCRIPT = str(Path(__file__).with_name("finished_flight.py"))
 CASES = [
-    *("rtk", "plain", "liar", "control", "wrong", "small error", "both", "two datums", "unlabelled"),
+    *("rtk", "plain", "liar", "control", "wrong", "small error", "rough", "both", "two datums", "unlabelled"),
     *("two", "two only"),
 ]
 
@@ -102,6 +102,15 @@ def test_an_error_of_decimetres_shows_once_the_model_is_straight(finished: dict[
     case = finished["small error"]
     assert "contradicts" in points(case)["P1"]["reason"]
     assert max(case["georeference"]["check_rms_m"]) < 0.05
+
+
+def test_control_points_that_are_metres_off_shape_nothing_and_make_no_metres(finished: dict[str, Any]) -> None:
+    case = finished["rough"]
+    assert case["georeference"]["method"] == "similarity over control points"
+    assert case["error"] < 0.3
+    assert not case["georeference"]["metric"]
+    assert "% of their extent" in case["georeference"]["metric_reason"]
+    assert any("control points are said to be exact to 2.0 cm" in sentence for sentence in case["findings"])
 
 
 def test_some_of_many_points_are_held_out(finished: dict[str, Any]) -> None:
