@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -136,3 +138,11 @@ def test_no_good_position_is_named(seed: int, kind: object, noise: float, second
 )
 def test_lengths_are_written_for_people(metres: float, text: str) -> None:
     assert format_length(metres) == text
+
+
+def test_thousands_of_wild_positions_take_seconds() -> None:
+    random = np.random.default_rng(2)
+    metres = np.column_stack([random.uniform(-80_000, 80_000, (6_000, 2)), np.zeros(6_000)])
+    begin = time.process_time()
+    wrong(degrees(metres), 1.0)
+    assert time.process_time() - begin < 20

@@ -38,7 +38,6 @@ def estimate_gps_alignment(
     seed: int,
     *,
     focal_uncertainty: float | None = None,
-    contradictions: Sequence[str] = (),
 ) -> Alignment:
     """The alignment of a `pycolmap.Reconstruction` to its photos' positions; the model is not moved.
 
@@ -46,7 +45,7 @@ def estimate_gps_alignment(
         model: whose images are named by `TaskPhoto.file`.
         photos: all of the task.
         seed: of what is drawn.
-        focal_uncertainty, contradictions: as `assess_accuracy` takes them.
+        focal_uncertainty: as `assess_accuracy` takes it.
     """
     images = {image.name: image for image in model.images.values() if image.has_pose}
     registered = [photo for photo in photos if photo.file in images]
@@ -59,7 +58,7 @@ def estimate_gps_alignment(
     except ValueError as reason:
         return _upright_alignment(up.estimate, centres, registered, photos, str(reason))
     looks_down = bool((-(posed.views @ fit.up.direction) > LOOKS_DOWN).all())
-    accuracy = _assess(fit, registered, focal_uncertainty, looks_down, contradictions)
+    accuracy = _assess(fit, registered, focal_uncertainty, looks_down)
     return _alignment(fit, centres, registered, photos, accuracy)
 
 
@@ -112,7 +111,6 @@ def _assess(
     registered: Sequence[TaskPhoto],
     focal_uncertainty: float | None,
     looks_down: bool,
-    contradictions: Sequence[str],
 ) -> Accuracy:
     """How exact lengths are: positions in the order in which they were taken."""
     order = [number for number in np.argsort(photo_times(registered), kind="stable") if fit.used[number]]
@@ -130,7 +128,7 @@ def _assess(
         drift_m=min(ground_std, GPS_DRIFT_M) if exact else GPS_DRIFT_M,
         focal_uncertainty=focal_uncertainty,
         looks_down=looks_down,
-        contradictions=[*contradictions, *heights],
+        contradictions=heights,
     )
 
 

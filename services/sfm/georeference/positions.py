@@ -8,7 +8,6 @@ What may be good is left alone; the model decides about it later. Pure numpy.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -31,19 +30,6 @@ FAR_M: Final = 1_000.0  # from here on photos of one survey show nothing in comm
 FAR_TO_EXTENT: Final = 5.0
 
 Numbers = NDArray[np.int64]
-
-
-@dataclass(eq=False)
-class _Track:
-    """Photos that one camera can have taken one after the other: numbers, the last time and place [2]."""
-
-    time: float
-    place: Array
-    members: list[int] = field(default_factory=list)
-
-    def top_speed_needed(self, time: float, place: Array) -> float:
-        """Metres a second from its end to `place`."""
-        return float(np.linalg.norm(place - self.place)) / (abs(time - self.time) + CLOCK_RESOLUTION_S)
 
 
 def photo_positions(photos: Iterable[TaskPhoto]) -> Array:
@@ -110,28 +96,39 @@ def _off_the_track(ground: Array, times: Array, numbers: Numbers) -> dict[int, s
     steps = np.linalg.norm(np.diff(ground, axis=0), axis=1)
     usual = float(np.percentile(steps / (np.diff(times) + CLOCK_RESOLUTION_S), 25))  # wild ones spoil two steps each
     top_speed = float(np.clip(SPEED_TO_USUAL * usual, MIN_TOP_SPEED_M_S, MAX_TOP_SPEED_M_S))
-    tracks: list[_Track] = []
-    for index, (place, time) in enumerate(zip(ground, times, strict=True)):
-        within_reach = [track for track in tracks if track.top_speed_needed(time, place) <= top_speed]
-        track = min(within_reach, key=lambda track: float(np.linalg.norm(place - track.place)), default=None)
-        if track is None:
-            tracks.append(track := _Track(time, place))
-        track.time, track.place = time, place
-        track.members.append(index)
-    moving = [track for track in tracks if not _is_stationary(ground[track.members])]
-    main = max([track for track in moving if len(track.members) > 2] or tracks, key=lambda track: len(track.members))
+    tracks = _split_into_tracks(ground, times, top_speed)
+    moving = [track for track in tracks if not _is_stationary(ground[track])]
+    main = max([track for track in moving if len(track) > 2] or tracks, key=len)
     wrong: dict[int, str] = {}
     for track in tracks:
-        if track is main or track in moving:
+        if track is main or not _is_stationary(ground[track]):
             continue
-        gaps = np.abs(times[main.members] - times[track.members[0]])
-        nearest = main.members[int(np.argmin(gaps))]
-        off = float(np.linalg.norm(ground[nearest] - ground[track.members[0]]))
+        gaps = np.abs(times[main] - times[track[0]])
+        nearest = main[int(np.argmin(gaps))]
+        off = float(np.linalg.norm(ground[nearest] - ground[track[0]]))
         where = f"{format_length(off)} from where the flight was {gaps.min():.0f} s before or after"
-        several = f"the receiver's last fix: the same place in {len(track.members)} photos, {where}"
-        reason = f"it lies {where}" if len(track.members) == 1 else several
-        wrong |= {int(numbers[index]): reason for index in track.members}
+        several = f"the receiver's last fix: the same place in {len(track)} photos, {where}"
+        reason = f"it lies {where}" if len(track) == 1 else several
+        wrong |= {int(numbers[index]): reason for index in track}
     return wrong
+
+
+def _split_into_tracks(ground: Array, times: Array, top_speed: float) -> list[list[int]]:
+    """Indices of the photos [N], sorted by time, that one flight can have taken in a row."""
+    tracks: list[list[int]] = []
+    ends = np.empty((len(times), 3))  # east, north and time of each track's last photo
+    for index, (place, time) in enumerate(zip(ground, times, strict=True)):
+        last = ends[: len(tracks)]
+        distances = np.linalg.norm(last[:, :2] - place, axis=1)
+        reached = distances <= top_speed * (time - last[:, 2] + CLOCK_RESOLUTION_S)
+        if reached.any():
+            number = int(np.argmin(np.where(reached, distances, np.inf)))
+        else:
+            number = len(tracks)
+            tracks.append([])
+        tracks[number].append(index)
+        ends[number] = (*place, time)
+    return tracks
 
 
 def _is_stationary(places: Array) -> bool:
