@@ -145,6 +145,14 @@ def test_control_points_say_how_exact_they_are_and_which_only_check() -> None:
     assert board.accuracy == ControlPointAccuracy()
 
 
+def test_named_columns_say_how_exact_control_points_are() -> None:
+    head = "x,y,z,im_x,im_y,image,gcp,accuracy,accuracy_z,role"
+    rows = ["8.1,47.1,400,10,20,a.jpg,north,0.01,0.02,check", "8.2,47.1,400,10,20,a.jpg,south,0.03,,control"]
+    north, south = parse_control_points("\n".join(["EPSG:4326", head, *rows]))
+    assert (north.name, north.check, north.accuracy) == ("north", True, ControlPointAccuracy(0.01, 0.02))
+    assert (south.name, south.check, south.accuracy) == ("south", False, ControlPointAccuracy(0.03, 0.03))
+
+
 def test_positions_of_a_file_are_no_longer_the_drones_own() -> None:
     photo = PhotoMetadata("a.jpg", "JPEG", 640, 480, rtk_flag=16, position_std_m=(1.5, 1.5, 3.0))
     (placed,) = apply_geo_positions([photo], parse_geo("EPSG:4326\na.jpg 8 47 400 0 0 0 0.01 0.02\n"))

@@ -26,6 +26,7 @@ WRONG_SHARE: Final = 0.02  # of the points' extent: what a model may be bent by 
 MIN_CONTROL: Final = 5  # with fewer, none is held out
 CHECK_SHARE: Final = 0.25
 MAX_HELD_OUT: Final = 10
+MAX_COMPARED: Final = 200  # points that these are chosen from
 MAX_MARKS: Final = 200  # of one point that are used: more make it no better
 UNSEEN: Final = "fewer than two placed photos see it from different sides"
 UNCLEAR: Final = "its marks contradict each other: no two photos in three agree on one place"
@@ -143,6 +144,7 @@ def _held_out(targets: Array, good: Any) -> list[int]:
     count = min(int(CHECK_SHARE * len(free)), len(free) - MIN_CONTROL, MAX_HELD_OUT)
     if count <= 0:
         return []
+    free = free[:: -(-len(free) // MAX_COMPARED)]
     distances = np.linalg.norm(targets[free] - targets[free].mean(axis=0), axis=1)
     nearest = np.full(len(free), np.inf)
     order: list[int] = []

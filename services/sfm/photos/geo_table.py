@@ -40,6 +40,7 @@ _COLUMNS: Final = {
     "column": ("imx", "imagex", "pixelx", "xpixel", "px", "u", "col", "column"),
     "row": ("imy", "imagey", "pixely", "ypixel", "py", "v", "row"),
     "use": ("use", "type", "role"),
+    "role": ("role", "type"),
     "point": ("gcp", "gcpname", "gcplabel", "point", "pointname", "marker", "id"),
 }  # fmt: skip
 _WORDS: Final = {"std_xy": "std", "std_z": "std_z"}
