@@ -14,6 +14,7 @@ from services.sfm.georeference.accuracy import (
     independent_share,
     relative_scale_error,
 )
+from services.sfm.georeference.position_findings import bent_model
 from services.sfm.georeference.similarity import fit_similarity
 from services.sfm.georeference.wgs84 import Array
 from spaceport.pipeline.reports.sfm import Georeference
@@ -98,7 +99,7 @@ def test_rtk_positions_contradict_a_model_that_misses_them_by_far_more_than_they
     assert assess_accuracy(grid, near, stated_std_m=0.02, drift_m=0.02).metric
 
 
-@pytest.mark.parametrize("dome", [0.28, -0.28, 1.0])
+@pytest.mark.parametrize("dome", [0.28, -0.28, 1.5])
 def test_a_dome_is_found_where_positions_are_exact_enough(dome: float) -> None:
     grid = a_grid(5, 6, 8.0)
     ground = grid[:, :2] - grid[:, :2].mean(axis=0)
@@ -108,8 +109,12 @@ def test_a_dome_is_found_where_positions_are_exact_enough(dome: float) -> None:
     residuals = fit_similarity(grid + exact, grid).residuals
     accuracy = assess_accuracy(grid, residuals)
     assert accuracy.dome_m == pytest.approx(dome, rel=0.15)
-    assert not accuracy.metric
-    assert ("above" if dome > 0 else "below") in str(accuracy.reason)
+    assert accuracy.metric == (abs(dome) < 1)
+    assert accuracy.uncertainty > abs(dome) / 53
+    side = "above" if dome > 0 else "below"
+    said = bent_model(accuracy.dome_m, 51.2)[0].sentence
+    assert f"{abs(accuracy.dome_m or 0):.2f} m {side} its rim" in (said if accuracy.metric else str(accuracy.reason))
+    assert bent_model(accuracy.dome_m, 1000.0) == []
     noise = np.random.default_rng(6).normal(0, 2.0, grid.shape)
     assert find_dome(grid, fit_similarity(grid + bend + noise, grid).residuals[:, 2]) is None
 
@@ -127,6 +132,7 @@ def test_a_focal_length_that_is_open_leaves_heights_open_where_all_look_down() -
     assert assess_accuracy(grid, residuals, focal_uncertainty=0.01, looks_down=True).metric
     open_focal = assess_accuracy(grid, residuals, focal_uncertainty=0.1, looks_down=True)
     assert "± 20%" in str(open_focal.reason)
+    assert assess_accuracy(grid, residuals, focal_uncertainty=0.03, looks_down=True).metric
     assert assess_accuracy(grid, residuals, contradictions=["nothing fits"]).reason == "nothing fits"
 
 

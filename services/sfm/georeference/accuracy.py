@@ -22,7 +22,8 @@ BENT_SHARE: Final = 0.001  # of the extent; bending below it is what good softwa
 MIN_DOME_POINTS: Final = 8
 MIN_DOME_BREADTH: Final = 0.2  # second axis to first: along a line a dome and a slope cannot be told apart
 DOME_SIGMAS: Final = 5.0
-MAX_DOME_SHARE: Final = 0.005  # of the extent
+MAX_DOME_SHARE: Final = 0.02  # of the extent, up to which a dome is part of the uncertainty
+MAX_HEIGHT_UNCERTAINTY: Final = 0.1  # two standard deviations of heights that hang on the focal length alone
 GPS_DRIFT_M: Final = 0.5  # by how much a receiver without corrections wanders during a flight, standard deviation
 
 
@@ -88,8 +89,9 @@ def assess_accuracy(
     scale_error = relative_scale_error(places, used)
     correlated = scale_error / np.sqrt(independent_share(used)) if np.isfinite(scale_error) else scale_error
     drift = drift_m / extent if extent > 0 else float("inf")
-    uncertainty = SIGMAS * float(np.hypot(correlated, drift))
     dome = find_dome(targets, residuals[:, 2]) if used.shape[1] == 3 else None
+    bend = abs(dome or 0.0) / extent if extent > 0 else 0.0
+    uncertainty = float(np.hypot(SIGMAS * np.hypot(correlated, drift), bend))
     distances = np.linalg.norm(used, axis=1)
     median = float(np.median(distances)) if len(distances) else float("inf")
     reasons = [
@@ -171,11 +173,12 @@ def _about_residuals(what: str, median: float, extent: float, stated_std_m: floa
 def _about_dome(dome: float | None, extent: float) -> list[str]:
     if dome is None or abs(dome) <= MAX_DOME_SHARE * extent:
         return []
-    shape = "above" if dome > 0 else "below"
-    return [
-        f"the model is bent: its middle stands {abs(dome):.2f} m {shape} its rim against the positions, as a wrong lens"
-        " makes it"
-    ]
+    return [f"the model is bent: {describe_dome(dome)}"]
+
+
+def describe_dome(dome: float) -> str:
+    side = "above" if dome > 0 else "below"
+    return f"its middle stands {abs(dome):.2f} m {side} its rim against the positions, as a wrong lens makes it"
 
 
 def _about_uncertainty(what: str, count: int, uncertainty: float) -> list[str]:
@@ -187,7 +190,7 @@ def _about_uncertainty(what: str, count: int, uncertainty: float) -> list[str]:
 
 
 def _about_focal_length(focal_uncertainty: float | None, looks_down: bool) -> list[str]:
-    if focal_uncertainty is None or not looks_down or SIGMAS * focal_uncertainty <= MAX_UNCERTAINTY:
+    if focal_uncertainty is None or not looks_down or SIGMAS * focal_uncertainty <= MAX_HEIGHT_UNCERTAINTY:
         return []
     doubt = SIGMAS * focal_uncertainty
     return [f"all photos look straight down and leave the focal length open by ± {doubt:.0%}, and heights with it"]

@@ -16,7 +16,7 @@ import pycolmap
 from services.sfm.georeference.accuracy import GPS_DRIFT_M, Accuracy, assess_accuracy
 from services.sfm.georeference.alignment import ENU_AXES, ENU_CRS, Alignment, PositionTarget
 from services.sfm.georeference.heights import NONE
-from services.sfm.georeference.position_findings import fit_findings, unused_positions, wrong_positions
+from services.sfm.georeference.position_findings import bent_model, fit_findings, unused_positions, wrong_positions
 from services.sfm.georeference.position_fit import PhotoCentres, PositionFit, expected_std, fit_positions
 from services.sfm.georeference.position_priors import stated_std
 from services.sfm.georeference.positions import find_wrong_positions, photo_positions, photo_times
@@ -95,6 +95,7 @@ def _alignment(
     findings = [
         *wrong_positions({names[file]: reason for file, reason in outliers.items()}, located),
         *fit_findings(fit, registered),
+        *(bent_model(accuracy.dome_m, _extent(fit)) if accuracy.metric else []),
     ]
     targets = _position_targets(fit, files, centres)
     return Alignment(to_sim3d(fit.similarity), georeference, findings, targets, fit.up.estimate)

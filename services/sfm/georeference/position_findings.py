@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 
+from services.sfm.georeference.accuracy import describe_dome
 from services.sfm.georeference.heights import ABSOLUTE, NONE, POSITION, RELATIVE
 from services.sfm.georeference.position_fit import PositionFit
 from services.sfm.georeference.positions import format_length
@@ -14,6 +15,7 @@ from services.sfm.messages import TaskPhoto
 from spaceport.pipeline.reports.sfm import Finding, Verdict
 
 MOST_NAMES: Final = 3
+LEAST_DOME_SHARE: Final = 0.002  # of the extent
 GEO_FILES: Final = "Send right ones in a geo.txt, or control points in a gcp_list.txt"
 _OTHER_HEIGHTS: Final = {
     ABSOLUTE: "the drone's own altitude (AbsoluteAltitude)",
@@ -49,6 +51,17 @@ def fit_findings(fit: PositionFit, photos: Sequence[TaskPhoto]) -> list[Finding]
     """About a fit that was used: its clock and its heights."""
     sentences = [_clock(fit), _systems(fit), _heights(fit, photos)]
     return [Finding(level=Verdict.WARN, sentence=sentence) for sentence in sentences if sentence]
+
+
+def bent_model(dome: float | None, extent: float) -> list[Finding]:
+    """Where residuals show that the model is a dome or a bowl that matters; metres."""
+    if dome is None or abs(dome) < LEAST_DOME_SHARE * extent:
+        return []
+    sentence = (
+        f"The model is bent: {describe_dome(dome)}. Positions by RTK, control points in a gcp_list.txt, or some photos"
+        " at a slant would straighten it."
+    )
+    return [Finding(level=Verdict.WARN, sentence=sentence)]
 
 
 def _clock(fit: PositionFit) -> str | None:
