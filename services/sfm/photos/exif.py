@@ -14,6 +14,7 @@ from services.sfm.photos.calibration import MAX_FOCAL, MIN_FOCAL, fit_calibratio
 from services.sfm.photos.xmp import dji_calibration, dji_metadata
 
 _FILM_DIAGONAL_MM: Final = math.hypot(36.0, 24.0)
+_SQUARE: Final = 1.15  # aspect ratio up to which a photo is taken for a cut; some sensors are 5:4
 _NARROW, _WIDE = 4 / 3, 3 / 2  # aspect ratios of sensors; photos of other shapes are cut out of one
 _SMALL_MM: Final = 14.0  # diagonal; one-inch sensors have 16
 _FOUR_THIRDS_MM: Final = (20.5, 23.0)
@@ -106,7 +107,7 @@ def _sensor_diagonal(width: int, height: int, sensor_mm: float | None) -> float:
     """The diagonal in pixels of the sensor that a photo is from; `sensor_mm` is that diagonal in mm, where known.
 
     A photo that is longer than its sensor is cut out of it, and cameras go on to write the whole lens's equivalent.
-    Sensors of phones, small drones and Four Thirds are 4:3, others 3:2. Squares are cut out of 4:3.
+    Sensors of phones, small drones and Four Thirds are 4:3, a few 5:4, others 3:2. Squares are cut out of 4:3.
     """
     longer, shorter = float(max(width, height)), float(min(width, height))
     if longer / shorter > _WIDE * 1.02:
@@ -114,7 +115,7 @@ def _sensor_diagonal(width: int, height: int, sensor_mm: float | None) -> float:
             sensor_mm < _SMALL_MM or _FOUR_THIRDS_MM[0] < sensor_mm < _FOUR_THIRDS_MM[1]
         )
         shorter = longer / (_NARROW if is_small else _WIDE)
-    elif longer / shorter < _NARROW * 0.98:
+    elif longer / shorter < _SQUARE:
         longer = shorter * _NARROW
     return math.hypot(longer, shorter)
 
