@@ -23,6 +23,7 @@ LONGEST = (
     "test_cloud_stops",
     "test_cloud_chain",
     "test_sfm_real",
+    "test_sfm_survey",
     "test_train_resume_points",
     "test_train_fit",
     "test_cloud_resume",

@@ -34,7 +34,7 @@ from spaceport.simd.cores import usable_cores
 
 Array = NDArray[np.float64]
 
-P4: Final = Lens(640, 512, 21.1, (-3.3, 4.1), (-0.4, 0.2, 0.0008, -0.0006, -0.05))
+P4: Final = Lens(640, 520, 21.1, (-3.3, 4.1), (-0.4, 0.2, 0.0008, -0.0006, -0.05))
 """Like the RGB camera of a P4 Multispectral: f/w 1.22, and a barrel distortion that its JPEGs keep."""
 RTK_STD: Final = (0.012, 0.012, 0.018)
 CONTROL_STD: Final = 0.012

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from services.sfm.stage import run
 from spaceport.pipeline.contract import Outcome
 from spaceport.pipeline.options import SfmOptions
@@ -27,6 +29,7 @@ print(json.dumps({
     "views": {i.name: i.viewing_direction().tolist() for i in images},
     "cameras": [[c.model.name, c.width, c.height] for c in model.cameras.values()],
     "heights": [p.xyz[2] for p in model.points3D.values()],
+    "points": [p.xyz.tolist() for p in model.points3D.values()],
     "colours": [p.color.tolist() for p in model.points3D.values()],
     "error": model.compute_mean_reprojection_error(),
 }))
@@ -80,3 +83,11 @@ def read_model(folder: Path) -> dict[str, Any]:
     done = subprocess.run([sys.executable, "-c", READ_MODEL, str(folder)], check=True, capture_output=True)
     model: dict[str, Any] = json.loads(done.stdout)
     return model
+
+
+def plane_tilt(points: list[list[float]]) -> float:
+    """Degrees between z and the normal of the plane of `points`, without the farthest."""
+    centred = np.array(points) - np.median(points, axis=0)
+    reach = np.linalg.norm(centred, axis=1)
+    normal = np.linalg.svd(centred[reach < np.percentile(reach, 70)], full_matrices=False)[2][2]
+    return float(np.degrees(np.arccos(min(1.0, abs(normal[2])))))

@@ -93,6 +93,18 @@ class SurveyRun:
         return float(np.degrees(np.arccos(np.clip(turn[2, 2], -1.0, 1.0))))
 
     @cached_property
+    def scale_error(self) -> float:
+        """Relative error of lengths, by how far the camera positions spread."""
+        names = list(self.model["centres"])
+        found, true = np.array(list(self.model["centres"].values())), self.truth.centres(names)
+        return float(np.linalg.norm(found - found.mean(axis=0)) / np.linalg.norm(true - true.mean(axis=0)) - 1)
+
+    def says_what_its_metres_are_worth(self) -> bool:
+        """Not metric, or a scale that is within half as much again as the uncertainty (2 sigma) which it states."""
+        stated = self.georeference.get("scale_uncertainty")
+        return not self.metric or (stated is not None and abs(self.scale_error) <= 1.5 * stated)
+
+    @cached_property
     def ground_errors(self) -> Array:
         """[n, 3] metres east, north and up by which the model misses ground points, as it lies; nothing is fitted."""
         pairs = [
@@ -109,6 +121,11 @@ class SurveyRun:
         """Root mean square of the ground points' errors in height, metres."""
         return float(np.sqrt(np.square(self.ground_errors[:, 2]).mean()))
 
+    @property
+    def unevenness(self) -> float:
+        """Standard deviation of those errors: what is left of a dome, a bowl or a tilt. Metres."""
+        return float(self.ground_errors[:, 2].std())
+
     def __str__(self) -> str:
         """The figures, for the message of a failed assertion and for tables."""
         about = self.georeference
@@ -124,8 +141,11 @@ class SurveyRun:
             "reason": about.get("reason"),
         }
         if about["aligned"] and about.get("to_ecef"):
+            stated = about.get("scale_uncertainty") or 0.0
             figures |= {
-                "height rms": f"{self.height_error:.3f} of {self.truth.extent:.0f} m",
+                "scale": f"{100 * self.scale_error:+.2f}% (± {100 * stated:.2f}%)",
+                "height rms": f"{self.height_error:.3f}, about its mean {self.unevenness:.3f}",
+                "extent": f"{self.truth.extent:.0f}",
                 "plan rms": f"{np.sqrt(np.square(self.ground_errors[:, :2]).sum(axis=1).mean()):.3f}",
             }
         return "; ".join(f"{name} {value}" for name, value in figures.items()) + f"; message {self.message!r}"

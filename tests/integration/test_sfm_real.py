@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from sfm_cases import read_model, read_report
+from sfm_cases import plane_tilt, read_model, read_report
 from surveys import shared_survey
 from waiting import until
 
@@ -145,6 +145,21 @@ def test_banana(tmp_path: Path) -> None:
     assert "position" in report["georeference"]["reason"]
     assert report["matching"]["method"] == "exhaustive"
     assert outcome.quality["reprojection_error_px"] < 0.6
+
+
+@pytest.mark.slow
+def test_caliterra(tmp_path: Path) -> None:
+    """A field, flat as a board, and positions that miss it by 18 m in the median: they decide neither up nor metres."""
+    options, source = SfmOptions(), source_of("caliterra", tmp_path)
+    outcome = run(source, tmp_path / "jobs/out", options, Silent())
+    report, dense = check_output(tmp_path / "jobs/out", outcome, options)
+    assert outcome.counts["registered"] == 75
+    assert plane_tilt(dense["points"]) < 3
+    assert np.mean([view[2] for view in dense["views"].values()]) < -0.9, "the drone looked down"
+    assert not report["georeference"]["metric"]
+    warnings = " ".join(finding["sentence"] for finding in report["findings"] if finding["level"] == "warn")
+    assert "position" in warnings
+    assert "position" in outcome.message
 
 
 @pytest.fixture(scope="module")

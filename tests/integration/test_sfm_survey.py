@@ -1,0 +1,81 @@
+"""Cameras and metres as a surveyor would check them: flights with truth, in focal lengths, heights and check points.
+
+Errors are of ground points in the frame that the model says it lies in; nothing is fitted to the truth. Evenness is
+the deviation of their heights about the mean one, so that neither dome nor tilt is taken out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from flights import P4, Flight, control_points
+from survey_cases import SurveyRun, survey_run
+
+RTK = Flight(lens=P4, altitude=60.0, photos=20, rtk=True, calibration=True)
+PLAIN = replace(RTK, rtk=False, gimbal=True, gps_std_m=(1.0, 1.0, 2.0))
+FLATNESS = 1 / 5000
+RTK_HEIGHT_M = 0.04
+"""Of ground that lies too high or low as a whole: nadir photos tell it no better than they tell the focal length."""
+
+
+def check_errors(run: SurveyRun) -> np.ndarray:
+    """[3] metres by which the model misses the check points' true places, by their exact marks."""
+    chosen = control_points(run.truth.points)
+    seen = [point for point, place in zip(run.truth.points, run.model["points"], strict=True) if place is not None]
+    rows = [seen.index(chosen[name]) for name in ("CHECK1", "CHECK2", "CHECK3")]
+    return np.asarray(np.linalg.norm(run.ground_errors[rows], axis=1))
+
+
+def assert_is_a_survey(run: SurveyRun) -> None:
+    """What an RTK flight must come to."""
+    assert run.registered == len(run.truth.poses), run
+    assert run.georeference["median_residual_m"] <= 0.04, run
+    assert abs(run.focal_error()) < 0.01, run
+    assert run.unevenness <= FLATNESS * run.truth.extent, run
+    assert run.height_error <= RTK_HEIGHT_M, run
+    assert run.metric, run
+
+
+def test_a_flight_with_rtk_is_as_good_as_its_receiver(tmp_path: Path) -> None:
+    assert_is_a_survey(survey_run(RTK, tmp_path))
+
+
+@pytest.mark.slow
+def test_photos_without_their_distortion_are_nearly_as_good(tmp_path: Path) -> None:
+    """The drone has straightened them, and still writes the lens into their tags; its principal point remains."""
+    run = survey_run(replace(RTK, dewarped=True), tmp_path)
+    assert abs(run.focal_error()) < 0.01, run
+    assert run.georeference["median_residual_m"] <= 0.08, run
+    assert run.unevenness <= 2 * FLATNESS * run.truth.extent, run
+    assert run.metric, run
+
+
+@pytest.mark.slow
+def test_rtk_and_control_points_together(tmp_path: Path) -> None:
+    run = survey_run(replace(RTK, control=True), tmp_path)
+    assert check_errors(run).max() <= 0.05, (check_errors(run), str(run))
+    assert run.unevenness <= FLATNESS * run.truth.extent, run
+    assert run.metric, run
+
+
+@pytest.mark.slow
+def test_without_rtk_the_calibration_holds_the_focal_length(tmp_path: Path) -> None:
+    run = survey_run(PLAIN, tmp_path)
+    assert abs(run.focal_error()) < 0.02, run
+    assert run.says_what_its_metres_are_worth(), run
+
+
+@pytest.mark.slow
+def test_without_rtk_and_calibration_metres_are_worth_what_is_said(tmp_path: Path) -> None:
+    run = survey_run(replace(PLAIN, calibration=False), tmp_path)
+    assert run.says_what_its_metres_are_worth(), run
+
+
+def test_control_points_hold_the_model(tmp_path: Path) -> None:
+    run = survey_run(replace(PLAIN, control=True), tmp_path)
+    assert check_errors(run).max() <= 0.05, (check_errors(run), str(run))
+    assert run.metric, run
+    assert abs(run.focal_error()) < 0.01, run
