@@ -14,6 +14,8 @@ import pytest
 from flights import P4, Flight, control_points
 from survey_cases import SurveyRun, survey_run
 
+from spaceport.demo.lens import Lens
+
 RTK = Flight(lens=P4, altitude=60.0, photos=20, rtk=True, calibration=True)
 PLAIN = replace(RTK, rtk=False, gimbal=True, gps_std_m=(1.0, 1.0, 2.0))
 FLATNESS = 1 / 5000
@@ -79,3 +81,36 @@ def test_control_points_hold_the_model(tmp_path: Path) -> None:
     assert check_errors(run).max() <= 0.05, (check_errors(run), str(run))
     assert run.metric, run
     assert abs(run.focal_error()) < 0.01, run
+
+
+@pytest.mark.slow
+def test_a_wide_lens_without_focal_length(tmp_path: Path) -> None:
+    """The views determine it, or the report says that they do not."""
+    lens = Lens(640, 480, 8.5, (2.0, -1.0), (-0.05, 0.01, 0.0005, -0.0003, 0.0))
+    run = survey_run(Flight(lens=lens, altitude=30.0, photos=16, focal_tags=False), tmp_path)
+    assert run.registered == 16, run
+    assert abs(run.focal_error()) < 0.02 or not run.metric or "focal length" in run.warnings, run
+    assert run.unevenness < 0.05, run
+
+
+@pytest.mark.slow
+def test_a_digital_zoom_is_a_camera_of_its_own(tmp_path: Path) -> None:
+    zoomed = tuple(range(2, 20, 4))
+    run = survey_run(Flight(photos=20, zoomed=zoomed, gps_std_m=(0.3, 0.3, 0.5)), tmp_path)
+    focal = run.truth.lens.focal
+    assert run.registered == 20, run
+    for number, name in enumerate(run.truth.poses):
+        error = run.focal_error(2 * focal if number in zoomed else focal, name)
+        assert abs(error) < 0.02, (name, str(run))
+    assert run.metric, run
+    assert run.height_error < 0.5, run
+
+
+@pytest.mark.slow
+def test_a_slight_distortion_does_not_raise_a_dome(tmp_path: Path) -> None:
+    """18 nadir photos, exact positions: what field case 13 is about."""
+    lens = Lens(800, 600, distortion=(-0.11, 0.015, 0.0, 0.0, 0.0))
+    run = survey_run(Flight(lens=lens, photos=18), tmp_path, size=800)
+    errors = run.ground_errors[:, 2]
+    assert np.abs(errors - errors.mean()).max() < 0.05 or not run.metric, run
+    assert abs(run.focal_error()) < 0.01 or not run.metric, run
