@@ -31,13 +31,13 @@ def check_errors(run: SurveyRun) -> np.ndarray:
     return np.asarray(np.linalg.norm(run.ground_errors[rows], axis=1))
 
 
-def assert_is_a_survey(run: SurveyRun) -> None:
+def assert_is_a_survey(run: SurveyRun, height_m: float = RTK_HEIGHT_M) -> None:
     """What an RTK flight must come to."""
     assert run.registered == len(run.truth.poses), run
     assert run.georeference["median_residual_m"] <= 0.04, run
     assert abs(run.focal_error()) < 0.01, run
     assert run.unevenness <= FLATNESS * run.truth.extent, run
-    assert run.height_error <= RTK_HEIGHT_M, run
+    assert run.height_error <= height_m, run
     assert run.metric, run
 
 
@@ -46,13 +46,9 @@ def test_a_flight_with_rtk_is_as_good_as_its_receiver(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_photos_without_their_distortion_are_nearly_as_good(tmp_path: Path) -> None:
-    """The drone has straightened them, and still writes the lens into their tags; its principal point remains."""
-    run = survey_run(replace(RTK, dewarped=True), tmp_path)
-    assert abs(run.focal_error()) < 0.01, run
-    assert run.georeference["median_residual_m"] <= 0.08, run
-    assert run.unevenness <= 2 * FLATNESS * run.truth.extent, run
-    assert run.metric, run
+def test_photos_without_their_distortion_are_as_good(tmp_path: Path) -> None:
+    """The drone has straightened them, and still writes the lens into their tags."""
+    assert_is_a_survey(survey_run(replace(RTK, dewarped=True), tmp_path), height_m=2.5 * RTK_HEIGHT_M)
 
 
 @pytest.mark.slow
@@ -73,6 +69,7 @@ def test_without_rtk_the_calibration_holds_the_focal_length(tmp_path: Path) -> N
 @pytest.mark.slow
 def test_without_rtk_and_calibration_metres_are_worth_what_is_said(tmp_path: Path) -> None:
     run = survey_run(replace(PLAIN, calibration=False), tmp_path)
+    assert abs(run.focal_error()) < 0.02 or not run.metric, run
     assert run.says_what_its_metres_are_worth(), run
 
 
