@@ -132,7 +132,11 @@ def test_a_focal_length_that_is_open_leaves_heights_open_where_all_look_down() -
     assert assess_accuracy(grid, residuals, focal_uncertainty=0.01, looks_down=True).metric
     open_focal = assess_accuracy(grid, residuals, focal_uncertainty=0.1, looks_down=True)
     assert "± 20%" in str(open_focal.reason)
-    assert assess_accuracy(grid, residuals, focal_uncertainty=0.03, looks_down=True).metric
+    usual = assess_accuracy(grid, residuals, focal_uncertainty=0.03, looks_down=True)
+    assert usual.metric
+    assert usual.height_uncertainty == pytest.approx(np.hypot(usual.uncertainty, 0.06))
+    oblique = assess_accuracy(grid, residuals, focal_uncertainty=0.03, looks_down=False)
+    assert oblique.height_uncertainty == oblique.uncertainty
     assert assess_accuracy(grid, residuals, contradictions=["nothing fits"]).reason == "nothing fits"
 
 

@@ -99,6 +99,8 @@ def test_nothing_to_complain_about_is_said_of_flawless_models_only() -> None:
 def test_metres_come_with_their_uncertainty() -> None:
     exact = georeference(scale_uncertainty=0.004, uncertainty_m=0.48, extent_m=120.0)
     assert "Lengths are in metres, to ± 0.4% (± 48 cm over 120 m)." in page_of(report(georeference=exact))
+    nadir = exact.model_copy(update={"height_uncertainty": 0.052})
+    assert "(± 48 cm over 120 m); heights over the ground to ± 5.2%" in page_of(report(georeference=nadir))
 
 
 def test_a_lens_has_its_source_and_what_became_of_it() -> None:

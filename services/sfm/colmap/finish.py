@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
-import pycolmap
 
 from services.sfm.colmap.evidence import Evidence, position_priors
 from services.sfm.colmap.findings import list_findings
@@ -16,11 +15,10 @@ from services.sfm.colmap.lenses import (
     adjust_lenses,
     focal_priors,
     focal_uncertainty,
-    free_lenses,
     with_positions,
 )
-from services.sfm.colmap.priors import PositionPrior, Priors
 from services.sfm.colmap.refine import Refinement, refine
+from services.sfm.colmap.straighten import straighten
 from services.sfm.georeference.alignment import Alignment
 from services.sfm.georeference.control_points import ControlNetwork, fit_control_points, measure_control_points
 from services.sfm.georeference.gcp_alignment import control_georeference, point_reports
@@ -35,9 +33,6 @@ from services.sfm.georeference.wgs84 import Array
 from services.sfm.georeference.witnesses import Witness, contradict, height_witnesses
 from services.sfm.messages import ColmapTask
 from spaceport.pipeline.reports.sfm import CameraReport, Finding, Georeference
-
-STRAIGHTER: Final = 0.67  # median residual without a held focal length to that with it
-MIN_GPS_STD_M: Final = 0.5
 
 
 @dataclass(frozen=True)
@@ -59,7 +54,10 @@ def finish_model(task: ColmapTask, model: Any) -> FinishedModel:
     """
     lenses = adjust_lenses(task, model)
     alignment = _onto_positions(task, model, lenses)
-    model, lenses, alignment = _without_bend(task, model, lenses, alignment)
+    straightened = straighten(model, lenses, alignment)
+    if straightened is not None:
+        model, lenses = straightened.model, straightened.lenses
+        alignment = straightened.report(_onto_positions(task, model, lenses))
     lags = alignment.georeference.clock_shift_s is not None  # and what was flown meanwhile is known to decimetres only
     exact = {} if lags else position_priors(task, alignment.positions)
     network, reason = _onto_control_points(task, model, _origin(alignment.georeference) if exact else None)
@@ -115,30 +113,6 @@ def _up(task: ColmapTask, model: Any, refinement: Refinement) -> UpEstimate | No
     targets = np.array([point.target for point in network.control])
     evidence = photo_evidence(posed_photos(model, task.photos), task.options.seed)
     return up_by_control_points(evidence, places, targets)
-
-
-def _without_bend(
-    task: ColmapTask, model: Any, lenses: list[Lens], alignment: Alignment
-) -> tuple[Any, list[Lens], Alignment]:
-    """The same, or where positions show that a held focal length bends the model, what the photos want without it.
-
-    Plain positions are no priors. But a dome that is gone with the knowledge of the lens, and residuals that are a
-    third smaller, say that this knowledge is wrong: EXIF's equivalents of cropped and rolling shutters are.
-    """
-    bent = alignment.georeference
-    if bent.dome_m is None or bent.median_residual_m is None or not any(lens.held_by_exif for lens in lenses):
-        return model, lenses, alignment
-    trial = pycolmap.Reconstruction(model)
-    freed = free_lenses(trial, lenses)
-    straight = _onto_positions(task, trial, freed)
-    median = straight.georeference.median_residual_m
-    if median is None or straight.georeference.dome_m is not None or median > STRAIGHTER * bent.median_residual_m:
-        return model, lenses, alignment
-    std = np.full(3, max(MIN_GPS_STD_M, 2 * median))
-    places = {file: PositionPrior(target.place, std) for file, target in straight.positions.items()}
-    known = {file: prior for file, prior in places.items() if np.isfinite(prior.position).all()}
-    freed = with_positions(trial, freed, Priors(positions=known))
-    return trial, freed, _onto_positions(task, trial, freed)
 
 
 def _onto_control_points(

@@ -15,7 +15,6 @@ from typing import Any, Final
 
 from services.sfm.colmap.bundle_adjustment import robust_bundle_adjustment
 from services.sfm.colmap.lens_models import (
-    BEGINNING,
     INFLATION,
     RICHER,
     SIMPLEST,
@@ -76,10 +75,6 @@ class Lens:
         return self.trusts_prior and std is not None and self.views_std is not None and self.views_std > std
 
     @property
-    def held_by_exif(self) -> bool:
-        return self.held and self.task.source == "exif"
-
-    @property
     def contradicts(self) -> bool:
         """Whether the views want another focal length than what was known allows."""
         if self.expected_focal is None or self.views_focal is None or self.views_std is None:
@@ -101,26 +96,15 @@ def adjust_lenses(task: ColmapTask, model: Any) -> list[Lens]:
     return lenses
 
 
-def free_lenses(model: Any, lenses: Sequence[Lens]) -> list[Lens]:
-    """Adjust in place with what the mappers use, one coefficient, and without the focal lengths that EXIF held."""
-    freed = []
-    for lens in lenses:
-        if lens.held_by_exif:
-            set_model(model.cameras[lens.camera_id], BEGINNING)
-            reason = f"{BEGINNING}: with more, and EXIF's focal length, the model is bent against the positions"
-            lens = replace(lens, trusts_prior=False, was_asked=True, model=BEGINNING, reason=reason)  # noqa: PLW2901
-        freed.append(lens)
-    robust_bundle_adjustment(model, Priors(focal=focal_priors(model, freed)))
-    covariances = intrinsic_covariances(model, [lens.camera_id for lens in freed])
-    return [_with_uncertainty(lens, model.cameras[lens.camera_id], covariances.get(lens.camera_id)) for lens in freed]
+def with_positions(model: Any, lenses: Sequence[Lens], priors: Priors, inflation: float = INFLATION) -> list[Lens]:
+    """The lenses after an adjustment with positions or ground points, which determine them too.
 
-
-def with_positions(model: Any, lenses: Sequence[Lens], priors: Priors) -> list[Lens]:
-    """The lenses after an adjustment with positions or ground points, which determine them too."""
+    `inflation`: by how much what is real is larger than the standard deviations that the adjustment was made with.
+    """
     covariances = intrinsic_covariances(model, [lens.camera_id for lens in lenses], priors)
     return [
         _with_uncertainty(
-            replace(lens, inflation=INFLATION), model.cameras[lens.camera_id], covariances.get(lens.camera_id)
+            replace(lens, inflation=inflation), model.cameras[lens.camera_id], covariances.get(lens.camera_id)
         )
         for lens in lenses
     ]

@@ -33,13 +33,15 @@ class Accuracy:
 
     `scale_error` is the relative standard error of the scale from independent residuals, infinite where too few
     determine it; `uncertainty` the relative one of lengths, two standard deviations, with all that is known to add to
-    it; `dome_m` by how much the model's middle stands above its rim, None where no significant dome was found;
-    `reason` says why lengths may not be called metres, None where they may.
+    it; `height_uncertainty` the same of heights over the ground, which also hang on the focal length where all photos
+    look straight down; `dome_m` by how much the model's middle stands above its rim, None where no significant dome
+    was found; `reason` says why lengths may not be called metres, None where they may.
     """
 
     scale_error: float
     uncertainty: float
     uncertainty_m: float
+    height_uncertainty: float
     dome_m: float | None
     reason: str | None
 
@@ -56,6 +58,7 @@ class Accuracy:
             "scale_error": self.scale_error if np.isfinite(self.scale_error) else None,
             "scale_uncertainty": self.uncertainty if known else None,
             "uncertainty_m": self.uncertainty_m if known else None,
+            "height_uncertainty": self.height_uncertainty if known else None,
             "dome_m": self.dome_m,
         }
 
@@ -101,7 +104,9 @@ def assess_accuracy(
         *_about_uncertainty(what, len(targets), uncertainty),
         *_about_focal_length(focal_uncertainty, looks_down),
     ]
-    return Accuracy(scale_error, uncertainty, uncertainty * extent, dome, reasons[0] if reasons else None)
+    of_heights = float(np.hypot(uncertainty, SIGMAS * (focal_uncertainty or 0.0))) if looks_down else uncertainty
+    reason = reasons[0] if reasons else None
+    return Accuracy(scale_error, uncertainty, uncertainty * extent, of_heights, dome, reason)
 
 
 def relative_scale_error(targets: Array, residuals: Array) -> float:

@@ -20,6 +20,7 @@ from spaceport.pipeline.reports.sfm import (
 )
 
 _STRAIGHT_DOWN: Final = -80  # degrees of pitch, below which nobody sees a tilt
+_WORTH_A_WORD: Final = 1.5  # times the uncertainty of lengths
 _LEAST_SHARE: Final = 0.0001  # nobody believes in lengths to better than 0.01 %
 _HEIGHTS: Final = {
     "absolute": "the drone's own altitude, as positions had none that fits",
@@ -34,11 +35,19 @@ def lengths_sentence(georeference: Georeference) -> str:
         return f"Scale and place are not known: {georeference.reason}."
     exact = _uncertainty(georeference)
     if georeference.metric:
-        return f"Lengths are in metres{f', to {exact}' if exact else ''}."
+        return f"Lengths are in metres{f', to {exact}' if exact else ''}{_heights_apart(georeference)}."
     if georeference.unit_m is not None and not georeference.metric_reason:
         return f"A unit of the model is {georeference.unit_m:.3g} m{f', to {exact}' if exact else ''}."
     reason = georeference.metric_reason or "positions and model do not fit well enough"
     return f"Lengths may not be called metres: {reason}."
+
+
+def _heights_apart(georeference: Georeference) -> str:
+    """How exact heights are, where that is much less than lengths on the ground."""
+    heights, lengths = georeference.height_uncertainty, georeference.scale_uncertainty
+    if heights is None or lengths is None or heights < _WORTH_A_WORD * max(lengths, _LEAST_SHARE):
+        return ""
+    return f"; heights over the ground to ± {100 * heights:.2g}%, as all photos look straight down"
 
 
 def _uncertainty(georeference: Georeference) -> str:

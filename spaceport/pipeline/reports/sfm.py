@@ -271,9 +271,11 @@ class Georeference(_SparsePart):
     residuals_m: dict[str, float] | None = None
     """By photo; in `georeference.json` only, the report has them in each photo."""
     scale_uncertainty: float | None = None
-    """Of lengths, relative, two standard deviations: correlated errors, bending and the focal length included."""
+    """Of lengths, relative, two standard deviations: correlated errors and bending included."""
     uncertainty_m: float | None = None
     """The same over the extent."""
+    height_uncertainty: float | None = None
+    """The same of heights over the ground, relative: where photos look straight down the focal length adds to it."""
     metric_reason: str | None = None
     """Why lengths may not be called metres, where the model is aligned; a sentence."""
     dome_m: float | None = None
