@@ -233,6 +233,8 @@ def test_thermal_cameras_are_known_by_size_source_and_segment(tmp_path: Path) ->
     tags[ExifTags.Base.Make] = "DJI"
     assert read(tmp_path, jpeg(photo_pixels(640, 512), exif=tags)).traits.spectrum is Spectrum.THERMAL
     assert read(tmp_path, jpeg(photo_pixels(640, 480), exif=tags)).traits.spectrum is Spectrum.COLOUR
+    tags.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.FNumber] = 2.8
+    assert read(tmp_path, jpeg(photo_pixels(640, 512), exif=tags)).traits.spectrum is Spectrum.COLOUR
     data = jpeg(photo_pixels())
     segment = b"FLIR\0\1\0\0" + bytes(20)
     flir = data[:2] + b"\xff\xe1" + (len(segment) + 2).to_bytes(2, "big") + segment + data[2:]

@@ -32,6 +32,7 @@ _FISHEYE_LENS: Final = re.compile(r"fish-?\s?eye", re.IGNORECASE)
 _SPHERE_CAMERA: Final = re.compile(r"theta|insta\s?360|qoocam|vuze|\b360\b|gopro (max|fusion)", re.IGNORECASE)
 _THERMAL_MAKERS: Final = ("dji", "autel", "flir", "parrot", "teledyne")
 _THERMAL_SIZES: Final = frozenset({(640, 512), (1280, 1024), (336, 256), (160, 120), (160, 128), (320, 256)})
+_THERMAL_F_NUMBER: Final = 1.5  # germanium lenses are f/1.0 to f/1.4; cameras that write none are taken at their size
 _THERMAL_WORDS: Final = ("infrared", "thermal", "lwir")
 
 
@@ -94,6 +95,8 @@ def _is_thermal(metadata: PhotoMetadata, packet: bytes, bands: list[str]) -> boo
     source = _value(_IMAGE_SOURCE, packet).lower()
     if any(word in text for text in (source, *(band.lower() for band in bands)) for word in _THERMAL_WORDS):
         return True
+    if metadata.calibration or (metadata.f_number or 0.0) > _THERMAL_F_NUMBER:
+        return False  # a colour photo that somebody scaled down to just that size
     return metadata.make.lower().startswith(_THERMAL_MAKERS) and (metadata.width, metadata.height) in _THERMAL_SIZES
 
 
