@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from typing import Final
 
-MAX_SHOWN: Final = 300
+MAX_SHOWN: Final = 600
 _INVISIBLE: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Unicode's general categories of controls, format characters (bidirectional overrides among them), lone surrogates,
 private and unassigned ones, and separators of lines and paragraphs."""
