@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.sfm.georeference.positions import find_wrong_positions, format_length, ground_of
+from services.sfm.georeference.positions import find_wrong_positions, ground_of
 from services.sfm.georeference.wgs84 import Array
 
 HERE = np.array([50.44, -4.995, 145.0])
@@ -131,13 +131,6 @@ def test_no_good_position_is_named(seed: int, kind: object, noise: float, second
     if seconds is not None and seconds * 30 < 9 * scale:  # no drone is faster
         seconds = None
     assert wrong(degrees(metres), seconds) == {}
-
-
-@pytest.mark.parametrize(
-    ("metres", "text"), [(25_100, "25 km"), (1_940, "1.9 km"), (310, "310 m"), (3.14, "3.1 m"), (0.31, "31 cm")]
-)
-def test_lengths_are_written_for_people(metres: float, text: str) -> None:
-    assert format_length(metres) == text
 
 
 def test_thousands_of_wild_positions_take_seconds() -> None:

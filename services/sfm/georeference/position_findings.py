@@ -10,8 +10,8 @@ import numpy as np
 from services.sfm.georeference.accuracy import describe_dome
 from services.sfm.georeference.heights import ABSOLUTE, NONE, POSITION, RELATIVE
 from services.sfm.georeference.position_fit import PositionFit
-from services.sfm.georeference.positions import format_length
 from services.sfm.messages import TaskPhoto
+from services.sfm.wording import length
 from spaceport.pipeline.reports.sfm import Finding, Verdict
 
 MOST_NAMES: Final = 3
@@ -69,10 +69,10 @@ def _clock(fit: PositionFit) -> str | None:
         return None
     seconds = fit.clock.seconds
     late = f"lag {seconds:.1f} s behind" if seconds > 0 else f"are {-seconds:.1f} s ahead of"
-    ground = format_length(float(np.median(np.linalg.norm(fit.residuals[fit.used, :2], axis=1))))
+    ground = length(float(np.median(np.linalg.norm(fit.residuals[fit.used, :2], axis=1))))
     return (
         f"The positions {late} the photos (± {2 * fit.clock.sigma_s:.1f} s). With that removed they fit to {ground} in"
-        f" place of {format_length(fit.misfit_without_clock_m)} in the median. Set the camera's clock by the"
+        f" place of {length(fit.misfit_without_clock_m)} in the median. Set the camera's clock by the"
         " receiver's, or write the positions from the flight's log."
     )
 
@@ -84,7 +84,7 @@ def _systems(fit: PositionFit) -> str | None:
     apart = float(np.median(moved))
     side = "above" if apart > 0 else "below"
     return (
-        f"Heights are of two systems: those of {len(moved)} photos lie {format_length(abs(apart))} {side} the others,"
+        f"Heights are of two systems: those of {len(moved)} photos lie {length(abs(apart))} {side} the others,"
         " as over the ellipsoid and over the sea. They were moved into the system of most. Give all heights in one."
     )
 
@@ -95,7 +95,7 @@ def _heights(fit: PositionFit, photos: Sequence[TaskPhoto]) -> str | None:
         told = f", {altitudes.min():.0f} to {altitudes.max():.0f} m," if len(altitudes) else ""
         return (
             f"The heights of the positions{told} contradict the photos: they miss the model by"
-            f" {format_length(fit.height_misfit_m)} in the median{_tilt(fit)}. Positions gave place, scale and north"
+            f" {length(fit.height_misfit_m)} in the median{_tilt(fit)}. Positions gave place, scale and north"
             " only; control points in a gcp_list.txt would give heights."
         )
     if fit.heights == NONE:

@@ -16,7 +16,6 @@ from services.sfm.georeference.position_priors import stated_std
 from services.sfm.georeference.positions import (
     NO_FIX,
     find_wrong_positions,
-    format_length,
     photo_positions,
     photo_times,
 )
@@ -25,6 +24,7 @@ from services.sfm.georeference.similarity import Similarity
 from services.sfm.georeference.up.choice import UpChoice
 from services.sfm.georeference.wgs84 import Array, median_position, to_enu
 from services.sfm.messages import TaskPhoto
+from services.sfm.wording import length
 
 GPS_STD_M: Final = (1.5, 1.5, 3.0)  # of a receiver without corrections
 PREFERENCE: Final = 2.0  # how much better other heights must fit before the position's own are left
@@ -238,14 +238,14 @@ def _cost(fit: PositionFit) -> float:
 def _with_outliers(fit: PositionFit, located: _Located) -> PositionFit:
     """Name the positions that decided nothing; those that were suspected and fit are used after all."""
     norms, limit = fit.norms, OUTLIER_SIGMAS * fit.sigma
-    median = format_length(float(np.median(_lengths(fit.residuals)[fit.used])))
+    median = length(float(np.median(_lengths(fit.residuals)[fit.used])))
     used, outliers = fit.used.copy(), {}
     for number, norm in enumerate(norms):
         suspect = located.suspects.get(number)
         if suspect is not None and (suspect == NO_FIX or not norm <= limit):
             outliers[number] = suspect
         elif norm > limit:
-            off = format_length(float(_lengths(fit.residuals)[number]))
+            off = length(float(_lengths(fit.residuals)[number]))
             outliers[number] = f"it misses the model by {off}, the others by {median} in the median"
         else:
             used[number] = bool(np.isfinite(norm))
@@ -269,6 +269,6 @@ def _check(fit: PositionFit) -> None:
     misfit = float(np.sqrt(np.square(ground).sum(axis=1).mean()))
     if not misfit <= MAX_MISFIT * spread:
         raise ValueError(
-            f"the positions contradict the photos: they miss the model by {format_length(misfit)}, which is"
-            f" {format_length(spread)} wide"
+            f"the positions contradict the photos: they miss the model by {length(misfit)}, which is"
+            f" {length(spread)} wide"
         )

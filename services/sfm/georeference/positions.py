@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from services.sfm.georeference.wgs84 import Array, median_position, to_enu
 from services.sfm.messages import TaskPhoto
+from services.sfm.wording import length
 
 NO_FIX_DEGREES: Final = 0.1  # around 0, 0: open sea
 NO_FIX: Final = "latitude and longitude are 0, which receivers write without a fix"
@@ -106,7 +107,7 @@ def _off_the_track(ground: Array, times: Array, numbers: Numbers) -> dict[int, s
         gaps = np.abs(times[main] - times[track[0]])
         nearest = main[int(np.argmin(gaps))]
         off = float(np.linalg.norm(ground[nearest] - ground[track[0]]))
-        where = f"{format_length(off)} from where the flight was {gaps.min():.0f} s before or after"
+        where = f"{length(off)} from where the flight was {gaps.min():.0f} s before or after"
         several = f"the receiver's last fix: the same place in {len(track)} photos, {where}"
         reason = f"it lies {where}" if len(track) == 1 else several
         wrong |= {int(numbers[index]): reason for index in track}
@@ -171,12 +172,5 @@ def _far_away(ground: Array, numbers: Numbers) -> dict[int, str]:
         here = distances <= STATIONARY_M
         nearest = float(distances[~here].min(initial=np.inf))
         if here.sum() < len(numbers) / 2 and nearest > max(FAR_M, FAR_TO_EXTENT * extent):
-            wrong[int(numbers[index])] = f"it lies {format_length(nearest)} from all other photos"
+            wrong[int(numbers[index])] = f"it lies {length(nearest)} from all other photos"
     return wrong
-
-
-def format_length(metres: float) -> str:
-    """For people: three digits at most."""
-    if metres >= 1000:
-        return f"{metres / 1000:.0f} km" if metres >= 10_000 else f"{metres / 1000:.1f} km"
-    return f"{metres:.0f} m" if metres >= 10 else f"{metres:.1f} m" if metres >= 1 else f"{100 * metres:.0f} cm"
