@@ -22,6 +22,7 @@ from spaceport.pipeline.options import SfmOptions
 from spaceport.pipeline.uploads.photo_zip import inspect
 from spaceport.progress import Silent
 
+pytestmark = pytest.mark.slow  # whole runs of the stage, a few seconds each
 FIELD = Path(__file__).parents[2] / "../shared/field"
 REFUSED_WITHIN_S = 5.0
 MAX_PLANE_TILT = 10.0
