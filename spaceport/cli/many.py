@@ -60,7 +60,7 @@ class ModelLines:
         self._line(number, outcome)
 
     def _line(self, number: int, text: str) -> None:
-        self._console.print(f"{self._names[number]}: {text}", markup=False)
+        self._console.print(f"{self._names[number]}: {text}", markup=False, soft_wrap=True)
 
 
 def _short(name: str) -> str:

@@ -156,7 +156,7 @@ def test_all_identical(photos: list[Path], tmp_path: Path) -> None:
         photo.write_bytes(photos[0].read_bytes())
     error = refused(tmp_path)
     assert error.slug is Slug.HOPELESS_CAPTURE
-    assert f"Only 1 of {PHOTOS} photos differ" in str(error)
+    assert f"{PHOTOS} photos that all show the same" in str(error)
 
 
 @pytest.mark.slow

@@ -213,7 +213,7 @@ def test_a_mixed_folder_loses_only_what_is_broken(survey: Path, tmp_path: Path) 
     report, dense = check_output(tmp_path / "jobs/out", outcome, options)
     reasons = {photo["name"]: photo["reason"] for photo in report["photos"] if not photo["registered"]}
     assert set(reasons) == {f"photos/{photos[3].name}", "other.jpg"}
-    assert "decoded" in reasons[f"photos/{photos[3].name}"]
+    assert "cut off" in reasons[f"photos/{photos[3].name}"]
     assert any(name.startswith("photos/über") and name.endswith(".webp.jpg") for name in dense["centres"])
     assert outcome.counts == {"photos": 17, "registered": 15, "points": report["model"]["points"]}
 

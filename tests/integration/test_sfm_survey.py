@@ -73,6 +73,7 @@ def test_without_rtk_and_calibration_metres_are_worth_what_is_said(tmp_path: Pat
     assert run.says_what_its_metres_are_worth(), run
 
 
+@pytest.mark.slow
 def test_control_points_hold_the_model(tmp_path: Path) -> None:
     run = survey_run(replace(PLAIN, control=True), tmp_path)
     assert check_errors(run).max() <= 0.05, (check_errors(run), str(run))
