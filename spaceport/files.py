@@ -71,8 +71,9 @@ def _exchange(one: Path, other: Path) -> None:
     shutil.rmtree(backup, ignore_errors=True)
 
 
-def write_atomic(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all; its folder is created if missing."""
+def write_atomic(path: Path, data: bytes, mode: int = 0o666) -> None:
+    """Write a file whole or not at all; its folder is created if missing. `mode` is subject to the umask."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as part:
+        part.touch(mode)
         part.write_bytes(data)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -68,13 +69,15 @@ def deployment_of(access: Access) -> Deployment:
 
 def greeting(cloud: EmbeddedCloud) -> str:
     """What a person needs to use the cloud that `spaceport up` has started."""
+    from spaceport.local.cloud import ENVIRONMENT  # noqa: PLC0415
+
     deployment = deployment_of(cloud.access)
-    settings = " ".join(f"{name}={value}" for name, value in cloud.access.environment().items())
+    environment = shlex.quote(str(cloud.state / ENVIRONMENT))
     return "\n".join(
         (
             f"The embedded cloud is up. AWS at {cloud.access.endpoint}, Batch at {cloud.access.batch_endpoint}.",
             "Drop a zip, and a job begins by itself:",
-            f"  {settings} aws s3 cp photos.zip s3://{deployment.uploads.name}/uploads/",
+            f"  . {environment} && aws s3 cp photos.zip s3://{deployment.uploads.name}/uploads/",
             "Then, in another terminal: spaceport jobs",
             "Ctrl-C shuts it down; buckets and table are kept.",
         )

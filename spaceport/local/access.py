@@ -2,23 +2,40 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import secrets
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+from urllib.request import Request
 
 if TYPE_CHECKING:
     from boto3.session import Session
 
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
+SECRET_HEADER: Final = "x-spaceport-secret"  # noqa: S105  a name
+"""Of requests of ministack's own addresses."""
+REGIONS_AND_FILES: Final = {
+    "AWS_DEFAULT_REGION": REGION,
+    "AWS_REGION": REGION,
+    "AWS_CONFIG_FILE": "/dev/null",
+    "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
 
 
 @dataclass(frozen=True)
 class Access:
-    """Where an embedded cloud listens."""
+    """Where an embedded cloud listens, and the secret that it was started with."""
 
     endpoint: str
     batch_endpoint: str
+    secret: str = field(repr=False)
+
+    @property
+    def credentials(self) -> dict[str, str]:
+        """The environment variables of its only pair of keys. ministack takes a key of 12 digits for an account."""
+        return {"AWS_ACCESS_KEY_ID": ACCOUNT, "AWS_SECRET_ACCESS_KEY": self.secret}
 
     def environment(self) -> dict[str, str]:
         """The environment in which boto3 reaches this cloud, and no other.
@@ -28,13 +45,8 @@ class Access:
         return {
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_ENDPOINT_URL_BATCH": self.batch_endpoint,
-            "AWS_ACCESS_KEY_ID": "local",
-            "AWS_SECRET_ACCESS_KEY": "local",
-            "AWS_DEFAULT_REGION": REGION,
-            "AWS_REGION": REGION,
-            "AWS_CONFIG_FILE": "/dev/null",
-            "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
-            "AWS_EC2_METADATA_DISABLED": "true",
+            **self.credentials,
+            **REGIONS_AND_FILES,
         }
 
     @cached_property
@@ -42,9 +54,18 @@ class Access:
         """A boto3 session with this cloud's credentials. Its clients need an endpoint: prefer `client`."""
         from boto3.session import Session  # noqa: PLC0415  a quarter of a second that `spaceport --help` does without
 
-        return Session(aws_access_key_id="local", aws_secret_access_key="local", region_name=REGION)  # noqa: S106
+        return Session(aws_access_key_id=ACCOUNT, aws_secret_access_key=self.secret, region_name=REGION)
 
     def client(self, service: str) -> Any:
         """A boto3 client for `service` of this cloud; the caller declares its type."""
         endpoint = self.batch_endpoint if service == "batch" else self.endpoint
         return self.session.client(service, endpoint_url=endpoint)  # type: ignore[call-overload]  # any service name
+
+    def ministack_request(self, path: str) -> Request:
+        """A request of one of ministack's own addresses, `/_ministack/…`, with the secret."""
+        return Request(f"{self.endpoint}{path}", headers={SECRET_HEADER: self.secret})  # noqa: S310  http, loopback
+
+
+def new_secret() -> str:
+    """A secret for one start of a cloud."""
+    return secrets.token_urlsafe(32)

@@ -9,8 +9,8 @@ from __future__ import annotations
 import fcntl
 import json
 import logging
-import os
 import queue
+import shlex
 import shutil
 import threading
 from contextlib import ExitStack
@@ -21,7 +21,7 @@ from typing import IO, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from spaceport.files import write_atomic
-from spaceport.local.access import Access
+from spaceport.local.access import Access, new_secret
 from spaceport.local.batch.events import StateChanges, state_change
 from spaceport.local.batch.model import Job, JobDefinition
 from spaceport.local.batch.poller import Poller
@@ -44,6 +44,12 @@ from spaceport.pipeline.text import visible
 STACK = "spaceport"
 ROOT = Path(__file__).parents[2]
 MAIL_FROM = "spaceport@localhost.localdomain"
+ADDRESS = "cloud.json"
+"""How to reach a running cloud, for its owner's other processes."""
+ENVIRONMENT = "aws.env"
+"""The same for a shell: `. ~/.spaceport/aws.env`."""
+PRIVATE_FOLDER = 0o700
+PRIVATE_FILE = 0o600
 NOTICE_SECONDS = 2.0
 """A dead embedded AWS refuses connections a moment before its end is noticed."""
 
@@ -91,18 +97,26 @@ class EmbeddedCloud:
         for name in ("work", "tmp", "logs"):
             (self.state / name).mkdir(exist_ok=True)
         translation = translate(self._template, CODE)
-        server = BatchServer()
+        secret = new_secret()
+        server = BatchServer(secret)
         stack.callback(server.close)
-        self._ministack = Ministack(self.state, {"AWS_ENDPOINT_URL_BATCH": server.endpoint} | _credentials())
+        self._ministack = Ministack(self.state, server.endpoint, secret)
         stack.callback(self._ministack.stop)
-        self.access = Access(self._ministack.endpoint, server.endpoint)
+        self.access = self._ministack.access
         outputs = deploy(self.access, STACK, translation, package(ROOT), {"MailFrom": MAIL_FROM})
         runner = self._batch(stack, translation, outputs, server)
         self._recover(outputs)
         stack.callback(Poller(self.access, translation.batch_targets, outputs, runner).close)
-        address = {"endpoint": self.access.endpoint, "batch_endpoint": self.access.batch_endpoint, "pid": os.getpid()}
-        write_atomic(self.state / "cloud.json", json.dumps(address).encode())
-        stack.callback((self.state / "cloud.json").unlink)
+        self._publish_address(stack)
+
+    def _publish_address(self, stack: ExitStack) -> None:
+        """Tell the owner's other processes how to reach this cloud, until it ends."""
+        access = self.access
+        address = {"endpoint": access.endpoint, "batch_endpoint": access.batch_endpoint, "secret": access.secret}
+        lines = [f"export {name}={shlex.quote(value)}\n" for name, value in access.environment().items()]
+        for name, text in ((ADDRESS, json.dumps(address)), (ENVIRONMENT, "".join(lines))):
+            write_atomic(self.state / name, text.encode(), PRIVATE_FILE)
+            stack.callback((self.state / name).unlink, missing_ok=True)
 
     def _batch(
         self, stack: ExitStack, translation: Translation, outputs: dict[str, str], server: BatchServer
@@ -161,21 +175,19 @@ def _accept_again(bucket: Bucket, table: JobTable, uploads: Bucket, key: str) ->
 
 def running(state: Path) -> Access | None:
     """How to reach the embedded cloud that runs on `state`, or None when there is none."""
-    address = state.resolve() / "cloud.json"
-    if not address.exists() or not _in_use(state.resolve()):
+    state = state.resolve()
+    if not _in_use(state):
         return None
-    endpoints = json.loads(address.read_text())
-    return Access(endpoints["endpoint"], endpoints["batch_endpoint"])
-
-
-def _credentials() -> dict[str, str]:
-    environment = Access("", "").environment()
-    return {name: value for name, value in environment.items() if not name.startswith("AWS_ENDPOINT")}
+    try:
+        return Access(**json.loads((state / ADDRESS).read_text()))
+    except (OSError, ValueError, TypeError):  # it is starting
+        return None
 
 
 def _lock(state: Path) -> IO[str]:
     """Lock the state folder. The lock ends with the process, however it ends."""
-    state.mkdir(parents=True, exist_ok=True)
+    state.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+    state.chmod(PRIVATE_FOLDER)  # its photos, its models and its secret are nobody else's
     file = (state / "lock").open("w")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

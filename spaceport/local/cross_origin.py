@@ -1,60 +1,44 @@
-"""Refuses cross-origin requests to the embedded cloud.
+"""Tells requests of pages that others have served from those of programs and of the embedded cloud's own page.
 
-It checks no signatures, so any page open in a browser on this machine could otherwise write objects, deploy a function
-and so run code here: loopback does not protect against a browser. Browsers send the origin of a request in headers that
-pages cannot forge. Programs (boto3, curl, the stages) send no such headers and are allowed.
+Loopback does not protect against a browser: any page that is open in one can send requests to 127.0.0.1, also a page
+that another program serves on another port. Browsers send the origin of a request in headers that pages cannot forge.
+Programs (boto3, curl, the stages) send no such headers.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from typing import Any
+from collections.abc import Mapping
+from typing import Final
 from urllib.parse import urlsplit
 
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
-
-REFUSAL = "The embedded cloud serves programs and pages of this machine only."
+OWN: Final = frozenset({"same-origin", "none"})
+"""`Sec-Fetch-Site` of our own pages, and of addresses that were typed."""
 
 
-def is_cross_origin(headers: Mapping[str, str]) -> bool:
-    """Whether a request comes from a page that another machine served. `headers` have lower-case names.
+def is_cross_origin(headers: Mapping[str, str], port: int) -> bool:
+    """Whether a request comes from a page that is not the embedded cloud's own. `headers` have lower-case names.
 
-    - `Host` names another machine: its name was made to resolve to 127.0.0.1 (DNS rebinding);
-    - `Origin` is another machine's, or `null`: a script or a form of its page;
-    - `Sec-Fetch-Site: cross-site` without an origin: an image, a frame or a link of its page.
+    - `Host` is not ours: its name was made to resolve to 127.0.0.1 (DNS rebinding);
+    - `Origin` is another's, or `null`: a script or a form of its page;
+    - `Sec-Fetch-Site` tells of another: an image, a frame or a link of its page.
     """
-    if "host" in headers and not _is_local(f"//{headers['host']}"):
+    host = headers.get("host", "")
+    if not is_own_host(host, port) and not _is_bucket_host(host, port):
         return True
     if "origin" in headers:
-        return not _is_local(headers["origin"])
-    return headers.get("sec-fetch-site") == "cross-site" and not _is_local(headers.get("referer", ""))
+        return not is_own_host(headers["origin"].removeprefix("http://"), port)
+    return headers.get("sec-fetch-site", "none") not in OWN
 
 
-def _is_local(address: str) -> bool:
+def is_own_host(host: str, port: int) -> bool:
+    """Whether `host`, with its port, is where the embedded cloud listens."""
+    return host.lower() in {f"127.0.0.1:{port}", f"localhost:{port}"}
+
+
+def _is_bucket_host(host: str, port: int) -> bool:
+    """Whether `host` names a bucket or an API of ours: a name below `localhost`, which browsers never look up."""
     try:
-        host = urlsplit(address).hostname or ""
+        parts = urlsplit(f"//{host}")
+        return (parts.hostname or "").endswith(".localhost") and parts.port == port
     except ValueError:
         return False
-    return host in {"127.0.0.1", "localhost"} or host.endswith(".localhost")
-
-
-class CrossOriginGuard:
-    """ASGI middleware that refuses cross-origin requests."""
-
-    def __init__(self, app: App) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope.get("headers", [])}
-        if scope["type"] == "lifespan" or not is_cross_origin(headers):
-            await self._app(scope, receive, send)
-        elif scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1008})
-        else:
-            json_type = [(b"content-type", b"application/json")]
-            await send({"type": "http.response.start", "status": 403, "headers": json_type})
-            await send({"type": "http.response.body", "body": json.dumps({"message": REFUSAL}).encode()})

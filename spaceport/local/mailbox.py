@@ -11,6 +11,6 @@ from spaceport.local.access import Access
 
 def mails(access: Access) -> list[dict[str, Any]]:
     """Every mail since the start, the oldest first, as the embedded SES keeps them."""
-    with urllib.request.urlopen(f"{access.endpoint}/_ministack/ses/messages", timeout=60) as response:  # noqa: S310  loopback
+    with urllib.request.urlopen(access.ministack_request("/_ministack/ses/messages"), timeout=60) as response:  # noqa: S310  loopback
         accounts: dict[str, list[dict[str, Any]]] = json.load(response)["messages"]
     return [mail for box in accounts.values() for mail in box]

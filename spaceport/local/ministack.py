@@ -10,7 +10,7 @@ import time
 import urllib.request
 from pathlib import Path
 
-from spaceport.local.access import REGION
+from spaceport.local.access import REGION, Access
 from spaceport.local.children import MARK, Child
 from spaceport.local.errors import CloudDied
 
@@ -29,20 +29,25 @@ class Exposed(RuntimeError):
 class Ministack:
     """One running ministack. Its objects are in `STATE/s3` and survive anything; all else is created anew."""
 
-    def __init__(self, state: Path, environment: dict[str, str], port: int = 0) -> None:
-        """Start it and wait until it responds. The Lambda functions get the `environment` too.
+    def __init__(self, state: Path, batch_endpoint: str, secret: str) -> None:
+        """Start it and wait until it responds.
+
+        Args:
+            state: its folder.
+            batch_endpoint: of the Batch that its Lambda functions reach.
+            secret: with which requests must be signed.
 
         Raises:
             RuntimeError: it ended or did not respond in time.
             Exposed: it listens on another address than 127.0.0.1.
         """
-        self.port = port or _free_port()
-        self.endpoint = f"http://{HOST}:{self.port}"
+        self.port = _free_port()
+        self.access = Access(f"http://{HOST}:{self.port}", batch_endpoint, secret)
         self._log = state / "logs" / "ministack.log"
         with self._log.open("wb") as log:
             self._child = Child(
                 [sys.executable, "-m", "spaceport.local.serve"],
-                environment=_environment(state, self.port) | {"AWS_ENDPOINT_URL": self.endpoint} | environment,
+                environment=_environment(state, self.port) | self.access.environment(),
                 log=log,
                 folder=state,
                 grace=STOP_SECONDS,
@@ -60,7 +65,8 @@ class Ministack:
             code = self._child.wait(0)
             if code is not None:
                 raise RuntimeError(f"the embedded cloud ended at once with code {code}; see {self._log}")
-            with contextlib.suppress(OSError), urllib.request.urlopen(f"{self.endpoint}/_ministack/health", timeout=30):  # noqa: S310  http, loopback
+            health = self.access.ministack_request("/_ministack/health")
+            with contextlib.suppress(OSError), urllib.request.urlopen(health, timeout=30):  # noqa: S310  http, loopback
                 return
             time.sleep(0.02)
         raise RuntimeError(f"the embedded cloud did not respond within {READY_SECONDS:.0f} s; see {self._log}")

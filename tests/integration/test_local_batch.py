@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import stat
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,15 +13,16 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
-import boto3
 import pytest
 import waiting
+from botocore.exceptions import ClientError
 
+from spaceport.local.access import Access, new_secret
 from spaceport.local.batch.model import ENDED, Job, JobDefinition, Status
 from spaceport.local.batch.runner import Runner
 from spaceport.local.batch.server import BatchServer
 from spaceport.local.children import survivors
-from spaceport.local.cloud import EmbeddedCloud
+from spaceport.local.cloud import ADDRESS, ENVIRONMENT, EmbeddedCloud, running
 from spaceport.local.errors import StateInUse
 from spaceport.local.ministack import descendants, listening
 
@@ -166,15 +170,10 @@ def test_a_job_that_cannot_start_fails_and_the_next_one_runs(desk: Desk) -> None
 @pytest.fixture
 def batch(desk: Desk) -> Iterator[Any]:
     """boto3's client for the desk's runner."""
-    server = BatchServer()
+    secret = new_secret()
+    server = BatchServer(secret)
     server.serve(desk.runner)
-    yield boto3.client(
-        "batch",
-        endpoint_url=server.endpoint,
-        aws_access_key_id="x",
-        aws_secret_access_key="x",
-        region_name="us-east-1",
-    )
+    yield Access("", server.endpoint, secret).client("batch")
     server.close()
 
 
@@ -209,15 +208,71 @@ def test_jobs_are_listed_in_pages(desk: Desk, batch: Any) -> None:
             batch.list_jobs(**listing, **wrong)
 
 
-def test_a_page_from_elsewhere_reaches_neither_cloud_nor_batch(tmp_path: Path) -> None:
+def test_nobody_without_the_secret_reaches_cloud_or_batch(tmp_path: Path) -> None:
     form = b"Action=CreateStack&Version=2010-05-15&StackName=evil&TemplateBody={}"
     with EmbeddedCloud(tmp_path / "state") as embedded:
-        for address in (embedded.access.endpoint, f"{embedded.access.batch_endpoint}/v1/submitjob"):
-            for header in ({"Origin": "https://evil.example"}, {"Host": "evil.example"}):
+        access = embedded.access
+        for address in (
+            access.endpoint,
+            f"{access.batch_endpoint}/v1/submitjob",
+            f"{access.endpoint}/_ministack/health",
+        ):
+            for header in (
+                {},
+                {"Origin": "https://evil.example"},
+                {"Host": "evil.example"},
+                {"Origin": access.endpoint},
+            ):
                 with pytest.raises(HTTPError, match="403"):
                     urlopen(Request(address, data=form, headers=header), timeout=waiting.PATIENCE)
-        mine = Request(embedded.access.endpoint, headers={"Origin": "http://127.0.0.1:8000"})
-        assert urlopen(mine, timeout=waiting.PATIENCE).status == 200
+        for service, call in (("s3", "list_buckets"), ("dynamodb", "list_tables"), ("lambda", "list_functions")):
+            with pytest.raises(ClientError, match=r"403|owner"):
+                getattr(Access(access.endpoint, access.batch_endpoint, "local").client(service), call)()
+            getattr(access.client(service), call)()
+        with pytest.raises(ClientError):
+            Access("", access.batch_endpoint, "local").client("batch").list_jobs(jobQueue="cpu")
+
+
+AS_NOBODY = """
+import os, socket, sys
+os.setgroups([])
+os.setgid(65534)
+os.setuid(65534)
+state = sys.argv[1]
+seen = []
+for act in (lambda: os.listdir(state), lambda: open(f"{state}/cloud.json"), lambda: open(f"{state}/aws.env")):
+    try:
+        act()
+        seen.append(act)
+    except PermissionError:
+        pass
+assert not seen
+host = sys.argv[2].removeprefix("http://")
+name, port = host.encode().split(b":")
+with socket.create_connection((name, int(port))) as door:
+    door.sendall(b"GET / HTTP/1.1\\r\\nHost: " + host.encode() + b"\\r\\n\\r\\n")
+    print(door.recv(100).split()[1].decode())
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_another_user_of_the_machine_finds_neither_secret_nor_entrance(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    with EmbeddedCloud(tmp_path / "state") as embedded:
+        assert stat.S_IMODE((tmp_path / "state").stat().st_mode) == 0o700
+        for name in (ADDRESS, ENVIRONMENT):
+            assert stat.S_IMODE((tmp_path / "state" / name).stat().st_mode) == 0o600
+        arguments = [str(tmp_path / "state"), embedded.access.endpoint]
+        done = subprocess.run(
+            [sys.executable, "-c", AS_NOBODY, *arguments], capture_output=True, text=True, check=False
+        )
+        assert done.stdout == "403\n", done.stderr
+    assert not (tmp_path / "state" / ADDRESS).exists()
+
+
+def test_what_a_killed_cloud_left_is_no_running_one(tmp_path: Path) -> None:
+    (tmp_path / ADDRESS).write_text('{"endpoint": "http://127.0.0.1:1", "batch_endpoint": "", "secret": "x"}')
+    assert running(tmp_path) is None
 
 
 def test_two_clouds_side_by_side_on_loopback_only(tmp_path: Path) -> None:

@@ -8,8 +8,11 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from spaceport.local.access import ACCOUNT
 from spaceport.local.batch.runner import Runner
-from spaceport.local.cross_origin import REFUSAL, is_cross_origin
+from spaceport.local.cross_origin import is_cross_origin
+from spaceport.local.door import REFUSAL
+from spaceport.local.signatures import Credentials, SignedRequest, is_signed_by_header
 
 MAX_BODY = 1 << 20
 MAX_LISTED = 100  # on a page, as in AWS
@@ -57,8 +60,10 @@ CALLS: dict[str, Call] = {
 class BatchServer:
     """Serves a runner on a free port of 127.0.0.1 until `close`."""
 
-    def __init__(self) -> None:
+    def __init__(self, secret: str) -> None:
+        """`secret`: with which requests must be signed."""
         self._server = ThreadingHTTPServer((HOST, 0), _Handler)
+        self._server.credentials = Credentials(ACCOUNT, secret)  # type: ignore[attr-defined]  # for the handlers
         self._server.daemon_threads = True
         self.endpoint = f"http://{HOST}:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever, name="batch", daemon=True)
@@ -75,21 +80,32 @@ class BatchServer:
 
 class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:  # the name is http.server's
-        if is_cross_origin({name.lower(): value for name, value in self.headers.items()}):
+        body = self._signed_body()
+        if body is None:
             self._respond(403, {"message": REFUSAL})
             return
         call = CALLS.get(self.path)
-        length = int(self.headers.get("Content-Length") or 0)
-        if call is None or length > MAX_BODY:
+        if call is None:
             self._respond(
                 404, {"message": "the local Batch supports SubmitJob, DescribeJobs, ListJobs and TerminateJob"}
             )
             return
         try:
             runner: Runner = self.server.runner  # type: ignore[attr-defined]
-            self._respond(200, call(runner, json.loads(self.rfile.read(length) or b"{}")))
+            self._respond(200, call(runner, json.loads(body or b"{}")))
         except (KeyError, ValueError, TypeError, AttributeError) as error:
             self._respond(400, {"message": f"{type(error).__name__}: {error}"})
+
+    def _signed_body(self) -> bytes | None:
+        """The request's body; None if it is too long, or the request is not signed by our secret."""
+        server: Any = self.server
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        length = headers.get("content-length", "0")
+        if is_cross_origin(headers, server.server_port) or not length.isdecimal() or int(length) > MAX_BODY:
+            return None
+        body = self.rfile.read(int(length))
+        request = SignedRequest("POST", self.path, {}, headers)
+        return body if is_signed_by_header(request, body, server.credentials) else None
 
     def _respond(self, status: int, body: dict[str, Any]) -> None:
         raw = json.dumps(body).encode()
