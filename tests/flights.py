@@ -10,7 +10,7 @@ import io
 import json
 import math
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
@@ -19,17 +19,18 @@ from typing import Final
 
 import numpy as np
 import piexif
+from ground_points import GroundPoint, find_ground_points, gcp_list
 from numpy.typing import NDArray
 from surveys import keep
 
 from spaceport.demo.flight import FORWARD_OVERLAP, HAMLET, SIDE_OVERLAP, START, look_along
 from spaceport.demo.geodesy import Place, from_enu
+from spaceport.demo.gimbal import gimbal_angles
 from spaceport.demo.lens import Lens
 from spaceport.demo.photos import _position, encode_photo
 from spaceport.demo.raycast import cast_photo
-from spaceport.demo.scene import Scene, make_scene
+from spaceport.demo.scene import make_scene
 from spaceport.demo.survey import ORIGIN
-from spaceport.demo.terrain import height_at
 from spaceport.simd.cores import usable_cores
 
 Array = NDArray[np.float64]
@@ -37,10 +38,6 @@ Array = NDArray[np.float64]
 P4: Final = Lens(640, 520, 21.1, (-3.3, 4.1), (-0.4, 0.2, 0.0008, -0.0006, -0.05))
 """Like the RGB camera of a P4 Multispectral: f/w 1.22, and a barrel distortion that its JPEGs keep."""
 RTK_STD: Final = (0.012, 0.012, 0.018)
-CONTROL_STD: Final = 0.012
-MARK_STD_PX: Final = 0.3
-_CONTROL: Final = [(-0.8, -0.8), (0.8, -0.8), (0.8, 0.8), (-0.8, 0.8), (0.0, 0.0)]
-_CHECK: Final = [(0.0, -0.6), (0.6, 0.2), (-0.6, 0.3)]
 _FAR: Final = np.array([18_000.0, 17_000.0, 0.0])
 _UP: Final = np.array([0.0, 0.0, 1.0])
 
@@ -77,15 +74,6 @@ class Flight:
     """Photos of a digital zoom of 2: the middle, enlarged."""
     control: bool = False
     """`gcp_list.txt` with 5 points, and 3 more named CHECK1 to CHECK3."""
-
-
-@dataclass(frozen=True)
-class GroundPoint:
-    """A point of the ground [3] (ENU around `ORIGIN`, metres), and where the photos that see it show it (pixels)."""
-
-    name: str
-    place: list[float]
-    marks: dict[str, tuple[float, float]]
 
 
 @dataclass(frozen=True)
@@ -149,7 +137,7 @@ def _take_pictures(flight: Flight, folder: Path) -> None:
     tree = {
         "times": times.tolist(),
         "poses": {name: pose.tolist() for name, pose in zip(names, poses, strict=True)},
-        "points": [asdict(point) for point in _ground_points(scene, names, poses, lenses, depths)],
+        "points": [asdict(point) for point in find_ground_points(scene, names, poses, lenses, depths)],
     }
     (folder / "truth.json").write_text(json.dumps(tree))
 
@@ -165,7 +153,7 @@ def _tag_pictures(flight: Flight, pictures: Path, folder: Path) -> None:
             archive.writestr(name, _tag(photo, flight, k, place, _xmp(flight, poses[k], place)))
         if flight.control:
             points = [GroundPoint(**point) for point in tree["points"]]
-            archive.writestr("gcp_list.txt", _control_points(points, random))
+            archive.writestr("gcp_list.txt", gcp_list(points, random))
     (folder / "truth.json").write_text(json.dumps(tree))
 
 
@@ -348,75 +336,10 @@ def _xmp(flight: Flight, pose: Array, place: Place) -> bytes:
 
 
 def _gimbal(pose: Array) -> dict[str, str]:
-    rotation = pose[:3, :3]
-    forward, up = rotation[2], -rotation[1]
-    pitch = math.degrees(math.asin(max(-1.0, min(1.0, float(forward[2])))))
-    ahead = forward if abs(forward[2]) < math.cos(math.radians(15)) else up
-    yaw = math.degrees(math.atan2(float(ahead[0]), float(ahead[1])))
-    height = float((-rotation.T @ pose[:3, 3])[2])
+    pitch, yaw, height = gimbal_angles(pose)
     return {
         "RelativeAltitude": f"{height:+.2f}",
         "GimbalRollDegree": "+0.00",
         "GimbalYawDegree": f"{yaw:+.2f}",
         "GimbalPitchDegree": f"{pitch:+.2f}",
     }
-
-
-# Ground points.
-
-
-def _ground_points(
-    scene: Scene, names: list[str], poses: list[Array], lenses: list[Lens], depths: list[Array]
-) -> Iterator[GroundPoint]:
-    """A grid of 9 x 9 over what was flown over; only those on the ground that three photos see."""
-    centres = np.array([-pose[:3, :3].T @ pose[:3, 3] for pose in poses])
-    low, high = centres.min(axis=0), centres.max(axis=0)
-    middle, reach = (low + high) / 2, np.maximum((high - low) / 2, 10.0)
-    for row, north in enumerate(np.linspace(-1.0, 1.0, 9)):
-        for column, east in enumerate(np.linspace(-1.0, 1.0, 9)):
-            x, y = middle[0] + east * reach[0], middle[1] + north * reach[1]
-            place = np.array([x, y, height_at(scene.heights, x, y)])
-            marks = {
-                name: (float(mark[0]), float(mark[1]))
-                for name, pose, lens, depth in zip(names, poses, lenses, depths, strict=True)
-                if (mark := _mark(place, pose, lens, depth)) is not None
-            }
-            if len(marks) >= 3:
-                yield GroundPoint(f"{row}{column}", place.tolist(), marks)
-
-
-def _mark(place: Array, pose: Array, lens: Lens, depth: Array) -> Array | None:
-    """Where a photo shows a place [3]; None where it is out of the photo, or something is before it."""
-    seen = pose[:3, :3] @ place + pose[:3, 3]
-    if seen[2] <= 0 or math.hypot(seen[0], seen[1]) / seen[2] > 0.6 * math.hypot(lens.width, lens.height) / lens.focal:
-        return None
-    mark = lens.project(seen[None])[0]
-    if not (6 < mark[0] < lens.width - 6 and 6 < mark[1] < lens.height - 6):
-        return None
-    hidden = depth[int(mark[1]), int(mark[0])] < np.linalg.norm(seen) - 0.3
-    return None if hidden else np.asarray(mark)
-
-
-def control_points(points: list[GroundPoint]) -> dict[str, GroundPoint]:
-    """Five of `points` as control points and three as check points, where a surveyor would lay them out."""
-    places = np.array([point.place[:2] for point in points])
-    low, high = places.min(axis=0), places.max(axis=0)
-    names = [f"GCP{k + 1}" for k in range(5)] + [f"CHECK{k + 1}" for k in range(3)]
-    chosen: dict[str, GroundPoint] = {}
-    for name, spot in zip(names, _CONTROL + _CHECK, strict=True):
-        wanted = (low + high) / 2 + np.array(spot) * (high - low) / 2
-        free = [point for point in points if point not in chosen.values()]
-        chosen[name] = min(free, key=lambda point: float(np.linalg.norm(np.array(point.place[:2]) - wanted)))
-    return chosen
-
-
-def _control_points(points: list[GroundPoint], random: np.random.Generator) -> str:
-    """`gcp_list.txt`: places measured to `CONTROL_STD`, marks to `MARK_STD_PX`."""
-    lines = ["EPSG:4326"]
-    for name, point in control_points(points).items():
-        place = from_enu(np.array(point.place) + random.normal(0, CONTROL_STD, 3), ORIGIN)
-        where = f"{place.longitude:.10f} {place.latitude:.10f} {place.altitude:.4f}"
-        for photo, mark in point.marks.items():
-            x, y = np.array(mark) + random.normal(0, MARK_STD_PX, 2)
-            lines.append(f"{where} {x:.2f} {y:.2f} {photo} {name}")
-    return "\n".join(lines) + "\n"

@@ -14,7 +14,10 @@ from spaceport.demo import Survey, make_survey
 
 ROOT = Path(__file__).resolve().parents[1]
 KEPT = ROOT / ".pytest_cache/surveys"
-MADE_BY = ("spaceport/demo", "spaceport/simd", "spaceport/splats/cameras.py", "spaceport/files.py", "tests/flights.py")
+MADE_BY = (
+    *("spaceport/demo", "spaceport/simd", "spaceport/splats/cameras.py", "spaceport/files.py"),
+    *("tests/flights.py", "tests/ground_points.py"),
+)
 LIBRARIES = ("numba", "numpy", "pillow", "piexif")
 
 

@@ -22,13 +22,18 @@ _PACKET = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 def gimbal_tags(world_to_camera: Array) -> bytes:
     """The XMP packet of a photo with this pose [4,4] (east-north-up; OpenCV axes), the ground at height 0.
 
-    Angles in degrees: yaw clockwise from north, pitch -90 when looking straight down. The roll is left at 0, as
-    gimbals that are levelled by motors report it.
+    The roll is left at 0, as gimbals that are levelled by motors report it.
     """
+    pitch, yaw, height = gimbal_angles(world_to_camera)
+    return _PACKET.format(height=height, roll=0.0, yaw=yaw, pitch=pitch).encode()
+
+
+def gimbal_angles(world_to_camera: Array) -> tuple[float, float, float]:
+    """Pitch (degrees, -90 when looking straight down), yaw (degrees clockwise from north) and height (metres)."""
     rotation = world_to_camera[:3, :3]
     forward, up = rotation[2], -rotation[1]
     pitch = math.degrees(math.asin(max(-1.0, min(1.0, float(forward[2])))))
     ahead = forward if abs(forward[2]) < math.cos(math.radians(15)) else up  # straight down, forward has no bearing
     yaw = math.degrees(math.atan2(float(ahead[0]), float(ahead[1])))
     height = float((-rotation.T @ world_to_camera[:3, 3])[2])
-    return _PACKET.format(height=height, roll=0.0, yaw=yaw, pitch=pitch).encode()
+    return pitch, yaw, height

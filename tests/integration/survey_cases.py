@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from flights import Array, Flight, FlightTruth, GroundPoint, fly
+from flights import Array, Flight, FlightTruth, fly
+from ground_points import GroundPoint
 from sfm_cases import read_report
 
 from services.sfm.georeference.wgs84 import enu_to_ecef

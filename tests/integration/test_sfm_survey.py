@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from flights import P4, Flight, control_points
+from flights import P4, Flight
+from ground_points import choose_control_points
 from survey_cases import SurveyRun, survey_run
 
 from spaceport.demo.lens import Lens
@@ -25,7 +26,7 @@ RTK_HEIGHT_M = 0.04
 
 def check_errors(run: SurveyRun) -> np.ndarray:
     """[3] metres by which the model misses the check points' true places, by their exact marks."""
-    chosen = control_points(run.truth.points)
+    chosen = choose_control_points(run.truth.points)
     seen = [point for point, place in zip(run.truth.points, run.model["points"], strict=True) if place is not None]
     rows = [seen.index(chosen[name]) for name in ("CHECK1", "CHECK2", "CHECK3")]
     return np.asarray(np.linalg.norm(run.ground_errors[rows], axis=1))

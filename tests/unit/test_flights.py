@@ -5,7 +5,8 @@ import zipfile
 
 import numpy as np
 import pytest
-from flights import P4, RTK_STD, Flight, FlightTruth, control_points, fly
+from flights import P4, RTK_STD, Flight, FlightTruth, fly
+from ground_points import choose_control_points
 from PIL import Image
 
 from services.sfm.photos.exif import read_metadata
@@ -57,7 +58,7 @@ def test_tags_say_orientation_receiver_and_lens(flight: FlightTruth) -> None:
 def test_the_control_points_are_those_of_the_ground(flight: FlightTruth) -> None:
     with zipfile.ZipFile(flight.zip_path) as archive:
         points = {point.name: point for point in parse_control_points(archive.read("gcp_list.txt").decode())}
-    chosen = control_points(flight.points)
+    chosen = choose_control_points(flight.points)
     assert list(points) == list(chosen) == [f"GCP{k}" for k in range(1, 6)] + ["CHECK1", "CHECK2", "CHECK3"]
     for name, point in chosen.items():
         measured = to_enu(Place(*points[name].position), ORIGIN)

@@ -24,13 +24,19 @@ from camera_sets import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.sfm.georeference.up.combine import UpEstimate, combine_evidence
 from services.sfm.georeference.up.evidence import isotropic
 from services.sfm.georeference.up.gimbal import gimbal_evidence
+from services.sfm.georeference.up.photos import PosedPhotos
 from services.sfm.georeference.up.report import up_findings, up_report
-from services.sfm.georeference.upright import estimate_up, rotation_to_z
+from services.sfm.georeference.upright import photo_evidence, rotation_to_z
 from services.sfm.georeference.wgs84 import Array, enu_to_ecef
 
 SEEDS = range(3)
+
+
+def estimate_up(photos: PosedPhotos) -> UpEstimate:
+    return combine_evidence(photo_evidence(photos))
 
 
 def ground(seed: int, slope_deg: float = 0.0) -> Array:

@@ -23,6 +23,7 @@ from services.sfm.capture.footprints import (
 )
 from services.sfm.capture.image_quality import ImageQuality, find_repeats
 from services.sfm.capture.subset import choose_subset
+from services.sfm.georeference.position_priors import FIXED
 from services.sfm.georeference.positions import find_wrong_positions, ground_of
 from services.sfm.georeference.wgs84 import median_position, to_enu
 from services.sfm.photo import PhotoMetadata
@@ -31,7 +32,6 @@ from spaceport.pipeline.reports.sfm import CaptureFigures, CaptureReport, Findin
 BLURRED: Final = 0.13  # a Gaussian blur of 1.5 to 5 pixels leaves 0.06-0.14 of sharpness, whatever is shown
 BLURRED_TO_MEDIAN: Final = 0.5
 MAX_FOOTPRINTS: Final = 2000  # are compared; of more photos every n-th
-RTK_FIXED: Final = 50
 
 Array = NDArray[np.float64]
 
@@ -243,7 +243,7 @@ def _figures(
         thin=coverage.thin if coverage else None,
         longest_gap_s=longest_gap_s(photos),
         rtk=sum(photo.rtk_flag is not None for photo in photos),
-        rtk_fixed=sum(photo.rtk_flag == RTK_FIXED for photo in photos),
+        rtk_fixed=sum(photo.rtk_flag == FIXED for photo in photos),
         position_std_m=_position_std(photos),
     )
 

@@ -8,7 +8,8 @@ from typing import Any, Final
 import numpy as np
 import pycolmap
 
-from services.sfm.colmap.priors import Array, PriorBlocks, Priors
+from services.sfm.colmap.priors import PriorBlocks, Priors
+from services.sfm.georeference.wgs84 import Array
 from spaceport.simd.cores import usable_cores
 
 MIN_LOSS_SCALE_PX: Final = 0.05  # a model with smaller errors is synthetic, and a scale of 0 would mean nothing
@@ -20,13 +21,12 @@ MIN_TRI_ANGLE_DEG: Final = 1.5
 
 @dataclass(frozen=True, eq=False)
 class Adjustment:
-    """What an adjustment says beside the model: its median reprojection error before and after, in pixels.
+    """What an adjustment says beside the model: its median reprojection error afterwards, in pixels.
 
     `shift` [3] leads from the frame of the priors' positions to that of their ground points, zero unless asked for;
     `ground_points` are where the model has them, in the order of the priors.
     """
 
-    error_before_px: float = 0.0
     error_px: float = 0.0
     shift: Array = field(default_factory=lambda: np.zeros(3))
     ground_points: list[Array] = field(default_factory=list)
@@ -59,7 +59,7 @@ def robust_bundle_adjustment(model: Any, priors: Priors | None = None) -> Adjust
     after = median_error(model)
     pycolmap.ObservationManager(model).filter_all_points3D(MAX_REPROJ_ERROR_PX, MIN_TRI_ANGLE_DEG)
     model.update_point_3d_errors()
-    return Adjustment(error, after or 0.0, blocks.shift, blocks.points)
+    return Adjustment(after or 0.0, blocks.shift, blocks.points)
 
 
 def median_error(model: Any) -> float | None:

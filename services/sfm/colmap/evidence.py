@@ -7,10 +7,11 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from services.sfm.colmap.priors import Array, FocalPrior, PositionPrior
+from services.sfm.colmap.priors import FocalPrior, PositionPrior
 from services.sfm.georeference.alignment import PositionTarget
 from services.sfm.georeference.control_points import ControlNetwork
 from services.sfm.georeference.position_priors import exact_positions
+from services.sfm.georeference.wgs84 import Array
 from services.sfm.messages import ColmapTask
 
 

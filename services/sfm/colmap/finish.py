@@ -97,9 +97,9 @@ def _height_witnesses(task: ColmapTask, model: Any, georeference: Georeference) 
     """The drone's barometer against a model in metres."""
     if not georeference.aligned:
         return []
-    told = {photo.file: photo.relative_altitude_m for photo in task.photos}
+    altitude_of = {photo.file: photo.relative_altitude_m for photo in task.photos}
     images = [image for image in model.images.values() if image.has_pose]
-    altitudes = np.array([told.get(image.name) for image in images], dtype=np.float64)
+    altitudes = np.array([altitude_of.get(image.name) for image in images], dtype=np.float64)
     centres = np.array([image.projection_center() for image in images])
     return height_witnesses(altitudes, centres, np.array([point.xyz for point in model.points3D.values()]))
 

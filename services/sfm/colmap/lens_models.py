@@ -15,7 +15,9 @@ from typing import Any, Final
 import numpy as np
 import pycolmap
 
-from services.sfm.colmap.priors import ASPECT_STD, Array, PriorBlocks, Priors
+from services.sfm.colmap.bundle_adjustment import median_error
+from services.sfm.colmap.priors import ASPECT_STD, PriorBlocks, Priors
+from services.sfm.georeference.wgs84 import Array
 from services.sfm.messages import TaskCamera
 
 SIMPLEST: Final = "SIMPLE_PINHOLE"
@@ -86,11 +88,10 @@ def intrinsic_covariances(model: Any, camera_ids: Sequence[int], priors: Priors 
     their standard deviation. `priors`: positions and ground points that determine them too.
     """
     sample, share = _sample(model)
-    sample.update_point_3d_errors()
-    errors = [point.error for point in sample.points3D.values() if point.has_error()]
-    if not errors:
+    error = median_error(sample)
+    if error is None:
         return {}
-    noise = max(MIN_NOISE_PX, float(np.median(errors)) / NOISE_TO_MEDIAN)
+    noise = max(MIN_NOISE_PX, error / NOISE_TO_MEDIAN)
     options, config = pycolmap.BundleAdjustmentOptions(), pycolmap.BundleAdjustmentConfig()
     options.print_summary = False
     for image_id in sample.reg_image_ids():
@@ -142,13 +143,13 @@ def doubt_of_distortion(camera: Any, covariance: Array | None) -> str:
     coefficients = np.array([camera.params[index] for index in camera.extra_params_idxs()])
     covariance = with_square_pixels(covariance, focal, number)
     shared = covariance[number:, :number]
-    given = covariance[number:, number:] - shared @ np.linalg.pinv(covariance[:number, :number]) @ shared.T
+    of_distortion = covariance[number:, number:] - shared @ np.linalg.pinv(covariance[:number, :number]) @ shared.T
     corner = np.array([camera.width / 2, camera.height / 2]) / focal
     shifts = focal * _displacements(corner, len(coefficients))
-    std = INFLATION * math.sqrt(max(0.0, float(np.trace(shifts @ given @ shifts.T))))
+    std = INFLATION * math.sqrt(max(0.0, float(np.trace(shifts @ of_distortion @ shifts.T))))
     limit = MAX_DISTORTION_STD_PX * max(camera.width, camera.height) / 1000
     last = slice(len(coefficients) // 2, None)  # what the next simpler model lacks
-    sigmas = np.abs(coefficients[last]) / (INFLATION * np.sqrt(np.maximum(np.diag(given)[last], 1e-30)))
+    sigmas = np.abs(coefficients[last]) / (INFLATION * np.sqrt(np.maximum(np.diag(of_distortion)[last], 1e-30)))
     if std > limit and not (sigmas > SIGNIFICANT_SIGMAS).any():
         return f"a richer model would be uncertain by {std:.1f} pixels in the corners"
     radial = coefficients[:2] if len(coefficients) > 1 else coefficients

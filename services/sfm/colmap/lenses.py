@@ -25,7 +25,8 @@ from services.sfm.colmap.lens_models import (
     set_model,
     with_square_pixels,
 )
-from services.sfm.colmap.priors import Array, FocalPrior, Priors
+from services.sfm.colmap.priors import FocalPrior, Priors
+from services.sfm.georeference.wgs84 import Array
 from services.sfm.messages import ColmapTask, TaskCamera
 
 ONE_WAY_INFLATION: Final = 20.0

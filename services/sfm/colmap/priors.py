@@ -15,9 +15,8 @@ from typing import Any, Final
 import numpy as np
 import pyceres
 import pycolmap
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from services.sfm.georeference.wgs84 import Array
 
 ROBUST_SIGMAS: Final = 3.0
 UNKNOWN_STD: Final = 1e6  # of camera parameters that have no prior

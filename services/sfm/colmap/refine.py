@@ -11,8 +11,9 @@ import pycolmap
 
 from services.sfm.colmap.bundle_adjustment import Adjustment, median_error, robust_bundle_adjustment
 from services.sfm.colmap.evidence import Evidence
-from services.sfm.colmap.priors import ROBUST_SIGMAS, Array, GroundPoint, Priors
+from services.sfm.colmap.priors import ROBUST_SIGMAS, GroundPoint, Priors
 from services.sfm.georeference.control_points import ControlNetwork, contradicts
+from services.sfm.georeference.wgs84 import Array
 
 POSITIONS: Final = "positions"
 CONTROL_POINTS: Final = "control points"
@@ -20,7 +21,7 @@ MAX_ERROR_GROWTH: Final = 1.15  # of the median reprojection error: good priors 
 MAX_ERROR_GROWTH_PX: Final = 0.03
 MAX_SIGMAS: Final = 4.0  # median residual to standard deviation, from which on what is said of them is not true
 WRONG_POINT_SIGMAS: Final = 6.0
-MIN_CONTROL: Final = 4  # with fewer it cannot be told which one is wrong
+MIN_CONTROL: Final = 4  # with fewer, nothing shows which one is wrong
 MAX_ROUNDS: Final = 6
 SAME_FRAME_M: Final = 0.15  # up to which positions and control points are taken for one frame
 

@@ -92,9 +92,9 @@ def _systems(fit: PositionFit) -> str | None:
 def _heights(fit: PositionFit, photos: Sequence[TaskPhoto]) -> str | None:
     altitudes = np.array([photo.position[2] for photo in photos if photo.position and photo.position[2] is not None])
     if fit.heights == NONE and np.isfinite(fit.height_misfit_m):
-        told = f", {altitudes.min():.0f} to {altitudes.max():.0f} m," if len(altitudes) else ""
+        extremes = f", {altitudes.min():.0f} to {altitudes.max():.0f} m," if len(altitudes) else ""
         return (
-            f"The heights of the positions{told} contradict the photos: they miss the model by"
+            f"The heights of the positions{extremes} contradict the photos: they miss the model by"
             f" {length(fit.height_misfit_m)} in the median{_tilt(fit)}. Positions gave place, scale and north"
             " only; control points in a gcp_list.txt would give heights."
         )

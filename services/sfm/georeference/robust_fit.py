@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from services.sfm.georeference.similarity import Similarity
+from services.sfm.georeference.similarity import Similarity, umeyama
 from services.sfm.georeference.wgs84 import Array
 
 SAMPLE: Final = 3
@@ -49,7 +49,7 @@ def fit_robust_similarity(source: Array, target: Array, std: Array, seed: int = 
     if len(source) < SAMPLE or not (np.ptp(source, axis=0).any() and np.ptp(target, axis=0).any()):
         raise ValueError("the positions are too few, or all in one place")
     samples = _samples(len(source), seed)
-    starts = _umeyama(source[samples], target[samples], np.ones((len(samples), SAMPLE)))
+    starts = umeyama(source[samples], target[samples], np.ones((len(samples), SAMPLE)))
     best = int(np.argmin(_middles(starts, source, target, std)))
     linear, shift = starts[0][best], starts[1][best]
     weights_of_std = 1 / np.square(std).mean(axis=1)
@@ -57,7 +57,7 @@ def fit_robust_similarity(source: Array, target: Array, std: Array, seed: int = 
         norm = np.linalg.norm((source @ linear.T + shift - target) / std, axis=1)
         ratio = norm / (OUTLIER_SIGMAS * robust_sigma(norm, 3, 7))
         weights = np.square(1 - np.minimum(1, ratio) ** 2) * weights_of_std
-        (linear,), (shift,) = _umeyama(source[None], target[None], weights[None])
+        (linear,), (shift,) = umeyama(source[None], target[None], weights[None])
     residuals = source @ linear.T + shift - target
     norm = np.linalg.norm(residuals / std, axis=1)
     sigma = robust_sigma(norm, 3, 7)
@@ -100,18 +100,3 @@ def _samples(count: int, seed: int) -> NDArray[np.int64]:
     drawn = np.random.default_rng(seed).integers(0, count, (2 * MAX_SAMPLES, SAMPLE))
     different = (drawn[:, 0] != drawn[:, 1]) & (drawn[:, 0] != drawn[:, 2]) & (drawn[:, 1] != drawn[:, 2])
     return np.asarray(drawn[different][:MAX_SAMPLES])
-
-
-def _umeyama(source: Array, target: Array, weights: Array) -> tuple[Array, Array]:
-    """Umeyama's similarities with weights [K,M], for K point sets [K,M,3] at once: scaled rotations, translations."""
-    share = weights / np.maximum(weights.sum(axis=1, keepdims=True), 1e-300)
-    from_mean, to_mean = np.einsum("km,kmi->ki", share, source), np.einsum("km,kmi->ki", share, target)
-    moved, wanted = source - from_mean[:, None], target - to_mean[:, None]
-    left, sizes, right = np.linalg.svd(np.einsum("km,kmi,kmj->kij", share, wanted, moved))
-    mirror = np.ones_like(sizes)
-    mirror[:, 2] = np.sign(np.linalg.det(left) * np.linalg.det(right))
-    rotation = (left * mirror[:, None]) @ right
-    spread = np.einsum("km,kmi->k", share, np.square(moved))
-    scale = (sizes * mirror).sum(axis=1) / np.maximum(spread, 1e-300)
-    linear = np.maximum(scale, 1e-12)[:, None, None] * rotation
-    return linear, to_mean - np.einsum("kij,kj->ki", linear, from_mean)

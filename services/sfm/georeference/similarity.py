@@ -114,25 +114,38 @@ def fit_similarity_robustly(source: Array, target: Array, tolerances: Array) -> 
 def fit_similarity(source: Array, target: Array) -> SimilarityFit:
     """The similarity with the least squared distance from `source` to `target`, both [N,3].
 
-    S. Umeyama, "Least-squares estimation of transformation parameters between two point patterns", PAMI 1991.
-
     Raises:
         ValueError: fewer than three points, or all on one line; the message says so.
     """
     if len(source) < MIN_POINTS:
         raise ValueError(f"only {len(source)} control points are seen by two photos or more; 3 are needed")
-    from_mean, to_mean = source.mean(axis=0), target.mean(axis=0)
-    from_centred, to_centred = source - from_mean, target - to_mean
-    for points in (from_centred, to_centred):
-        first, second, _ = np.linalg.svd(points, full_matrices=False)[1]
+    for points in (source, target):
+        first, second, _ = np.linalg.svd(points - points.mean(axis=0), full_matrices=False)[1]
         if not second > MIN_BREADTH * first:
             raise ValueError("all control points lie in one place or on one line")
-    left, sizes, right = np.linalg.svd(to_centred.T @ from_centred / len(source))
-    mirror = np.array([1.0, 1.0, np.sign(np.linalg.det(left) * np.linalg.det(right))])
-    rotation = (left * mirror) @ right
-    scale = float((sizes * mirror).sum() / np.square(from_centred).sum(axis=1).mean())
-    similarity = Similarity(scale, rotation, to_mean - scale * rotation @ from_mean)
+    (linear,), (translation,) = umeyama(source[None], target[None], np.ones((1, len(source))))
+    scale = float(np.cbrt(np.linalg.det(linear)))
+    similarity = Similarity(scale, linear / scale, translation)
     return SimilarityFit(similarity, similarity.apply(source) - target)
+
+
+def umeyama(source: Array, target: Array, weights: Array) -> tuple[Array, Array]:
+    """Similarities of least squares with weights [K,M], for K point sets [K,M,3] at once.
+
+    Returns scaled rotations [K,3,3] and translations [K,3]. S. Umeyama, "Least-squares estimation of transformation
+    parameters between two point patterns", PAMI 1991.
+    """
+    share = weights / np.maximum(weights.sum(axis=1, keepdims=True), 1e-300)
+    from_mean, to_mean = np.einsum("km,kmi->ki", share, source), np.einsum("km,kmi->ki", share, target)
+    moved, wanted = source - from_mean[:, None], target - to_mean[:, None]
+    left, sizes, right = np.linalg.svd(np.einsum("km,kmi,kmj->kij", share, wanted, moved))
+    mirror = np.ones_like(sizes)
+    mirror[:, 2] = np.sign(np.linalg.det(left) * np.linalg.det(right))
+    rotation = (left * mirror[:, None]) @ right
+    spread = np.einsum("km,kmi->k", share, np.square(moved))
+    scale = (sizes * mirror).sum(axis=1) / np.maximum(spread, 1e-300)
+    linear = np.maximum(scale, 1e-12)[:, None, None] * rotation
+    return linear, to_mean - np.einsum("kij,kj->ki", linear, from_mean)
 
 
 def _widest_angle(directions: Array) -> float:

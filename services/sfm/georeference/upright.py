@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from services.sfm.georeference.up.combine import UpEstimate, combine_evidence
 from services.sfm.georeference.up.evidence import UpEvidence
 from services.sfm.georeference.up.gimbal import gimbal_evidence
 from services.sfm.georeference.up.held import held_evidence, level_evidence, one_way_evidence
@@ -18,11 +17,6 @@ def photo_evidence(photos: PosedPhotos, seed: int = 0) -> list[UpEvidence]:
     planes = [plane for plane in (flight_evidence(photos), ground_evidence(photos, seed)) if plane is not None]
     sources = [gimbal_evidence(photos), level_evidence(photos), held_evidence(photos)]
     return [source for source in sources if source is not None] + one_way_evidence(photos, planes)
-
-
-def estimate_up(photos: PosedPhotos, seed: int = 0) -> UpEstimate:
-    """Up in the model, from the photos alone."""
-    return combine_evidence(photo_evidence(photos, seed))
 
 
 def rotation_to_z(up: Array) -> Array:

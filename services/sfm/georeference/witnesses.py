@@ -7,7 +7,7 @@ down; the drone's height over its take-off and the lens's own figures do. Pure n
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -78,22 +78,22 @@ def height_witnesses(relative_altitudes: Array, centres: Array, points: Array) -
     The height over the ground also depends on where the drone took off; differences of height do not.
     """
     known = np.isfinite(relative_altitudes)
-    told, heights = relative_altitudes[known], heights_over_ground(centres[known], points)
+    altitudes, heights = relative_altitudes[known], heights_over_ground(centres[known], points)
     flown = np.isfinite(heights)
-    if flown.sum() < MIN_PHOTOS or not np.median(told) > MIN_HEIGHT_M:
+    if flown.sum() < MIN_PHOTOS or not np.median(altitudes) > MIN_HEIGHT_M:
         return []
-    witnesses = [_height(told[flown], heights[flown], centres[known][flown, 2])]
-    if np.ptp(np.percentile(told, (5, 95))) >= MIN_CLIMB_M:
-        witnesses.append(_climb(told, centres[known, 2]))
+    witnesses = [_height(altitudes[flown], heights[flown], centres[known][flown, 2])]
+    if np.ptp(np.percentile(altitudes, (5, 95))) >= MIN_CLIMB_M:
+        witnesses.append(_climb(altitudes, centres[known, 2]))
     return witnesses
 
 
-def _height(told: Array, heights: Array, levels: Array) -> Witness:
-    expected, found = float(np.median(told)), float(np.median(heights))
+def _height(altitudes: Array, heights: Array, levels: Array) -> Witness:
+    expected, found = float(np.median(altitudes)), float(np.median(heights))
     ground = float(np.std(levels - heights))  # where it rises and falls, the take-off may be anywhere on it
     std = math.hypot(BAROMETER_STD_M, BAROMETER_STD * expected, TAKE_OFF_STD_M, ground)
     share = found / expected - 1
-    told_and_found = (
+    words = (
         f"the drone says that it flew {expected:.1f} m over its take-off, the model has its cameras {found:.1f} m over"
         " the ground"
     )
@@ -101,24 +101,20 @@ def _height(told: Array, heights: Array, levels: Array) -> Witness:
         "If it did not take off from a hill, a tower or a pit, heights or all lengths are off by as much: compare a"
         " known length, or measure control points."
     )
-    sentence = f"{told_and_found[0].upper()}{told_and_found[1:]} ({share:+.0%})."
-    witness = Witness("height", expected, found, std, sentence, told_and_found)
-    return (
-        Witness("height", expected, found, std, f"{sentence} {advice}", told_and_found)
-        if witness.contradicts
-        else (witness)
-    )
+    sentence = f"{words[0].upper()}{words[1:]} ({share:+.0%})."
+    witness = Witness("height", expected, found, std, sentence, words)
+    return replace(witness, sentence=f"{sentence} {advice}") if witness.contradicts else witness
 
 
-def _climb(told: Array, levels: Array) -> Witness:
+def _climb(altitudes: Array, levels: Array) -> Witness:
     """Metres in the model that a metre of climb is: the slope of a line through the photos' heights, by medians.
 
     The median of the slopes between photos that differ by half the climb or more (Theil and Sen).
     """
-    low, high = np.percentile(told, (5, 95))
-    first, second = np.triu_indices(len(told), 1)
-    apart = np.abs(told[first] - told[second]) >= (high - low) / 2
-    slopes = (levels[first] - levels[second])[apart] / (told[first] - told[second])[apart]
+    low, high = np.percentile(altitudes, (5, 95))
+    first, second = np.triu_indices(len(altitudes), 1)
+    apart = np.abs(altitudes[first] - altitudes[second]) >= (high - low) / 2
+    slopes = (levels[first] - levels[second])[apart] / (altitudes[first] - altitudes[second])[apart]
     found = float(np.median(slopes))
     std = math.hypot(BAROMETER_STD, math.sqrt(2) * BAROMETER_STD_M / (high - low))
     words = f"a climb of {high - low:.1f} m by the drone's barometer is {found * (high - low):.1f} m in the model"

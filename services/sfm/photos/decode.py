@@ -80,6 +80,8 @@ def read_photo(path: Path, name: str, copy: Path, longest: int, levels: Levels =
             return DecodedPhoto(metadata, size, _traits(image, picture, metadata, channels, bits))
     except Image.DecompressionBombError:
         raise LeftOutError(_TOO_MANY) from None
+    except CutOffError as error:
+        raise LeftOutError(str(error)) from None
 
 
 def read_levels(path: Path) -> tuple[Levels, str] | None:
@@ -101,25 +103,27 @@ def _copy_jpeg(
     """Put the JPEG at `copy`: scaled down, as a link where it has that size, or with an end where it has none."""
     _draft(image, size)
     try:
-        try:
-            image.load()
-        except OSError:
-            whole = mend(path.read_bytes())
-            with Image.open(io.BytesIO(whole), formats=("JPEG",)) as mended:
-                _draft(mended, size)
-                if size == (metadata.width, metadata.height):
-                    copy.write_bytes(whole)
-                else:
-                    _write(_scale_down(mended, size), metadata, copy)
-                return _traits(mended, mended, metadata)
-        check_end(path, image)
-    except CutOffError as error:
-        raise LeftOutError(str(error)) from None
+        image.load()
+    except OSError:
+        return _copy_mended(path, metadata, copy, size)
+    check_end(path, image)
     if size == (metadata.width, metadata.height):
         copy.symlink_to(path.resolve())
     else:
         _write(_scale_down(image, size), metadata, copy)
     return _traits(image, image, metadata)
+
+
+def _copy_mended(path: Path, metadata: PhotoMetadata, copy: Path, size: tuple[int, int]) -> PhotoTraits:
+    """Put a JPEG that lacks its end at `copy`, with one."""
+    whole = mend(path.read_bytes())
+    with Image.open(io.BytesIO(whole), formats=("JPEG",)) as mended:
+        _draft(mended, size)
+        if size == (metadata.width, metadata.height):
+            copy.write_bytes(whole)
+        else:
+            _write(_scale_down(mended, size), metadata, copy)
+        return _traits(mended, mended, metadata)
 
 
 def _draft(image: Image.Image, size: tuple[int, int]) -> None:
