@@ -19,6 +19,10 @@ SCHEMA_VERSION: Final = 1
 
 JOB_ID_PATTERN = "^[a-z0-9][a-z0-9-]{2,63}$"
 JobId = Annotated[str, Field(pattern=JOB_ID_PATTERN)]
+TENANT_PATTERN = "^[a-z0-9][a-z0-9-]{1,31}$"
+TenantName = Annotated[str, Field(pattern=TENANT_PATTERN)]
+DEFAULT_TENANT: Final = "default"
+"""Of everyone who is in no other, so of all where there is only one team."""
 Text = Annotated[str, Field(max_length=1000)]
 Figure = int | Annotated[float, Field(allow_inf_nan=False)] | str
 
@@ -88,12 +92,26 @@ class Request(_Model):
 
     name: Annotated[str, Field(min_length=1, max_length=200)]
     email: Annotated[str, Field(max_length=254)] | None = None
+    tenant: TenantName = DEFAULT_TENANT
     owner: Annotated[str, Field(max_length=254)] | None = None
+    """The id of the API key with which it was asked for; None where it was the operator."""
     options: JobOptions = JobOptions()
     upload: Upload | None = None
     received_at: datetime
     continues: JobId | None = None
     """The job whose finished stages this one builds on, when it did not start from an upload."""
+
+
+class Birth(_Model):
+    """`jobs/ID/birth.json`: the job's id is taken. Whoever writes it first has it; it wakes nothing."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    job_id: JobId
+    tenant: TenantName = DEFAULT_TENANT
+    owner: Annotated[str, Field(max_length=254)] | None = None
+    source: Annotated[str, Field(max_length=1200)]
+    """What it was born for: the same source asking again means the same job."""
+    created_at: datetime
 
 
 class InputRef(_Model):

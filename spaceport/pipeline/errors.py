@@ -31,6 +31,7 @@ class Slug(StrEnum):
     TOO_FEW_IMAGES = "too_few_images"
     BAD_OPTIONS = "bad_options"
     UPLOAD_MISSING = "upload_missing"
+    OVER_QUOTA = "over_quota"
     BAD_POSITIONS = "bad_positions"
     BAD_PRIOR_MODEL = "bad_prior_model"
     # structure from motion
@@ -93,6 +94,7 @@ SENTENCES: dict[Slug, str] = {
     ),
     Slug.BAD_OPTIONS: "The options of this job cannot be used: {detail}. Run `spaceport options` to see what is accepted.",
     Slug.UPLOAD_MISSING: "The uploaded zip is no longer there ({name}). Upload it again.",
+    Slug.OVER_QUOTA: "This account has reached a limit of its own: {detail}.",
     Slug.BAD_POSITIONS: "The file {name} cannot be used: {detail}. Correct it or leave it out, and upload the photos again.",
     Slug.BAD_PRIOR_MODEL: (
         "The COLMAP model in the zip cannot be used: {detail}. Correct it, or leave it out to have the photos reconstructed"

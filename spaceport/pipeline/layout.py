@@ -14,10 +14,13 @@ from spaceport.pipeline.contract import StageName
 UPLOADS = "uploads/"
 JOBS = "jobs/"
 MANIFEST = "manifest.json"
+TENANTS = "tenants.json"
+"""The operator's list of tenants, in the pipeline bucket."""
 
 REQUEST = "request"
 END = "end"
 CHECKPOINT = "checkpoint"
+BIRTH = "birth.json"
 
 _KEY = re.compile(r"^jobs/(?P<job>[a-z0-9][a-z0-9-]{2,63})/(?P<rest>.+)$")
 
@@ -61,6 +64,11 @@ def input_manifest_key(job_id: str, stage: StageName) -> str:
 def checkpoint_key(job_id: str, stage: StageName) -> str:
     """Where a stage keeps its unfinished work for the next try. Not an artefact: deleted when the stage is done."""
     return f"{job_prefix(job_id)}{STAGE_FOLDERS[stage].output}/{CHECKPOINT}"
+
+
+def birth_key(job_id: str) -> str:
+    """Of the object by whose put-once write a job's id is taken, and its owner known."""
+    return f"{job_prefix(job_id)}{BIRTH}"
 
 
 def request_key(job_id: str) -> str:

@@ -70,6 +70,16 @@ class Bucket:
         self.client: S3Client = client or boto3.client("s3")
         self._sleep = sleep
 
+    def read_small(self, key: str, limit: int) -> bytes | None:
+        """A small object whole, or None when there is none. Raises `ValueError` when it has more bytes than `limit`."""
+        response = self._get(key)
+        if response is None:
+            return None
+        raw = response["Body"].read(limit + 1)
+        if len(raw) > limit:
+            raise ValueError(f"{visible(key)} is larger than {limit} bytes")
+        return raw
+
     def read_manifest(self, key: str) -> StoredManifest | None:
         """The manifest at `key`, or None when there is none. Raises `UnreadableManifest`."""
         response = self._get(key)
@@ -89,7 +99,10 @@ class Bucket:
         Raises:
             TimeoutError: another conditional write of `key` was in flight each time, also after all `CONFLICT_PAUSES`.
         """
-        body = manifest.model_dump_json(indent=1).encode()
+        return self.put_once(key, manifest.model_dump_json(indent=1).encode())
+
+    def put_once(self, key: str, body: bytes) -> bool:
+        """Write a JSON object unless there is one already. As `put_manifest`."""
         pauses = iter(CONFLICT_PAUSES)
         while True:
             try:

@@ -14,6 +14,7 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict
 
 from spaceport.pipeline.contract import (
+    DEFAULT_TENANT,
     AnyManifest,
     EndManifest,
     Failure,
@@ -72,6 +73,7 @@ class JobRecord(BaseModel):
     record: str = "job"
     name: str
     email: str | None = None
+    tenant: str = DEFAULT_TENANT
     owner: str | None = None
     state: JobState = JobState.RECEIVED
     stage: StageName | None = None
@@ -161,6 +163,7 @@ def _new_record(job_id: str, request: Request) -> JobRecord:
         job_id=job_id,
         name=request.name,
         email=request.email,
+        tenant=request.tenant,
         owner=request.owner,
         created_at=request.received_at,
         updated_at=request.received_at,
