@@ -25,8 +25,8 @@ warnings.filterwarnings("ignore", "No application metrics to publish")  # most i
 
 @cache
 def s3() -> S3Client:
-    """With signature version 4, without which some regions still sign links the old way."""
-    return boto3.client("s3", config=Config(signature_version="s3v4"))
+    """Whose links name the bucket's own host in its region: `s3.amazonaws.com` redirects, and browsers then refuse."""
+    return boto3.client("s3", config=Config(signature_version="s3v4", s3={"addressing_style": "virtual"}))
 
 
 @cache

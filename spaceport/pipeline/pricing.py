@@ -9,17 +9,28 @@ from __future__ import annotations
 
 import math
 import os
+from pathlib import Path
 
 from spaceport.pipeline.contract import StageName
 
 LOCAL = "local"
+UNKNOWN = "unknown"
+
+SPOT = ":spot"
+"""Ends the name of a machine that was bought as Spot."""
 
 USD_PER_HOUR: dict[str, float] = {
     LOCAL: 0.0,
+    "c5.2xlarge": 0.34,
+    "c6a.2xlarge": 0.306,
     "c6i.2xlarge": 0.34,
-    "c6i.4xlarge": 0.68,
+    "c7i.2xlarge": 0.357,
+    "m5.2xlarge": 0.384,
+    "m6i.2xlarge": 0.384,
     "g4dn.xlarge": 0.526,
     "g4dn.2xlarge": 0.752,
+    "g5.xlarge": 1.006,
+    "g6.xlarge": 0.8048,
     "g4dn.xlarge:spot": 0.21,
     "g4dn.2xlarge:spot": 0.30,
 }
@@ -39,13 +50,30 @@ COMPRESS_SECONDS = 60.0
 
 
 def instance_type() -> str:
-    """The machine that this process runs on, as its job definition names it; "local" elsewhere."""
-    return os.environ.get("SPACEPORT_INSTANCE_TYPE", LOCAL)
+    """The machine that this process runs on: "g4dn.xlarge:spot" where it was bought as Spot, "local" outside AWS.
+
+    A machine of the cloud writes its type to a file when it starts, since containers cannot ask for it themselves.
+    """
+    file = os.environ.get("SPACEPORT_MACHINE_FILE")
+    if "SPACEPORT_INSTANCE_TYPE" in os.environ or not file:
+        return os.environ.get("SPACEPORT_INSTANCE_TYPE", LOCAL)
+    try:
+        return Path(file).read_text()[:64].strip() or UNKNOWN
+    except OSError:
+        return UNKNOWN
+
+
+def usd_per_hour(instance_type: str) -> float:
+    """The list price, also of Spot whose own is not known; of an unknown machine the dearest: never too low."""
+    for name in (instance_type, instance_type.removesuffix(SPOT)):
+        if name in USD_PER_HOUR:
+            return USD_PER_HOUR[name]
+    return max(USD_PER_HOUR.values())
 
 
 def cost_usd(instance_type: str, seconds: float) -> float:
-    """Dollars for this many seconds of a machine. An unknown machine is priced as the dearest known: never too low."""
-    per_hour = USD_PER_HOUR.get(instance_type, max(USD_PER_HOUR.values()))
+    """Dollars for this many seconds of a machine."""
+    per_hour = usd_per_hour(instance_type)
     return round(per_hour * max(seconds, 0.0) / 3600, 6)
 
 

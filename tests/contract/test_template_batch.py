@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import email
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
 from template import of_type
 
 from spaceport.local.batch.runner import EXITED
-from spaceport.pipeline.pricing import USD_PER_HOUR
+from spaceport.pipeline.contract import StageName
+from spaceport.pipeline.pricing import MACHINES, SPOT, USD_PER_HOUR
 from spaceport.pipeline.stages.stage import REFUSED, RETRY
 
 STAGES = ("SfmJob", "TrainJob", "CompressJob")
@@ -64,11 +68,47 @@ def test_a_container_is_bounded_and_not_root(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", STAGES)
-def test_a_container_knows_where_it_works_and_what_its_machine_costs(name: str) -> None:
+def test_a_container_knows_where_it_works_and_on_which_machine(name: str) -> None:
     container = definition(name)["ContainerProperties"]
     environment = {each["Name"]: each["Value"] for each in container["Environment"]}
     assert {"SPACEPORT_PIPELINE_BUCKET", "SPACEPORT_TABLE", "SPACEPORT_WORK"} <= set(environment)
-    assert environment["SPACEPORT_INSTANCE_TYPE"] in USD_PER_HOUR
+    assert environment["AWS_DEFAULT_REGION"] == "us-east-1", "boto3 knows no region without it"
+    (volume,), (mount,) = container["Volumes"], container["MountPoints"]
+    assert (mount["SourceVolume"], mount["ReadOnly"]) == (volume["Name"], True)
+    file = Path(environment["SPACEPORT_MACHINE_FILE"])
+    assert str(file.parent) == mount["ContainerPath"]
+    assert f"> {volume['Host']['SourcePath']}/{file.name}\n" in user_data()
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_an_event_on_its_way_still_finds_the_revision_that_it_names(name: str) -> None:
+    assert definition(name)["ResourceRetentionPolicy"] == {"SkipDeregisterOnUpdate": True}
+    (statement,) = of_type("AWS::IAM::Role")["SubmitRole"]["Policies"][0]["PolicyDocument"]["Statement"]
+    named = [each["Fn::Sub"] for each in statement["Resource"] if isinstance(each, dict) and "Fn::Sub" in each]
+    (arn,) = [form for form, names in named if f"'{name}'" in str(names) or f'"{name}"' in str(names)]
+    assert arn.endswith("${Name}:*")
+
+
+def test_a_machine_keeps_containers_from_its_own_role() -> None:
+    user = {definition(name)["ContainerProperties"]["User"].split(":")[0] for name in STAGES}
+    assert user == {"1000"}
+    assert "iptables -w -I OUTPUT -d 169.254.169.254 -m owner --uid-owner 1000 -j REJECT\n" in user_data()
+    options = of_type("AWS::EC2::LaunchTemplate")["Machine"]["LaunchTemplateData"]["MetadataOptions"]
+    assert options["HttpTokens"] == "required"
+
+
+def test_what_a_machine_runs_at_its_start_is_what_batch_takes_and_bash_reads() -> None:
+    (part,) = list(email.message_from_string(user_data()).walk())[1:]
+    assert part.get_content_type() == "text/x-shellscript"
+    script = part.get_payload()
+    assert isinstance(script, str) and script.startswith("#!/bin/bash\n")
+    subprocess.run(["bash", "-n"], input=script, text=True, check=True)
+
+
+def user_data() -> str:
+    data = of_type("AWS::EC2::LaunchTemplate")["Machine"]["LaunchTemplateData"]["UserData"]["Fn::Base64"]
+    assert isinstance(data, str)
+    return data
 
 
 def test_only_training_takes_a_gpu() -> None:
@@ -77,15 +117,36 @@ def test_only_training_takes_a_gpu() -> None:
     assert all({"VCPU", "MEMORY"} <= kind for kind in kinds.values())
 
 
-def test_the_machines_of_the_queues_are_the_ones_that_are_priced() -> None:
+def test_every_machine_that_can_be_bought_has_its_price() -> None:
+    for environment in of_type("AWS::Batch::ComputeEnvironment").values():
+        assert set(environment["ComputeResources"]["InstanceTypes"]) <= set(USD_PER_HOUR)
+
+
+def test_estimates_are_of_machines_that_the_queues_buy_first() -> None:
     environments = of_type("AWS::Batch::ComputeEnvironment")
-    queues = {"SfmJob": "CpuQueue", "CompressJob": "CpuQueue", "TrainJob": "GpuQueue"}
-    for job, queue in queues.items():
+    queues = {StageName.SFM: "CpuQueue", StageName.COMPRESS: "CpuQueue", StageName.TRAIN: "GpuQueue"}
+    for stage, queue in queues.items():
         first = of_type("AWS::Batch::JobQueue")[queue]["ComputeEnvironmentOrder"][0]["ComputeEnvironment"]
         bought = environments[first]["ComputeResources"]
-        (size,) = bought["InstanceTypes"]
-        environment = {each["Name"]: each["Value"] for each in definition(job)["ContainerProperties"]["Environment"]}
-        assert environment["SPACEPORT_INSTANCE_TYPE"] == size + (":spot" if bought["Type"] == "SPOT" else "")
+        assert bought["Type"] == "SPOT"
+        assert MACHINES[stage].removesuffix(SPOT) in bought["InstanceTypes"]
+
+
+def test_spot_has_several_pools_and_on_demand_comes_second() -> None:
+    for queue in of_type("AWS::Batch::JobQueue").values():
+        order = [each["ComputeEnvironment"] for each in queue["ComputeEnvironmentOrder"]]
+        bought = [of_type("AWS::Batch::ComputeEnvironment")[name]["ComputeResources"] for name in order]
+        assert [each["Type"] for each in bought] == ["SPOT", "EC2"]
+        assert all(len(each["InstanceTypes"]) >= 4 for each in bought)
+
+
+def test_a_changed_launch_template_arrives_and_lets_running_jobs_end() -> None:
+    for environment in of_type("AWS::Batch::ComputeEnvironment").values():
+        resources = environment["ComputeResources"]
+        assert resources["LaunchTemplate"]["Version"] == "Machine.LatestVersionNumber"
+        assert resources["UpdateToLatestImageVersion"] is True
+        assert environment["UpdatePolicy"] == {"TerminateJobsOnUpdate": False, "JobExecutionTimeoutMinutes": 360}
+        assert environment["ReplaceComputeEnvironment"] is False
 
 
 def test_gpu_machines_have_an_image_that_batch_still_takes() -> None:
