@@ -53,6 +53,7 @@ class Slug(StrEnum):
     INPUT_MISSING = "input_missing"
     TIMED_OUT = "timed_out"
     NEVER_STARTED = "never_started"
+    NOT_SET_UP = "not_set_up"
     MACHINE_LOST = "machine_lost"
     INTERNAL = "internal"
 
@@ -129,6 +130,10 @@ SENTENCES: dict[Slug, str] = {
     Slug.TIMED_OUT: "{stage} did not finish within its time limit. Use fewer photos or preset `draft`, or raise the limit.",
     Slug.NEVER_STARTED: (
         "{stage} waited too long for a machine and was given up. Try again later, or ask the operator to check the queue."
+    ),
+    Slug.NOT_SET_UP: (
+        "{stage} could not start, because this service is not completely set up: {detail}. Nothing is wrong with your"
+        " photos; tell the operator, and start the job again when it is corrected."
     ),
     Slug.MACHINE_LOST: "The machine that ran {stage} was lost, and no tries are left. Start the job again.",
     Slug.INTERNAL: "{stage} ended for a reason that we did not foresee. The operator can find it in the log of this job.",

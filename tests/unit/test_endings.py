@@ -116,7 +116,14 @@ def test_events_in_any_order_and_number_end_in_the_same_row(
         ("OutOfMemoryError: Container killed", 137, Slug.OUT_OF_MEMORY),
         ("Essential container in task exited", 137, Slug.OUT_OF_MEMORY),
         ("Essential container in task exited", 75, Slug.MACHINE_LOST),
-        ("MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT", None, Slug.NEVER_STARTED),
+        ("MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT", None, Slug.NOT_SET_UP),
+        ("MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE", None, Slug.NOT_SET_UP),
+        (
+            "Task failed to start; CannotPullContainerError: Error response from daemon: not found",
+            None,
+            Slug.NOT_SET_UP,
+        ),
+        ("Task failed to start; CannotPullImageManifestError: i/o timeout", None, Slug.NOT_SET_UP),
         ("Essential container in task exited", 1, Slug.INTERNAL),
     ],
 )

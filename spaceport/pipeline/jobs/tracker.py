@@ -11,7 +11,16 @@ from spaceport.pipeline.jobs.table import JobTable
 from spaceport.pipeline.storage import Bucket
 
 # What Batch writes when it gives up on a job that waited: the queue's JobStateTimeLimitActions name these causes.
-NEVER_STARTED = ("RUNNABLE", "CAPACITY", "MISCONFIGURATION")
+NEVER_STARTED = ("RUNNABLE", "CAPACITY")
+NOT_SET_UP = {
+    "CannotPullContainer": "its container image cannot be pulled",
+    "CannotPullECRContainer": "its container image cannot be pulled",
+    "CannotPullImageManifest": "its container image cannot be pulled",
+    "ResourceInitializationError": "its container cannot be prepared",
+    "COMPUTE_ENVIRONMENT_MAX_RESOURCE": "its machines may not have as many vCPUs as one job needs",
+    "JOB_RESOURCE_REQUIREMENT": "no machine of its queue is large enough for one job",
+}
+"""Parts of Batch's and ECS's reasons that only an operator can do something about, and what each means."""
 
 
 def on_manifest(bucket: Bucket, table: JobTable, key: str) -> None:
@@ -70,6 +79,9 @@ def on_batch_failed(
 
 def failure_of_batch(stage: StageName, reason: str, exit_code: int | None) -> Failure:
     """The failure behind the status reason and exit code that Batch reports."""
+    setup = next((meaning for part, meaning in NOT_SET_UP.items() if part in reason), None)
+    if setup:
+        return failure_of(LostResource(Slug.NOT_SET_UP, stage=TITLES[stage], detail=setup))
     if "timeout" in reason.lower():
         slug = Slug.TIMED_OUT
     elif reason.startswith("Host EC2"):
