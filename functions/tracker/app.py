@@ -13,6 +13,7 @@ from aws_lambda_powertools.utilities.data_classes import EventBridgeEvent, S3Eve
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.clients import NAMESPACE, bucket, job_of_manifest, table
+from functions.tracker.measure import measure
 from spaceport.pipeline.jobs.tracker import on_batch_failed, on_manifest
 
 logger = Logger(service="tracker")
@@ -39,7 +40,9 @@ def _record_manifest(key: str) -> None:
         logger.warning("not a manifest of a job", key=key)
         return
     logger.set_correlation_id(manifest[0])
-    on_manifest(bucket(), table(), key)
+    recorded = on_manifest(bucket(), table(), key)
+    if recorded:
+        measure(recorded)
     metrics.add_metric("Manifests", MetricUnit.Count, 1)
     logger.info("manifest recorded", key=key)
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import pytest
 from function_cases import Context, deploy, event
-from pipeline_cases import JOB, ended, key_of, requested, whole_job
+from pipeline_cases import JOB, ended, key_of, requested, staged, whole_job
 
 from functions.tracker.app import handler
-from spaceport.pipeline.contract import JobState
+from spaceport.pipeline.contract import AnyManifest, Failure, JobState, Outcome, StageName
 from spaceport.pipeline.errors import Slug
 from spaceport.pipeline.jobs.table import JobTable
 from spaceport.pipeline.layout import stage_manifest_key
@@ -31,6 +34,28 @@ def test_the_manifests_of_a_job_bring_its_row_to_the_end(bucket: Bucket, table: 
     row = table.get(JOB)
     assert row and row.state is JobState.COMPLETED and row.percent == 100.0
     assert sorted(row.outputs) == ["compress", "sfm", "train"]
+
+
+def measured(manifest: AnyManifest, bucket: Bucket, capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    """The metrics that a manifest brings about."""
+    bucket.put_manifest(key_of(manifest), manifest)
+    handler(event("colmap_manifest", key_of(manifest)), Context())
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
+
+
+def test_what_a_stage_takes_is_measured(bucket: Bucket, table: JobTable, capsys: pytest.CaptureFixture[str]) -> None:
+    outcome = Outcome(message="done", counts={"photos": 18}, quality={"psnr_held_out": 27.5})
+    lines = measured(staged(StageName.TRAIN, outcome=outcome), bucket, capsys)
+    (figures,) = [line for line in lines if line.get("stage") == "train"]
+    assert (figures["Photos"], figures["PSNR"]) == ([18.0], [27.5])
+    assert {"Seconds", "Usd"} <= set(figures)
+
+
+def test_how_jobs_end_is_counted(bucket: Bucket, table: JobTable, capsys: pytest.CaptureFixture[str]) -> None:
+    failure = Failure(slug=Slug.NO_OVERLAP, sentence="too little overlap")
+    lines = measured(ended(JobState.FAILED).model_copy(update={"failure": failure}), bucket, capsys)
+    assert [line["state"] for line in lines if "Ended" in line] == ["FAILED"]
+    assert [line["slug"] for line in lines if "Failed" in line] == ["no_overlap"]
 
 
 @pytest.mark.parametrize("key", [f"jobs/{JOB}/extracted/colmap/manifest.json", "jobs/x/manifest.json", "else"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from spaceport.pipeline import layout
-from spaceport.pipeline.contract import TITLES, Failure, JobState, StageManifest, StageName
+from spaceport.pipeline.contract import TITLES, AnyManifest, Failure, JobState, StageManifest, StageName
 from spaceport.pipeline.errors import LostResource, Slug
 from spaceport.pipeline.jobs.ending import DEGRADED, UNCOMPRESSED, end_job, fail_job, failure_of, read_end
 from spaceport.pipeline.jobs.state import StageState
@@ -23,17 +23,18 @@ NOT_SET_UP = {
 """Parts of Batch's and ECS's reasons that only an operator can do something about, and what each means."""
 
 
-def on_manifest(bucket: Bucket, table: JobTable, key: str) -> None:
-    """Record a manifest. The last one of a job ends it.
+def on_manifest(bucket: Bucket, table: JobTable, key: str) -> AnyManifest | None:
+    """Record a manifest, and return it; None when it is gone. The last one of a job ends it.
 
     Raises `ValueError` when the object is no manifest: the event belongs in the dead-letter queue.
     """
     stored = bucket.read_manifest(key)
     if stored is None:  # expired or deleted since: nothing to record
-        return
+        return None
     table.record(stored.manifest)
     if isinstance(stored.manifest, StageManifest):
         _end_if_complete(bucket, table, stored.manifest)
+    return stored.manifest
 
 
 def _end_if_complete(bucket: Bucket, table: JobTable, manifest: StageManifest) -> None:
