@@ -94,7 +94,7 @@ class EmbeddedCloud:
         end_survivors(self.state)
         for name in ("work", "tmp"):
             shutil.rmtree(self.state / name, ignore_errors=True)
-        for name in ("work", "tmp", "logs"):
+        for name in ("work", "tmp", "logs", "s3"):
             (self.state / name).mkdir(exist_ok=True)
         translation = translate(self._template, CODE)
         secret = new_secret()

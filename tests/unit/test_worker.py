@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.exceptions import EndpointConnectionError
+from boto3.exceptions import S3UploadFailedError
+from botocore.exceptions import ClientError, EndpointConnectionError
 from pipeline_cases import JOB, forget, photo_zip, request, staged, take_over
 from waiting import until
 
@@ -90,6 +91,14 @@ def good(source: Path, output: Path, options: Any, progress: Progress) -> Outcom
     return Outcome(message="done", counts={"photos": 3})
 
 
+def full_bucket() -> Exception:
+    """As boto3's `upload_file` raises it."""
+    full = {"Error": {"Code": "InsufficientStorage"}, "ResponseMetadata": {"HTTPStatusCode": 507}}
+    error = S3UploadFailedError("Failed to upload")
+    error.__context__ = ClientError(full, "PutObject")  # type: ignore[arg-type]  # of all metadata only what matters
+    return error
+
+
 def raising(error: BaseException) -> Core:
     def core(*_: Any) -> Outcome:
         raise error
@@ -148,6 +157,7 @@ def test_other_failures_of_the_input_end_it_too(bench: Bench) -> None:
     [
         (LostResource(Slug.MACHINE_LOST, stage="Training"), Slug.MACHINE_LOST),
         (OSError(errno.ENOSPC, "no space"), Slug.DISK_FULL),
+        (full_bucket(), Slug.DISK_FULL),
         (MemoryError(), Slug.OUT_OF_MEMORY),
     ],
 )

@@ -20,3 +20,17 @@ def machine_limits(stage: str) -> Iterator[None]:
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             raise LostResource(Slug.DISK_FULL, stage=stage) from error
         raise
+    except Exception as error:
+        if _is_insufficient_storage(error):
+            raise LostResource(Slug.DISK_FULL, stage=stage) from error
+        raise
+
+
+def _is_insufficient_storage(error: BaseException | None) -> bool:
+    """Whether the disk of a bucket is full: the embedded S3 answered 507. An upload's error has that as its context.
+
+    It is told by its attributes, so that a stage without a cloud need not import boto3.
+    """
+    while error is not None and not hasattr(error, "response"):
+        error = error.__context__
+    return error is not None and error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") == 507

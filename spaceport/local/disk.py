@@ -1,0 +1,137 @@
+"""A full disk under the embedded S3: a write that does not fit is refused with 507 before anything is acknowledged.
+
+The embedded AWS answers 200, sends the event, and then only logs that it could not write: the object would be gone
+after the next start. So each write is checked twice. When it arrives, by its length: a large one must leave `RESERVE`,
+which is for what ends jobs in order, manifests and logs. And when all of it is known, before the object is listed: its
+very bytes. botocore sends a request that was answered 507 only once.
+"""
+
+from __future__ import annotations
+
+import functools
+import shutil
+from collections.abc import Callable
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import parse_qs
+from xml.sax.saxutils import escape
+
+from spaceport.local.door import App, Message, Receive, Scope, Send
+
+RESERVE: Final = 128 << 20
+SMALL: Final = 1 << 20
+"""Bytes of a write that may use the reserve, and what even such a one has to leave."""
+FULL: Final = "InsufficientStorage"
+_refused: ContextVar[list[str]] = ContextVar("refused")
+
+
+class DiskFull(Exception):
+    """A write does not fit. `str` is a sentence for people."""
+
+
+def free_bytes(folder: Path) -> int:
+    """What this user may still write to the disk of `folder`, in bytes."""
+    return shutil.disk_usage(folder).free
+
+
+def megabytes(count: int) -> str:
+    return f"{count / 1e6:,.0f} MB"
+
+
+class DiskGuard:
+    """ASGI middleware: answers writes of S3 that do not fit with 507.
+
+    Args:
+        app: the embedded AWS.
+        free: the free bytes of the disk that its objects are on.
+    """
+
+    def __init__(self, app: App, free: Callable[[], int]) -> None:
+        self._app = app
+        self._free = free
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not _is_write_to_s3(scope):
+            await self._app(scope, receive, send)
+            return
+        headers = _headers(scope)
+        size = int(headers.get("content-length", "0"))
+        free = self._free()
+        if free < size + (RESERVE if size > SMALL else SMALL):
+            await _drain(receive)  # clients read no answer before they have sent all
+            await _answer(send, sentence(size, free))
+            return
+        refused: list[str] = []
+        _refused.set(refused)
+        await self._app(scope, receive, _Sender(send, refused))
+
+    def check_before_listing(self, s3: Any) -> None:
+        """Let ministack's module `s3` raise `DiskFull` for an object that does not fit.
+
+        It calls `_record_object_version` for each write once the object is whole, and before it sends the event.
+        """
+        record = s3._record_object_version
+
+        @functools.wraps(record)
+        def checked(bucket: str, key: str, former: Any, written: dict[str, Any], data: bytes) -> Any:
+            free = self._free()
+            if free >= len(data) + (former or {}).get("size", 0) + SMALL:  # the former version is written again
+                return record(bucket, key, former, written, data)
+            objects = s3._buckets[bucket]["objects"]
+            del objects[key]
+            if former is not None:
+                objects[key] = former
+            text = sentence(len(data), free)
+            _refused.get([]).append(text)
+            raise DiskFull(text)
+
+        s3._record_object_version = checked
+
+
+def sentence(size: int, free: int) -> str:
+    return (
+        f"The disk of the embedded cloud is full: {megabytes(size)} do not fit into the {megabytes(free)} that are"
+        " free. Delete something, or name a folder on another disk with --state. Nothing of this upload was kept."
+    )
+
+
+class _Sender:
+    """Passes the app's answer on, unless the write was refused: then the refusal."""
+
+    def __init__(self, send: Send, refused: list[str]) -> None:
+        self._send = send
+        self._refused = refused
+
+    async def __call__(self, message: Message) -> None:
+        if not self._refused:
+            await self._send(message)
+        elif message["type"] == "http.response.start":
+            await _answer(self._send, self._refused[0])
+
+
+def _is_write_to_s3(scope: Scope) -> bool:
+    """Whether it is signed for S3, as a request, a URL or a form. Calls of other services write nothing to the disk."""
+    if scope["method"] not in {"PUT", "POST"}:
+        return False
+    headers = _headers(scope)
+    query = parse_qs(scope["query_string"].decode("latin-1"))
+    credential = headers.get("authorization", "") + "".join(query.get("X-Amz-Credential", []))
+    return "/s3/aws4_request" in credential or headers.get("content-type", "").startswith("multipart/form-data")
+
+
+def _headers(scope: Scope) -> dict[str, str]:
+    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+
+
+async def _drain(receive: Receive) -> None:
+    while (message := await receive())["type"] == "http.request" and message.get("more_body"):
+        pass
+
+
+async def _answer(send: Send, text: str) -> None:
+    error = f"<Error><Code>{FULL}</Code><Message>{escape(text)}</Message></Error>"
+    body = f'<?xml version="1.0" encoding="UTF-8"?>\n{error}'.encode()
+    headers = [(b"content-type", b"application/xml"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": 507, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
