@@ -39,14 +39,6 @@ def test_an_alarm_watches_a_metric_that_is_sent(name: str) -> None:
     assert ALARMS[name]["MetricName"] in sent()
 
 
-def test_every_function_s_errors_are_watched() -> None:
-    metrics = [
-        each["MetricStat"]["Metric"] for each in ALARMS["FunctionErrorsAlarm"]["Metrics"] if "MetricStat" in each
-    ]
-    watched = {each["Dimensions"][0]["Value"] for each in metrics if each["MetricName"] == "Errors"}
-    assert watched == set(of_type("AWS::Lambda::Function"))
-
-
 def test_the_dashboard_shows_metrics_that_are_sent() -> None:
     text = json.dumps(dashboard())
     searched = set(re.findall(r'MetricName=\\+"([A-Za-z]+)', text))
