@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import email
 import subprocess
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from template import of_type
+from template import of_type, raw
 
+from functions.sweeper.heal import INTERVAL, MAX_QUEUED, MAX_STANDSTILL
 from spaceport.local.batch.runner import EXITED
 from spaceport.pipeline.contract import StageName
 from spaceport.pipeline.pricing import MACHINES, SPOT, USD_PER_HOUR
@@ -168,3 +170,15 @@ def test_no_job_waits_for_ever() -> None:
 def _needs(name: str) -> list[dict[str, str]]:
     needs: list[dict[str, str]] = definition(name)["ContainerProperties"]["ResourceRequirements"]
     return needs
+
+
+def test_the_sweeper_is_as_patient_as_it_counts_and_no_more_than_the_time_limits() -> None:
+    assert of_type("AWS::Events::Rule")["SweeperSchedule"]["ScheduleExpression"] == "rate(5 minutes)"
+    assert timedelta(minutes=5) == INTERVAL
+    for stage, name in zip(StageName, STAGES, strict=True):
+        parameter = definition(name)["Timeout"]["AttemptDurationSeconds"]
+        limit = timedelta(seconds=raw()["Parameters"][parameter]["Default"])
+        assert MAX_STANDSTILL[stage] <= limit / 2
+    for queue in of_type("AWS::Batch::JobQueue").values():
+        for action in queue["JobStateTimeLimitActions"]:
+            assert timedelta(seconds=action["MaxTimeSeconds"]) < MAX_QUEUED

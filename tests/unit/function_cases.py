@@ -6,6 +6,7 @@ import copy
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -64,8 +65,12 @@ class Batch:
     jobs: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     terminated: list[str] = field(default_factory=list)
 
-    def add(self, queue: str, batch_id: str, key: str, status: str = "RUNNABLE", created_at: int = 0) -> None:
-        job = {"jobId": batch_id, "status": status, "createdAt": created_at, "parameters": {"key": key}}
+    def add(
+        self, queue: str, batch_id: str, key: str, status: str = "RUNNABLE", started_at: datetime | None = None
+    ) -> None:
+        job: dict[str, Any] = {"jobId": batch_id, "jobQueue": queue, "status": status, "parameters": {"key": key}}
+        if started_at:
+            job["startedAt"] = int(started_at.timestamp() * 1000)
         self.jobs.setdefault(queue, []).append(job)
 
     def get_paginator(self, operation: str) -> Batch:

@@ -9,6 +9,7 @@ from pipeline_cases import JOB, forget, requested, staged, whole_job
 
 from spaceport.pipeline.contract import Failure, JobState, StageName
 from spaceport.pipeline.errors import Slug
+from spaceport.pipeline.jobs.silent_stage import SilentStage
 from spaceport.pipeline.jobs.state import Beat, StageState
 from spaceport.pipeline.jobs.table import LEASE_SECONDS, JobTable, LeaseAnswer
 
@@ -125,7 +126,28 @@ def test_at_most_one_holder_and_done_once(table: JobTable, steps: list[tuple[str
 
 
 def test_nudges_are_counted(table: JobTable) -> None:
-    assert [table.count_nudge(JOB, SFM) for _ in range(3)] == [1, 2, 3]
+    silent = SilentStage(table, JOB, SFM)
+    assert [silent.count_nudge() for _ in range(3)] == [1, 2, 3]
+
+
+def test_a_condition_is_counted_once_a_lease_and_from_one_when_it_changes(table: JobTable) -> None:
+    clock = table.clock = Clock()
+    silent = SilentStage(table, JOB, SFM)
+    assert [silent.observe("stands still") for _ in range(3)] == [1, 1, 1]
+    clock.now += LEASE_SECONDS
+    assert silent.observe("stands still") == 2
+    assert silent.observe("moves") == 1
+    assert silent.observe("stands still") == 1
+    assert SilentStage(table, JOB, StageName.TRAIN).observe("stands still") == 1
+
+
+def test_batch_jobs_that_were_ended_are_remembered(table: JobTable) -> None:
+    silent = SilentStage(table, JOB, SFM)
+    assert not silent.was_ended("batch-1")
+    silent.note_ended(["batch-1"])
+    silent.note_ended(["batch-2", "batch-1"])
+    assert silent.was_ended("batch-1")
+    assert not silent.was_ended("batch")
 
 
 def test_figures_survive_decimals(table: JobTable) -> None:

@@ -28,7 +28,9 @@ class BatchJob:
     status: str
     key: str
     """The manifest that woke it."""
-    created_at: datetime
+    queue: str
+    started_at: datetime | None
+    """When its latest attempt began."""
 
 
 def unfinished_jobs(batch: BatchClient, queues: Iterable[str]) -> Iterator[BatchJob]:
@@ -36,8 +38,13 @@ def unfinished_jobs(batch: BatchClient, queues: Iterable[str]) -> Iterator[Batch
     ids = [batch_id for queue in queues for status in UNFINISHED for batch_id in _job_ids(batch, queue, status)]
     for start in range(0, len(ids), MAX_DESCRIBED):
         for job in batch.describe_jobs(jobs=ids[start : start + MAX_DESCRIBED])["jobs"]:
-            created = datetime.fromtimestamp(job["createdAt"] / 1000, UTC)
-            yield BatchJob(job["jobId"], job["status"], job.get("parameters", {}).get("key", ""), created)
+            yield BatchJob(
+                batch_id=job["jobId"],
+                status=job["status"],
+                key=job.get("parameters", {}).get("key", ""),
+                queue=job["jobQueue"],
+                started_at=datetime.fromtimestamp(job["startedAt"] / 1000, UTC) if job.get("startedAt") else None,
+            )
 
 
 def terminate_jobs(batch: BatchClient, table: JobTable, job_id: str, queues: Iterable[str]) -> list[str]:

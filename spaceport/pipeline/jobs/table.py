@@ -150,16 +150,6 @@ class JobTable:
             values[":failure"] = failure.model_dump(mode="json")
         return self._if_held(job_id, stage, holder, expression, values)
 
-    def count_nudge(self, job_id: str, stage: StageName) -> int:
-        """Count one more attempt to wake a stage; returns how many there were."""
-        response = self.table.update_item(
-            Key={"job_id": job_id, "record": f"nudges#{stage.value}"},
-            UpdateExpression="ADD nudges :one",
-            ExpressionAttributeValues={":one": 1},
-            ReturnValues="UPDATED_NEW",
-        )
-        return int(str(response["Attributes"]["nudges"]))
-
     def _if_held(self, job_id: str, stage: StageName, holder: str, update: str, values: dict[str, Any]) -> bool:
         names = {"#holder": "holder", "#work": "work"}
         try:

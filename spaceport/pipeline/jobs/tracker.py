@@ -6,6 +6,7 @@ from spaceport.pipeline import layout
 from spaceport.pipeline.contract import TITLES, AnyManifest, Failure, JobState, StageManifest, StageName
 from spaceport.pipeline.errors import LostResource, Slug
 from spaceport.pipeline.jobs.ending import DEGRADED, UNCOMPRESSED, end_job, fail_job, failure_of, read_end
+from spaceport.pipeline.jobs.silent_stage import SilentStage
 from spaceport.pipeline.jobs.state import StageState
 from spaceport.pipeline.jobs.table import JobTable
 from spaceport.pipeline.storage import Bucket
@@ -64,8 +65,8 @@ def on_batch_failed(
 ) -> None:
     """Fail the job whose Batch job has failed for good, after all its attempts. `key` is the manifest that woke it.
 
-    Ignored when the job has ended, when the stage's manifest exists all the same, and when another Batch job holds
-    the stage's lease (this one was a duplicate).
+    Ignored when the job has ended, when the stage's manifest exists all the same, when another Batch job holds the
+    stage's lease (this one was a duplicate), and when the sweeper ended it because it hung.
     """
     job_id, stage = layout.stage_for_manifest(key)
     if read_end(bucket, job_id) or bucket.exists(layout.stage_manifest_key(job_id, stage)):
@@ -73,6 +74,8 @@ def on_batch_failed(
     row = table.stages(job_id).get(stage)
     is_holder = row is None or row.holder == batch_job_id
     if row and not is_holder and row.work is StageState.WORKING and row.lease_until > table.clock():
+        return
+    if SilentStage(table, job_id, stage).was_ended(batch_job_id):
         return
     failure = row.failure if row and is_holder else None
     fail_job(bucket, table, job_id, stage, failure or failure_of_batch(stage, reason, exit_code))
