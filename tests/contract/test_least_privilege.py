@@ -24,6 +24,12 @@ RIGHTS: dict[str, set[str]] = {
     "SweeperFunctionRole": {LIST, READ, WRITE, DEAD, *ROWS, *BATCH},
     "ApiFunctionRole": {LIST, READ, VERSION, WRITE, *ROWS, *BATCH},
     "SubmitRole": {"batch:SubmitJob"},
+    "FlowLogsRole": {
+        "logs:CreateLogStream",
+        "logs:PutLogEvents",
+        "logs:DescribeLogStreams",
+        "logs:DescribeLogGroups",
+    },
     "SfmRole": {VERSION, *DELETE, *STAGE},
     "TrainRole": {*DELETE, *STAGE},
     "CompressRole": STAGE,
@@ -55,6 +61,7 @@ ANYWHERE = {
     "ec2:DescribeTags",
     "ecs:DiscoverPollEndpoint",
     "ecr:GetAuthorizationToken",
+    "logs:DescribeLogGroups",
 }
 # The folders below a job into which each stage may write.
 FOLDERS = {"SfmRole": {"extracted", "colmap"}, "TrainRole": {"gaussian"}, "CompressRole": {"compressed"}}
