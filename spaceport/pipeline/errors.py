@@ -95,7 +95,7 @@ SENTENCES: dict[Slug, str] = {
     ),
     Slug.BAD_OPTIONS: "The options of this job cannot be used: {detail}. Run `spaceport options` to see what is accepted.",
     Slug.UPLOAD_MISSING: "The uploaded zip is no longer there ({name}). Upload it again.",
-    Slug.OVER_QUOTA: "This account has reached a limit of its own: {detail}.",
+    Slug.OVER_QUOTA: "Your team has reached one of its limits: {detail}. Whoever operates this service can raise it.",
     Slug.BAD_POSITIONS: "The file {name} cannot be used: {detail}. Correct it or leave it out, and upload the photos again.",
     Slug.BAD_PRIOR_MODEL: (
         "The COLMAP model in the zip cannot be used: {detail}. Correct it, or leave it out to have the photos reconstructed"

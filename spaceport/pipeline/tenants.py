@@ -30,15 +30,15 @@ class _Model(BaseModel):
 
 
 class Limits(_Model):
-    """What a tenant may use."""
+    """What a tenant may use. The highest figures are what a row of DynamoDB can count."""
 
-    open_jobs: Annotated[int, Field(ge=0)] = 100
+    open_jobs: Annotated[int, Field(ge=0, le=5000)] = 100
     """At once."""
-    usd_per_day: Annotated[float, Field(ge=0)] = 200.0
+    usd_per_day: Annotated[float, Field(ge=0, le=1e6)] = 200.0
     """As estimated when jobs begin, in dollars. Days are UTC's."""
-    gigabytes_per_day: Annotated[float, Field(ge=0)] = 2000.0
+    gigabytes_per_day: Annotated[float, Field(ge=0, le=1e6)] = 2000.0
     """Of uploads, in 1e9 bytes."""
-    mails_per_day: Annotated[int, Field(ge=0)] = 500
+    mails_per_day: Annotated[int, Field(ge=0, le=20_000)] = 500
 
 
 class Tenant(_Model):
