@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import time
 import warnings
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 import boto3
@@ -13,6 +14,7 @@ from botocore.config import Config
 from spaceport.pipeline import layout
 from spaceport.pipeline.jobs.table import JobTable
 from spaceport.pipeline.storage import Bucket
+from spaceport.pipeline.tenants import Tenants, read_tenants
 
 if TYPE_CHECKING:
     from mypy_boto3_batch import BatchClient
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
 NAMESPACE = "Spaceport"
 """Of all CloudWatch metrics."""
+TENANTS_SECONDS = 60
+"""How long a change of `tenants.json` may take to be noticed."""
 warnings.filterwarnings("ignore", "No application metrics to publish")  # most invocations have nothing to count
 
 
@@ -42,6 +46,16 @@ def uploads() -> Bucket:
 @cache
 def table() -> JobTable:
     return JobTable(os.environ["SPACEPORT_TABLE"])
+
+
+def tenants() -> Tenants:
+    """The deployment's tenants. Raises `UnreadableTenants`."""
+    return _read_tenants(int(time.monotonic() // TENANTS_SECONDS))
+
+
+@lru_cache(maxsize=1)
+def _read_tenants(_: int) -> Tenants:
+    return read_tenants(bucket())
 
 
 @cache

@@ -1,7 +1,8 @@
-"""A job has ended: one mail to its owner, if there is an address.
+"""A job has ended: one mail to its owner, if there is an address to which its tenant may have mails sent.
 
 The event may come twice. Powertools keeps an idempotency record beside the job's other rows (`record` = `mail#…`), so
-the second one sends nothing; a send that failed leaves no record and is tried again.
+the second one sends nothing; a send that failed leaves no record and is tried again. Whether the address is confirmed
+is looked up right before the mail is sent. A job whose mail is not sent is as it is; the log and a row say why.
 """
 
 from __future__ import annotations
@@ -22,16 +23,20 @@ from aws_lambda_powertools.utilities.idempotency import (
 )
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from functions.clients import NAMESPACE, bucket, job_of_manifest, table
-from functions.links import DAY, link_seconds, links
-from functions.notify.mail import Mail, write_mail
+from functions import mails
+from functions.clients import NAMESPACE, bucket, job_of_manifest, table, tenants
+from functions.links import DAY, Link, link_seconds, links
+from functions.mails import Mail
+from functions.notify.mail import write_mail
+from spaceport.pipeline.addresses import is_confirmed
 from spaceport.pipeline.contract import AnyManifest, EndManifest
+from spaceport.pipeline.jobs.audit import audit
+from spaceport.pipeline.jobs.quotas import Quotas, Reservation
 from spaceport.pipeline.jobs.recovery import read_manifests
 from spaceport.pipeline.jobs.state import JobRecord, advance
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_ses import SESClient
 
 IDEMPOTENCY_SECONDS = 365 * DAY
 
@@ -43,7 +48,11 @@ metrics = Metrics(namespace=NAMESPACE, service="notify")
 @metrics.log_metrics
 @event_source(data_class=S3EventBridgeNotificationEvent)
 def handler(event: S3EventBridgeNotificationEvent, context: LambdaContext) -> None:
-    """Raises botocore's `ClientError` when SES refuses sender or receiver: a dead letter, and an alarm."""
+    """
+    Raises:
+        ClientError: SES refuses sender or receiver. A dead letter, and an alarm.
+        UnreadableTenants: nobody knows who may have mails. The event comes again, and is then a dead letter.
+    """
     key = event.detail.object.key
     manifest = job_of_manifest(key)
     if manifest is None:
@@ -53,21 +62,41 @@ def handler(event: S3EventBridgeNotificationEvent, context: LambdaContext) -> No
     logger.set_correlation_id(job_id)
     manifests = [stored.manifest for stored in read_manifests(bucket(), job_id)]
     end = manifests[-1] if manifests else None
-    sender = os.environ.get("SPACEPORT_MAIL_FROM")
     if not isinstance(end, EndManifest):
         logger.warning("no end manifest")
-    elif not end.request.email:
-        logger.info("no mail: the job has no address", state=end.state)
-    elif not sender:
-        logger.warning("no mail: this deployment has no sender", state=end.state)
-    else:
-        address = end.request.email
-        mail = _mail(end, manifests)
-        message_id = _send_once(job_id, lambda job: _send(sender, address, mail, job), context)
-        logger.info("mail sent", state=end.state, message_id=message_id)
+        return
+    address, sender = end.request.email, mails.sender()
+    reason = _reason_for_no_mail(end)
+    if reason or not address or not sender:
+        logger.warning("no mail", reason=reason, state=end.state)
+        table().table.put_item(Item={"job_id": job_id, "record": "mail", "reason": reason})
+        return
+    file_links = links(manifests, end.request.name)
+    mail = _mail(end, manifests, file_links)
+    audited_as = end.request.tenant if file_links else None
+    message_id = _send_once(job_id, lambda job: _send(sender, address, mail, job, audited_as), context)
+    logger.info("mail sent", state=end.state, message_id=message_id)
 
 
-def _mail(end: EndManifest, manifests: list[AnyManifest]) -> Mail:
+def _reason_for_no_mail(end: EndManifest) -> str | None:
+    """Why no mail may be sent; None if one may. It is then counted among the tenant's mails of today."""
+    request = end.request
+    if not request.email:
+        return "the job has no address"
+    if not mails.sender():
+        return "this deployment has no sender"
+    tenant = tenants().of(request.tenant)
+    if not is_confirmed(bucket(), request.tenant, tenant, mails.domains(), request.email):
+        metrics.add_metric("MailsUnconfirmed", MetricUnit.Count, 1)
+        return "the address is not confirmed"
+    counted = Quotas(table()).reserve_mail(request.tenant, tenant.limits, f"job:{end.job_id}")
+    if counted is Reservation.REFUSED:
+        metrics.add_metric("MailsOverQuota", MetricUnit.Count, 1)
+        return "the tenant has had all its mails of today"
+    return None
+
+
+def _mail(end: EndManifest, manifests: list[AnyManifest], file_links: list[Link]) -> Mail:
     """From the manifests alone: the table may not have the last one yet."""
     record: JobRecord | None = None
     for manifest in manifests:
@@ -75,24 +104,16 @@ def _mail(end: EndManifest, manifests: list[AnyManifest]) -> Mail:
     assert record is not None  # noqa: S101  # a manifest always makes a row
     web = os.environ.get("SPACEPORT_WEB_URL")
     page = f"{web.rstrip('/')}/?job={end.job_id}" if web else None
-    return write_mail(end, record, links(manifests, end.request.name), link_seconds(), page)
+    return write_mail(end, record, file_links, link_seconds(), page)
 
 
-def _send(sender: str, address: str, mail: Mail, job: str) -> str:
-    response = _ses().send_email(
-        Source=f"Spaceport <{sender}>",
-        Destination={"ToAddresses": [address]},
-        Tags=[{"Name": "job", "Value": job}],
-        Message={
-            "Subject": {"Data": mail.subject, "Charset": "UTF-8"},
-            "Body": {
-                "Text": {"Data": mail.text, "Charset": "UTF-8"},
-                "Html": {"Data": mail.html, "Charset": "UTF-8"},
-            },
-        },
-    )
+def _send(sender: str, address: str, mail: Mail, job: str, audited_as: str | None) -> str:
+    """`audited_as` is the tenant that hands out links with this mail, if it does."""
+    if audited_as:
+        audit(table(), audited_as, "mail with links", job)
+    message_id = mails.send(mail, sender, address, {"job": job})
     metrics.add_metric("Mails", MetricUnit.Count, 1)
-    return response["MessageId"]
+    return message_id
 
 
 def _send_once(job_id: str, send: Callable[..., str], context: LambdaContext) -> str:
@@ -110,11 +131,6 @@ def _send_once(job_id: str, send: Callable[..., str], context: LambdaContext) ->
         send, data_keyword_argument="job", persistence_store=persistence, config=config, key_prefix="mail"
     )
     return str(send_once(job=job_id))
-
-
-@cache
-def _ses() -> SESClient:
-    return boto3.client("ses")
 
 
 @cache

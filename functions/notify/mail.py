@@ -1,37 +1,56 @@
 """The mail at the end of a job: subject, plain text and HTML. Pure: no AWS, no clock.
 
-Whatever a user wrote is untrusted: control characters never reach a header, and HTML is escaped.
+Whatever a user wrote is untrusted, and goes to an address that a user chose: control characters never reach a header,
+HTML is escaped, nothing of it reads as an address that a mail client would make a link of, and of an upload that was
+refused the subject says nothing.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from html import escape
+from typing import Final
 
 from functions.links import DAY, Link
+from functions.mails import Mail
 from spaceport.pipeline.contract import EndManifest, JobState
+from spaceport.pipeline.errors import Slug
 from spaceport.pipeline.jobs.state import JobRecord
 
 SUBJECTS: dict[JobState, str] = {
     JobState.COMPLETED: "Your 3D model of “{name}” is ready",
     JobState.COMPLETED_DEGRADED: "Your 3D model of “{name}” is ready, but not compressed",
     JobState.FAILED: "“{name}” could not be made into a 3D model",
-    JobState.REJECTED: "“{name}”: the upload could not be used",
+    JobState.REJECTED: "An upload could not be used",
     JobState.STOPPED: "“{name}” was stopped",
 }
 UPLOAD_AGAIN = "Nothing was charged. Correct it and upload again."
+UPLOAD_LATER = "Nothing was charged. Upload it again when there is room."
 RETRY = "What was finished is kept. Whoever runs this service can resume from there: spaceport retry {job}"
 
-
-@dataclass(frozen=True)
-class Mail:
-    """A mail as SES takes it."""
-
-    subject: str
-    text: str
-    html: str
+_NO_DOMAIN: Final = frozenset(
+    {
+        "jpg",
+        "jpeg",
+        "png",
+        "tif",
+        "tiff",
+        "heic",
+        "heif",
+        "dng",
+        "webp",
+        "avi",
+        "mp4",
+        "txt",
+        "csv",
+        "json",
+        "ply",
+        "sog",
+    }
+)
+"""Ends of file names that are no top-level domains, unlike `.zip` and `.mov`."""
+_DOT: Final = re.compile(r"(?<=[\w-])([.。．｡])(?=([^\W\d_][\w-]+))")
 
 
 def write_mail(
@@ -45,18 +64,26 @@ def write_mail(
         expires_seconds: how long the links work at most.
         page: the address of the job's page, if one is served.
     """
-    subject = SUBJECTS[end.state].format(name=_one_line(end.request.name))
-    advice = _advice(end, record)
-    lines = [end.message, advice]
+    name = unlinked(_one_line(end.request.name))
+    subject = SUBJECTS[end.state].format(name=name)
+    about = f"Upload: “{name}”" if end.state is JobState.REJECTED else ""
+    lines = [unlinked(end.message), about, _advice(end, record)]
     table = figures(record)
     hint = _hint(end.job_id, expires_seconds, page) if links else (f"See the job at {page}" if page else "")
     return Mail(subject, _text(lines, links, hint, table), _html(subject, lines, links, hint, table))
 
 
+def unlinked(text: str) -> str:
+    """`text` with `[.]` and `[:]` where a mail client would make a link: `https[:]//evil[.]example`."""
+    broken = _DOT.sub(lambda dot: dot[1] if dot[2].lower() in _NO_DOMAIN else f"[{dot[1]}]", text)
+    return broken.replace("://", "[:]//")
+
+
 def _advice(end: EndManifest, record: JobRecord) -> str:
     """What can be done next, beyond what the failure's own sentence says."""
     if end.state is JobState.REJECTED:
-        return UPLOAD_AGAIN
+        is_over_quota = end.failure is not None and end.failure.slug is Slug.OVER_QUOTA
+        return UPLOAD_LATER if is_over_quota else UPLOAD_AGAIN
     unfinished = end.state in {JobState.FAILED, JobState.STOPPED}
     return RETRY.format(job=end.job_id) if unfinished and record.outputs else ""
 

@@ -43,7 +43,8 @@ from spaceport.pipeline.text import visible
 
 STACK = "spaceport"
 ROOT = Path(__file__).parents[2]
-MAIL_FROM = "spaceport@localhost.localdomain"
+PARAMETERS = {"MailFrom": "spaceport@localhost.localdomain", "MailDomains": "*"}
+"""Of the template. Mails go into a mailbox on this machine, to whatever address."""
 ADDRESS = "cloud.json"
 """How to reach a running cloud, for its owner's other processes."""
 ENVIRONMENT = "aws.env"
@@ -103,7 +104,7 @@ class EmbeddedCloud:
         self._ministack = Ministack(self.state, server.endpoint, secret)
         stack.callback(self._ministack.stop)
         self.access = self._ministack.access
-        outputs = deploy(self.access, STACK, translation, package(ROOT), {"MailFrom": MAIL_FROM})
+        outputs = deploy(self.access, STACK, translation, package(ROOT), PARAMETERS)
         runner = self._batch(stack, translation, outputs, server)
         self._recover(outputs)
         stack.callback(Poller(self.access, translation.batch_targets, outputs, runner).close)

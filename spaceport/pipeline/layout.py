@@ -16,6 +16,7 @@ JOBS = "jobs/"
 MANIFEST = "manifest.json"
 TENANTS = "tenants.json"
 """The operator's list of tenants, in the pipeline bucket."""
+TENANT_FILES = "tenants/"
 
 REQUEST = "request"
 END = "end"
@@ -69,6 +70,16 @@ def checkpoint_key(job_id: str, stage: StageName) -> str:
 def birth_key(job_id: str) -> str:
     """Of the object by whose put-once write a job's id is taken, and its owner known."""
     return f"{job_prefix(job_id)}{BIRTH}"
+
+
+def addresses_prefix(tenant: str) -> str:
+    """Below which the addresses are that a tenant had confirmed, or wants to."""
+    return f"{TENANT_FILES}{tenant}/addresses/"
+
+
+def address_key(tenant: str, digest: str) -> str:
+    """Of what is known of an address of a tenant. `digest`: its SHA-256 in hex."""
+    return f"{addresses_prefix(tenant)}{digest}.json"
 
 
 def request_key(job_id: str) -> str:

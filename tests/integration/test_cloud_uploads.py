@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from cloud_cases import MAIL, Cloud
 
+from functions.notify.mail import unlinked
 from spaceport.demo import Survey
 from spaceport.pipeline.contract import JobState
 from spaceport.pipeline.errors import Slug
@@ -100,9 +101,10 @@ def test_each_bad_upload_ends_with_its_own_slug_sentence_and_mail(cloud: Cloud) 
         objects = [item.key for item in cloud.deployment.bucket.list_objects(job_prefix(name))]
         assert objects == [f"jobs/{name}/end/manifest.json"], "a rejected job is its end and nothing else"
         mail = cloud.mails(count)[-1]
-        assert f"“{name}”" in mail["Subject"]
+        assert mail["Subject"] == "An upload could not be used"
+        assert f"“{name}”" in mail["BodyText"]
         assert mail["To"] == [MAIL]
-        assert row.message in mail["BodyText"]
+        assert unlinked(row.message) in mail["BodyText"]
     assert set(cloud.embedded.state.parent.iterdir()) == before
     assert not list((cloud.embedded.state / "work").iterdir())
 

@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 from functions import clients
+from spaceport.pipeline.layout import TENANTS
+from spaceport.pipeline.storage import Bucket
 
 EVENTS = Path(__file__).parents[2] / "events"
 
@@ -22,7 +24,7 @@ def deploy(patch: pytest.MonkeyPatch, **more: str) -> None:
     loaded = {"PIPELINE_BUCKET": "pipeline", "UPLOADS_BUCKET": "uploads", "TABLE": "jobs", "QUEUES": "cpu,gpu"}
     for name, value in (loaded | more).items():
         patch.setenv(f"SPACEPORT_{name}", value)
-    for made_once in (clients.s3, clients.bucket, clients.uploads, clients.table, clients.batch):
+    for made_once in (clients.s3, clients.bucket, clients.uploads, clients.table, clients.batch, clients._read_tenants):
         made_once.cache_clear()
 
 
@@ -42,6 +44,12 @@ def call(name: str, body: Any = None, **changes: Any) -> dict[str, Any]:
     if body is not None:
         loaded["body"] = body if isinstance(body, str) else json.dumps(body)
     return loaded
+
+
+def put_tenants(bucket: Bucket, tenants: dict[str, Any]) -> None:
+    """Declare tenants, as an operator does."""
+    bucket.put_small(TENANTS, json.dumps({"tenants": tenants}).encode())
+    clients._read_tenants.cache_clear()
 
 
 @dataclass

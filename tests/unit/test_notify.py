@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from function_cases import Context, deploy, event
+from function_cases import Context, deploy, event, put_tenants
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.ses.models import ses_backends
 from pipeline_cases import JOB, key_of, requested, staged
 
+from functions import mails
 from functions.links import MAX_SECONDS, SESSION_SECONDS, Link, link_seconds
 from functions.notify import app
-from functions.notify.mail import duration, figures, size, write_mail
+from functions.notify.mail import duration, figures, size, unlinked, write_mail
+from spaceport.pipeline.addresses import confirm, new_link
 from spaceport.pipeline.contract import Artefact, EndManifest, Failure, JobState, Outcome, StageManifest, StageName
 from spaceport.pipeline.errors import Slug
+from spaceport.pipeline.jobs.quotas import Quotas
 from spaceport.pipeline.jobs.state import END_STATES, JobRecord, advance
 from spaceport.pipeline.jobs.table import JobTable
 from spaceport.pipeline.layout import end_key
 from spaceport.pipeline.storage import Bucket
+from spaceport.pipeline.tenants import Limits
 
 SENDER = "spaceport@example.com"
 HOSTILE = 'Beach\r\nBcc: all@example.com<script>alert("1")</script>'
@@ -29,8 +34,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:No application metrics")  # most
 
 @pytest.fixture(autouse=True)
 def _deployed(bucket: Bucket, uploads: Bucket, table: JobTable, monkeypatch: pytest.MonkeyPatch) -> None:
-    deploy(monkeypatch, MAIL_FROM=SENDER)
-    app._ses.cache_clear()
+    deploy(monkeypatch, MAIL_FROM=SENDER, MAIL_DOMAINS="*")
+    mails.ses.cache_clear()
     app._dynamodb.cache_clear()
     boto3.client("ses").verify_email_identity(EmailAddress=SENDER)
 
@@ -114,6 +119,46 @@ def test_no_mail_without_address_sender_or_end(bucket: Bucket, monkeypatch: pyte
     assert sent() == []
 
 
+def reason_for_no_mail(table: JobTable) -> Any:
+    return table.table.get_item(Key={"job_id": JOB, "record": "mail"})["Item"]["reason"]
+
+
+def test_no_mail_to_an_address_that_nobody_confirmed(
+    bucket: Bucket, table: JobTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPACEPORT_MAIL_DOMAINS", "firm.example, other.example")
+    tell(bucket, requested(), end(JobState.COMPLETED))
+    assert sent() == []
+    assert reason_for_no_mail(table) == "the address is not confirmed"
+    confirm(bucket, new_link(bucket, "default", "pilot@example.com"))
+    tell(bucket)
+    assert len(sent()) == 1
+
+
+def test_what_one_tenant_confirmed_is_not_confirmed_for_another(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPACEPORT_MAIL_DOMAINS", "")
+    confirm(bucket, new_link(bucket, "default", "pilot@example.com"))
+    tell(bucket, end(JobState.COMPLETED, tenant="acme"))
+    assert sent() == []
+
+
+def test_no_more_mails_than_a_tenant_may_have(bucket: Bucket, table: JobTable) -> None:
+    put_tenants(bucket, {"default": {"limits": {"mails_per_day": 1}}})
+    Quotas(table).reserve_mail("default", Limits(mails_per_day=1), "another")
+    tell(bucket, end(JobState.COMPLETED))
+    assert sent() == []
+    assert reason_for_no_mail(table) == "the tenant has had all its mails of today"
+
+
+def test_a_mail_with_links_is_audited_once(bucket: Bucket, table: JobTable) -> None:
+    tell(bucket, trained(), end(JobState.COMPLETED))
+    tell(bucket)
+    rows = [row for row in table.table.scan()["Items"] if str(row["job_id"]).startswith("audit#default#")]
+    assert [(row["action"], row["subject"]) for row in rows] == [("mail with links", JOB)]
+
+
 def test_the_page_is_linked_when_there_is_one(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SPACEPORT_WEB_URL", "https://splats.example.com/")
     tell(bucket, trained(), end(JobState.COMPLETED))
@@ -141,7 +186,35 @@ def test_what_was_finished_can_be_gone_on_from() -> None:
 def test_every_end_has_its_words(state: JobState) -> None:
     over = end(state)
     mail = write_mail(over, row(over), [], MAX_SECONDS, None)
-    assert "Beach" in mail.subject and "over" in mail.text
+    assert "Beach" in mail.text + mail.subject and "over" in mail.text
+
+
+def test_the_subject_of_a_refusal_holds_no_word_of_the_uploader() -> None:
+    names = ("Beach", "WIN A PRIZE at https://evil.example", HOSTILE)
+    over = [end(JobState.REJECTED, name=name, message=name) for name in names]
+    assert {write_mail(each, row(each), [], 1, None).subject for each in over} == {"An upload could not be used"}
+
+
+@pytest.mark.parametrize("state", sorted(END_STATES))
+def test_nothing_that_a_user_wrote_becomes_a_link(state: JobState) -> None:
+    hostile = "see https://evil.example/x www.evil.example photos.zip me@evil.example evil。example"
+    failure = Failure(slug=Slug.UNSAFE_PATH, sentence=hostile)
+    over = end(state, failure, message=hostile, name=hostile)
+    mail = write_mail(over, row(over), [], 1, None)
+    for text in (mail.subject, mail.text, mail.html):
+        assert "://" not in text
+        assert not re.search(r"(evil|photos)[.。]|[.。](example|zip)", text)
+
+
+@pytest.mark.parametrize("text", ["DJI_0001.JPG", "a/b.tif is 4.5 MB.", "Put it into a .zip file. Then go on", "8.7"])
+def test_what_is_no_link_is_left_as_it_is(text: str) -> None:
+    assert unlinked(text) == text
+
+
+def test_a_full_tenant_does_not_have_to_correct_its_upload() -> None:
+    over = end(JobState.REJECTED, Failure(slug=Slug.OVER_QUOTA, sentence="full"))
+    mail = write_mail(over, row(over), [], 1, None)
+    assert "when there is room" in mail.text and "Correct it" not in mail.text
 
 
 def test_what_a_user_wrote_cannot_break_out() -> None:
