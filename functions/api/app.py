@@ -16,13 +16,13 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import TypeAdapter, ValidationError
 
-from functions.api.errors import Conflict, error_response
+from functions.api.errors import error_response
 from functions.api.start import StartJob, start
 from functions.api.upload import UploadRequest, sign_upload
 from functions.clients import NAMESPACE, batch, bucket, queues, table
 from functions.links import FILES, links
 from spaceport.pipeline.contract import EndManifest, JobId, JobState
-from spaceport.pipeline.errors import Refused, Slug, UnknownJob
+from spaceport.pipeline.errors import Conflict, Refused, Slug, UnknownJob
 from spaceport.pipeline.jobs.batch import terminate_jobs
 from spaceport.pipeline.jobs.ending import stop_job
 from spaceport.pipeline.jobs.state import END_STATES, JobRecord

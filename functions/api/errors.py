@@ -7,10 +7,6 @@ import json
 from aws_lambda_powertools.event_handler import Response, content_types
 
 
-class Conflict(Exception):
-    """409: the state of the job does not allow it."""
-
-
 def error_response(status: int, slug: str, sentence: str, **more: str) -> Response[str]:
     """An error as JSON."""
     body = json.dumps({"slug": slug, "sentence": sentence, **more})

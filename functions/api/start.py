@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from typing import Annotated, Any
 from urllib.parse import unquote
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
-from functions.api.errors import Conflict
-from functions.clients import bucket, table, uploads
+from functions.clients import bucket, table, tenants, uploads
 from spaceport.pipeline import layout
 from spaceport.pipeline.contract import AnyManifest, JobId, StageName
 from spaceport.pipeline.errors import Refused, Slug
 from spaceport.pipeline.jobs.accept import accept_upload, continue_job
 from spaceport.pipeline.jobs.submission import Submission
+from spaceport.pipeline.options import resolve
 from spaceport.pipeline.storage import Bucket
 
 STEPS: dict[str, StageName] = {
@@ -58,12 +57,12 @@ class StartJob(BaseModel):
 
 
 def start(body: StartJob, owner: str | None) -> AnyManifest:
-    """Begin the job. The same body twice is one job, except when it builds on another job.
+    """Begin the job. The same body twice is one job, except when it builds on another job and names no id.
 
     Raises:
         Refused: the body is invalid, or names a bucket that is not ours.
         UnknownJob: the job to build on does not exist, or has not got that far.
-        Conflict: another job has the id in the body.
+        Conflict: another job has the id in the body, or the upload has its job already, with other options.
     """
     stage = STEPS.get(body.step)
     if stage is None:
@@ -74,11 +73,9 @@ def start(body: StartJob, owner: str | None) -> AnyManifest:
     key = _key_in(uploads(), body.upload, "s3Url")
     if not key.startswith(layout.UPLOADS):
         raise Refused(Slug.BAD_OPTIONS, detail=f"`s3Url` must name a zip below {layout.UPLOADS}")
-    manifest = accept_upload(bucket(), table(), uploads(), key, _idempotency_token(body), body.submission(owner))
-    upload = manifest.request.upload
-    if upload is None or upload.key != key:
-        raise Conflict(f"The id {manifest.job_id} is another job's. Choose another, or leave out `jobId`.")
-    return manifest
+    submission = body.submission(owner)
+    resolve(submission.options)  # a mistake in a call must not reject the upload for good
+    return accept_upload(bucket(), table(), uploads(), key, tenants().of_upload(key), submission)
 
 
 def _source_job(body: StartJob, stage: StageName) -> str | None:
@@ -106,8 +103,3 @@ def _key_in(bucket: Bucket, address: str | None, field: str) -> str:
     if match is None or match["bucket"] != bucket.name:
         raise Refused(Slug.BAD_OPTIONS, detail=f"`{field}` must be an address in s3://{bucket.name}/")
     return match["key"] if (address or "").startswith("s3://") else unquote(match["key"])
-
-
-def _idempotency_token(body: StartJob) -> str:
-    """The same for a call that is sent again, and another as soon as anything differs."""
-    return hashlib.sha256(body.model_dump_json().encode()).hexdigest()

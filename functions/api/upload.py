@@ -9,9 +9,10 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from functions.clients import s3, uploads
+from functions.clients import bucket, s3, uploads
+from spaceport.pipeline.contract import DEFAULT_TENANT
 from spaceport.pipeline.errors import Refused, Slug
-from spaceport.pipeline.jobs.accept import new_job_id
+from spaceport.pipeline.jobs.births import bear, new_job_id, signed_source
 from spaceport.pipeline.layout import UPLOADS
 from spaceport.pipeline.options import resolve
 
@@ -44,7 +45,8 @@ def sign_upload(request: UploadRequest, owner: str | None) -> dict[str, Any]:
     metadata = {"job-id": job_id, "job-name": quote(request.name)}
     if request.options:
         metadata["options"] = json.dumps(request.options, separators=(",", ":"))
-    metadata |= {name: value for name, value in (("email", request.email), ("owner", owner)) if value}
+    if request.email:
+        metadata["email"] = request.email
     if sum(len(name) + len(value.encode()) for name, value in metadata.items()) > MAX_METADATA:
         raise Refused(Slug.BAD_OPTIONS, detail="name and options together are too long for an upload")
     fields = {f"x-amz-meta-{name}": value for name, value in metadata.items()}
@@ -52,5 +54,6 @@ def sign_upload(request: UploadRequest, owner: str | None) -> dict[str, Any]:
     conditions: list[Any] = [{name: value} for name, value in fields.items()]
     conditions.append(["content-length-range", request.bytes, request.bytes])
     key = f"{UPLOADS}{job_id}.zip"
+    bear(bucket(), job_id, signed_source(uploads().name, key), DEFAULT_TENANT, owner)
     form = s3().generate_presigned_post(uploads().name, key, fields, conditions, ExpiresIn=EXPIRES_SECONDS)
     return {"jobId": job_id, "key": key, "url": form["url"], "fields": form["fields"], "seconds": EXPIRES_SECONDS}

@@ -27,8 +27,9 @@ from spaceport.cli.results import download_results, jobs_table, report_end, summ
 from spaceport.cli.watch import JobNotStarted, watch
 from spaceport.local.errors import CloudDied, StateInUse
 from spaceport.pipeline.contract import JobState, StageName
-from spaceport.pipeline.errors import Refused, UnknownJob
-from spaceport.pipeline.jobs.accept import continue_job, new_job_id
+from spaceport.pipeline.errors import Conflict, Refused, UnknownJob
+from spaceport.pipeline.jobs.accept import continue_job
+from spaceport.pipeline.jobs.births import new_job_id
 from spaceport.pipeline.jobs.recovery import rebuild_table
 from spaceport.pipeline.jobs.state import END_STATES, JobRecord
 from spaceport.pipeline.layout import UPLOADS
@@ -217,7 +218,16 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))  # SIGTERM stops the job as Ctrl-C does
     try:
         app()
-    except (CloudDied, NotDeployed, JobNotStarted, Refused, StateInUse, UnknownJob, json.JSONDecodeError) as error:
+    except (
+        CloudDied,
+        Conflict,
+        NotDeployed,
+        JobNotStarted,
+        Refused,
+        StateInUse,
+        UnknownJob,
+        json.JSONDecodeError,
+    ) as error:
         error_console.print(str(error), style="red")
         sys.exit(1)
 

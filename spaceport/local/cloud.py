@@ -39,6 +39,7 @@ from spaceport.pipeline.jobs.recovery import accepted_uploads, pending_among, re
 from spaceport.pipeline.jobs.table import JobTable
 from spaceport.pipeline.layout import UPLOADS
 from spaceport.pipeline.storage import Bucket
+from spaceport.pipeline.tenants import UnreadableTenants, read_tenants
 from spaceport.pipeline.text import visible
 
 STACK = "spaceport"
@@ -159,15 +160,21 @@ class EmbeddedCloud:
             pending = pending_among(job.manifests)
             if pending:
                 bucket.nudge(pending.key)
-        for item in list(uploads.list_objects(UPLOADS)):
-            if item.key not in accepted and item.key.lower().endswith(".zip"):
-                _accept_again(bucket, table, uploads, item.key)
+        missed = [item.key for item in uploads.list_objects(UPLOADS) if item.key not in accepted]
+        try:
+            tenants = read_tenants(bucket)
+        except UnreadableTenants as error:
+            log.warning("no uploads are accepted: %s", error)
+            return
+        for key in missed:
+            if key.lower().endswith(".zip"):
+                _accept_again(bucket, table, uploads, key, tenants.of_upload(key))
 
 
-def _accept_again(bucket: Bucket, table: JobTable, uploads: Bucket, key: str) -> None:
+def _accept_again(bucket: Bucket, table: JobTable, uploads: Bucket, key: str, tenant: str) -> None:
     """Begin the job of an upload whose event was lost. What goes wrong with it keeps no other upload waiting."""
     try:
-        accept_upload(bucket, table, uploads, key, "recovered")
+        accept_upload(bucket, table, uploads, key, tenant)
     except Refused:  # deleted since the listing
         return
     except (ValueError, TypeError, TimeoutError, ClientError, BotoCoreError) as error:

@@ -109,7 +109,7 @@ class Birth(_Model):
     job_id: JobId
     tenant: TenantName = DEFAULT_TENANT
     owner: Annotated[str, Field(max_length=254)] | None = None
-    source: Annotated[str, Field(max_length=1200)]
+    source: Annotated[str, Field(max_length=2400)]
     """What it was born for: the same source asking again means the same job."""
     created_at: datetime
 

@@ -167,6 +167,14 @@ class UnknownJob(Exception):
     """
 
 
+class Conflict(Exception):
+    """What is there already does not allow it. `str(error)` is a sentence."""
+
+    @classmethod
+    def of_taken_id(cls, job_id: str) -> Conflict:
+        return cls(f"The id {visible(job_id)} is taken. Choose another, or leave out `jobId`.")
+
+
 class Stopped(Exception):
     """The owner stopped the job. Not a failure: work ends and nothing is published."""
 

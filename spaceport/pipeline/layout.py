@@ -6,6 +6,7 @@ input folder where it lies in the bucket.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 
@@ -22,6 +23,7 @@ REQUEST = "request"
 END = "end"
 CHECKPOINT = "checkpoint"
 BIRTH = "birth.json"
+BIRTHS = "births/"
 
 _KEY = re.compile(r"^jobs/(?P<job>[a-z0-9][a-z0-9-]{2,63})/(?P<rest>.+)$")
 
@@ -80,6 +82,11 @@ def addresses_prefix(tenant: str) -> str:
 def address_key(tenant: str, digest: str) -> str:
     """Of what is known of an address of a tenant. `digest`: its SHA-256 in hex."""
     return f"{addresses_prefix(tenant)}{digest}.json"
+
+
+def birth_of_source_key(source: str) -> str:
+    """Of the birth once more, by what the job was born for."""
+    return f"{BIRTHS}{hashlib.sha256(source.encode()).hexdigest()}.json"
 
 
 def request_key(job_id: str) -> str:

@@ -58,6 +58,7 @@ class ObjectHead:
     """What HeadObject returns; `version` only in a versioned bucket."""
 
     bytes: int
+    etag: str
     metadata: dict[str, str]
     version: str | None
 
@@ -138,15 +139,17 @@ class Bucket:
     def exists(self, key: str) -> bool:
         return self.head(key) is not None
 
-    def head(self, key: str) -> ObjectHead | None:
-        """An object's size, metadata and version, or None when there is no object."""
+    def head(self, key: str, version: str | None = None) -> ObjectHead | None:
+        """An object's size, etag, metadata and version, or None when there is no such object or version of it."""
+        which: dict[str, Any] = {"VersionId": version} if version else {}
         try:
-            response = self.client.head_object(Bucket=self.name, Key=key)
+            response = self.client.head_object(Bucket=self.name, Key=key, **which)
         except ClientError as error:
             if _http_status(error) == 404:
                 return None
             raise
-        return ObjectHead(response["ContentLength"], response["Metadata"], response.get("VersionId"))
+        etag = response["ETag"].strip('"')
+        return ObjectHead(response["ContentLength"], etag, response["Metadata"], response.get("VersionId"))
 
     def delete(self, key: str, version: str | None) -> None:
         """Delete an object; in a versioned bucket exactly this version, so that nothing of it stays and costs money."""
@@ -158,6 +161,10 @@ class Bucket:
         for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix):
             for item in page.get("Contents", []):
                 yield Artefact(key=item["Key"], bytes=item["Size"])
+
+    def has_any(self, prefix: str) -> bool:
+        """Whether there is any object under `prefix`."""
+        return bool(self.client.list_objects_v2(Bucket=self.name, Prefix=prefix, MaxKeys=1).get("Contents"))
 
     def list_folders(self, prefix: str) -> Iterator[str]:
         """The names of the folders right under `prefix`."""

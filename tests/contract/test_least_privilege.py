@@ -150,11 +150,36 @@ def test_a_bucket_is_private_encrypted_and_tells_of_every_object(bucket: str) ->
     assert set(properties["PublicAccessBlockConfiguration"].values()) == {True}
     assert properties["BucketEncryption"]
     assert properties["NotificationConfiguration"] == {"EventBridgeConfiguration": {"EventBridgeEnabled": True}}
-    (rule,) = properties["LifecycleConfiguration"]["Rules"]
-    assert rule["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"] <= 7
+    for rule in properties["LifecycleConfiguration"]["Rules"]:
+        assert rule["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"] <= 7
     (policy,) = [each for each in of_type("AWS::S3::BucketPolicy").values() if each["Bucket"].endswith(_name(bucket))]
     (deny,) = policy["PolicyDocument"]["Statement"]
     assert (deny["Effect"], deny["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
+
+
+def test_only_what_jobs_write_expires_in_the_pipeline_bucket() -> None:
+    rules = of_type("AWS::S3::Bucket")["PipelineBucket"]["LifecycleConfiguration"]["Rules"]
+    prefixes = [rule["Prefix"] for rule in rules]
+    assert prefixes == [layout.JOBS, layout.BIRTHS]
+    assert not layout.TENANTS.startswith(tuple(prefixes))
+
+
+def test_who_takes_ids_and_who_knows_the_tenants() -> None:
+    taking = {"IntakeFunctionRole", "ApiFunctionRole"}
+    for name, actions, roles in (
+        ("jobs/*/birth.json", {READ, WRITE}, taking),
+        ("births/*", {READ, WRITE}, taking),
+        ("tenants.json", {READ}, taking | {"NotifyFunctionRole"}),
+    ):
+        holders = {
+            role: set(listed(each["Action"]))
+            for role in RIGHTS
+            for each in statements(role)
+            if any(str(resource).endswith(f"/{name}") for resource in listed(each["Resource"]))
+        }
+        assert holders == dict.fromkeys(roles, actions)
+    assert layout.birth_key("job") == "jobs/job/birth.json"
+    assert layout.birth_of_source_key("any").startswith("births/")
 
 
 def _name(bucket: str) -> str:

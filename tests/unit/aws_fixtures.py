@@ -46,6 +46,7 @@ def bucket(aws: None) -> Bucket:
 @pytest.fixture
 def uploads(aws: None) -> Bucket:
     boto3.client("s3").create_bucket(Bucket="uploads")
+    boto3.client("s3").put_bucket_versioning(Bucket="uploads", VersioningConfiguration={"Status": "Enabled"})
     return Bucket("uploads")
 
 

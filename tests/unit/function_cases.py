@@ -28,11 +28,11 @@ def deploy(patch: pytest.MonkeyPatch, **more: str) -> None:
         made_once.cache_clear()
 
 
-def event(name: str, key: str | None = None) -> dict[str, Any]:
-    """A golden event, for another key if one is given."""
+def event(name: str, key: str | None = None, version: str | None = None) -> dict[str, Any]:
+    """A golden event, for another key if one is given: of its version, or of whichever is the latest."""
     loaded: dict[str, Any] = json.loads((EVENTS / f"{name}.json").read_text())
     if key and "object" in loaded["detail"]:
-        loaded["detail"]["object"]["key"] = key
+        loaded["detail"]["object"] |= {"key": key, "version-id": version}
     elif key:
         loaded["detail"]["parameters"]["key"] = key
     return loaded

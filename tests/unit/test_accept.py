@@ -9,8 +9,16 @@ import pytest
 from botocore.exceptions import ClientError
 from pipeline_cases import photo_zip, requested, staged
 
-from spaceport.pipeline.contract import AnyManifest, EndManifest, JobState, RequestManifest, StageManifest, StageName
-from spaceport.pipeline.errors import Refused, Slug, UnknownJob
+from spaceport.pipeline.contract import (
+    DEFAULT_TENANT,
+    AnyManifest,
+    EndManifest,
+    JobState,
+    RequestManifest,
+    StageManifest,
+    StageName,
+)
+from spaceport.pipeline.errors import Conflict, Refused, Slug, UnknownJob
 from spaceport.pipeline.jobs import accept
 from spaceport.pipeline.jobs.accept import accept_upload, continue_job
 from spaceport.pipeline.jobs.submission import Submission
@@ -29,12 +37,16 @@ class Intake:
         self.uploads = uploads
         self.table = table
 
-    def __call__(
-        self, data: bytes, token: str = "1", submission: Submission | None = None, **metadata: str
-    ) -> AnyManifest:
+    def __call__(self, data: bytes, submission: Submission | None = None, **metadata: str) -> AnyManifest:
+        return self.accept(self.put(data, **metadata), submission)
+
+    def put(self, data: bytes, **metadata: str) -> str:
+        """Put an upload. Returns its version."""
         named = {name.replace("_", "-"): value for name, value in metadata.items()}
-        self.uploads.client.put_object(Bucket=self.uploads.name, Key=KEY, Body=data, Metadata=named)
-        return accept_upload(self.bucket, self.table, self.uploads, KEY, token, submission)
+        return self.uploads.client.put_object(Bucket=self.uploads.name, Key=KEY, Body=data, Metadata=named)["VersionId"]
+
+    def accept(self, version: str | None = None, submission: Submission | None = None) -> AnyManifest:
+        return accept_upload(self.bucket, self.table, self.uploads, KEY, DEFAULT_TENANT, submission, version)
 
 
 @pytest.fixture
@@ -69,13 +81,13 @@ def test_a_good_zip_begins_a_job(intake: Intake) -> None:
 
 def test_the_same_event_twice_is_one_job_and_a_new_upload_is_another(intake: Intake) -> None:
     first = intake(photo_zip())
-    assert intake(photo_zip()) == first
-    assert intake(photo_zip(), token="2").job_id != first.job_id
+    assert intake.accept() == first
+    assert intake(photo_zip()).job_id != first.job_id
 
 
 def test_a_rejection_is_remembered(intake: Intake) -> None:
     first = rejected(intake(b"no zip", email="pilot@example.com"), Slug.NOT_A_ZIP)
-    assert intake(b"no zip") == first
+    assert intake.accept() == first
     row = intake.table.get(first.job_id)
     assert row is not None
     assert (row.state, row.email) == (JobState.REJECTED, "pilot@example.com")
@@ -87,11 +99,9 @@ def test_options_in_the_zip_and_what_outranks_them(intake: Intake) -> None:
     data = photo_zip(3, {"spaceport.json": json.dumps(inner).encode()})
     made = accepted(intake(data, options='{"target_psnr": 25}')).request
     assert (made.name, made.email, made.options.train.target_psnr) == ("From the zip", "zip@example.com", 25.0)
-    request = accepted(
-        intake(data, "2", Submission(name="Mine", options={"preset": "high"}), job_name="B%C3%A4ch")
-    ).request
+    request = accepted(intake(data, Submission(name="Mine", options={"preset": "high"}), job_name="B%C3%A4ch")).request
     assert (request.name, request.options.preset) == ("Mine", "high")
-    named = accepted(intake(data, "3", job_name="B%C3%A4ch")).request
+    named = accepted(intake(data, job_name="B%C3%A4ch")).request
     assert named.name == "Bäch"
 
 
@@ -138,7 +148,7 @@ def test_whatever_an_upload_breaks_ends_its_job_and_no_other(intake: Intake, mon
     assert end.failure is not None
     assert end.failure.slug is Slug.INTERNAL
     monkeypatch.undo()
-    accepted(intake(photo_zip(), token="2"))
+    accepted(intake(photo_zip()))
 
 
 def test_a_fault_of_aws_is_none_of_the_upload(intake: Intake, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,7 +159,7 @@ def test_a_fault_of_aws_is_none_of_the_upload(intake: Intake, monkeypatch: pytes
     with pytest.raises(ClientError):
         intake(photo_zip())
     monkeypatch.undo()
-    accepted(intake(photo_zip()))
+    accepted(intake.accept())
 
 
 def test_what_a_user_wrote_is_shown_as_text(intake: Intake) -> None:
@@ -168,7 +178,7 @@ def test_an_address_that_is_none_is_left_out(intake: Intake, email: str) -> None
 
 def test_a_missing_upload_is_no_job(intake: Intake) -> None:
     with pytest.raises(Refused) as refusal:
-        accept_upload(intake.bucket, intake.table, intake.uploads, "uploads/gone.zip", "1")
+        accept_upload(intake.bucket, intake.table, intake.uploads, "uploads/gone.zip", DEFAULT_TENANT)
     assert refusal.value.slug is Slug.UPLOAD_MISSING
 
 
@@ -189,7 +199,7 @@ def test_a_job_continues_from_another(bucket: Bucket) -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "submission", "error"), [("none", Submission(), UnknownJob), ("old", Submission(job_id="old"), Refused)]
+    ("source", "submission", "error"), [("none", Submission(), UnknownJob), ("old", Submission(job_id="old"), Conflict)]
 )
 def test_what_cannot_be_continued(bucket: Bucket, source: str, submission: Submission, error: type[Exception]) -> None:
     bucket.put_manifest(request_key("old"), requested("old"))

@@ -71,8 +71,26 @@ def test_a_nested_body_starts_a_job_once(bucket: Bucket) -> None:
     (status, first), (_, second) = (ask("api_start_nested", body) for _ in range(2))
     assert status == 202 and first == second
     assert accepted(bucket, first["jobId"]).request.options.train.max_iterations == 800
-    _, third = ask("api_start_nested", body | {"options": {"preset": "high"}})
-    assert third["jobId"] != first["jobId"]
+
+
+@pytest.mark.parametrize("changes", [{"options": {"preset": "high"}}, {"name": "Another"}, {"email": "b@example.com"}])
+def test_an_upload_that_has_its_job_gets_no_other(bucket: Bucket, changes: dict[str, Any]) -> None:
+    body = {"s3Url": URL, "name": "Beach", "email": "a@example.com", "options": {"preset": "draft"}}
+    job_id = ask("api_start_nested", body)[1]["jobId"]
+    before = accepted(bucket, job_id)
+    for unset in changes:  # who wants nothing in particular gets the job that is there
+        _, answer = ask("api_start_nested", {name: value for name, value in body.items() if name != unset})
+        assert answer["jobId"] == job_id
+    status, answer = ask("api_start_nested", body | changes)
+    assert (status, answer["slug"]) == (409, "conflict")
+    assert f"`continues` {job_id} and `step` sfm" in answer["sentence"]
+    assert accepted(bucket, job_id) == before
+    assert list(bucket.list_folders("jobs/")) == [job_id]
+
+
+def test_a_mistake_in_a_call_does_not_reject_the_upload() -> None:
+    assert ask("api_start_nested", {"s3Url": URL, "max_iterations": -1})[0] == 400
+    assert ask("api_start_nested", {"s3Url": URL, "max_iterations": 100})[0] == 202
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 from zip_cases import refusal_of
 from zip_writer import Member, SparseFile, central, end_record, local, mac_zip, pack
 
+from spaceport.pipeline.contract import Upload
 from spaceport.pipeline.errors import Slug
 from spaceport.pipeline.uploads.photo_zip import ExtractResult, extract, inspect
 from spaceport.pipeline.uploads.ranged_reader import open_object
@@ -92,8 +93,9 @@ def test_intake_needs_few_requests(films: list[float], most: int) -> None:
         members.insert(300 * number + 100, film(5000 + number, gigabytes))
     file = mac_zip(members)
     requests = Requests(file)
-    with open_object(requests, "uploads", "a.zip", file.size, "etag") as upload:  # type: ignore[arg-type]
-        assert len(inspect(upload).photos) == 1000
+    upload = Upload(bucket="uploads", key="a.zip", etag="etag", bytes=file.size)
+    with open_object(requests, upload) as opened:  # type: ignore[arg-type]
+        assert len(inspect(opened).photos) == 1000
     assert requests.count <= most
 
 

@@ -8,13 +8,15 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
-from typing import Any
+from contextlib import suppress
+from uuid import uuid4
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from spaceport.pipeline import layout
 from spaceport.pipeline.contract import (
     AnyManifest,
+    Birth,
     EndManifest,
     JobState,
     Request,
@@ -24,7 +26,8 @@ from spaceport.pipeline.contract import (
     Upload,
     now,
 )
-from spaceport.pipeline.errors import LostResource, Refused, Slug, UnknownJob
+from spaceport.pipeline.errors import Conflict, LostResource, Refused, Slug, UnknownJob
+from spaceport.pipeline.jobs.births import bear, bear_of_upload, is_taken
 from spaceport.pipeline.jobs.ending import end_job, failure_of
 from spaceport.pipeline.jobs.submission import (
     MAX_NAME,
@@ -46,53 +49,95 @@ log = logging.getLogger(__name__)
 
 
 def accept_upload(
-    bucket: Bucket, table: JobTable, uploads: Bucket, key: str, token: str, submission: Submission | None = None
+    bucket: Bucket,
+    table: JobTable,
+    uploads: Bucket,
+    key: str,
+    tenant: str,
+    submission: Submission | None = None,
+    version: str | None = None,
 ) -> RequestManifest | EndManifest:
-    """Begin a job for an uploaded zip, or reject it. Idempotent: the same `token` gives one job.
+    """Begin the job of an uploaded zip, or reject it. Idempotent: one upload is one job.
 
     Args:
-        token: the idempotency token: the event's sequencer, or a digest of the API call.
-        submission: of the API call; overrides the object's metadata, which overrides `spaceport.json` in the zip.
+        tenant: whose the upload is.
+        submission: of an API call; overrides the object's metadata, which overrides `spaceport.json` in the zip.
+        version: of the upload; the latest if None.
 
     Raises:
         Refused: `upload_missing`, when there is no such object and so no job to reject.
+        Conflict: the upload has its job already, and `submission` wants another; or it wants an id that is taken.
     """
-    upload, metadata = _head_upload(uploads, key)
-    submission, sent = submission or Submission(), parse_metadata(metadata)
-    title = submission.name or sent.name or _title_from(key)
-    job_id = submission.job_id or sent.job_id or new_job_id(title, "\0".join((uploads.name, key, upload.etag, token)))
-    known = _first_manifest(bucket, job_id)
-    if known:
-        return known
+    upload, metadata = _head_upload(uploads, key, version)
+    wanted, sent = submission or Submission(), parse_metadata(metadata)
+    title = sent.name or _title_from(key)
+    birth = bear_of_upload(bucket, upload, title, tenant, owner=wanted.owner, sent=sent.job_id, wanted=wanted.job_id)
     request = Request(
-        name=title[:MAX_NAME],
-        email=valid_email(submission.email or sent.email),
-        owner=submission.owner or sent.owner,
+        name=(wanted.name or title)[:MAX_NAME],
+        email=valid_email(wanted.email or sent.email),
+        tenant=birth.tenant,
+        owner=birth.owner,
         upload=upload,
         received_at=now(),
     )
+    standing = _first_manifest(bucket, birth.job_id)
+    if standing is None:
+        begun = _begin(bucket, table, uploads, birth.job_id, request, wanted, metadata)
+        if isinstance(begun, EndManifest) or bucket.put_manifest(layout.request_key(birth.job_id), begun):
+            return begun
+        standing = _first_manifest(bucket, birth.job_id) or begun
+    if isinstance(standing, RequestManifest):
+        _check_same(uploads, standing, request, wanted, metadata)
+    return standing
+
+
+def _begin(
+    bucket: Bucket,
+    table: JobTable,
+    uploads: Bucket,
+    job_id: str,
+    request: Request,
+    wanted: Submission,
+    metadata: dict[str, str],
+) -> RequestManifest | EndManifest:
+    """The request manifest that an upload deserves, or the end manifest of its rejection, which is written."""
     try:
-        options = parse_metadata_options(metadata) | submission.options
-        manifest = _inspect(uploads, job_id, request, upload, options)
+        return _inspect(uploads, job_id, request, wanted, metadata)
     except Refused as refusal:
         failure = failure_of(refusal)
         return end_job(bucket, table, job_id, JobState.REJECTED, request=request, failure=failure)
     except (BotoCoreError, ClientError):  # of AWS, not of the upload: the event comes again
         raise
     except Exception:  # whatever an upload brings about, its owner hears of it, and the next upload is not held up
-        log.exception("the upload %r broke its inspection", key)
+        log.exception("the upload %r broke its inspection", request.upload and request.upload.key)
         failure = failure_of(LostResource(Slug.INTERNAL, stage="The inspection of the upload"))
         return end_job(bucket, table, job_id, JobState.FAILED, request=request, failure=failure)
-    bucket.put_manifest(layout.request_key(job_id), manifest)
-    return manifest
+
+
+def _check_same(
+    uploads: Bucket, standing: RequestManifest, request: Request, wanted: Submission, metadata: dict[str, str]
+) -> None:
+    """Raises `Conflict` when a call wants anything else than the job that its upload has already."""
+    has = standing.request
+    same = wanted.name in {None, has.name} and valid_email(wanted.email) in {None, has.email}
+    if same and wanted.options:
+        same = _inspect(uploads, standing.job_id, request, wanted, metadata).request.options == has.options
+    if not same:
+        raise Conflict(
+            f"This upload has its job already, {standing.job_id}, with other options, name or email. Begin another on"
+            f" its photos with `continues` {standing.job_id} and `step` sfm, or stop it and upload them again."
+        )
 
 
 def continue_job(bucket: Bucket, source: str, stage: StageName, submission: Submission | None = None) -> AnyManifest:
     """Begin a job that starts at `stage` on what job `source` has made, by pointing at its artefacts.
 
+    With an id in the submission, the same call again gives the same job.
+
     Raises:
         UnknownJob: `source` has no manifest for that stage to start from.
         Refused: `bad_options`.
+        Conflict: the id in the submission is taken.
     """
     stored = bucket.read_manifest(layout.input_manifest_key(source, stage))
     if stored is None:
@@ -102,30 +147,50 @@ def continue_job(bucket: Bucket, source: str, stage: StageName, submission: Subm
     request = Request(
         name=submission.name or old.name,
         email=valid_email(submission.email) or old.email,
+        tenant=old.tenant,
         owner=submission.owner or old.owner,
         options=resolve(submission.options) if submission.options else old.options,
         upload=old.upload,
         received_at=now(),
         continues=source,
     )
-    for job_id in [submission.job_id] if submission.job_id else _continuation_ids(source):
-        manifest = stored.manifest.model_copy(update={"job_id": job_id, "request": request, "created_at": now()})
-        free = not _first_manifest(bucket, job_id)
-        if free and bucket.put_manifest(layout.input_manifest_key(job_id, stage), manifest):
-            return manifest
-    raise Refused(Slug.BAD_OPTIONS, detail=f"`jobId` {submission.job_id or source} is taken")
+    birth = _bear_continuation(bucket, stored.key, request, submission.job_id)
+    manifest = stored.manifest.model_copy(update={"job_id": birth.job_id, "request": request, "created_at": now()})
+    key = layout.input_manifest_key(birth.job_id, stage)
+    if not bucket.put_manifest(key, manifest):
+        standing = bucket.read_manifest(key)
+        return standing.manifest if standing else manifest
+    return manifest
+
+
+def _bear_continuation(bucket: Bucket, key: str, request: Request, wanted: str | None) -> Birth:
+    """Take the id `wanted`, or else the first free one with a number."""
+    wishes = request.model_dump_json(exclude={"received_at"})
+    if wanted:
+        source = f"continue:{key}#{hashlib.sha256(wishes.encode()).hexdigest()}"
+        return bear(bucket, wanted, source, request.tenant, request.owner)
+    for job_id in _continuation_ids(str(request.continues)):
+        if not is_taken(bucket, job_id):
+            with suppress(Conflict):  # of another call at the same time
+                return bear(bucket, job_id, f"continue:{key}#{uuid4()}", request.tenant, request.owner)
+    raise Conflict(f"{request.continues} was continued {MAX_CONTINUATIONS} times. Choose a new id as `jobId`.")
 
 
 def _inspect(
-    uploads: Bucket, job_id: str, request: Request, upload: Upload, explicit: dict[str, Any]
+    uploads: Bucket, job_id: str, request: Request, wanted: Submission, metadata: dict[str, str]
 ) -> RequestManifest:
-    with open_object(uploads.client, upload.bucket, upload.key, upload.bytes, upload.etag) as file:
+    """Raises `Refused`."""
+    explicit = parse_metadata_options(metadata) | wanted.options
+    upload = request.upload
+    assert upload is not None  # noqa: S101  # accept_upload has set it
+    with open_object(uploads.client, upload) as file:
         photo_zip = inspect(file)
     inner = parse_options_file(photo_zip.options)
     is_named = request.name != _title_from(upload.key)[:MAX_NAME]
     filled = Request(
         name=request.name if is_named else inner.name or request.name,
         email=request.email or valid_email(inner.email),
+        tenant=request.tenant,
         owner=request.owner,
         options=resolve(inner.options | explicit),
         upload=upload,
@@ -134,21 +199,12 @@ def _inspect(
     return RequestManifest(job_id=job_id, created_at=now(), request=filled, photos=len(photo_zip.photos))
 
 
-def _head_upload(uploads: Bucket, key: str) -> tuple[Upload, dict[str, str]]:
-    try:
-        head = uploads.client.head_object(Bucket=uploads.name, Key=key)
-    except ClientError as error:
-        if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") == 404:
-            raise Refused(Slug.UPLOAD_MISSING, name=key) from None
-        raise
-    upload = Upload(
-        bucket=uploads.name,
-        key=key,
-        etag=head["ETag"].strip('"'),
-        bytes=head["ContentLength"],
-        version_id=head.get("VersionId"),
-    )
-    return upload, head["Metadata"]
+def _head_upload(uploads: Bucket, key: str, version: str | None) -> tuple[Upload, dict[str, str]]:
+    head = uploads.head(key, version)
+    if head is None:
+        raise Refused(Slug.UPLOAD_MISSING, name=key)
+    upload = Upload(bucket=uploads.name, key=key, etag=head.etag, bytes=head.bytes, version_id=head.version)
+    return upload, head.metadata
 
 
 def _first_manifest(bucket: Bucket, job_id: str) -> RequestManifest | EndManifest | None:
@@ -162,12 +218,6 @@ def _first_manifest(bucket: Bucket, job_id: str) -> RequestManifest | EndManifes
 def _title_from(key: str) -> str:
     name = key.rsplit("/", 1)[-1]
     return name[: -len(".zip")] if name.lower().endswith(".zip") and len(name) > len(".zip") else name or "survey"
-
-
-def new_job_id(title: str, token: str) -> str:
-    """Readable and unique: the title in plain letters, then ten hex digits of a hash of `token`."""
-    plain = re.sub(r"[^a-z0-9]+", "-", title.lower())[:40].strip("-") or "survey"
-    return f"{plain}-{hashlib.sha256(token.encode()).hexdigest()[:10]}"
 
 
 def _continuation_ids(source: str) -> list[str]:

@@ -14,7 +14,6 @@ from spaceport.pipeline.errors import Refused, Slug
 from spaceport.pipeline.options import validation_message
 
 MAX_NAME: Final = 200
-MAX_OWNER: Final = 254
 _JOB_ID: Final = re.compile(JOB_ID_PATTERN)
 _EMAIL: Final = re.compile(r"[^@\s<>\"',;:]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
 _OBJECT: Final = TypeAdapter(dict[str, Any])
@@ -79,12 +78,14 @@ def parse_options_file(raw: bytes | None) -> Submission:
 
 
 def parse_metadata(metadata: dict[str, str]) -> Submission:
-    """`x-amz-meta-email`, `-owner`, `-job-name` (percent-encoded) and `-job-id` of an upload, without its options."""
+    """`x-amz-meta-email`, `-job-name` (percent-encoded) and `-job-id` of an upload, without its options.
+
+    Whose it is, no metadata says: its folder names the tenant, and the birth of a signed upload the owner.
+    """
     job_id = metadata.get("job-id", "")
     return Submission(
         name=unquote_plus(metadata.get("job-name", "")) or None,
         email=metadata.get("email"),
-        owner=metadata.get("owner", "")[:MAX_OWNER] or None,
         job_id=job_id if _JOB_ID.fullmatch(job_id) else None,
     )
 

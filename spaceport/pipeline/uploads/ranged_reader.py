@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from spaceport.pipeline.contract import Upload
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -12,14 +14,14 @@ WINDOW = 256 << 10  # one read-ahead: a directory of 2,000 photos in one request
 
 
 class RangedObject(io.RawIOBase):
-    """Reads `bucket/key` by ranges; `etag` pins the version, so that a replaced upload is an error."""
+    """Reads an upload by ranges: the very version that was accepted. One that was replaced in its place is an error."""
 
-    def __init__(self, client: S3Client, bucket: str, key: str, size: int, etag: str) -> None:
+    def __init__(self, client: S3Client, upload: Upload) -> None:
         self._client = client
-        self._bucket = bucket
-        self._key = key
-        self._size = size
-        self._etag = etag
+        self._size = upload.bytes
+        self._which: dict[str, Any] = {"Bucket": upload.bucket, "Key": upload.key, "IfMatch": upload.etag}
+        if upload.version_id:
+            self._which["VersionId"] = upload.version_id
         self._position = 0
 
     def readable(self) -> bool:
@@ -42,15 +44,13 @@ class RangedObject(io.RawIOBase):
         last = min(self._position + len(buffer), self._size) - 1
         if last < self._position:
             return 0
-        response = self._client.get_object(
-            Bucket=self._bucket, Key=self._key, Range=f"bytes={self._position}-{last}", IfMatch=self._etag
-        )
+        response = self._client.get_object(Range=f"bytes={self._position}-{last}", **self._which)
         data = response["Body"].read(last - self._position + 1)
         buffer[: len(data)] = data
         self._position += len(data)
         return len(data)
 
 
-def open_object(client: S3Client, bucket: str, key: str, size: int, etag: str) -> io.BufferedReader:
-    """The object as a buffered, seekable, read-only file."""
-    return io.BufferedReader(RangedObject(client, bucket, key, size, etag), WINDOW)
+def open_object(client: S3Client, upload: Upload) -> io.BufferedReader:
+    """The upload as a buffered, seekable, read-only file."""
+    return io.BufferedReader(RangedObject(client, upload), WINDOW)
