@@ -11,7 +11,7 @@ from aws_lambda_powertools.utilities.data_classes import S3EventBridgeNotificati
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.clients import NAMESPACE, bucket, table, tenants, uploads
-from spaceport.pipeline.contract import EndManifest
+from spaceport.pipeline.contract import EndManifest, RequestManifest
 from spaceport.pipeline.errors import Refused
 from spaceport.pipeline.jobs.accept import accept_upload
 from spaceport.pipeline.layout import UPLOADS
@@ -30,19 +30,31 @@ def handler(event: S3EventBridgeNotificationEvent, _: LambdaContext) -> dict[str
         UnreadableTenants: nobody knows whose the upload is. The event comes again, and is then a dead letter.
     """
     upload = event.detail.object
-    if not upload.key.startswith(UPLOADS):  # the rule knows only how keys end
-        logger.warning("not below the uploads", key=upload.key)
-        return {}
+    # EventBridge sends keys as they are, S3's other notifications encoded, as powertools reads them. `a+b.zip` must not
+    # vanish, whichever of the two is meant.
+    for key in dict.fromkeys((str(upload["key"]), upload.key)):
+        manifest = _accept(key, upload.get("version-id"))
+        if manifest:
+            return {"job_id": manifest.job_id, "kind": manifest.kind}
+    return {}
+
+
+def _accept(key: str, version: str | None) -> RequestManifest | EndManifest | None:
+    """The first manifest of an upload's job; None where there is no such upload.
+
+    Args:
+        version: the embedded cloud's events do not name it.
+    """
+    if not key.startswith(UPLOADS):  # the rule knows only how keys end
+        logger.warning("not below the uploads", key=key)
+        return None
     try:
-        tenant = tenants().of_upload(upload.key)
-        # The embedded cloud's events do not name the version.
-        version = upload.get("version-id")
-        manifest = accept_upload(bucket(), table(), uploads(), upload.key, tenant, version=version)
+        manifest = accept_upload(bucket(), table(), uploads(), key, tenants().of_upload(key), version=version)
     except Refused as refusal:  # deleted before it was inspected: there is no one to notify
-        logger.warning("upload is gone", key=upload.key, slug=refusal.slug)
-        return {}
+        logger.warning("upload is gone", key=key, slug=refusal.slug)
+        return None
     logger.set_correlation_id(manifest.job_id)
     failure = manifest.failure if isinstance(manifest, EndManifest) else None
     metrics.add_metric("Rejected" if failure else "Accepted", MetricUnit.Count, 1)
-    logger.info("upload inspected", key=upload.key, outcome=manifest.kind, slug=failure.slug if failure else None)
-    return {"job_id": manifest.job_id, "kind": manifest.kind}
+    logger.info("upload inspected", key=key, outcome=manifest.kind, slug=failure.slug if failure else None)
+    return manifest

@@ -22,8 +22,8 @@ def _deployed(bucket: Bucket, uploads: Bucket, table: JobTable, monkeypatch: pyt
     deploy(monkeypatch)
 
 
-def put(uploads: Bucket, body: bytes, **metadata: str) -> None:
-    uploads.client.put_object(Bucket=uploads.name, Key=KEY, Body=body, Metadata=metadata)
+def put(uploads: Bucket, body: bytes, *, key: str = KEY, **metadata: str) -> None:
+    uploads.client.put_object(Bucket=uploads.name, Key=key, Body=body, Metadata=metadata)
 
 
 @pytest.mark.parametrize("name", ["upload_put", "upload_multipart"])
@@ -35,6 +35,21 @@ def test_an_upload_becomes_a_job(uploads: Bucket, bucket: Bucket, name: str) -> 
     assert (stored.manifest.photos, stored.manifest.request.name) == (5, "Beach")
     assert stored.manifest.request.email == "pilot@example.com"
     assert stored.manifest.request.options.preset == "draft"
+
+
+@pytest.mark.parametrize(
+    ("key", "sent"),
+    [
+        ("uploads/field+barn.zip", "uploads/field+barn.zip"),
+        ("uploads/overlap 80%.zip", "uploads/overlap 80%.zip"),
+        ("uploads/50%25.zip", "uploads/50%25.zip"),
+        ("uploads/field+barn.zip", "uploads/field%2Bbarn.zip"),
+        ("uploads/my field.zip", "uploads/my+field.zip"),
+    ],
+)
+def test_no_key_is_lost_whether_it_comes_as_it_is_or_encoded(uploads: Bucket, key: str, sent: str) -> None:
+    put(uploads, photo_zip(5), key=key)
+    assert handler(event("upload_put", sent), Context())["kind"] == "request"
 
 
 def test_the_same_event_twice_is_one_job(uploads: Bucket, bucket: Bucket) -> None:
