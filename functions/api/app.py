@@ -16,6 +16,9 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import TypeAdapter, ValidationError
 
+from functions.api import addresses, confirm
+from functions.api.addresses import Unconfirmed, check_email
+from functions.api.caller import caller_of
 from functions.api.errors import error_response
 from functions.api.start import StartJob, start
 from functions.api.upload import UploadRequest, sign_upload
@@ -40,9 +43,15 @@ app = APIGatewayRestResolver(
 )
 
 
+app.include_router(addresses.router)
+app.include_router(confirm.router)
+
+
 @app.post("/start-job")
 def start_job() -> tuple[dict[str, Any], int] | Response[str]:
-    manifest = start(StartJob.model_validate(_json_body()), _caller())
+    body = StartJob.model_validate(_json_body())
+    check_email(body.email, caller_of(app.current_event))
+    manifest = start(body, _caller())
     table().record(manifest)  # so that the caller's next request finds it; the tracker does so only a moment later
     logger.set_correlation_id(manifest.job_id)
     if isinstance(manifest, EndManifest) and manifest.failure:
@@ -97,11 +106,13 @@ def options() -> dict[str, Any]:
 
 @app.post("/uploads")
 def uploads() -> tuple[dict[str, Any], int]:
-    return sign_upload(UploadRequest.model_validate(_json_body()), _caller()), 201
+    request = UploadRequest.model_validate(_json_body())
+    check_email(request.email, caller_of(app.current_event))
+    return sign_upload(request, _caller()), 201
 
 
 def _refused(error: Refused) -> Response[str]:
-    return error_response(400, error.slug, str(error))
+    return error_response(429 if error.slug is Slug.OVER_QUOTA else 400, error.slug, str(error))
 
 
 def _invalid(error: ValidationError) -> Response[str]:
@@ -114,6 +125,10 @@ def _unknown_job(error: UnknownJob) -> Response[str]:
 
 def _conflict(error: Conflict) -> Response[str]:
     return error_response(409, "conflict", str(error))
+
+
+def _unconfirmed(error: Unconfirmed) -> Response[str]:
+    return error_response(403, "address_unconfirmed", str(error))
 
 
 @app.not_found
@@ -131,6 +146,7 @@ def _unforeseen(error: Exception) -> Response[str]:
 app.exception_handler(Refused)(_refused)
 app.exception_handler(ValidationError)(_invalid)
 app.exception_handler(UnknownJob)(_unknown_job)
+app.exception_handler(Unconfirmed)(_unconfirmed)
 app.exception_handler(Conflict)(_conflict)
 app.exception_handler(Exception)(_unforeseen)
 

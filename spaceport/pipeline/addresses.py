@@ -65,10 +65,11 @@ def is_listed(tenant: Tenant, domains: str, email: str) -> bool:
     Args:
         domains: those that the operator allows to every tenant, separated by commas; `*` for any.
     """
-    domain = "@" + email.rpartition("@")[2].lower()
-    allowed = {f"@{name.strip().lower()}" for name in domains.split(",") if name.strip()}
+    _, at, name = email.lower().rpartition("@")
+    domain = at + name
+    allowed = {f"@{each.strip().lower()}" for each in domains.split(",") if each.strip()}
     listed = {entry.lower() for entry in tenant.mail}
-    return f"@{ANY_DOMAIN}" in allowed or domain in allowed | listed or email.lower() in listed
+    return bool(at) and (f"@{ANY_DOMAIN}" in allowed or domain in allowed | listed or email.lower() in listed)
 
 
 def is_confirmed(bucket: Bucket, name: str, tenant: Tenant, domains: str, email: str) -> bool:

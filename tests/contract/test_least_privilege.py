@@ -22,7 +22,7 @@ RIGHTS: dict[str, set[str]] = {
     "TrackerFunctionRole": {LIST, READ, WRITE, DEAD, *ROWS},
     "NotifyFunctionRole": {LIST, READ, DEAD, "ses:SendEmail", "dynamodb:DeleteItem", *ROWS - {"dynamodb:Query"}},
     "SweeperFunctionRole": {LIST, READ, WRITE, DEAD, *ROWS, *BATCH},
-    "ApiFunctionRole": {LIST, READ, VERSION, WRITE, *ROWS, *BATCH},
+    "ApiFunctionRole": {LIST, READ, VERSION, WRITE, "ses:SendEmail", *ROWS, *BATCH},
     "SubmitRole": {"batch:SubmitJob"},
     "FlowLogsRole": {
         "logs:CreateLogStream",
@@ -123,8 +123,9 @@ def test_only_checkpoints_are_ever_deleted() -> None:
     assert layout.checkpoint_key("job", StageName.TRAIN) == "jobs/job/gaussian/checkpoint"
 
 
-def test_a_mail_has_only_our_sender() -> None:
-    (mail,) = [each for each in statements("NotifyFunctionRole") if each["Action"] == "ses:SendEmail"]
+@pytest.mark.parametrize("role", ["NotifyFunctionRole", "ApiFunctionRole"])
+def test_a_mail_has_only_our_sender(role: str) -> None:
+    (mail,) = [each for each in statements(role) if each["Action"] == "ses:SendEmail"]
     assert mail["Condition"] == {"StringEquals": {"ses:FromAddress": "MailFrom"}}
 
 
@@ -138,10 +139,32 @@ def test_everyone_needs_a_key_for_the_api() -> None:
         ("/jobs/{id}", "get"),
         ("/options", "get"),
         ("/uploads", "post"),
+        ("/addresses", "get"),
+        ("/addresses", "post"),
+        ("/confirm", "get"),
+        ("/confirm", "post"),
     }
-    for (_, method), each in methods.items():
+    for (path, method), each in methods.items():
         needs_key = any("api_key" in scheme for scheme in each.get("security", []))
-        assert needs_key == (method != "options")
+        assert needs_key == (method != "options" and path != "/confirm")
+
+
+def test_what_needs_no_key_is_throttled() -> None:
+    (stage,) = of_type("AWS::ApiGateway::Stage").values()
+    limits = {(each["ResourcePath"], each["HttpMethod"]): each for each in stage["MethodSettings"]}
+    for method in ("GET", "POST"):
+        assert limits["/~1confirm", method]["ThrottlingRateLimit"] <= 10
+
+
+def test_who_reads_and_who_writes_the_addresses_of_mails() -> None:
+    holders = {
+        role: set(listed(each["Action"]))
+        for role in RIGHTS
+        for each in statements(role)
+        if any(str(resource).endswith("/tenants/*/addresses/*") for resource in listed(each["Resource"]))
+    }
+    assert holders == {"NotifyFunctionRole": {READ}, "ApiFunctionRole": {READ, WRITE}}
+    assert layout.address_key("acme", "00") == "tenants/acme/addresses/00.json"
 
 
 @pytest.mark.parametrize("bucket", ["UploadsBucket", "PipelineBucket"])
