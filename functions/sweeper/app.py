@@ -30,18 +30,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from functions.clients import NAMESPACE, batch, bucket, queues, table
+from functions.clients import NAMESPACE, batch, bucket, queues, table, tenants
 from functions.sweeper.heal import heal
+from functions.sweeper.places import free_place, open_jobs
 from functions.sweeper.silent import silent_jobs
 from functions.sweeper.sweep import Sweep, by_job
 from functions.sweeper.unneeded import end_unneeded
 from spaceport.pipeline.jobs.batch import unfinished_jobs
+from spaceport.pipeline.tenants import UnreadableTenants
 
 SILENCE = timedelta(minutes=10)
 RESERVE_MS = 20_000
@@ -62,6 +65,7 @@ def handler(_: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     silent = list(silent_jobs(sweep.table, sweep.at - SILENCE))
     steps: list[tuple[str, Action]] = [(job_id, heal) for job_id in silent]
     steps += [(job_id, _end_unneeded) for job_id in sweep.batch_jobs if job_id not in set(silent)]
+    steps += [(job_id, partial(_free_place, tenant)) for tenant, job_id in _open_jobs(sweep)]
     actions: Counter[str] = Counter()
     for number, (job_id, step) in enumerate(steps):
         if context.get_remaining_time_in_millis() < RESERVE_MS:
@@ -88,3 +92,15 @@ def _sweep() -> Sweep:
 
 def _end_unneeded(sweep: Sweep, job_id: str) -> str:
     return "unneeded" if end_unneeded(sweep, job_id) else ""
+
+
+def _open_jobs(sweep: Sweep) -> list[tuple[str, str]]:
+    try:
+        return list(open_jobs(sweep, tenants()))
+    except UnreadableTenants:  # which is no reason to leave silent jobs alone
+        logger.exception("no place is freed")
+        return []
+
+
+def _free_place(tenant: str, sweep: Sweep, job_id: str) -> str:
+    return free_place(sweep, tenant, job_id)

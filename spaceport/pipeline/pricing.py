@@ -83,11 +83,12 @@ def seconds_for(instance_type: str, usd: float) -> float:
     return usd / per_second if per_second > 0 else math.inf
 
 
-def estimate_usd(photos: int, iterations: int) -> float:
-    """Dollars that a job is likely to cost on the machines of the template."""
+def estimate_usd(photos: int, iterations: int, first: StageName = StageName.SFM) -> float:
+    """Dollars that a job is likely to cost on the machines of the template, from its `first` stage on."""
     seconds = {
         StageName.SFM: STARTUP_SECONDS + SFM_SECONDS_PER_PHOTO * photos,
         StageName.TRAIN: STARTUP_SECONDS + TRAIN_SECONDS_PER_ITERATION * iterations,
         StageName.COMPRESS: STARTUP_SECONDS + COMPRESS_SECONDS,
     }
-    return round(sum(cost_usd(MACHINES[stage], seconds[stage]) for stage in StageName), 4)
+    stages = list(StageName)[list(StageName).index(first) :]
+    return round(sum(cost_usd(MACHINES[stage], seconds[stage]) for stage in stages), 4)

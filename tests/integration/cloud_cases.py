@@ -68,6 +68,11 @@ class Cloud:
         until(is_reached, lambda: f"{seen}\n{self.logs()}", seconds)
         return seen[0]
 
+    def until_row(self, job_id: str, record: str) -> None:
+        """Wait for a row beside the job's own."""
+        key = {"job_id": job_id, "record": record}
+        until(lambda: "Item" in self.deployment.table.table.get_item(Key=key), self.logs)
+
     def working_on(self, job_id: str, stage: StageName, seconds: float = PATIENCE) -> JobRecord:
         """Wait until a stage is at its real work: it has reported figures of its own."""
         return self.until(job_id, lambda row: row.stage is stage and bool(row.live), seconds)

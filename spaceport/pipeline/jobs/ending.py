@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from spaceport.pipeline import layout
-from spaceport.pipeline.contract import EndManifest, Failure, JobState, Request, StageName, now
+from spaceport.pipeline.contract import AnyManifest, EndManifest, Failure, JobState, Request, StageName, now
 from spaceport.pipeline.errors import SpaceportError, UnknownJob
+from spaceport.pipeline.jobs.quotas import Quotas
 from spaceport.pipeline.jobs.state import MESSAGES
 from spaceport.pipeline.jobs.table import JobTable
 from spaceport.pipeline.storage import Bucket
@@ -41,8 +42,15 @@ def end_job(
     )
     if not bucket.put_manifest(layout.end_key(job_id), end):
         end = read_end(bucket, job_id) or end
-    table.record(end)
+    record_manifest(table, end)
     return end
+
+
+def record_manifest(table: JobTable, manifest: AnyManifest) -> None:
+    """Record a manifest. An end gives the job's place among its tenant's open jobs back. Idempotent."""
+    table.record(manifest)
+    if isinstance(manifest, EndManifest):
+        Quotas(table).release_job(manifest.request.tenant, manifest.job_id)
 
 
 def fail_job(bucket: Bucket, table: JobTable, job_id: str, stage: StageName, failure: Failure) -> EndManifest:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from spaceport.pipeline import layout
-from spaceport.pipeline.contract import StageName
+from spaceport.pipeline.contract import AnyManifest, EndManifest, StageName
+from spaceport.pipeline.jobs.quotas import Quotas
 from spaceport.pipeline.jobs.table import SWAP_ATTEMPTS, JobTable
 from spaceport.pipeline.storage import Bucket, StoredManifest, UnreadableManifest
 from spaceport.pipeline.text import visible
@@ -52,7 +53,7 @@ def rebuild_table(bucket: Bucket, table: JobTable) -> list[RecoveredJob]:
 
 
 def recover_jobs(bucket: Bucket, table: JobTable) -> Iterator[RecoveredJob]:
-    """Rebuild the rows of all jobs, one by one. One that cannot be recovered is left alone."""
+    """Rebuild the rows of all jobs one by one, and count those that are open. What cannot be read is left alone."""
     for job_id in bucket.list_folders(layout.JOBS):
         try:
             manifests = _recover(bucket, table, job_id)
@@ -60,7 +61,17 @@ def recover_jobs(bucket: Bucket, table: JobTable) -> Iterator[RecoveredJob]:
             yield RecoveredJob(job_id, [], str(error))
             continue
         if manifests:
+            _count(table, manifests[-1].manifest)
             yield RecoveredJob(job_id, manifests)
+
+
+def _count(table: JobTable, last: AnyManifest) -> None:
+    """Count a job among its tenant's open ones, unless it has ended."""
+    quotas, tenant = Quotas(table), last.request.tenant
+    if isinstance(last, EndManifest):
+        quotas.release_job(tenant, last.job_id)
+    else:
+        quotas.restore_jobs(tenant, {last.job_id})
 
 
 def unreadable_manifests(bucket: Bucket) -> Iterator[str]:

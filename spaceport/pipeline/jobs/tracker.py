@@ -5,7 +5,15 @@ from __future__ import annotations
 from spaceport.pipeline import layout
 from spaceport.pipeline.contract import TITLES, AnyManifest, Failure, JobState, StageManifest, StageName
 from spaceport.pipeline.errors import LostResource, Slug
-from spaceport.pipeline.jobs.ending import DEGRADED, UNCOMPRESSED, end_job, fail_job, failure_of, read_end
+from spaceport.pipeline.jobs.ending import (
+    DEGRADED,
+    UNCOMPRESSED,
+    end_job,
+    fail_job,
+    failure_of,
+    read_end,
+    record_manifest,
+)
 from spaceport.pipeline.jobs.silent_stage import SilentStage
 from spaceport.pipeline.jobs.state import StageState
 from spaceport.pipeline.jobs.table import JobTable
@@ -32,7 +40,7 @@ def on_manifest(bucket: Bucket, table: JobTable, key: str) -> AnyManifest | None
     stored = bucket.read_manifest(key)
     if stored is None:  # expired or deleted since: nothing to record
         return None
-    table.record(stored.manifest)
+    record_manifest(table, stored.manifest)
     if isinstance(stored.manifest, StageManifest):
         _end_if_complete(bucket, table, stored.manifest)
     return stored.manifest
