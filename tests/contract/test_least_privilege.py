@@ -184,15 +184,16 @@ def test_only_what_jobs_write_expires_in_the_pipeline_bucket() -> None:
     rules = of_type("AWS::S3::Bucket")["PipelineBucket"]["LifecycleConfiguration"]["Rules"]
     prefixes = [rule["Prefix"] for rule in rules]
     assert prefixes == [layout.JOBS, layout.BIRTHS]
-    assert not layout.TENANTS.startswith(tuple(prefixes))
+    for kept in (layout.TENANTS, layout.TENANT_FILES):
+        assert not kept.startswith(tuple(prefixes))
 
 
 def test_who_takes_ids_and_who_knows_the_tenants() -> None:
-    taking = {"IntakeFunctionRole", "ApiFunctionRole"}
-    for name, actions, roles in (
-        ("jobs/*/birth.json", {READ, WRITE}, taking),
-        ("births/*", {READ, WRITE}, taking),
-        ("tenants.json", {READ}, taking | {"NotifyFunctionRole"}),
+    taking = {key: {READ, WRITE} for key in ("IntakeFunctionRole", "ApiFunctionRole")}
+    for name, expected in (
+        ("jobs/*/birth.json", taking | {"SweeperFunctionRole": {READ}}),
+        ("births/*", taking),
+        ("tenants.json", {key: {READ} for key in (*taking, "NotifyFunctionRole", "SweeperFunctionRole")}),
     ):
         holders = {
             role: set(listed(each["Action"]))
@@ -200,7 +201,7 @@ def test_who_takes_ids_and_who_knows_the_tenants() -> None:
             for each in statements(role)
             if any(str(resource).endswith(f"/{name}") for resource in listed(each["Resource"]))
         }
-        assert holders == dict.fromkeys(roles, actions)
+        assert holders == expected
     assert layout.birth_key("job") == "jobs/job/birth.json"
     assert layout.birth_of_source_key("any").startswith("births/")
 

@@ -1,4 +1,4 @@
-"""Mails to strangers, and limits of tenants, in the embedded cloud: deployed as in AWS, where no domain is confirmed."""
+"""Mails to strangers, and limits of tenants, in the embedded cloud: deployed as in AWS, where no domain is listed."""
 
 from __future__ import annotations
 
