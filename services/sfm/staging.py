@@ -10,6 +10,7 @@ from services.sfm.messages import TaskCamera, TaskControlPoint, TaskPhoto
 from services.sfm.photo import PhotoMetadata
 from services.sfm.photos.geo_files import lookup_names
 from services.sfm.photos.ingest import IngestResult
+from spaceport.pipeline.file_names import with_suffix
 
 MIN_MARK_STD_PX: Final = 0.3  # of COLMAP's photos, however large the user's were: features are no better
 
@@ -28,7 +29,7 @@ def stage_photos(ingested: IngestResult) -> tuple[dict[str, TaskPhoto], list[Tas
     for photo, copy, camera in zip(photos, copies, numbers, strict=True):
         dense_name = photo.name
         while not dense_name.lower().endswith((".jpg", ".jpeg")) or (dense_name != photo.name and dense_name in taken):
-            dense_name += ".jpg"
+            dense_name = with_suffix(dense_name, ".jpg")
         taken.add(dense_name)
         staged[photo.name] = _stage_photo(photo, copy.file, dense_name, camera, (copy.width, copy.height))
     return staged, cameras

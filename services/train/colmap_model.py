@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from array import array
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from spaceport.pipeline.file_names import relative_path
+from spaceport.pipeline.text import visible
 from spaceport.splats.formats.colmap import read_cameras, read_images, read_points
 from spaceport.splats.formats.cursor import Cursor
 
@@ -17,6 +19,7 @@ Floats = npt.NDArray[np.float64]
 
 MAX_FILE_BYTES: Final = 2 << 30
 MAX_SIDE: Final = 1 << 16
+MAX_SHOWN: Final = 80  # letters of a name in a sentence
 _PINHOLES: Final = ("SIMPLE_PINHOLE", "PINHOLE")
 
 
@@ -87,11 +90,11 @@ def _read_images(path: Path, cameras: dict[int, PinholeCamera]) -> list[PosedIma
 
 
 def _safe_name(name: str) -> str:
-    """The name unchanged, if it stays within the folder of photos."""
-    path = PurePosixPath(name)
-    if not name or path.is_absolute() or ".." in path.parts or "\\" in name or not name.isprintable():
-        raise ValueError(f"images.bin holds an unsafe photo name {name[:80]!r}")
-    return name
+    """The name as a path within the folder of photos."""
+    try:
+        return relative_path(name)
+    except ValueError:
+        raise ValueError(f"images.bin holds an unsafe photo name ({visible(name, MAX_SHOWN)})") from None
 
 
 def _pose(values: Floats, name: str) -> Floats:

@@ -202,7 +202,8 @@ class Bucket:
         if response is None:
             raise LostResource(Slug.INPUT_MISSING, stage="This step", name=artefact.key)
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(path.name + ".part")
+        mark = hashlib.sha256(path.name.encode()).hexdigest()  # the name itself may be as long as a file's can be
+        part = path.with_name(f".{mark}.part")
         digest = hashlib.sha256()
         size = 0
         with part.open("wb") as file:

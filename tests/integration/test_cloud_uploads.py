@@ -83,7 +83,7 @@ HOSTILE: dict[str, tuple[bytes, Slug]] = {
     "many-entries": (zipped(*photos(10_001)), Slug.TOO_MANY_ENTRIES),
     "claims-20-gb": (claiming(5 << 29), Slug.ARCHIVE_TOO_LARGE),
     "same-name-twice": (zipped(*photos(), "0.jpg"), Slug.DUPLICATE_NAMES),
-    "same-name-as-markup": (zipped(*photos(), "[/x].jpg", "[/X].jpg"), Slug.DUPLICATE_NAMES),
+    "same-name-as-markup": (zipped(*photos(), "[/x].jpg", "[/x].jpg"), Slug.DUPLICATE_NAMES),
     "options-in-a-list": (with_options(b'{"options": [1]}'), Slug.BAD_OPTIONS),
     "options-as-text": (with_options(b'{"options": "draft"}'), Slug.BAD_OPTIONS),
     "lone-surrogate": (with_options(b'{"name": "\\ud800", "options": {}}'), Slug.BAD_OPTIONS),

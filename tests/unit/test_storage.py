@@ -45,6 +45,24 @@ def test_what_is_no_manifest_is_refused(bucket: Bucket, raw: bytes) -> None:
         bucket.read_manifest("jobs/x/request/manifest.json")
 
 
+def test_files_of_any_name_go_up_and_come_back(bucket: Bucket, tmp_path: Path) -> None:
+    names = [
+        "x" * 251 + ".jpg",
+        "9.41.00\u202fAM.png",
+        "a.JPG",
+        "A.jpg",
+        "..jpg",
+        "%2e #?&+.jpg",
+        "\x85\u2028\U0001f681.jpg",
+    ]
+    for name in names:
+        (tmp_path / name).write_bytes(name.encode())
+    artefacts = bucket.publish_folder(tmp_path, "jobs/abc/", nothing)
+    back = {tmp_path / "in" / split_key(artefact.key)[1]: artefact for artefact in artefacts}
+    bucket.fetch_all(back, nothing)
+    assert {path.name: path.read_bytes() for path in (tmp_path / "in").iterdir()} == {n: n.encode() for n in names}
+
+
 def test_a_folder_goes_up_and_comes_back(bucket: Bucket, tmp_path: Path) -> None:
     source = tmp_path / "out"
     write_atomic(source / "colmap/sparse/points3D.bin", b"points")

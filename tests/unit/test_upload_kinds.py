@@ -29,7 +29,11 @@ from spaceport.pipeline.uploads.mask_names import find_masks
         ("notes.txt", None),
         ("jpg", None),
         ("__MACOSX/._a.jpg", None),
-        (".a.jpg", None),
+        (".a.jpg", Kind.PHOTO),
+        ("._a.jpg", None),
+        (".trashed-1700000000-a.jpg", None),
+        (".thumbnails/a.jpg", None),
+        (".jpg", None),
     ],
 )
 def test_kinds(name: str, kind: Kind | None) -> None:

@@ -11,8 +11,9 @@ from zip_cases import refusal_of
 from zip_writer import FAT, UTF8, Member, unicode_path, written
 
 from spaceport.pipeline.errors import Refused, Slug
+from spaceport.pipeline.file_names import MAX_PART_BYTES
 from spaceport.pipeline.uploads.photo_zip import inspect
-from spaceport.pipeline.uploads.zip_names import MAX_PART_BYTES, StoredName, decode_names, safe_path
+from spaceport.pipeline.uploads.zip_names import StoredName, decode_names, safe_path
 
 FOLDERS = {
     "cp932": ["太陽光発電所/写真", "ソーラー", "表", "現場写真", "橋梁点検 第2回", "新しいフォルダー", "予測", "申請"],

@@ -11,6 +11,7 @@ from services.sfm.photos.decoder_pool import decode_all
 from services.sfm.photos.read import IngestProgress
 from services.sfm.photos.selection import FRAMES_SUFFIX
 from services.sfm.wording import count
+from spaceport.pipeline.file_names import with_suffix
 from spaceport.pipeline.reports.sfm import Finding, Verdict
 
 MAX_FRAMES: Final = 400  # of all videos together
@@ -37,7 +38,7 @@ def extract_frames(extracted: Path, videos: list[str], progress: IngestProgress)
         OSError: the disk is full.
     """
     max_frames = max(MIN_FRAMES, MAX_FRAMES // max(1, len(videos)))
-    folders = {video: f"{video}{FRAMES_SUFFIX}" for video in videos}
+    folders = {video: with_suffix(video, FRAMES_SUFFIX) for video in videos}
     requests = [
         {
             "kind": "video",

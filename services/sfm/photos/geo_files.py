@@ -137,11 +137,15 @@ def _accuracy(accuracy: ControlPointAccuracy, words: list[str]) -> ControlPointA
 def apply_geo_positions(photos: Iterable[PhotoMetadata], geo: dict[str, GeoRow]) -> list[PhotoMetadata]:
     """The photos; those that `geo.txt` names have its positions in place of EXIF's, and no flag of the drone's RTK."""
     rows = {name.lower(): row for name, row in geo.items()}
-    pairs = [(photo, next((rows[key] for key in lookup_names(photo.name) if key in rows), None)) for photo in photos]
+    pairs = [(photo, geo.get(photo.name) or _lookup(rows, photo.name)) for photo in photos]
     return [
         replace(photo, position=row.position, position_std_m=row.std_m, rtk_flag=None) if row else photo
         for photo, row in pairs
     ]
+
+
+def _lookup(rows: dict[str, GeoRow], photo: str) -> GeoRow | None:
+    return next((rows[key] for key in lookup_names(photo) if key in rows), None)
 
 
 def about_unknown_names(photos: Iterable[str], geo: dict[str, GeoRow]) -> list[Finding]:

@@ -23,6 +23,7 @@ _MAX_FIELDS: Final = 24
 _SEPARATORS: Final = ("\t", ";", ",")
 _DECIMAL_COMMA: Final = re.compile(r"(?<!\S)[-+]?\d{1,12},\d{1,12}(?!\S)")
 _TOKEN: Final = re.compile(r"\S+")
+_LINE_END: Final = re.compile(r"\r\n|\r|\n")  # not what `splitlines` takes for one: names may hold that
 _BOMS: Final = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8-sig"}
 _COMMENTS: Final = ("#", "//")
 # Column names as people and programs write them, without anything but letters.
@@ -63,11 +64,14 @@ class PhotoNames:
     def __init__(self, photos: Iterable[str]) -> None:
         pairs = [(key, name) for name in photos for key in _keys(name)]
         counts = Counter(key for key, _ in pairs)
+        self._exact = {name for _, name in pairs}
         self._names = {key: name for key, name in pairs if counts[key] == 1}
         self._ambiguous = {key for key, number in counts.items() if number > 1}
 
     def find(self, text: str) -> str | None:
         """The photo's name; the text itself, where several photos have it; None where none has."""
+        if text in self._exact:
+            return text
         path = unicodedata.normalize("NFC", text.strip().strip("\"'").replace("\\", "/")).lower()
         for key in (path, path.rpartition("/")[2]):
             if key in self._names:
@@ -115,7 +119,7 @@ def read_points_table(text: str, photos: Iterable[str] = ()) -> GeoTable:
 
 
 def _read(text: str, names: PhotoNames, order: tuple[str, ...]) -> GeoTable:
-    lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), start=1)]
+    lines = [(number, line.strip()) for number, line in enumerate(_LINE_END.split(text), start=1)]
     lines = [(number, line) for number, line in lines if line.strip(",;\t ")]
     if len(lines) > MAX_ROWS:
         raise ValueError(f"it has more than {MAX_ROWS} lines")

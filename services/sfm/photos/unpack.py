@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from spaceport.pipeline.uploads import photo_zip
 from spaceport.pipeline.uploads.kinds import classify
 from spaceport.pipeline.uploads.photo_zip import ExtractResult
+from spaceport.pipeline.uploads.zip_names import StoredName, decode_names, safe_path
 
 UPLOAD = "upload.zip"  # as the worker names what it fetches
 
@@ -21,7 +23,8 @@ def unpack(source: Path, folder: Path, on_file: Callable[[ExtractResult, int], N
     Damaged entries of the zip come back with their reason and without a path.
 
     Raises:
-        Refused: what `photo_zip.inspect` refuses; for a folder no_images, too_few_images, nested_zip, bad_prior_model.
+        Refused: what `photo_zip.inspect` refuses; for a folder no_images, too_few_images, nested_zip, bad_prior_model,
+            unsafe_path, duplicate_names.
         OSError: the disk is full, or a file of the folder cannot be read.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -34,7 +37,7 @@ def unpack(source: Path, folder: Path, on_file: Callable[[ExtractResult, int], N
     if not kinds and len(archives) == 1:
         return _unpack_zip(source / archives[0], folder, on_file)
     photo_zip.require_photos(kinds, names)
-    return _copy_all(source, list(kinds), folder, on_file)
+    return _copy_all(source, _safe_paths(kinds), folder, on_file)
 
 
 def _files_below(source: Path, folder: Path) -> list[str]:
@@ -52,14 +55,23 @@ def _unpack_zip(upload: Path, folder: Path, on_file: Callable[[ExtractResult, in
         return photo_zip.extract(file, files, folder, lambda done: on_file(done, len(files)))
 
 
+def _safe_paths(names: Iterable[str]) -> dict[str, str]:
+    """The files of a folder to the paths that they would have out of a zip; their names may be no Unicode at all."""
+    files = list(names)
+    decoded = decode_names([StoredName(os.fsencode(file), utf8=False, unicode_path=None) for file in files])
+    paths = [safe_path(name) for name in decoded]
+    photo_zip.check_single(paths)
+    return dict(zip(files, paths, strict=True))
+
+
 def _copy_all(
-    source: Path, names: list[str], folder: Path, on_file: Callable[[ExtractResult, int], None]
+    source: Path, paths: dict[str, str], folder: Path, on_file: Callable[[ExtractResult, int], None]
 ) -> list[ExtractResult]:
     copied = []
-    for name in names:
-        target = folder / name
+    for file, path in paths.items():
+        target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source / name, target)
-        copied.append(ExtractResult(name, target))
-        on_file(copied[-1], len(names))
+        shutil.copyfile(source / file, target)
+        copied.append(ExtractResult(path, target))
+        on_file(copied[-1], len(paths))
     return copied

@@ -132,32 +132,51 @@ def match_photos(images: Sequence[str], photos: Sequence[str], folder: str) -> d
     """Photos by the names that a model in `folder` has for them; images without a photo are missing.
 
     A name is a path below a folder that holds the model, or below `images` in one, the nearest first; else the end of
-    one photo's path; else the file name of one photo that no other image claims. Case does not count.
+    one photo's path; else the file name of one photo that no other image claims. Case counts only between names that
+    differ in nothing else.
 
     Raises:
         ValueError: two images are one photo.
     """
-    by_path = {_key(photo): photo for photo in photos}
-    by_end: dict[str, str | None] = {}
-    for photo in photos:
-        parts = PurePosixPath(_key(photo)).parts
-        for start in range(len(parts)):
-            end = "/".join(parts[start:])
-            by_end[end] = photo if end not in by_end else None
-    homes = [PurePosixPath(_key(folder)), *PurePosixPath(_key(folder)).parents]
+    indices = [_PhotoIndex(photos, form) for form in (str, _key)]
     matched: dict[str, str] = {}
     for image in images:
-        places = (str(home / below / _key(image)) for home in homes for below in (_PHOTOS, ""))
-        name = next((by_path[place] for place in places if place in by_path), by_end.get(_key(image)))
-        if name:
+        names = [*(index.by_path(image, folder) for index in indices), *(index.by_end(image) for index in indices)]
+        if name := next(filter(None, names), None):
             matched[image] = name
     _check_single(matched)
+    by_end = indices[-1].ends
     taken = set(matched.values())
     left = {image: by_end.get(PurePosixPath(_key(image)).name) for image in images if image not in matched}
     claims = Counter(left.values())
     return matched | {
         image: photo for image, photo in left.items() if photo and photo not in taken and claims[photo] == 1
     }
+
+
+class _PhotoIndex:
+    """Photos by their paths and the ends of these, in the form that is compared; None where several have it."""
+
+    def __init__(self, photos: Sequence[str], form: Callable[[str], str]) -> None:
+        self._form = form
+        self._paths: dict[str, str | None] = {}
+        self.ends: dict[str, str | None] = {}
+        for photo in photos:
+            path = form(photo)
+            self._paths[path] = photo if path not in self._paths else None
+            parts = PurePosixPath(path).parts
+            for start in range(len(parts)):
+                end = "/".join(parts[start:])
+                self.ends[end] = photo if end not in self.ends else None
+
+    def by_path(self, image: str, folder: str) -> str | None:
+        """The photo at this path below the folder or one above it, or below `images` there, the nearest first."""
+        home = PurePosixPath(self._form(folder))
+        places = (str(each / below / self._form(image)) for each in (home, *home.parents) for below in (_PHOTOS, ""))
+        return next((self._paths[place] for place in places if place in self._paths), None)
+
+    def by_end(self, image: str) -> str | None:
+        return self.ends.get(self._form(image))
 
 
 def _check_single(matched: dict[str, str]) -> None:

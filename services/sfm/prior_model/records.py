@@ -5,6 +5,7 @@ Format of the text: https://colmap.github.io/format.html#text-format. `validate.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -23,6 +24,8 @@ from spaceport.splats.formats.cursor import MAX_NAME_BYTES, Cursor
 Xyz = tuple[float, float, float]
 
 MAX_FILE_BYTES: Final = 1 << 30  # ten million points seen by eight photos each
+_BLANKS: Final = " \t\r\n"  # ASCII's alone: others belong to a name
+_FIELDS: Final = re.compile(r"[ \t]+")
 MAX_LINE: Final = 64 << 20  # a million features of one photo
 
 
@@ -66,7 +69,7 @@ def _text_images(path: Path) -> Iterator[ImageRecord]:
     for at, line in rows:
         if not line:
             continue
-        fields = line.split(maxsplit=9)
+        fields = _FIELDS.split(line, maxsplit=9)
         if len(fields) < 10:
             raise ValueError(f"{path.name}, line {at}: number, pose, camera and name are expected")
         if len(fields[9].encode()) >= MAX_NAME_BYTES:
@@ -97,7 +100,7 @@ def _lines(path: Path, *, blank: bool = False) -> Iterator[tuple[int, str]]:
                 at += 1
                 if len(line) == MAX_LINE:
                     raise ValueError(f"{path.name}, line {at} is too long")
-                line = line.strip()
+                line = line.strip(_BLANKS)
                 if (line or blank) and not line.startswith("#"):
                     yield at, line
         except UnicodeDecodeError:

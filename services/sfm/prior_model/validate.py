@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
+import re
 from array import array
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Final
 
 import numpy as np
 
 from services.sfm.georeference.wgs84 import Array
 from services.sfm.prior_model.records import read_camera_records, read_image_records, read_point_records
+from spaceport.pipeline.file_names import relative_path
+from spaceport.pipeline.text import visible
 from spaceport.splats.formats.colmap import CAMERA_MODELS, CameraRecord, ImageRecord
 
 MIN_POINTS: Final = 4  # what training needs
@@ -22,6 +25,7 @@ MAX_FOCAL: Final = 1000.0  # of the longer side: a telescope
 MAX_OFFSET: Final = 2.0  # of a side, that the principal point may lie outside of the photo
 MAX_DISTANCE: Final = 1000.0  # of the middle from the origin, in extents of the points: splats are single precision
 MAX_COORDINATE: Final = 1e12
+_ROOT: Final = re.compile(r"^(?:[A-Za-z]:)?[/\\]*")  # of the machine on which the model was made
 MAX_SHOWN: Final = 80  # letters of a name in a sentence
 _EXTENT: Final = (5, 95)  # percent of the points, on each axis: stray ones do not count
 _CHECK_EVERY: Final = 10_000
@@ -109,12 +113,10 @@ def safe_name(name: str) -> str:
     Raises:
         ValueError: it climbs out of it, or is no name.
     """
-    path = PurePosixPath(name.replace("\\", "/"))
-    plain = "/".join(part for part in path.parts if part != "/")
-    if not plain or not plain.isprintable() or ".." in path.parts:
-        shown = "".join(letter if letter.isprintable() else "?" for letter in name)[:MAX_SHOWN]
-        raise ValueError(f"it names a photo in a way that is not safe ({shown})")
-    return plain
+    try:
+        return relative_path(_ROOT.sub("", name))
+    except ValueError:
+        raise ValueError(f"it names a photo in a way that is not safe ({visible(name, MAX_SHOWN)})") from None
 
 
 def _count_points(path: Path, check: Callable[[], None]) -> int:

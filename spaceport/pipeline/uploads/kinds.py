@@ -20,6 +20,7 @@ MODEL_PARTS: Final = ("cameras", "images", "points3D")
 """The files of a COLMAP model, each `.bin` or `.txt`. Rigs and frames, which newer ones also have, are not needed."""
 _MODEL_FILES: Final = {f"{part}{suffix}".lower(): (part, suffix) for part in MODEL_PARTS for suffix in (".bin", ".txt")}
 _MODEL_FOLDER: Final = "sparse"
+_HIDDEN: Final = ("._", ".trashed-", ".pending-")  # resource forks; what Android deletes soon, or has half written
 _RAW: Final = ".dng"  # cameras can save both; the same view twice adds nothing
 
 
@@ -94,5 +95,9 @@ def _kind(path: PurePosixPath) -> Kind | None:
 
 
 def is_junk(name: str) -> bool:
-    """What operating systems add by themselves: resource forks and dot files."""
-    return any(part == "__MACOSX" or part.startswith(".") for part in name.split("/"))
+    """What operating systems add by themselves: resource forks, dot files and hidden folders, such as those of
+    thumbnails. A photo may have a dot before its name, but none of these programs' own."""
+    *folders, file = name.split("/")
+    if any(part == "__MACOSX" or part.startswith(".") for part in folders) or file.startswith(_HIDDEN):
+        return True
+    return file.startswith(".") and PurePosixPath(file).suffix.lower() not in PHOTO_SUFFIXES

@@ -5,7 +5,6 @@ Standard library only: the intake function imports this too, and passes a file w
 
 from __future__ import annotations
 
-import unicodedata
 import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ __all__ = [
     "ExtractResult",
     "PhotoZip",
     "archives_among",
+    "check_single",
     "extract",
     "inspect",
     "require_photos",
@@ -84,7 +84,7 @@ def inspect(file: BinaryIO) -> PhotoZip:
     if not files:
         raise Refused(Slug.EMPTY_ZIP)
     _check_sizes(files)
-    _check_duplicates(files)
+    check_single(entry.name for entry in files)
     kinds = classify(entry.name for entry in files)
     photos = tuple(entry for entry in files if kinds.get(entry.name) is Kind.PHOTO)
     extras = tuple(entry for entry in files if entry.name in kinds and kinds[entry.name] is not Kind.PHOTO)
@@ -172,15 +172,18 @@ def _check_methods(useful: Iterable[ZipEntry]) -> None:
             raise Refused(Slug.UNSUPPORTED_METHOD, method=method_name(entry.method), name=name)
 
 
-def _check_duplicates(files: list[ZipEntry]) -> None:
-    """No two files may have one path where case and composition are ignored, nor a file the path of a folder."""
-    keys = [unicodedata.normalize("NFC", unicodedata.normalize("NFC", entry.name).casefold()) for entry in files]
-    folders = {folder for key in keys for folder in accumulate(key.split("/")[:-1], "{}/{}".format)}
+def check_single(names: Iterable[str]) -> None:
+    """Raise `Refused`, duplicate_names, where two of these paths are one, or one is a folder of another.
+
+    Names that differ in case or composition alone are two: file systems here and S3 tell them apart.
+    """
+    paths = list(names)
+    folders = {folder for path in paths for folder in accumulate(path.split("/")[:-1], "{}/{}".format)}
     seen: set[str] = set()
-    for key, entry in zip(keys, files, strict=True):
-        if key in seen or key in folders:
-            raise Refused(Slug.DUPLICATE_NAMES, name=printable(entry.name))
-        seen.add(key)
+    for path in paths:
+        if path in seen or path in folders:
+            raise Refused(Slug.DUPLICATE_NAMES, name=printable(path))
+        seen.add(path)
 
 
 def _read_options(file: BinaryIO, entry: ZipEntry) -> bytes:

@@ -13,19 +13,18 @@ from dataclasses import dataclass
 from typing import Final
 
 from spaceport.pipeline.errors import Refused, Slug
+from spaceport.pipeline.file_names import MAX_PART_BYTES, UnsafeName, relative_path, with_suffix
 from spaceport.pipeline.uploads.code_pages import guess_code_page
 from spaceport.pipeline.uploads.zip_records import damaged, printable
 
 MAX_NAME_BYTES: Final = 800  # 260 letters of three bytes, as Windows takes; an S3 key holds 1,024 with our prefix
-MAX_PART_BYTES: Final = 255  # what Linux file systems take
 MAX_PARTS: Final = 20  # folders in folders; keeps the work per name small
 UNICODE_PATH: Final = 0x7075
 """Info-ZIP's extra field: the name in UTF-8, valid as long as the checksum of the name beside it is right."""
 _UNICODE_PATH_HEAD: Final = struct.Struct("<BL")
 _ANY_BYTE: Final = "cp437"  # zip's own code page, in which every byte is a character
 _SEPARATORS: Final = re.compile(r"([/\\])")
-_CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f]")
-_DRIVE: Final = re.compile(r"^[A-Za-z]:")
+_FOLDER_ICON: Final = "Icon\r"  # what macOS calls the picture of a folder that has one of its own
 
 
 @dataclass(frozen=True)
@@ -78,32 +77,27 @@ def _decoded(raw: bytes, code_page: str) -> str | None:
 
 def _shortened(part: str) -> str:
     """A part that grew too long as UTF-8, cut: one byte of a code page becomes up to three."""
-    if len(part.encode()) <= MAX_PART_BYTES:
-        return part
-    suffix = part[part.rfind(".") :] if "." in part[-6:] else ""
-    mark = f"~{zlib.crc32(part.encode()):08x}{suffix}"
-    return part.encode()[: MAX_PART_BYTES - len(mark.encode())].decode("utf-8", "ignore") + mark
+    stem, dot, suffix = part.rpartition(".") if "." in part[-6:] else (part, "", "")
+    return with_suffix(stem, dot + suffix)
 
 
 def safe_path(name: str) -> str:
-    """The path with `/`, without empty and `.` parts; a folder keeps its final `/`.
-
-    A backslash separates too: Windows has no other, and .NET before 4.6.1 and programs that build paths by themselves
-    leave it in zips, even at the beginning, and whatever system these say they come from. On Linux it could be a
-    letter; one folder more does no harm.
+    """As `relative_path`, of a name in an upload.
 
     Raises:
-        Refused: unsafe_path, where it could leave a folder; damaged_zip, where it is empty, too long or too deep.
+        Refused: unsafe_path, where it is unsafe; damaged_zip, where it is empty, too long or too deep.
     """
-    inner = name[1:] if name.startswith("\\") and name[1:2] not in ("\\", "/") else name
-    path = inner.replace("\\", "/")
-    parts = path.split("/")
-    unsafe = path.startswith("/") or ".." in parts or _DRIVE.match(path)
-    if unsafe or _CONTROLS.search(path):
-        raise Refused(Slug.UNSAFE_PATH, name=printable(name))
-    kept = [part for part in parts if part not in ("", ".")]
-    if not 0 < len(kept) <= MAX_PARTS or len(path.encode()) > MAX_NAME_BYTES:
+    if name.rpartition("/")[2] == _FOLDER_ICON:
+        name = name.removesuffix("\r")
+    try:
+        path = relative_path(name)
+    except UnsafeName:
+        raise Refused(Slug.UNSAFE_PATH, name=printable(name)) from None
+    except ValueError:
+        raise damaged(name) from None
+    parts = path.removesuffix("/").split("/")
+    if len(parts) > MAX_PARTS or len(path.encode()) > MAX_NAME_BYTES:
         raise damaged(name)
-    if any(len(part.encode()) > MAX_PART_BYTES for part in kept):
+    if any(len(part.encode()) > MAX_PART_BYTES for part in parts):
         raise damaged(name)
-    return "/".join(kept) + ("/" if path.endswith("/") else "")
+    return path
