@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -23,11 +23,14 @@ as many fewer as the root of their number."""
 SAMPLED_POINTS: Final = 2_000
 GAUSSIANS_PER_POINT: Final = 20
 """Growth beyond the sparse points that is still anchored to what structure from motion saw."""
-CPU_MAX_GAUSSIANS: Final = 100_000
-"""On two cores an iteration with 100 thousand takes 48 ms, and most of it is no longer the picture."""
 CUDA_BYTES_PER_GAUSSIAN: Final = 3_000
-"""Per Gaussian: parameters, gradients, Adam's moments and gsplat's buffers."""
-CUDA_MEMORY_FRACTION: Final = 0.6
+"""Parameters, gradients, Adam's moments and gsplat's buffers, while Gaussians are added: 1,250 between refinements."""
+CUDA_MEMORY: Final = (CUDA_BYTES_PER_GAUSSIAN, 400, "GPU")
+CPU_MEMORY: Final = (3_000, 200, "machine")
+"""Bytes for each Gaussian, bytes for each pixel of one photo, and of what. On a GPU 770 MB were measured with photos of
+1600 x 1200 pixels and no Gaussians; on a CPU 5 GiB with 20 million pixels."""
+MEMORY_FRACTION: Final = 0.6
+"""The rest is for photos, and for what others hold."""
 MIN_GAUSSIANS: Final = 1_000
 PHOTOS_PER_BAND: Final = (0, 0, 24, 48)
 """Training photos from which on each SH band is used. On 16 nadir photos, one band shows held-out ones 0.5 dB better
@@ -52,7 +55,14 @@ def mean_views_per_point(cameras: Sequence[Camera], xyz: npt.NDArray[np.float64]
     return float(views[views > 0].mean()) if views.any() else 1.0
 
 
-def choose_cap(requested: int | None, training_pixels: int, views: float, points: int, cuda_bytes: int | None) -> Cap:
+def memory_cap(machine_bytes: int, pixels: int, *, cuda: bool) -> Cap:
+    """What the memory of a GPU, or of the machine, can hold beside photos of so many pixels each."""
+    each, per_pixel, of = CUDA_MEMORY if cuda else CPU_MEMORY
+    left = int(machine_bytes * MEMORY_FRACTION) - per_pixel * pixels
+    return Cap(max(MIN_GAUSSIANS, left // each), f"memory of the {of}")
+
+
+def choose_cap(requested: int | None, training_pixels: int, views: float, points: int, effort: Cap, memory: Cap) -> Cap:
     """Choose the cap.
 
     Args:
@@ -60,23 +70,21 @@ def choose_cap(requested: int | None, training_pixels: int, views: float, points
         training_pixels: of all training photos at the finest level.
         views: training photos that show a point of the sparse model, in the mean.
         points: in the sparse model.
-        cuda_bytes: memory of the GPU, or None on a CPU.
+        effort: what the preset is worth on this device.
+        memory: what the device can hold.
     """
+    if requested is not None:
+        return memory if memory.gaussians < requested else Cap(requested, "as requested")
     pixels_each = PIXELS_PER_GAUSSIAN / math.sqrt(max(1.0, views))
     by_pixels = f"{pixels_each:.0f} training pixels for each, as {views:.1f} photos show a place"
-    limits = {
-        by_pixels: int(training_pixels / pixels_each),
-        f"{GAUSSIANS_PER_POINT} for each sparse point": points * GAUSSIANS_PER_POINT,
-    }
-    if cuda_bytes is None:
-        limits["what a CPU trains in useful time"] = CPU_MAX_GAUSSIANS
-    else:
-        limits["memory of the GPU"] = int(cuda_bytes * CUDA_MEMORY_FRACTION) // CUDA_BYTES_PER_GAUSSIAN
-    if requested is not None:
-        limit = limits.get("memory of the GPU", requested)
-        return Cap(min(requested, limit), "as requested" if requested <= limit else "memory of the GPU")
-    why = min(limits, key=lambda name: limits[name])
-    return Cap(max(MIN_GAUSSIANS, limits[why]), why)
+    limits = [
+        Cap(int(training_pixels / pixels_each), by_pixels),
+        Cap(points * GAUSSIANS_PER_POINT, f"{GAUSSIANS_PER_POINT} for each sparse point"),
+        effort,
+        memory,
+    ]
+    lowest = min(limits, key=lambda cap: cap.gaussians)
+    return replace(lowest, gaussians=max(MIN_GAUSSIANS, lowest.gaussians))
 
 
 def choose_sh_degree(requested: int, training_photos: int, photos_per_band: Sequence[int] = PHOTOS_PER_BAND) -> int:

@@ -11,18 +11,18 @@ import torch
 
 from spaceport.files import replacing
 
-VERSION: Final = 4
+VERSION: Final = 5
 NAME: Final = "checkpoint"
 KEYS: Final = frozenset(
     {
-        *("version", "fingerprint", "iteration", "iterations", "start", "seconds"),
+        *("version", "fingerprint", "decisions", "iteration", "iterations", "start", "seconds"),
         *("optimiser", "exposures", "stopping", "radii", "order", "random", "best", "curve"),
     }
 )
-"""All of them, always: the fingerprint of input and options; the next iteration, the run's length, how many Gaussians
-there were at first, seconds trained; parameters with Adam's moments, the photos' exposures, the scores so far, radii
-since the last refinement, photos left in this round, both random generators' states, the best model so far, and what
-training.log holds."""
+"""All of them, always: the fingerprint of input and options; what was decided by photos and device; the next iteration,
+the run's length, how many Gaussians there were at first, seconds trained; parameters with Adam's moments, the photos'
+exposures, the scores so far, radii since the last refinement, photos left in this round, both random generators'
+states, the best model so far, and what training.log holds."""
 
 log = logging.getLogger(__name__)
 
@@ -53,11 +53,13 @@ class CheckpointFile:
     Args:
         path: of the file; it need not exist.
         fingerprint: of input and options; a file with another one is not used.
+        decisions: plain values that the file keeps.
         interval: how often it is saved.
     """
 
     path: Path
     fingerprint: str
+    decisions: dict[str, Any]
     interval: CheckpointInterval = CheckpointInterval()
 
     def save(self, state: dict[str, Any]) -> None:
@@ -67,7 +69,7 @@ class CheckpointFile:
             ValueError: a part of the state is missing.
             OSError: the disk is full.
         """
-        state = {"version": VERSION, "fingerprint": self.fingerprint} | state
+        state = {"version": VERSION, "fingerprint": self.fingerprint, "decisions": self.decisions} | state
         if state.keys() != KEYS:
             raise ValueError(f"a checkpoint needs exactly {sorted(KEYS)}")
         with replacing(self.path) as part, part.open("wb") as file:

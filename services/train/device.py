@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
 
 import torch
 
@@ -11,6 +14,8 @@ from services.train.rasterisers.protocol import Rasteriser
 from spaceport.pipeline.errors import Refused, Slug
 from spaceport.pipeline.options import TrainOptions
 from spaceport.simd.cores import usable_cores
+
+CONTAINER_LIMIT: Final = Path("/sys/fs/cgroup/memory.max")
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,11 @@ class Device:
     threads: int
     cuda_bytes: int | None = None
 
+    @property
+    def cpu_threads(self) -> int | None:
+        """That train; None where a GPU does."""
+        return self.threads if self.kind == "cpu" else None
+
 
 def choose_device(options: TrainOptions) -> Device:
     """The GPU when there is one that gsplat can use, else the CPU.
@@ -48,6 +58,17 @@ def choose_device(options: TrainOptions) -> Device:
     card = torch.cuda.get_device_properties(0)
     why = "requested" if options.device == "cuda" else "a GPU is available"
     return Device("cuda", str(card.name), why, threads, int(card.total_memory))
+
+
+def memory_bytes(device: Device, container_limit: Path = CONTAINER_LIMIT) -> int:
+    """Of the GPU, or of this machine or the container that it trains in: all of it, free or not."""
+    if device.cuda_bytes is not None:
+        return device.cuda_bytes
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        return min(machine, int(container_limit.read_text()))
+    except (OSError, ValueError):  # there is no container, or it has no limit: "max"
+        return machine
 
 
 def _missing_for_cuda() -> str | None:

@@ -7,13 +7,17 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import fmean
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
+from pydantic import TypeAdapter, ValidationError
 
-from services.train.capacity import Cap, choose_cap, choose_sh_degree, mean_views_per_point
+from services.train.capacity import Cap, choose_cap, choose_sh_degree, mean_views_per_point, memory_cap
 from services.train.dataset import Dataset, Photos, limit_size, open_dataset
-from services.train.device import Device, choose_device
+from services.train.device import Device, choose_device, memory_bytes
+from services.train.estimate import Estimate, estimate_training
 from services.train.exposure import Exposures
 from services.train.hyperparameters import Hyperparameters
 from services.train.initialise import gaussians_from_points
@@ -26,12 +30,42 @@ from services.train.state import TrainingState
 from services.train.stopping import Deadline, EarlyStopping, nearest_deadline
 from services.train.trainer import Trainer
 from services.train.training_set import TrainingSet
+from spaceport.pipeline.effort import Effort, choose_effort
 from spaceport.pipeline.errors import Refused, Slug
 from spaceport.pipeline.options import TrainOptions
 from spaceport.pipeline.pricing import instance_type, seconds_for
+from spaceport.splats.cameras import Camera
 
-CPU_LONGEST_SIDE: Final = 640
-"""Photos are trained on at most this large on a CPU, unless the options say otherwise."""
+MIN_PATIENCE: Final = 500
+PATIENCE_SHARE: Final = 0.1
+"""Iterations without a better score that count as a plateau: at least so many, and this share of the run."""
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """What follows from photos and device, and must stay the same when a run goes on, perhaps on another machine.
+
+    Args:
+        longest_side: of the photos at the finest level, pixels.
+        iterations: of the whole run.
+        gaussians: the most.
+        why: that many, as a phrase for people.
+    """
+
+    longest_side: int
+    iterations: int
+    gaussians: int
+    why: str
+
+    @staticmethod
+    def of(values: object) -> Decisions | None:
+        """Those that a checkpoint holds; None where they are none, or beyond what options allow."""
+        try:
+            decisions = TypeAdapter(Decisions).validate_python(values, strict=True)
+            TrainOptions(max_iterations=decisions.iterations, max_gaussians=decisions.gaussians)
+        except ValidationError:
+            return None
+        return decisions if decisions.longest_side > 0 else None
 
 
 @dataclass(frozen=True)
@@ -48,6 +82,25 @@ class TrainingPlan:
     hyperparameters: Hyperparameters
 
     @property
+    def decisions(self) -> Decisions:
+        """What a checkpoint keeps of this plan."""
+        return Decisions(self.schedule.longest_side, self.schedule.iterations, self.cap.gaussians, self.cap.why)
+
+    @property
+    def estimate(self) -> Estimate:
+        """What this will take, from its beginning."""
+        training = self.training_set.training
+        start = len(self.dataset.xyz) + int(self.hyperparameters.seed_fraction * self.cap.gaussians)
+        return estimate_training(
+            replace(self.schedule, start=min(start, self.cap.gaussians)),
+            fmean(camera.width * camera.height for camera in training),
+            len(training),
+            len(self.training_set.evaluation),
+            self.device.cpu_threads,
+            instance_type(),
+        )
+
+    @property
     def fingerprint(self) -> str:
         """Names one input with one set of options: a checkpoint of any other must not be continued."""
         digest = hashlib.sha256(self.options.model_dump_json().encode() + self.device.kind.encode())
@@ -60,8 +113,19 @@ class TrainingPlan:
         return digest.hexdigest()
 
 
-def make_plan(dense: Path, options: TrainOptions, hyperparameters: Hyperparameters | None = None) -> TrainingPlan:
+def make_plan(
+    dense: Path,
+    options: TrainOptions,
+    hyperparameters: Hyperparameters | None = None,
+    begun: Decisions | None = None,
+) -> TrainingPlan:
     """Read the input and decide device, frame, photo size, number of Gaussians and schedule.
+
+    Args:
+        dense: the folder `colmap/dense`.
+        options: of the job.
+        hyperparameters: what jobs cannot set.
+        begun: what an earlier run decided, perhaps on another machine, and this one goes on with.
 
     Raises:
         Refused: `bad_reconstruction`, `photo_mismatch` or `bad_options`.
@@ -73,15 +137,17 @@ def make_plan(dense: Path, options: TrainOptions, hyperparameters: Hyperparamete
         transform = transform_from_cameras(dataset.cameras, dataset.xyz)
     except ValueError as error:
         raise Refused(Slug.BAD_RECONSTRUCTION, detail=str(error)) from None
-    side = options.image_size or (CPU_LONGEST_SIDE if device.kind == "cpu" else None)
+    effort = choose_effort(options, device.cpu_threads, len(dataset.training))
+    side = begun.longest_side if begun else effort.longest_side
     cameras = [limit_size(transform.transform_camera(camera), side) for camera in dataset.cameras]
     training_set = TrainingSet(cameras, Photos(dataset.folder))
     training = training_set.training
-    pixels = sum(camera.width * camera.height for camera in training)
-    views = mean_views_per_point(training, transform.transform_points(dataset.xyz))
-    cap = choose_cap(options.max_gaussians, pixels, views, len(dataset.xyz), device.cuda_bytes)
+    if begun:
+        cap = Cap(begun.gaussians, begun.why)
+    else:
+        cap = _choose_cap(device, options, effort, training, transform.transform_points(dataset.xyz))
     schedule = TrainingSchedule(
-        iterations=min(options.max_iterations, options.max_looks * len(training)),
+        iterations=begun.iterations if begun else effort.iterations_for(len(training)),
         longest_side=max(max(camera.width, camera.height) for camera in cameras),
         cap_max=cap.gaussians,
         sh_degree=choose_sh_degree(options.sh_degree, len(training), hyperparameters.photos_per_band),
@@ -90,6 +156,22 @@ def make_plan(dense: Path, options: TrainOptions, hyperparameters: Hyperparamete
         learning_rates=hyperparameters.learning_rates,
     )
     return TrainingPlan(dataset, device, transform, training_set, cap, schedule, options, hyperparameters)
+
+
+def _choose_cap(
+    device: Device, options: TrainOptions, effort: Effort, training: list[Camera], xyz: npt.NDArray[np.float64]
+) -> Cap:
+    """The most Gaussians, for points [P,3] in the frame of the cameras."""
+    pixels = [camera.width * camera.height for camera in training]
+    on = "a GPU" if device.kind == "cuda" else f"{device.threads} CPU threads"
+    return choose_cap(
+        options.max_gaussians,
+        sum(pixels),
+        mean_views_per_point(training, xyz),
+        len(xyz),
+        Cap(effort.gaussians, f"what `{options.preset}` is worth on {on}"),
+        memory_cap(memory_bytes(device), max(pixels), cuda=device.kind == "cuda"),
+    )
 
 
 def make_trainer(
@@ -101,12 +183,12 @@ def make_trainer(
     """The trainer at its first iteration, with one Gaussian for each point (training frame)."""
     options = plan.options
     xyz, rgb = points
-    patience = options.plateau_patience if options.plateau_stop else None
+    patience = options.plateau_patience or max(MIN_PATIENCE, round(PATIENCE_SHARE * plan.schedule.iterations))
     parameters = gaussians_from_points(xyz, rgb, plan.schedule.sh_degree, rasteriser.device)
     state = TrainingState(
         Optimiser(parameters, rasteriser.update),
         Exposures(len(plan.training_set.training), plan.hyperparameters.exposure_lr),
-        EarlyStopping(options.target_psnr, patience, _deadline(options)),
+        EarlyStopping(options.target_psnr, patience if options.plateau_stop else None, _deadline(options)),
         rasteriser.device,
         options.seed,
     )

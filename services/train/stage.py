@@ -6,9 +6,10 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,9 +17,10 @@ import torch
 from services.train.checkpoint import NAME as CHECKPOINT
 from services.train.checkpoint import CheckpointFile, CheckpointInterval
 from services.train.device import make_rasteriser
+from services.train.estimate import EVALUATION_COST
 from services.train.hyperparameters import Hyperparameters
 from services.train.log import LogEntry, TrainingLog
-from services.train.plan import TrainingPlan, first_points, make_plan, make_trainer, sparse_points
+from services.train.plan import Decisions, TrainingPlan, first_points, make_plan, make_trainer, sparse_points
 from services.train.publish import publish
 from services.train.seeding import Points
 from services.train.trainer import Trainer
@@ -28,9 +30,6 @@ from spaceport.pipeline.stages.limits import machine_limits
 from spaceport.progress import Progress, Share
 
 log = logging.getLogger(__name__)
-
-EVALUATION_COST: Final = 5
-"""Evaluating one photo in the end takes as long as this many iterations: 0.1 s against 20 ms (640 pixels, 2 cores)."""
 
 
 def run(
@@ -66,11 +65,15 @@ def run(
         progress.update(0.0, "Reading the reconstruction")
         folder = output / "gaussian"
         folder.mkdir(parents=True, exist_ok=True)
-        plan = make_plan(source / "colmap" / "dense", options, hyperparameters)
+        dense = source / "colmap" / "dense"
+        plan, state = _plan(dense, options, hyperparameters, folder / CHECKPOINT)
+        interval = checkpoint_interval or CheckpointInterval()
+        checkpoint = CheckpointFile(folder / CHECKPOINT, plan.fingerprint, asdict(plan.decisions), interval)
         rasteriser = make_rasteriser(plan.device, antialiased=options.antialiased)
         begin = partial(make_trainer, plan, rasteriser, clock=clock)
-        checkpoint = CheckpointFile(folder / CHECKPOINT, plan.fingerprint, checkpoint_interval or CheckpointInterval())
-        resumed = _resume(plan, begin, checkpoint)
+        estimate = plan.estimate
+        progress.update(0.0, estimate.sentence(plan.schedule), seconds_left=round(estimate.seconds))
+        resumed = _resume(plan, begin, state)
         trainer, earlier = resumed or (begin(first_points(plan, progress.check)), [])
         curve = TrainingLog(folder / "training.log", earlier)
         evaluated = len(plan.training_set.evaluation)
@@ -82,11 +85,22 @@ def run(
         return outcome
 
 
+def _plan(
+    dense: Path, options: TrainOptions, hyperparameters: Hyperparameters | None, checkpoint: Path
+) -> tuple[TrainingPlan, dict[str, Any] | None]:
+    """The plan, and the checkpoint that is continued, if any: then it is the plan of the run that was cut off."""
+    plan = make_plan(dense, options, hyperparameters)
+    state = CheckpointFile(checkpoint, plan.fingerprint, {}).load()
+    begun = Decisions.of(state["decisions"]) if state else None
+    if begun is None:
+        return plan, None
+    return plan if begun == plan.decisions else make_plan(dense, options, hyperparameters, begun), state
+
+
 def _resume(
-    plan: TrainingPlan, begin: Callable[[Points], Trainer], checkpoint: CheckpointFile
+    plan: TrainingPlan, begin: Callable[[Points], Trainer], state: dict[str, Any] | None
 ) -> tuple[Trainer, list[LogEntry]] | None:
     """A trainer where an earlier run was cut off, with that run's log; None when there is no usable checkpoint."""
-    state = checkpoint.load()
     if state is None:
         return None
     trainer = begin(sparse_points(plan, np.random.default_rng()))  # replaced by the checkpoint's Gaussians

@@ -47,14 +47,18 @@ class SfmOptions(_Options):
 class TrainOptions(_Options):
     """Training of the Gaussians."""
 
-    max_iterations: Annotated[int, Field(ge=1, le=100_000)] = 2500
-    """The most training steps; each step fits one photo. Few photos get fewer: see `max_looks`."""
-    max_looks: Annotated[int, Field(ge=1, le=10_000)] = 100
+    preset: Preset = Preset.STANDARD
+    """How much work: what the next four options are by default, on this device and with so many photos."""
+    max_iterations: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    """The most training steps; each step fits one photo. By default by preset and device: up to 30,000 for `standard`
+    on a GPU, 2,500 on two CPU threads. Few photos get fewer: see `max_looks`."""
+    max_looks: Annotated[int, Field(ge=1, le=10_000)] | None = None
     """The most steps for each photo: a few photos that are trained on for too long are overfitted."""
     max_gaussians: Annotated[int, Field(ge=1_000, le=10_000_000)] | None = None
-    """The most Gaussians; by default chosen from photos and device."""
+    """The most Gaussians; by default chosen from preset, photos and device."""
     image_size: Annotated[int, Field(ge=64, le=8192)] | None = None
-    """Longest side in pixels of the finest level; by default chosen by device (CPU 640, GPU full size)."""
+    """Longest side in pixels of the finest level; by default the full photo on a GPU, less on a CPU (640 for `standard`
+    on two threads)."""
     sh_degree: Annotated[int, Field(ge=0, le=3)] = 3
     """Highest band of spherical harmonics, for colour that depends on the view; with under 48 photos fewer are used."""
     antialiased: bool = False
@@ -66,8 +70,8 @@ class TrainOptions(_Options):
     """Train on quarter, half and three-quarter photos before the full level."""
     plateau_stop: bool = True
     """Stop when the held-out PSNR no longer rises."""
-    plateau_patience: Annotated[int, Field(ge=50, le=100_000)] = 500
-    """Iterations without a better held-out PSNR that count as a plateau."""
+    plateau_patience: Annotated[int, Field(ge=50, le=100_000)] | None = None
+    """Iterations without a better held-out PSNR that count as a plateau; by default a tenth of all, 500 at least."""
     target_psnr: Annotated[float, Field(gt=0, le=100)] | None = None
     """Stop as soon as the held-out PSNR reaches this, in dB."""
     max_minutes: Annotated[float, Field(gt=0, le=100_000)] | None = None
@@ -127,13 +131,17 @@ class JobOptions(_Options):
 PRESETS: dict[Preset, dict[str, dict[str, Any]]] = {
     Preset.DRAFT: {
         "sfm": {"max_photos": 150, "max_image_size": 1200, "max_features": 4096},
-        "train": {"max_iterations": 1500, "image_size": 400},
+        "train": {"preset": Preset.DRAFT},
         "compress": {"preset": CompressPreset.WEB},
     },
-    Preset.STANDARD: {"sfm": {}, "train": {"max_iterations": 2500}, "compress": {"preset": CompressPreset.BALANCED}},
+    Preset.STANDARD: {
+        "sfm": {},
+        "train": {"preset": Preset.STANDARD},
+        "compress": {"preset": CompressPreset.BALANCED},
+    },
     Preset.HIGH: {
         "sfm": {"max_photos": 2000, "first_octave": -1, "max_image_size": 2400},
-        "train": {"max_iterations": 10_000, "max_looks": 150},
+        "train": {"preset": Preset.HIGH},
         "compress": {"preset": CompressPreset.ARCHIVE, "min_psnr": 35.0},
     },
 }

@@ -12,6 +12,7 @@ import os
 from pathlib import Path
 
 from spaceport.pipeline.contract import StageName
+from spaceport.pipeline.effort import CUDA_SECONDS_PER_ITERATION
 
 LOCAL = "local"
 UNKNOWN = "unknown"
@@ -36,8 +37,8 @@ USD_PER_HOUR: dict[str, float] = {
 }
 
 # For the estimate before any work is done. CPU seconds per photo come from brighton_beach on 2 cores, spread over the
-# 8 vCPUs of a c6i.2xlarge; seconds per iteration from gsplat's table for a TITAN RTX, a Turing card like the T4
-# (7,000 iterations in 335 s). Start-up is what Batch needs to get a machine and pull an image.
+# 8 vCPUs of a c6i.2xlarge; seconds per iteration from gsplat's table (see `effort.py`). Start-up is what Batch needs to
+# get a machine and pull an image.
 MACHINES: dict[StageName, str] = {
     StageName.SFM: "c6i.2xlarge",
     StageName.TRAIN: "g4dn.xlarge:spot",
@@ -45,7 +46,6 @@ MACHINES: dict[StageName, str] = {
 }
 STARTUP_SECONDS = 120.0
 SFM_SECONDS_PER_PHOTO = 1.5
-TRAIN_SECONDS_PER_ITERATION = 335 / 7000
 COMPRESS_SECONDS = 60.0
 
 
@@ -87,7 +87,7 @@ def estimate_usd(photos: int, iterations: int, first: StageName = StageName.SFM)
     """Dollars that a job is likely to cost on the machines of the template, from its `first` stage on."""
     seconds = {
         StageName.SFM: STARTUP_SECONDS + SFM_SECONDS_PER_PHOTO * photos,
-        StageName.TRAIN: STARTUP_SECONDS + TRAIN_SECONDS_PER_ITERATION * iterations,
+        StageName.TRAIN: STARTUP_SECONDS + CUDA_SECONDS_PER_ITERATION * iterations,
         StageName.COMPRESS: STARTUP_SECONDS + COMPRESS_SECONDS,
     }
     stages = list(StageName)[list(StageName).index(first) :]

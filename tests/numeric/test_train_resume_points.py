@@ -122,6 +122,8 @@ DAMAGES: dict[str, Callable[[bytes, Path], Any]] = {
     "code in a zip": lambda good, path: torch.save({"version": Code()}, path),
     "a list": lambda good, path: torch.save([1, 2], path),
     "iteration": changed("iteration", None, 10**9),
+    "decisions": changed("decisions", "gaussians", 10**12),
+    "no decisions": changed("decisions", None, [1, 2]),
     "text for a number": changed("iteration", None, "many"),
     "more at first than ever": changed("start", None, 10**9),
     "photos": changed("order", None, [99]),

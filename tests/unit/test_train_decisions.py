@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.train.capacity import CPU_MAX_GAUSSIANS, MIN_GAUSSIANS, choose_cap, choose_sh_degree, mean_views_per_point
+from services.train.capacity import MIN_GAUSSIANS, Cap, choose_cap, choose_sh_degree, mean_views_per_point, memory_cap
 from services.train.dataset import choose_held_out
-from services.train.device import choose_device
+from services.train.device import choose_device, memory_bytes
 from services.train.exposure import Exposures
 from services.train.initialise import gaussians_from_points, mean_neighbour_distances
 from services.train.normalise import transform_from_cameras
@@ -18,15 +21,36 @@ from spaceport.pipeline.errors import Refused, Slug
 from spaceport.pipeline.options import TrainOptions
 from spaceport.splats.cameras import Camera
 
+EFFORT, MEMORY = Cap(100_000, "what the preset is worth"), Cap(10**7, "memory of the machine")
+
 
 def test_the_cap_names_what_binds_it() -> None:
-    assert choose_cap(None, 1_440_000, 1, 3_000, None).gaussians == 9_000
-    assert choose_cap(None, 1_440_000, 4, 3_000, None).gaussians == 18_000
-    assert "pixels" in choose_cap(None, 1_440_000, 4, 3_000, None).why
-    assert "point" in choose_cap(None, 10**9, 4, 500, None).why
-    assert choose_cap(None, 10**9, 4, 10**6, None).gaussians == CPU_MAX_GAUSSIANS
-    assert "GPU" in choose_cap(None, 10**12, 4, 10**8, 16 << 30).why
-    assert choose_cap(None, 100, 4, 5, None).gaussians == MIN_GAUSSIANS
+    assert choose_cap(None, 1_440_000, 1, 3_000, EFFORT, MEMORY).gaussians == 9_000
+    assert choose_cap(None, 1_440_000, 4, 3_000, EFFORT, MEMORY).gaussians == 18_000
+    assert "pixels" in choose_cap(None, 1_440_000, 4, 3_000, EFFORT, MEMORY).why
+    assert "point" in choose_cap(None, 10**9, 4, 500, EFFORT, MEMORY).why
+    assert choose_cap(None, 10**9, 4, 10**6, EFFORT, MEMORY) == EFFORT
+    assert choose_cap(None, 10**12, 4, 10**8, Cap(10**8, "effort"), MEMORY) == MEMORY
+    assert choose_cap(None, 100, 4, 5, EFFORT, MEMORY).gaussians == MIN_GAUSSIANS
+
+
+def test_memory_holds_photos_and_gaussians() -> None:
+    t4, pixels = 16 << 30, 1600 * 1200
+    assert memory_cap(t4, pixels, cuda=True).gaussians > 3_000_000
+    assert memory_cap(t4, 10 * pixels, cuda=True).gaussians < memory_cap(t4, pixels, cuda=True).gaussians
+    assert memory_cap(1 << 30, 10**9, cuda=True) == Cap(MIN_GAUSSIANS, "memory of the GPU")
+    assert memory_cap(8 << 30, pixels, cuda=False).why == "memory of the machine"
+
+
+def test_memory_is_the_containers_where_it_has_a_limit(tmp_path: Path) -> None:
+    limit = tmp_path / "memory.max"
+    cpu = choose_device(TrainOptions(device="cpu"))
+    unlimited = memory_bytes(cpu, limit)
+    limit.write_text("max\n")
+    assert memory_bytes(cpu, limit) == unlimited > 1 << 30
+    limit.write_text("1000000\n")
+    assert memory_bytes(cpu, limit) == 1_000_000
+    assert memory_bytes(replace(cpu, kind="cuda", cuda_bytes=5), limit) == 5
 
 
 def test_views_count_the_pictures_that_a_point_lies_in() -> None:
@@ -43,10 +67,8 @@ def test_views_count_the_pictures_that_a_point_lies_in() -> None:
 
 
 def test_a_demanded_cap_is_kept_unless_the_gpu_cannot_hold_it() -> None:
-    assert choose_cap(500_000, 10, 4, 10, None).gaussians == 500_000
-    held = choose_cap(10_000_000, 10, 4, 10, 4 << 30)
-    assert held.gaussians < 1_000_000
-    assert "GPU" in held.why
+    assert choose_cap(500_000, 10, 4, 10, EFFORT, MEMORY) == Cap(500_000, "as requested")
+    assert choose_cap(10_000_001, 10, 4, 10, EFFORT, MEMORY) == MEMORY
 
 
 def test_bands_follow_the_photos() -> None:

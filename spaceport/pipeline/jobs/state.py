@@ -26,6 +26,7 @@ from spaceport.pipeline.contract import (
     StageManifest,
     StageName,
 )
+from spaceport.pipeline.effort import choose_effort
 from spaceport.pipeline.layout import REQUEST, stage_manifest_key
 from spaceport.pipeline.pricing import estimate_usd
 
@@ -172,7 +173,8 @@ def _new_record(job_id: str, request: Request) -> JobRecord:
 
 
 def _apply_request(record: JobRecord, event: RequestManifest) -> dict[str, object]:
-    estimate = estimate_usd(event.photos, event.request.options.train.max_iterations)
+    effort = choose_effort(event.request.options.train, None, event.photos)
+    estimate = estimate_usd(event.photos, effort.iterations_for(event.photos))
     return _merge_counts(record, REQUEST, {"photos": event.photos}) | {"estimate_usd": estimate}
 
 
