@@ -11,7 +11,6 @@ from statistics import fmean
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import TypeAdapter, ValidationError
 
 from services.train.capacity import Cap, choose_cap, choose_sh_degree, mean_views_per_point, memory_cap
@@ -30,11 +29,10 @@ from services.train.state import TrainingState
 from services.train.stopping import Deadline, EarlyStopping, nearest_deadline
 from services.train.trainer import Trainer
 from services.train.training_set import TrainingSet
-from spaceport.pipeline.effort import Effort, choose_effort
+from spaceport.pipeline.effort import choose_effort
 from spaceport.pipeline.errors import Refused, Slug
 from spaceport.pipeline.options import TrainOptions
 from spaceport.pipeline.pricing import instance_type, seconds_for
-from spaceport.splats.cameras import Camera
 
 MIN_PATIENCE: Final = 500
 PATIENCE_SHARE: Final = 0.1
@@ -137,41 +135,41 @@ def make_plan(
         transform = transform_from_cameras(dataset.cameras, dataset.xyz)
     except ValueError as error:
         raise Refused(Slug.BAD_RECONSTRUCTION, detail=str(error)) from None
-    effort = choose_effort(options, device.cpu_threads, len(dataset.training))
-    side = begun.longest_side if begun else effort.longest_side
-    cameras = [limit_size(transform.transform_camera(camera), side) for camera in dataset.cameras]
+    decisions = begun or _decide(dataset, device, options)
+    cameras = [limit_size(transform.transform_camera(camera), decisions.longest_side) for camera in dataset.cameras]
     training_set = TrainingSet(cameras, Photos(dataset.folder))
-    training = training_set.training
-    if begun:
-        cap = Cap(begun.gaussians, begun.why)
-    else:
-        cap = _choose_cap(device, options, effort, training, transform.transform_points(dataset.xyz))
+    training = len(dataset.training)
     schedule = TrainingSchedule(
-        iterations=begun.iterations if begun else effort.iterations_for(len(training)),
+        iterations=decisions.iterations,
         longest_side=max(max(camera.width, camera.height) for camera in cameras),
-        cap_max=cap.gaussians,
-        sh_degree=choose_sh_degree(options.sh_degree, len(training), hyperparameters.photos_per_band),
+        cap_max=decisions.gaussians,
+        sh_degree=choose_sh_degree(options.sh_degree, training, hyperparameters.photos_per_band),
         progressive=options.progressive_resolution,
         sh_starts=hyperparameters.sh_starts,
         learning_rates=hyperparameters.learning_rates,
     )
+    cap = Cap(decisions.gaussians, decisions.why)
     return TrainingPlan(dataset, device, transform, training_set, cap, schedule, options, hyperparameters)
 
 
-def _choose_cap(
-    device: Device, options: TrainOptions, effort: Effort, training: list[Camera], xyz: npt.NDArray[np.float64]
-) -> Cap:
-    """The most Gaussians, for points [P,3] in the frame of the cameras."""
-    pixels = [camera.width * camera.height for camera in training]
+def _decide(dataset: Dataset, device: Device, options: TrainOptions) -> Decisions:
+    """Photo size, iterations and cap, by preset, photos and device."""
+    training = [dataset.cameras[index] for index in dataset.training]
+    views = mean_views_per_point(training, dataset.xyz)
+    effort = choose_effort(options, device.cpu_threads, len(training), views)
+    sizes = [limit_size(camera, effort.longest_side) for camera in training]
+    pixels = [camera.width * camera.height for camera in sizes]
     on = "a GPU" if device.kind == "cuda" else f"{device.threads} CPU threads"
-    return choose_cap(
+    cap = choose_cap(
         options.max_gaussians,
         sum(pixels),
-        mean_views_per_point(training, xyz),
-        len(xyz),
+        views,
+        len(dataset.xyz),
         Cap(effort.gaussians, f"what `{options.preset}` is worth on {on}"),
         memory_cap(memory_bytes(device), max(pixels), cuda=device.kind == "cuda"),
     )
+    longest_side = max(max(camera.width, camera.height) for camera in sizes)
+    return Decisions(longest_side, effort.iterations_for(len(training)), cap.gaussians, cap.why)
 
 
 def make_trainer(

@@ -8,7 +8,7 @@ to do in them (`docs/measured/train.md`), and with more threads as much more as 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from spaceport.pipeline.options import Preset, TrainOptions
@@ -20,6 +20,9 @@ with so many that was measured, only 1.0 to 1.5 times as fast as two (`docs/meas
 CUDA_SECONDS_PER_ITERATION: Final = 2 * 2149 / 30_000
 """On a T4, the slowest card in use: gsplat's table has 30,000 iterations in 2,149 s for a TITAN RTX, which has the same
 architecture and twice the memory bandwidth and arithmetic. Not measured. An H100 was measured to need an eighth."""
+MIN_LOOKS, LOOKS_PER_VIEW = 100, 24
+"""Iterations for each photo: always so many; more only where places are shown by enough photos. Where 4 photos show a
+place, further looks were seen to learn them by heart: held-out photos lose what trained ones gain."""
 MIN_SIDE: Final = 320
 SIDE_STEP: Final = 8
 
@@ -58,7 +61,7 @@ CPU: Final = {
 """On `MEASURED_THREADS`."""
 
 
-def choose_effort(options: TrainOptions, threads: int | None, photos: int) -> Effort:
+def choose_effort(options: TrainOptions, threads: int | None, photos: int, views: float = math.inf) -> Effort:
     """The limits of a training: those of its preset on this device, except where the options name others.
 
     Pure: the same threads give the same model, on any machine and on any day.
@@ -67,8 +70,13 @@ def choose_effort(options: TrainOptions, threads: int | None, photos: int) -> Ef
         options: of the job.
         threads: of the CPU, or None on a GPU.
         photos: that are trained on.
+        views: of these photos that show a place, in the mean; as long as it is not known, many.
     """
-    effort = CUDA[options.preset] if threads is None else _on_cpu(options.preset, threads, photos)
+    effort = CUDA[options.preset] if threads is None else CPU[options.preset]
+    looks = min(effort.looks, max(MIN_LOOKS, round(min(LOOKS_PER_VIEW * views, effort.looks))))
+    effort = replace(effort, looks=looks)
+    if threads is not None and effort.longest_side is not None and options.preset is not Preset.DRAFT:
+        effort = _with_threads(effort, effort.longest_side, threads, photos)
     return Effort(
         looks=options.max_looks or effort.looks,
         iterations=options.max_iterations or effort.iterations,
@@ -83,16 +91,13 @@ def cpu_speed(threads: int) -> float:
     return float(ratio ** (EXPONENT_BELOW if ratio < 1 else EXPONENT_ABOVE))
 
 
-def _on_cpu(preset: Preset, threads: int, photos: int) -> Effort:
-    """More threads first look at each photo more often, up to what the preset wants; then at more of it. Fewer look at
-    less of it. A draft is the same everywhere and is done sooner."""
-    effort = CPU[preset]
+def _with_threads(effort: Effort, longest_side: int, threads: int, photos: int) -> Effort:
+    """What is done on two threads, with as many as there are: more of them first look at each photo more often, up to
+    what the preset wants, then at more of it; fewer look at less of it. Not for drafts, which are only done sooner."""
     speed = cpu_speed(threads)
-    if preset is Preset.DRAFT or effort.longest_side is None:
-        return effort
     wanted = effort.looks * photos
     on_two = min(effort.iterations, wanted)
     iterations = max(on_two, min(effort.iterations * speed, wanted))
     left = speed * on_two / iterations
-    side = max(MIN_SIDE, SIDE_STEP * round(effort.longest_side * math.sqrt(left) / SIDE_STEP))
+    side = max(MIN_SIDE, SIDE_STEP * round(longest_side * math.sqrt(left) / SIDE_STEP))
     return Effort(effort.looks, max(round(iterations), effort.iterations), side, round(effort.gaussians * left))

@@ -62,6 +62,17 @@ def test_one_thread_does_less_and_a_draft_is_the_same_everywhere() -> None:
     assert effort(Preset.DRAFT, 1, 26) == effort(Preset.DRAFT, 64, 26) == CPU[Preset.DRAFT]
 
 
+@given(preset=st.sampled_from(Preset), threads=st.one_of(st.none(), THREADS), views=st.floats(1, 1000))
+def test_photos_that_share_little_are_looked_at_less_often_but_a_hundred_times(
+    preset: Preset, threads: int | None, views: float
+) -> None:
+    looks = choose_effort(TrainOptions(preset=preset), threads, 16, views).looks
+    assert 100 <= looks <= choose_effort(TrainOptions(preset=preset), threads, 16, views + 1).looks
+    if preset is Preset.HIGH:
+        assert looks < 110 or views > 4.4  # of brighton_beach, which is learned by heart
+    assert choose_effort(TrainOptions(preset=preset, max_looks=1_000), threads, 16, views).looks == 1_000
+
+
 @given(threads=st.one_of(st.none(), THREADS), photos=PHOTOS)
 def test_presets_are_in_order_on_every_device(threads: int | None, photos: int) -> None:
     draft, standard, high = (effort(preset, threads, photos) for preset in Preset)
