@@ -59,7 +59,7 @@ class Decisions:
     def of(values: object) -> Decisions | None:
         """Those that a checkpoint holds; None where they are none, or beyond what options allow."""
         try:
-            decisions = TypeAdapter(Decisions).validate_python(values, strict=True)
+            decisions = TypeAdapter(Decisions).validate_python(values)
             TrainOptions(max_iterations=decisions.iterations, max_gaussians=decisions.gaussians)
         except ValidationError:
             return None

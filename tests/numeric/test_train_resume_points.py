@@ -18,9 +18,10 @@ from typing import Any
 import killed_training
 import pytest
 import torch
-from ring_scene import OPTIONS, Truth, make_truth
+from ring_scene import OPTIONS, SIDE, Truth, make_truth
 
 from services.train.hyperparameters import Hyperparameters
+from services.train.plan import Decisions
 from services.train.stage import run
 from spaceport.pipeline.errors import Interrupted
 from spaceport.progress import Silent
@@ -92,6 +93,19 @@ def cut(truth: Truth, tmp_path_factory: pytest.TempPathFactory) -> bytes:
     with pytest.raises(Interrupted):
         run(truth.source, output, SHORT, CutAfter(20), hyperparameters=NO_SEEDS)
     return (output / "gaussian" / "checkpoint").read_bytes()
+
+
+def test_on_another_machine_it_goes_on_with_what_it_had_decided(
+    truth: Truth, cut: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gaussian").mkdir()
+    (tmp_path / "gaussian" / "checkpoint").write_bytes(cut)
+    monkeypatch.setattr("services.train.plan._decide", lambda *_: Decisions(64, 1_000, 2_000, "another machine"))
+    outcome = run(truth.source, tmp_path, SHORT, Silent(), hyperparameters=NO_SEEDS)
+    assert (outcome.counts["iterations"], outcome.counts["cap"]) == (40, 1_000)
+    report = json.loads((tmp_path / "gaussian/report.json").read_text())
+    assert report["image_size"] == SIDE
+    assert report["curve"][0]["iteration"] == 10
 
 
 class Code:

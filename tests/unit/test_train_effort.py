@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from services.train.estimate import estimate_training
+from services.train.plan import Decisions
 from services.train.schedule import TrainingSchedule
 from spaceport.pipeline.effort import CPU, CUDA, Effort, choose_effort
 from spaceport.pipeline.options import Preset, TrainOptions
@@ -112,3 +115,11 @@ def test_where_it_costs_the_estimate_says_how_much() -> None:
     assert estimate.usd == cost_usd("g4dn.xlarge:spot", estimate.seconds)
     assert estimate.sentence(on_gpu).endswith(f" min, ${estimate.usd:.2f}")
     assert estimate_usd(300, 30_000) > estimate.usd
+
+
+def test_what_was_decided_survives_a_checkpoint_and_nonsense_does_not() -> None:
+    decisions = Decisions(longest_side=640, iterations=2_500, gaussians=100_000, why="memory of the GPU")
+    assert Decisions.of(asdict(decisions)) == decisions
+    for nonsense in (None, [1, 2], {}, *(asdict(decisions) | {name: -1} for name in ("longest_side", "iterations"))):
+        assert Decisions.of(nonsense) is None
+    assert Decisions.of(asdict(decisions) | {"gaussians": 10**12}) is None
