@@ -91,8 +91,11 @@ def _plan(
     """The plan, and the checkpoint that is continued, if any: then it is the plan of the run that was cut off."""
     plan = make_plan(dense, options, hyperparameters)
     state = CheckpointFile(checkpoint, plan.fingerprint, {}).load()
-    begun = Decisions.of(state["decisions"]) if state else None
+    if state is None:
+        return plan, None
+    begun = Decisions.of(state["decisions"])
     if begun is None:
+        log.warning("the checkpoint is damaged, starting over")
         return plan, None
     return plan if begun == plan.decisions else make_plan(dense, options, hyperparameters, begun), state
 
