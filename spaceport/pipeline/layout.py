@@ -48,6 +48,14 @@ MANIFEST_FOLDERS = (REQUEST, *(STAGE_FOLDERS[stage].output for stage in StageNam
 """Of a job's manifests, in the order in which they are written."""
 
 
+_PHOTOS = re.compile(r"^jobs/[^/]+/(extracted|colmap/dense)/")
+
+
+def holds_photos(key: str) -> bool:
+    """Whether a key is of photos, as they came or undistorted: nine tenths of a job's bytes, and seldom asked for."""
+    return _PHOTOS.match(key) is not None
+
+
 def job_prefix(job_id: str) -> str:
     return f"{JOBS}{job_id}/"
 

@@ -19,6 +19,7 @@ from botocore.exceptions import ClientError
 
 from spaceport.pipeline.contract import AnyManifest, Artefact, parse_manifest, why_unreadable
 from spaceport.pipeline.errors import LostResource, Slug
+from spaceport.pipeline.layout import holds_photos
 from spaceport.pipeline.text import visible
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 MAX_MANIFEST_BYTES = 16 << 20  # 10,000 photos give about 3 MB
 CONFLICT_PAUSES = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2)  # seconds; 6.3 in all, well within the time limits of the functions
 CHUNK_BYTES = 1 << 20
+PHOTOS_TAG = "content=photos"
+"""By which a lifecycle rule of the bucket knows what it may delete before the rest."""
 MAX_TRANSFERS = 8  # photos are many and small: latency, not bandwidth, decides
 MULTIPART = TransferConfig(multipart_threshold=32 << 20, multipart_chunksize=32 << 20, max_concurrency=4)
 
@@ -176,7 +179,8 @@ class Bucket:
     def publish(self, path: Path, key: str) -> Artefact:
         """Upload one file (multipart when large). Returns the artefact that it now is."""
         artefact = Artefact(key=key, bytes=path.stat().st_size, sha256=sha256_of(path))
-        self.client.upload_file(str(path), self.name, key, Config=MULTIPART)
+        tag = {"Tagging": PHOTOS_TAG} if holds_photos(key) else {}
+        self.client.upload_file(str(path), self.name, key, Config=MULTIPART, ExtraArgs=tag)
         return artefact
 
     def put_file(self, path: Path, key: str, metadata: dict[str, str]) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from template import of_type, resources
 
+from spaceport.pipeline.storage import PHOTOS_TAG
+
 DATA = ("AWS::S3::Bucket", "AWS::DynamoDB::Table")
 
 
@@ -18,3 +20,10 @@ def test_images_do_not_hold_up_the_deletion_of_the_stack() -> None:
     repositories = of_type("AWS::ECR::Repository")
     assert len(repositories) == 3
     assert all(each["EmptyOnDelete"] for each in repositories.values())
+
+
+def test_photos_expire_before_models() -> None:
+    rules = of_type("AWS::S3::Bucket")["PipelineBucket"]["LifecycleConfiguration"]["Rules"]
+    (photos,) = [rule for rule in rules if "TagFilters" in rule]
+    assert [f"{each['Key']}={each['Value']}" for each in photos["TagFilters"]] == [PHOTOS_TAG]
+    assert photos["ExpirationInDays"] == "KeepPhotosDays"

@@ -79,6 +79,23 @@ def test_a_folder_goes_up_and_comes_back(bucket: Bucket, tmp_path: Path) -> None
     assert (tmp_path / "in/colmap/sparse/points3D.bin").read_bytes() == b"points"
 
 
+@pytest.mark.parametrize(
+    ("path", "tags"),
+    [
+        ("extracted/a.jpg", ["photos"]),
+        ("colmap/dense/images/a.jpg", ["photos"]),
+        ("colmap/sparse/points3D.bin", []),
+        ("gaussian/model.ply", []),
+        ("gaussian/extracted/a.jpg", []),
+    ],
+)
+def test_photos_are_known_by_their_tag(bucket: Bucket, tmp_path: Path, path: str, tags: list[str]) -> None:
+    write_atomic(tmp_path / path, b"content")
+    (artefact,) = bucket.publish_folder(tmp_path, f"jobs/{JOB}/", nothing)
+    answer = bucket.client.get_object_tagging(Bucket=bucket.name, Key=artefact.key)
+    assert [tag["Value"] for tag in answer["TagSet"] if tag["Key"] == "content"] == tags
+
+
 @pytest.mark.parametrize("wrong", [{"bytes": 5}, {"sha256": "0" * 64}, {"key": "jobs/abc/gone"}])
 def test_a_changed_artefact_is_noticed(bucket: Bucket, tmp_path: Path, wrong: dict[str, object]) -> None:
     write_atomic(tmp_path / "a", b"true!!")
