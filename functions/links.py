@@ -8,8 +8,9 @@ from collections.abc import Iterable
 import boto3
 from pydantic import BaseModel
 
-from functions.clients import bucket, s3
+from functions.clients import bucket, s3, table
 from spaceport.pipeline.contract import AnyManifest, Artefact, StageManifest
+from spaceport.pipeline.layout import split_key
 
 DAY = 24 * 3600
 MAX_SECONDS = 7 * DAY
@@ -47,14 +48,28 @@ def link_seconds() -> int:
 
 
 def links(manifests: Iterable[AnyManifest], name: str, files: dict[str, str] = MODELS) -> list[Link]:
-    """Links to those `files` that the manifests list; a continued job's may lie below another job."""
-    artefacts = [artefact for each in manifests if isinstance(each, StageManifest) for artefact in each.artefacts]
+    """Links to those `files` that the manifests list; a continued job's may lie below another job of its tenant."""
+    artefacts = [
+        artefact
+        for each in manifests
+        if isinstance(each, StageManifest)
+        for artefact in each.artefacts
+        if artefact.key.endswith(tuple(f"/{ending}" for ending in files)) and _is_of_tenant(each, artefact)
+    ]
     return [
         Link(file=ending, label=label, url=_presigned_url(artefact, name), bytes=artefact.bytes)
         for ending, label in files.items()
         for artefact in artefacts
         if artefact.key.endswith(f"/{ending}")
     ]
+
+
+def _is_of_tenant(manifest: StageManifest, artefact: Artefact) -> bool:
+    job_id = split_key(artefact.key)[0]
+    if job_id == manifest.job_id:
+        return True
+    row = table().get(job_id)
+    return row is not None and row.tenant == manifest.request.tenant
 
 
 def _presigned_url(artefact: Artefact, name: str) -> str:

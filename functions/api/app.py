@@ -1,6 +1,7 @@
 """The API: start, stop and show jobs, list the options, sign an upload.
 
-Every caller has an API key and sees every job of this deployment; a job started here is marked with the caller's key.
+Every caller has an API key, and sees the jobs of its tenant and nothing of any other; `access.py` says who may stop and
+continue which. A job that is started here is its key's.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import TypeAdapter, ValidationError
 
 from functions.api import addresses, confirm
+from functions.api.access import job_to_handle, visible_job
 from functions.api.addresses import Unconfirmed, check_email
 from functions.api.caller import caller_of
-from functions.api.errors import error_response
+from functions.api.errors import Forbidden, error_response
 from functions.api.start import StartJob, start
 from functions.api.upload import UploadRequest, sign_upload
 from functions.clients import NAMESPACE, batch, bucket, queues, table
@@ -31,10 +33,12 @@ from spaceport.pipeline.jobs.ending import stop_job
 from spaceport.pipeline.jobs.state import END_STATES, JobRecord
 from spaceport.pipeline.jobs.submission import parse_json_object
 from spaceport.pipeline.options import LEGACY, PRESETS, JobOptions, resolve, validation_message
+from spaceport.pipeline.tenants import KeyId, UnreadableTenants
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
 JOB_ID: TypeAdapter[str] = TypeAdapter(JobId)
+OWNER: TypeAdapter[KeyId | None] = TypeAdapter(KeyId | None)
 
 logger = Logger(service="api")
 metrics = Metrics(namespace=NAMESPACE, service="api")
@@ -49,9 +53,9 @@ app.include_router(confirm.router)
 
 @app.post("/start-job")
 def start_job() -> tuple[dict[str, Any], int] | Response[str]:
-    body = StartJob.model_validate(_json_body())
-    check_email(body.email, caller_of(app.current_event))
-    manifest = start(body, _caller())
+    body, caller = StartJob.model_validate(_json_body()), caller_of(app.current_event)
+    check_email(body.email, caller)
+    manifest = start(body, caller)
     table().record(manifest)  # so that the caller's next request finds it; the tracker does so only a moment later
     logger.set_correlation_id(manifest.job_id)
     if isinstance(manifest, EndManifest) and manifest.failure:
@@ -64,6 +68,7 @@ def start_job() -> tuple[dict[str, Any], int] | Response[str]:
 def stop() -> dict[str, Any]:
     job_id = JOB_ID.validate_python(_json_body().get("jobId"))
     logger.set_correlation_id(job_id)
+    job_to_handle(caller_of(app.current_event), job_id)
     end = stop_job(bucket(), table(), job_id)
     if end.state is not JobState.STOPPED:
         raise Conflict(f"Job {job_id} had ended already: {end.state}.")
@@ -74,18 +79,19 @@ def stop() -> dict[str, Any]:
 
 @app.get("/jobs")
 def list_jobs() -> dict[str, Any]:
+    """The jobs of the caller's tenant, the newest first; by `state`, and by `owner`, an API key's id or `me`."""
+    caller = caller_of(app.current_event)
     query = app.current_event.query_string_parameters or {}
     limit = TypeAdapter(int).validate_python(query.get("limit", DEFAULT_LIMIT))
-    limit = min(max(limit, 1), MAX_LIMIT)
-    rows = _list_rows(query.get("state"), query.get("owner"), limit)
-    return {"jobs": [_public(row) for row in rows[:limit]]}
+    state = TypeAdapter(JobState).validate_python(query["state"]) if query.get("state") else None
+    owner = caller.key if query.get("owner") == "me" else OWNER.validate_python(query.get("owner"))
+    rows = table().of_tenant(caller.tenant, min(max(limit, 1), MAX_LIMIT), state=state, owner=owner)
+    return {"jobs": [_public(row) for row in rows]}
 
 
 @app.get("/jobs/<job_id>")
 def show_job(job_id: str) -> dict[str, Any]:
-    row = table().get(JOB_ID.validate_python(job_id))
-    if row is None:
-        raise UnknownJob(f"There is no job {job_id}.")
+    row = visible_job(caller_of(app.current_event), JOB_ID.validate_python(job_id))
     keys = row.outputs.values() if row.state in END_STATES else ()  # the page polls, and manifests can be megabytes
     manifests = [stored.manifest for stored in map(bucket().read_manifest, keys) if stored]
     file_links = [link.model_dump() for link in links(manifests, row.name, FILES)]
@@ -106,9 +112,9 @@ def options() -> dict[str, Any]:
 
 @app.post("/uploads")
 def uploads() -> tuple[dict[str, Any], int]:
-    request = UploadRequest.model_validate(_json_body())
-    check_email(request.email, caller_of(app.current_event))
-    return sign_upload(request, _caller()), 201
+    request, caller = UploadRequest.model_validate(_json_body()), caller_of(app.current_event)
+    check_email(request.email, caller)
+    return sign_upload(request, caller), 201
 
 
 def _refused(error: Refused) -> Response[str]:
@@ -131,6 +137,20 @@ def _unconfirmed(error: Unconfirmed) -> Response[str]:
     return error_response(403, "address_unconfirmed", str(error))
 
 
+def _forbidden(error: Forbidden) -> Response[str]:
+    return error_response(403, "forbidden", str(error))
+
+
+def _unreadable_tenants(error: UnreadableTenants) -> Response[str]:
+    logger.error("nobody is let in", reason=str(error))
+    return error_response(
+        503,
+        "unavailable",
+        "The list of this deployment's tenants cannot be read, so nobody is let in. Ask the operator, to whom"
+        " `spaceport doctor` says why.",
+    )
+
+
 @app.not_found
 def _no_route(_: NotFoundError) -> Response[str]:
     return error_response(404, "not_found", "There is no such address. Try GET /options, GET /jobs or POST /start-job.")
@@ -148,6 +168,8 @@ app.exception_handler(ValidationError)(_invalid)
 app.exception_handler(UnknownJob)(_unknown_job)
 app.exception_handler(Unconfirmed)(_unconfirmed)
 app.exception_handler(Conflict)(_conflict)
+app.exception_handler(Forbidden)(_forbidden)
+app.exception_handler(UnreadableTenants)(_unreadable_tenants)
 app.exception_handler(Exception)(_unforeseen)
 
 
@@ -159,21 +181,6 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 def _json_body() -> dict[str, Any]:
     return parse_json_object(app.current_event.decoded_body or "", "the body")
-
-
-def _caller() -> str | None:
-    """The id of the caller's API key: not a secret, and the same for every job started with it."""
-    return app.current_event.request_context.identity.api_key_id
-
-
-def _list_rows(state: str | None, owner: str | None, limit: int) -> list[JobRecord]:
-    """Rows by state or by owner, the newest first."""
-    if owner:
-        rows = table().by_owner(_caller() or "" if owner == "me" else owner, limit)
-        return [row for row in rows if state in {None, row.state.value}]
-    states = [TypeAdapter(JobState).validate_python(state)] if state else list(JobState)
-    rows = [row for each in states for row in table().by_state(each, limit)]
-    return sorted(rows, key=lambda row: row.updated_at, reverse=True)
 
 
 def _public(row: JobRecord) -> dict[str, Any]:

@@ -7,6 +7,10 @@ import json
 from aws_lambda_powertools.event_handler import Response, content_types
 
 
+class Forbidden(Exception):
+    """403: the caller may not do this. `str(error)` says who may."""
+
+
 def error_response(status: int, slug: str, sentence: str, **more: str) -> Response[str]:
     """An error as JSON."""
     body = json.dumps({"slug": slug, "sentence": sentence, **more})

@@ -8,6 +8,7 @@ from urllib.parse import unquote
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
+from functions.api.access import job_to_handle
 from functions.clients import bucket, table, tenants, uploads
 from spaceport.pipeline import layout
 from spaceport.pipeline.contract import AnyManifest, JobId, StageName
@@ -16,6 +17,7 @@ from spaceport.pipeline.jobs.accept import accept_upload, continue_job
 from spaceport.pipeline.jobs.submission import Submission
 from spaceport.pipeline.options import resolve
 from spaceport.pipeline.storage import Bucket
+from spaceport.pipeline.tenants import Caller
 
 STEPS: dict[str, StageName] = {
     "sfm": StageName.SFM,
@@ -50,18 +52,19 @@ class StartJob(BaseModel):
     """A job whose finished stages to build on, instead of one of the addresses."""
     options: dict[str, Any] = {}
 
-    def submission(self, owner: str | None) -> Submission:
+    def submission(self, caller: Caller) -> Submission:
         """The body as `spaceport.pipeline.jobs.accept` takes it."""
         options = {**(self.model_extra or {}), **self.options}
-        return Submission(name=self.name, email=self.email, owner=owner, options=options, job_id=self.job_id)
+        return Submission(name=self.name, email=self.email, owner=caller.key, options=options, job_id=self.job_id)
 
 
-def start(body: StartJob, owner: str | None) -> AnyManifest:
+def start(body: StartJob, caller: Caller) -> AnyManifest:
     """Begin the job. The same body twice is one job, except when it builds on another job and names no id.
 
     Raises:
         Refused: the body is invalid, or names a bucket that is not ours.
-        UnknownJob: the job to build on does not exist, or has not got that far.
+        UnknownJob: the job to build on does not exist for the caller, or has not got that far.
+        Forbidden: the job to build on was begun by another key.
         Conflict: another job has the id in the body, or the upload has its job already, with other options.
     """
     stage = STEPS.get(body.step)
@@ -69,13 +72,17 @@ def start(body: StartJob, owner: str | None) -> AnyManifest:
         raise Refused(Slug.BAD_OPTIONS, detail=f"`pipelineStep` must be one of {', '.join(STEPS)}")
     source = body.continues or _source_job(body, stage)
     if source is not None:
-        return continue_job(bucket(), source, stage, body.submission(owner))
+        job_to_handle(caller, source)
+        return continue_job(bucket(), source, stage, body.submission(caller))
     key = _key_in(uploads(), body.upload, "s3Url")
     if not key.startswith(layout.UPLOADS):
         raise Refused(Slug.BAD_OPTIONS, detail=f"`s3Url` must name a zip below {layout.UPLOADS}")
-    submission = body.submission(owner)
+    submission = body.submission(caller)
     resolve(submission.options)  # a mistake in a call must not reject the upload for good
-    return accept_upload(bucket(), table(), uploads(), key, tenants().of_upload(key), submission)
+    if tenants().of_upload(key) != caller.tenant:
+        uploads().head(key)  # takes as long as for an upload that is not there, and says the same
+        raise Refused(Slug.UPLOAD_MISSING, name=key)
+    return accept_upload(bucket(), table(), uploads(), key, caller.tenant, submission)
 
 
 def _source_job(body: StartJob, stage: StageName) -> str | None:

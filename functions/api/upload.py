@@ -9,12 +9,11 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from functions.clients import bucket, s3, uploads
-from spaceport.pipeline.contract import DEFAULT_TENANT
+from functions.clients import bucket, s3, tenants, uploads
 from spaceport.pipeline.errors import Refused, Slug
 from spaceport.pipeline.jobs.births import bear, new_job_id, signed_source
-from spaceport.pipeline.layout import UPLOADS
 from spaceport.pipeline.options import resolve
+from spaceport.pipeline.tenants import Caller
 
 EXPIRES_SECONDS = 3600
 MAX_BYTES: Final = 5 * 2**30  # the limit of a single-part upload; larger zips go through the command line, in parts
@@ -32,7 +31,7 @@ class UploadRequest(BaseModel):
     options: dict[str, Any] = {}
 
 
-def sign_upload(request: UploadRequest, owner: str | None) -> dict[str, Any]:
+def sign_upload(request: UploadRequest, caller: Caller) -> dict[str, Any]:
     """The address and the form fields for one upload of exactly `bytes` bytes, and the id of the job it begins.
 
     Send the fields in this order as multipart/form-data and the zip as the last field, `file`.
@@ -53,7 +52,7 @@ def sign_upload(request: UploadRequest, owner: str | None) -> dict[str, Any]:
     fields["Content-Type"] = "application/zip"
     conditions: list[Any] = [{name: value} for name, value in fields.items()]
     conditions.append(["content-length-range", request.bytes, request.bytes])
-    key = f"{UPLOADS}{job_id}.zip"
-    bear(bucket(), job_id, signed_source(uploads().name, key), DEFAULT_TENANT, owner)
+    key = f"{tenants().uploads_prefix(caller.tenant)}{job_id}.zip"
+    bear(bucket(), job_id, signed_source(uploads().name, key), caller.tenant, caller.key)
     form = s3().generate_presigned_post(uploads().name, key, fields, conditions, ExpiresIn=EXPIRES_SECONDS)
     return {"jobId": job_id, "key": key, "url": form["url"], "fields": form["fields"], "seconds": EXPIRES_SECONDS}

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from spaceport.pipeline import layout
-from spaceport.pipeline.contract import TITLES, JobState, StageManifest, StageName
+from spaceport.pipeline.contract import DEFAULT_TENANT, TITLES, JobState, StageManifest, StageName
 from spaceport.pipeline.jobs.recovery import read_manifests
 from spaceport.pipeline.jobs.state import JobRecord
 from spaceport.pipeline.storage import Bucket
@@ -75,11 +75,13 @@ QUALITY = {
 
 
 def jobs_table(rows: list[JobRecord]) -> Table:
-    """Jobs as a list, the newest first."""
-    table = Table("job", "state", "percent", "updated", "message", box=None)
+    """Jobs as a list, the newest first; with their tenants where there are any but the default."""
+    tenants = any(row.tenant != DEFAULT_TENANT for row in rows)
+    table = Table("job", *(["tenant"] if tenants else []), "state", "percent", "updated", "message", box=None)
     for row in sorted(rows, key=lambda row: row.updated_at, reverse=True):
         updated = f"{row.updated_at:%Y-%m-%d %H:%M}"
-        table.add_row(row.job_id, row.state, f"{row.percent:.0f} %", updated, visible(row.message))
+        cells = [row.state, f"{row.percent:.0f} %", updated, visible(row.message)]
+        table.add_row(row.job_id, *([row.tenant] if tenants else []), *cells)
     return table
 
 

@@ -66,8 +66,8 @@ def table(aws: None) -> JobTable:
         ],
         AttributeDefinitions=[
             {"AttributeName": name, "AttributeType": "S"}
-            for name in ("job_id", "record", "state", "owner", "updated_at")
+            for name in ("job_id", "record", "state", "owner", "tenant", "updated_at")
         ],
-        GlobalSecondaryIndexes=[index("by_state", "state"), index("by_owner", "owner")],
+        GlobalSecondaryIndexes=[index("by_state", "state"), index("by_owner", "owner"), index("by_tenant", "tenant")],
     )
     return JobTable("jobs")

@@ -299,9 +299,15 @@ def test_an_upload_that_would_be_refused_later_is_refused_now(body: Any) -> None
     ],
 )
 def test_a_bug_is_not_answered_as_an_unknown_job(
-    monkeypatch: pytest.MonkeyPatch, function: str, module: ModuleType, route: str, body: dict[str, Any]
+    table: JobTable,
+    monkeypatch: pytest.MonkeyPatch,
+    function: str,
+    module: ModuleType,
+    route: str,
+    body: dict[str, Any],
 ) -> None:
     """A `KeyError` of any other origin is ours, and says nothing about the job."""
+    table.record(requested())
 
     def broken(*_: object) -> None:
         raise KeyError("some dictionary")

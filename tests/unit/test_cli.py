@@ -23,7 +23,7 @@ from spaceport.pipeline.contract import Artefact, JobState, StageName
 from spaceport.pipeline.errors import Refused
 from spaceport.pipeline.jobs.state import Beat, JobRecord, advance
 from spaceport.pipeline.jobs.table import JobTable
-from spaceport.pipeline.layout import end_key
+from spaceport.pipeline.layout import TENANTS, end_key
 from spaceport.pipeline.storage import Bucket
 
 
@@ -140,6 +140,15 @@ def test_doctor_names_what_is_broken(deployment: Deployment) -> None:
     )
     assert "jobs/a-cut-job/end/manifest.json is cut off" in call("doctor", code=1)
     assert "Left alone: jobs/a-cut-job/end/manifest.json" in call("rebuild-table")
+    deployment.bucket.client.put_object(Bucket=deployment.bucket.name, Key=TENANTS, Body=b'{"tenants": {"acme": 5}}')
+    assert "tenants.json cannot be used: tenants.acme" in call("doctor", code=1)
+
+
+def test_tenants_are_shown_where_there_are_any(deployment: Deployment) -> None:
+    tell(deployment, requested())
+    assert "default" not in call("jobs")
+    tell(deployment, requested("other-job", tenant="acme"))
+    assert "acme" in call("jobs")
 
 
 @pytest.mark.parametrize(

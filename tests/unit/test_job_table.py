@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pipeline_cases import JOB, forget, requested, staged, whole_job
+from pipeline_cases import JOB, START, ended, forget, requested, staged, whole_job
 
 from spaceport.pipeline.contract import Failure, JobState, StageName
 from spaceport.pipeline.errors import Slug
@@ -36,9 +39,33 @@ def test_a_whole_job_reads_back(table: JobTable) -> None:
     assert table.by_state(JobState.RECEIVED) == []
 
 
-def test_jobs_by_owner(table: JobTable) -> None:
-    table.record(requested(owner="survey-firm"))
-    assert [row.job_id for row in table.by_owner("survey-firm")] == [JOB]
+def test_jobs_of_a_tenant(table: JobTable) -> None:
+    table.record(requested(owner="key-1", tenant="acme"))
+    table.record(requested("other-job", tenant="acme"))
+    table.record(requested("foreign-job", owner="key-1"))  # the key was another tenant's before
+    assert {row.job_id for row in table.of_tenant("acme")} == {JOB, "other-job"}
+    assert [row.job_id for row in table.of_tenant("acme", owner="key-1")] == [JOB]
+    assert [row.job_id for row in table.of_tenant("default", owner="key-1")] == ["foreign-job"]
+    assert table.of_tenant("acme", state=JobState.COMPLETED) == []
+
+
+def test_a_page_is_full_whatever_was_left_out_of_it(table: JobTable, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages of DynamoDB end at a megabyte, of which a filter may leave nothing."""
+    for number in range(12):
+        table.record(requested(f"job-{number:02}", tenant="acme", received_at=START + timedelta(hours=number)))
+    for number in (1, 2):
+        table.record(ended(job_id=f"job-{number:02}"))
+    query, calls = table.table.query, []
+
+    def small_pages(**arguments: Any) -> Any:
+        calls.append(arguments)
+        return query(**arguments | {"Limit": 2})
+
+    monkeypatch.setattr(table.table, "query", small_pages)
+    assert [row.job_id for row in table.of_tenant("acme", 3)] == ["job-11", "job-10", "job-09"]
+    done = table.of_tenant("acme", 2, state=JobState.COMPLETED)
+    assert {row.job_id for row in done} == {"job-01", "job-02"}
+    assert len(calls) > 4
 
 
 def test_a_beat_needs_a_job(table: JobTable) -> None:

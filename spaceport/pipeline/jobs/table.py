@@ -6,13 +6,15 @@ Rows are changed by compare-and-swap around the pure `state.advance`; a lease is
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from enum import Enum
+from functools import reduce
+from operator import and_
 from typing import TYPE_CHECKING, Any
 
 import boto3
-from boto3.dynamodb.conditions import Key
+from boto3.dynamodb.conditions import Attr, Key
 from botocore.exceptions import ClientError
 
 from spaceport.pipeline.contract import AnyManifest, Failure, JobState, StageName
@@ -61,9 +63,14 @@ class JobTable:
         """Jobs in a state, the newest first."""
         return self._newest("by_state", Key("state").eq(state.value), limit)
 
-    def by_owner(self, owner: str, limit: int = 100) -> list[JobRecord]:
-        """Jobs of an owner, the newest first."""
-        return self._newest("by_owner", Key("owner").eq(owner), limit)
+    def of_tenant(
+        self, tenant: str, limit: int = 100, *, state: JobState | None = None, owner: str | None = None
+    ) -> list[JobRecord]:
+        """Jobs of a tenant, the newest first; only those in a state, or of an owner, if one is named."""
+        conditions = [Attr("state").eq(state.value)] if state else []
+        if owner:
+            return self._newest("by_owner", Key("owner").eq(owner), limit, [*conditions, Attr("tenant").eq(tenant)])
+        return self._newest("by_tenant", Key("tenant").eq(tenant), limit, conditions)
 
     def record(self, event: AnyManifest | Beat, job_id: str | None = None) -> JobRecord | None:
         """Fold an event into the job's row; idempotent. Returns the row as it then is.
@@ -179,11 +186,17 @@ class JobTable:
             return False
         return True
 
-    def _newest(self, index: str, condition: Any, limit: int) -> list[JobRecord]:
-        response = self.table.query(
-            IndexName=index, KeyConditionExpression=condition, ScanIndexForward=False, Limit=limit
-        )
-        return [JobRecord.model_validate(_from_dynamodb(item)) for item in response["Items"]]
+    def _newest(self, index: str, key: Any, limit: int, conditions: Sequence[Any] = ()) -> list[JobRecord]:
+        """Up to `limit` rows. A page counts the rows that it leaves out, so pages are read until there are enough."""
+        more: dict[str, Any] = {"FilterExpression": reduce(and_, conditions)} if conditions else {"Limit": limit}
+        rows: list[JobRecord] = []
+        while len(rows) < limit:
+            response = self.table.query(IndexName=index, KeyConditionExpression=key, ScanIndexForward=False, **more)
+            rows += [JobRecord.model_validate(_from_dynamodb(item)) for item in response["Items"]]
+            if "LastEvaluatedKey" not in response:
+                break
+            more["ExclusiveStartKey"] = response["LastEvaluatedKey"]
+        return rows[:limit]
 
     def _item(self, job_id: str, record: str) -> dict[str, Any] | None:
         response = self.table.get_item(Key={"job_id": job_id, "record": record}, ConsistentRead=True)

@@ -1,0 +1,38 @@
+"""Which jobs a caller of the API may see and handle.
+
+A caller sees the jobs of its tenant; another's do not exist for it. It may stop and continue the jobs that its own key
+began, and those that no key began; an admin key of the tenant may handle all of them.
+"""
+
+from __future__ import annotations
+
+from functions.api.errors import Forbidden
+from functions.clients import table
+from spaceport.pipeline.errors import UnknownJob
+from spaceport.pipeline.jobs.state import JobRecord
+from spaceport.pipeline.tenants import Caller
+
+
+def visible_job(caller: Caller, job_id: str) -> JobRecord:
+    """The row of a job of the caller's tenant.
+
+    Raises:
+        UnknownJob: there is none; of another tenant's job in the same words, and after the same one read.
+    """
+    row = table().get(job_id)
+    if row is None or row.tenant != caller.tenant:
+        raise UnknownJob(f"There is no job {job_id}.")
+    return row
+
+
+def job_to_handle(caller: Caller, job_id: str) -> JobRecord:
+    """The row of a job that the caller may stop, continue and share.
+
+    Raises:
+        UnknownJob: as `visible_job`.
+        Forbidden: another key began it.
+    """
+    row = visible_job(caller, job_id)
+    if row.owner not in {None, caller.key} and not caller.is_admin:
+        raise Forbidden(f"Another key of this account began the job {job_id}. Use that key or an admin key.")
+    return row
