@@ -51,14 +51,14 @@ def scene(count: int, device: torch.device) -> Tensors:
     return {name: value.to(device) for name, value in parameters.items()}
 
 
-def training_view(width: int) -> TrainingView:
+def training_view(width: int, device: torch.device) -> TrainingView:
     """A photo of noise, 4:3."""
     height = width * 3 // 4
     pose = np.eye(4)
     pose[2, 3] = 3.0
     camera = Camera("benchmark", width, height, 0.8 * width, 0.8 * width, width / 2, height / 2, pose)
     photo = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
-    return TrainingView(camera, photo, np.array([[1, 1, 1], [0, 0, 0]], np.float32))
+    return TrainingView(camera, lambda: photo, torch.tensor([[1.0, 1, 1], [0, 0, 0]], device=device))
 
 
 def make_iteration(rasteriser: Rasteriser, count: int, width: int, mark: Mark = lambda _: None) -> Callable[[], None]:
@@ -66,7 +66,7 @@ def make_iteration(rasteriser: Rasteriser, count: int, width: int, mark: Mark = 
     optimiser = Optimiser(scene(count, rasteriser.device), rasteriser.update)
     generator = torch.Generator(device=rasteriser.device).manual_seed(0)
     learning_rates = TrainingSchedule(1_000, width, count, start=count).learning_rates_at(500)
-    view = training_view(width)
+    view = training_view(width, rasteriser.device)
     mcmc = McmcParameters()
 
     def iterate() -> None:

@@ -63,17 +63,32 @@ def regularise(grads: Tensors, parameters: Tensors, mcmc: McmcParameters) -> Ten
 def inject_noise_to_position(
     parameters: Tensors, means_lr: float, mcmc: McmcParameters, generator: torch.Generator
 ) -> None:
-    """Move each mean by a sample of its own Gaussian, times the learning rate; only faint ones move (equation 8)."""
+    """Move each mean by a sample of its own Gaussian, times the learning rate; only faint ones move (equation 8).
+
+    A CPU leaves out those that hardly move. On a GPU that would mean to wait for their number: there all are moved.
+    """
     means = parameters["means"]
     opacities = torch.sigmoid(parameters["opacities"])
     scaler = torch.sigmoid(-NOISE_SHARPNESS * (opacities - mcmc.min_opacity)) * (mcmc.noise_lr * means_lr)
-    faint = torch.nonzero(opacities < NOISE_MAX_OPACITY).squeeze(1)
-    if len(faint) == 0:
+    if _waits(means.device):
+        means += scaler[:, None] * _noise(parameters["quats"], parameters["scales"], generator)
         return
-    noise = torch.randn((len(faint), 3), generator=generator, device=means.device)
-    axes = quat_to_rotmat(parameters["quats"][faint])
-    local = (axes * noise[:, :, None]).sum(1) * torch.exp(2 * parameters["scales"][faint])
-    means[faint] += scaler[faint, None] * (axes * local[:, None, :]).sum(2)
+    faint = torch.nonzero(opacities < NOISE_MAX_OPACITY).squeeze(1)
+    if len(faint) > 0:
+        means[faint] += scaler[faint, None] * _noise(parameters["quats"][faint], parameters["scales"][faint], generator)
+
+
+def _waits(device: torch.device) -> bool:
+    """True where the host must wait for all that is queued before it knows how many rows a mask has."""
+    return str(device.type) != "cpu"
+
+
+def _noise(quats: torch.Tensor, scales: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """[N,3] standard normal samples under the covariances of the Gaussians."""
+    noise = torch.randn((len(quats), 3), generator=generator, device=quats.device)
+    axes = quat_to_rotmat(quats)
+    local = (axes * noise[:, :, None]).sum(1) * torch.exp(2 * scales)
+    return (axes * local[:, None, :]).sum(2)
 
 
 def quat_to_rotmat(quats: torch.Tensor) -> torch.Tensor:

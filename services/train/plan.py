@@ -185,7 +185,7 @@ def make_trainer(
     parameters = gaussians_from_points(xyz, rgb, plan.schedule.sh_degree, rasteriser.device)
     state = TrainingState(
         Optimiser(parameters, rasteriser.update),
-        Exposures(len(plan.training_set.training), plan.hyperparameters.exposure_lr),
+        Exposures(len(plan.training_set.training), plan.hyperparameters.exposure_lr, rasteriser.device),
         EarlyStopping(options.target_psnr, patience if options.plateau_stop else None, _deadline(options)),
         rasteriser.device,
         options.seed,

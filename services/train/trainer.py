@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from functools import partial
 from typing import Any, Final
 
 import torch
@@ -27,6 +28,8 @@ from spaceport.splats.cameras import Camera
 MESSAGE: Final = "Training advanced neural 3D representation"
 REPORT_EVERY: Final = 10
 """Iterations between two reports of progress."""
+GPU_CHECK_EVERY: Final = 100
+"""Iterations between two looks at the loss, whether it is a number: on a GPU each is a wait for all that is queued."""
 
 
 class Trainer:
@@ -51,6 +54,7 @@ class Trainer:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._rasteriser = rasteriser
+        self._check_every = 1 if rasteriser.device.type == "cpu" else GPU_CHECK_EVERY
         self._mcmc = mcmc
         self._photos = training_set.photos
         self._training = training_set.training
@@ -90,7 +94,8 @@ class Trainer:
         state = self._state
         iteration = state.iteration
         loss = self._step(iteration)
-        if not math.isfinite(loss):
+        evaluates = self._schedule.evaluates(iteration)
+        if (evaluates or iteration % self._check_every == 0) and not math.isfinite(loss):
             raise Refused(Slug.TRAINING_DIVERGED, iterations=iteration)
         if self._schedule.refines(iteration):
             n_target = self._schedule.n_target(iteration)
@@ -99,23 +104,23 @@ class Trainer:
         state.iteration += 1
         reason = None
         late = state.stopping.check_deadline(self.seconds)
-        if self._schedule.evaluates(iteration) or late:
-            reason = self._evaluate(iteration, loss, log) or late
+        if evaluates or late:
+            reason = self._evaluate(iteration, float(loss), log) or late
         if state.iteration % REPORT_EVERY == 0 or reason:
             self._fit_deadline()
             self._report_progress(progress, log)
         progress.check()
         return reason
 
-    def _step(self, iteration: int) -> float:
-        """Learn from one photo; returns its loss."""
+    def _step(self, iteration: int) -> torch.Tensor:
+        """Learn from one photo; returns its loss, on the device."""
         state = self._state
         parameters = state.optimiser.parameters
         learning_rates = self._schedule.learning_rates_at(iteration)
         level = self._schedule.level(iteration)
         photo = state.next_photo()
         camera = self._resized_camera(photo, level)
-        view = TrainingView(camera, self._photos.at(camera), state.exposures.of(photo))
+        view = TrainingView(camera, partial(self._photos.at, camera), state.exposures.of(photo))
         result = self._rasteriser.step(parameters, view, self._schedule.sh_degree_at(iteration))
         with torch.no_grad():
             state.optimiser.step(regularise(result.grads, parameters, self._mcmc), learning_rates)

@@ -8,7 +8,7 @@ import torch
 from services.train.rasterisers.protocol import Tensors, TrainingView
 from spaceport.splats.cameras import Camera
 
-EXPOSURE = np.array([[1.1, 0.9, 1.0], [0.02, 0.0, -0.03]], np.float32)
+EXPOSURE = torch.tensor([[1.1, 0.9, 1.0], [0.02, 0.0, -0.03]])
 
 
 def scene(count: int, size: float, opacity: float = 0.0) -> Tensors:
@@ -28,4 +28,4 @@ def view(width: int, height: int) -> TrainingView:
     pose[2, 3] = 3.0
     lens = (0.94 * width, 0.97 * width, 0.49 * width, 0.51 * height)
     photo = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
-    return TrainingView(Camera("a", width, height, *lens, pose), photo, EXPOSURE)
+    return TrainingView(Camera("a", width, height, *lens, pose), lambda: photo, EXPOSURE)

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
@@ -23,10 +24,12 @@ import dense_oracle
 import seen_scene
 import train_gpu
 
+from services.train.dataset import Photo
+from services.train.exposure import Exposures
 from services.train.rasterisers.cpu import CpuRasteriser
-from services.train.rasterisers.gsplat_cuda import GsplatRasteriser
+from services.train.rasterisers.gsplat_cuda import DevicePhotos, GsplatRasteriser
 from services.train.rasterisers.photo_loss import photo_loss
-from services.train.rasterisers.protocol import NAMES
+from services.train.rasterisers.protocol import NAMES, TrainingView
 from spaceport.splats.cameras import Camera
 
 CPU = torch.device("cpu")
@@ -59,7 +62,7 @@ def dense(**arguments: Any) -> tuple[torch.Tensor, None, dict[str, torch.Tensor]
 def test_both_rasterisers_say_the_same(degree: int, antialiased: bool) -> None:
     theirs = GsplatRasteriser(dense, CPU, antialiased=antialiased).step(PARAMETERS, VIEW, degree)
     ours = CpuRasteriser(2, antialiased=antialiased).step(PARAMETERS, VIEW, degree)
-    assert ours.loss == pytest.approx(theirs.loss, rel=1e-5)
+    assert float(ours.loss) == pytest.approx(float(theirs.loss), rel=1e-5)
     for name in NAMES:
         scale = float(theirs.grads[name].abs().max())
         torch.testing.assert_close(ours.grads[name], theirs.grads[name], atol=1e-3 * scale + 1e-9, rtol=1e-3)
@@ -121,12 +124,66 @@ def test_the_loss_and_its_gradient_are_those_of_the_definition() -> None:
 
 
 def test_read_only_photos_are_uploaded_without_a_warning() -> None:
-    photo = VIEW.photo.copy()
+    photo = VIEW.load().copy()
     photo.setflags(write=False)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        loss = GsplatRasteriser(dense, CPU).step(PARAMETERS, replace(VIEW, photo=photo), 1).loss
+        loss = GsplatRasteriser(dense, CPU).step(PARAMETERS, replace(VIEW, load=lambda: photo), 1).loss
     assert loss == GsplatRasteriser(dense, CPU).step(PARAMETERS, VIEW, 1).loss
+
+
+def test_photos_are_loaded_once_and_the_least_recently_used_go_first() -> None:
+    loaded: list[str] = []
+    photo = VIEW.load()
+
+    def view(name: str) -> TrainingView:
+        def load() -> Photo:
+            loaded.append(name)
+            return photo
+
+        return replace(VIEW, camera=replace(VIEW.camera, name=name), load=load)
+
+    photos = DevicePhotos(CPU, budget=2 * photo.nbytes)
+    for name in "abacb":
+        assert torch.equal(photos.at(view(name)), torch.tensor(photo))
+    assert loaded == ["a", "b", "c", "b"]
+    assert photos.at(view("b")).dtype == torch.uint8
+
+
+def flat(**arguments: Any) -> tuple[torch.Tensor, None, dict[str, torch.Tensor]]:
+    """A picture of one colour that depends on every parameter, drawn without asking for a value."""
+    parts = [arguments[name].mean() for name in ("means", "quats", "scales", "opacities", "colors")]
+    picture = torch.stack(parts).sum().expand(1, arguments["height"], arguments["width"], 3)
+    means2d = arguments["means"][None, :, :2] * 1
+    picture = picture + means2d.sum() * 0
+    return picture, None, {"means2d": means2d, "radii": torch.ones((1, len(arguments["means"]), 2), dtype=torch.int32)}
+
+
+class NoWaiting(TorchDispatchMode):  # type: ignore[misc]  # untyped in torch
+    """On a GPU the host waits where it asks for a value, or for how many there are."""
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        assert function.overloadpacket not in (torch.ops.aten._local_scalar_dense, torch.ops.aten.nonzero), function
+        return function(*args, **(kwargs or {}))
+
+
+def test_an_iteration_waits_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    iterate = train_gpu.make_iteration(GsplatRasteriser(flat, CPU), 50, 48)
+    iterate()  # the photo and the matrices are on the device from here on
+    with pytest.raises(AssertionError, match="nonzero"), NoWaiting():
+        iterate()
+    monkeypatch.setattr("services.train.mcmc._waits", lambda _: True)
+    for name in ("cpu", "numpy", "tolist", "__array__"):
+        monkeypatch.setattr(torch.Tensor, name, lambda *_: pytest.fail("the host waits"))
+    with NoWaiting():
+        iterate()
+
+
+def test_exposures_move_without_waiting() -> None:
+    exposures = Exposures(3)
+    with NoWaiting():
+        exposures.step(1, torch.ones((2, 3)), 0.5)
+    assert exposures.of(1)[1, 0] < 0 < exposures.of(0)[1, 0]
 
 
 def test_the_matrices_of_a_camera_are_uploaded_once_and_are_its_own() -> None:
@@ -161,7 +218,7 @@ def test_the_breakdown_of_an_iteration_names_its_parts_in_order_and_they_add_up(
     medians = timer.medians(train_gpu.make_iteration(rasteriser, 20, 16, timer.mark), repeats=1)
     whole = medians.pop("whole iteration")
     assert list(medians) == [
-        *("photo upload", "rasterisation forward", "loss forward", "backward", "results to the host"),
+        *("photo", "rasterisation forward", "loss forward", "backward", "results"),
         *("optimiser", "noise"),
     ]
     assert sum(medians.values()) == pytest.approx(whole)

@@ -146,14 +146,14 @@ def test_exposures_stay_neutral_in_the_mean() -> None:
     exposures = Exposures(5)
     random = np.random.default_rng(0)
     for step in range(200):
-        exposures.step(step % 5, random.normal(size=(2, 3)).astype(np.float32) + 1, step / 200)
+        exposures.step(step % 5, torch.tensor(random.normal(size=(2, 3)) + 1, dtype=torch.float32), step / 200)
     np.testing.assert_allclose(exposures.values.mean(0), [[1, 1, 1], [0, 0, 0]], atol=1e-5)
-    assert np.abs(exposures.values - Exposures(5).values).max() > 1e-3
+    assert (exposures.values - Exposures(5).values).abs().max() > 1e-3
 
 
 def test_exposure_moves_against_its_gradient() -> None:
     exposures = Exposures(4)
-    grad = np.zeros((2, 3), np.float32)
+    grad = torch.zeros((2, 3))
     grad[0, 1] = 3
     exposures.step(2, grad, 0.0)
     assert exposures.of(2)[0, 1] < 1 < exposures.of(0)[0, 1]

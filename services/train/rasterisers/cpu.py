@@ -28,14 +28,14 @@ class CpuRasteriser:
         self._simd = SimdRasteriser(threads, antialiased)
 
     def step(self, parameters: Tensors, view: TrainingView, sh_degree: int) -> StepResult:
-        exposure = (view.exposure[0], view.exposure[1])
+        gain, bias = view.exposure.numpy()
         result = self._simd.loss_and_grads(
-            _arrays(parameters), view.camera, view.photo, sh_degree, ssim_weight=SSIM_WEIGHT, exposure=exposure
+            _arrays(parameters), view.camera, view.load(), sh_degree, ssim_weight=SSIM_WEIGHT, exposure=(gain, bias)
         )
         return StepResult(
-            loss=result.loss,
+            loss=torch.tensor(result.loss),
             grads={name: _tensor(result.grads[name]) for name in NAMES},
-            exposure_grad=np.stack([result.grads["gain"], result.grads["bias"]]),
+            exposure_grad=torch.from_numpy(np.stack([result.grads["gain"], result.grads["bias"]])),
             radii=_tensor(result.radii),
             means2d_grads=_tensor(result.means2d_grads),
         )

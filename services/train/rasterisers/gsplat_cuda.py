@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -20,8 +21,45 @@ EPS2D: Final = 0.3
 """Pixels squared, added to the diagonal of each projected covariance."""
 
 
+PHOTO_SHARE: Final = 0.2
+"""Of a GPU's memory, for photos; the cap on Gaussians leaves more than that."""
+
+
+class DevicePhotos:
+    """Photos as bytes on the device, each loaded once; the least recently used go when their share of memory is full.
+
+    Args:
+        device: of the tensors.
+        budget: bytes; by default a share of the GPU's memory.
+    """
+
+    def __init__(self, device: torch.device, budget: int | None = None) -> None:
+        if budget is None:
+            cuda = device.type == "cuda"
+            memory = torch.cuda.get_device_properties(device).total_memory if cuda else 0
+            budget = int(PHOTO_SHARE * memory)
+        self._device = device
+        self._budget = budget
+        self._photos: OrderedDict[tuple[str, int, int], torch.Tensor] = OrderedDict()
+        self._bytes = 0
+
+    def at(self, view: TrainingView) -> torch.Tensor:
+        """[H,W,3] uint8."""
+        key = (view.camera.name, view.camera.width, view.camera.height)
+        photo = self._photos.get(key)
+        if photo is None:
+            photo = self._photos[key] = torch.tensor(view.load(), device=self._device)
+            self._bytes += photo.numel()
+            while self._bytes > self._budget and len(self._photos) > 1:
+                self._bytes -= self._photos.popitem(last=False)[1].numel()
+        self._photos.move_to_end(key)
+        return photo
+
+
 class GsplatRasteriser:
     """`Rasteriser` on a GPU.
+
+    A step waits for nothing: photos are bytes on the device, and its results stay there.
 
     Not packed: with one camera that saves memory only where few Gaussians are seen, and costs a sort and the plain
     shape of radii and gradients. No `absgrad`: MCMC does not split by gradients. SSIM is two separable convolutions:
@@ -49,6 +87,7 @@ class GsplatRasteriser:
         self.device = device or torch.device("cuda")
         self._rasterization = rasterization or _gsplat_rasterization()
         self._mark = mark
+        self._photos = DevicePhotos(self.device)
         self._camera_tensors: dict[tuple[Any, ...], tuple[torch.Tensor, torch.Tensor]] = {}
         torch.backends.cudnn.allow_tf32 = False  # SSIM subtracts squares of almost the same size
 
@@ -56,9 +95,9 @@ class GsplatRasteriser:
 
     def step(self, parameters: Tensors, view: TrainingView, sh_degree: int) -> StepResult:
         leaves = {name: parameters[name].detach().requires_grad_(True) for name in NAMES}
-        exposure = torch.tensor(view.exposure, device=self.device, requires_grad=True)
-        photo = self._upload(view.photo)
-        self._mark("photo upload")
+        exposure = view.exposure.detach().to(self.device, copy=True).requires_grad_(True)
+        photo = self._photos.at(view).float() / 255
+        self._mark("photo")
         picture, info = self._rasterise(leaves, view.camera, sh_degree)
         info["means2d"].retain_grad()
         self._mark("rasterisation forward")
@@ -67,13 +106,13 @@ class GsplatRasteriser:
         loss.backward()
         self._mark("backward")
         result = StepResult(
-            loss=float(loss.detach()),
+            loss=loss.detach(),
             grads={name: _grad(leaf) for name, leaf in leaves.items()},
-            exposure_grad=_grad(exposure).cpu().numpy(),
+            exposure_grad=_grad(exposure),
             radii=info["radii"][0].amax(-1).float(),
             means2d_grads=_grad(info["means2d"])[0].norm(dim=-1),
         )
-        self._mark("results to the host")
+        self._mark("results")
         return result
 
     def blend_weights(self, parameters: Tensors, camera: Camera) -> torch.Tensor:
@@ -88,10 +127,6 @@ class GsplatRasteriser:
             picture, _ = self._rasterise({name: parameters[name] for name in NAMES}, camera, sh_degree)
             pixels: npt.NDArray[np.float32] = picture.cpu().numpy()
         return pixels
-
-    def _upload(self, photo: npt.NDArray[np.uint8]) -> torch.Tensor:
-        """[H,W,3] float32 in 0 to 1. The bytes are copied and converted on the device: a quarter of the traffic."""
-        return torch.tensor(photo, device=self.device).float() / 255
 
     def _rasterise(
         self, leaves: Tensors, camera: Camera, sh_degree: int

@@ -31,10 +31,10 @@ def ssim(render: torch.Tensor, photo: torch.Tensor) -> torch.Tensor:
         render: [H,W,3].
         photo: [H,W,3], a constant: its own moments are blurred outside autograd.
     """
-    a, b = render.permute(2, 0, 1)[:, None], photo.detach().permute(2, 0, 1)[:, None]
+    a, b = render.permute(2, 0, 1)[None], photo.detach().permute(2, 0, 1)[None]
     with torch.no_grad():
-        mean_b, square_b = _blur(torch.cat([b, b * b])).chunk(2)
-    mean_a, square_a, product = _blur(torch.cat([a, a * a, a * b])).chunk(3)
+        mean_b, square_b = _blur(b), _blur(b * b)
+    mean_a, square_a, product = _blur(a), _blur(a * a), _blur(a * b)
     variances = square_a - mean_a**2 + square_b - mean_b**2
     covariance = product - mean_a * mean_b
     numerator = (2 * mean_a * mean_b + C1) * (2 * covariance + C2)
@@ -42,10 +42,10 @@ def ssim(render: torch.Tensor, photo: torch.Tensor) -> torch.Tensor:
 
 
 def _blur(planes: torch.Tensor) -> torch.Tensor:
-    """[P,1,H,W] under the window, one axis after the other."""
-    window = _window(planes.dtype, planes.device)
-    rows = conv2d(planes, window.view(1, 1, -1, 1))
-    return conv2d(rows, window.view(1, 1, 1, -1))
+    """[1,3,H,W] under the window, one axis after the other; by channel, for which torch has kernels of its own."""
+    window = _window(planes.dtype, planes.device).expand(3, 1, 1, -1)
+    rows = conv2d(planes, window.transpose(2, 3), groups=3)
+    return conv2d(rows, window, groups=3)
 
 
 @lru_cache

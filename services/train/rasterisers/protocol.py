@@ -31,30 +31,31 @@ class TrainingView:
 
     Args:
         camera: in the training frame; its size is the photo's.
-        photo: [H,W,3] uint8.
-        exposure: [2,3] float32, gain and bias per channel; the render is multiplied and shifted before it is compared.
+        load: the camera's photo [H,W,3] uint8; called where the rasteriser does not have it yet.
+        exposure: [2,3] float32 on the rasteriser's device, gain and bias per channel; the render is multiplied and
+            shifted before it is compared.
     """
 
     camera: Camera
-    photo: npt.NDArray[np.uint8]
-    exposure: npt.NDArray[np.float32]
+    load: Callable[[], npt.NDArray[np.uint8]]
+    exposure: torch.Tensor
 
 
 @dataclass(frozen=True)
 class StepResult:
-    """Loss and gradients of one view.
+    """Loss and gradients of one view, on the rasteriser's device: to read one of them on the host is to wait for it.
 
     Args:
-        loss: of this view.
+        loss: of this view, a tensor of no dimensions.
         grads: of the loss, like the parameters.
         exposure_grad: [2,3] float32.
         radii: [N] in pixels, 0 where a Gaussian was not seen in this view.
         means2d_grads: [N] length of the gradient of the projected mean, per pixel.
     """
 
-    loss: float
+    loss: torch.Tensor
     grads: Tensors
-    exposure_grad: npt.NDArray[np.float32]
+    exposure_grad: torch.Tensor
     radii: torch.Tensor
     means2d_grads: torch.Tensor
 
