@@ -14,7 +14,7 @@ PIP := $(BIN)/pip --quiet --disable-pip-version-check
 # Compiled modules are kept, whatever the shell says: tests start hundreds of processes.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test test-slow test-gpu unit check explore fuzz schemas architecture lock sam clean
+.PHONY: help demo test test-slow test-gpu unit check explore fuzz schemas architecture cost lock sam clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ fuzz: $(READY) ## FUZZ_SECONDS=300 of fuzzing the readers of files
 
 schemas: $(READY) ## renew the JSON Schemas in events/
 	$(BIN)/python -m spaceport.pipeline.reports.schemas events
+
+cost: $(READY) ## renew docs/cost.md
+	$(BIN)/python docs/cost.py
 
 architecture: ## renew docs/pictures/architecture.svg
 	$(PYTHON) docs/architecture.py

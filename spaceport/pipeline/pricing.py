@@ -83,12 +83,17 @@ def seconds_for(instance_type: str, usd: float) -> float:
     return usd / per_second if per_second > 0 else math.inf
 
 
-def estimate_usd(photos: int, iterations: int, first: StageName = StageName.SFM) -> float:
-    """Dollars that a job is likely to cost on the machines of the template, from its `first` stage on."""
-    seconds = {
+def stage_seconds(photos: int, iterations: int) -> dict[StageName, float]:
+    """How long each stage is likely to have its machine."""
+    return {
         StageName.SFM: STARTUP_SECONDS + SFM_SECONDS_PER_PHOTO * photos,
         StageName.TRAIN: STARTUP_SECONDS + CUDA_SECONDS_PER_ITERATION * iterations,
         StageName.COMPRESS: STARTUP_SECONDS + COMPRESS_SECONDS,
     }
+
+
+def estimate_usd(photos: int, iterations: int, first: StageName = StageName.SFM) -> float:
+    """Dollars that a job is likely to cost on the machines of the template, from its `first` stage on."""
+    seconds = stage_seconds(photos, iterations)
     stages = list(StageName)[list(StageName).index(first) :]
     return round(sum(cost_usd(MACHINES[stage], seconds[stage]) for stage in stages), 4)
