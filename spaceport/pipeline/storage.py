@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 
 from spaceport.pipeline.contract import AnyManifest, Artefact, parse_manifest, why_unreadable
 from spaceport.pipeline.errors import LostResource, Slug
-from spaceport.pipeline.layout import holds_photos
+from spaceport.pipeline.layout import holds_photos, job_prefix
 from spaceport.pipeline.text import visible
 
 if TYPE_CHECKING:
@@ -93,9 +93,12 @@ class Bucket:
         if len(raw) > MAX_MANIFEST_BYTES:
             raise UnreadableManifest(key, f"is larger than {MAX_MANIFEST_BYTES} bytes")
         try:
-            return StoredManifest(key, parse_manifest(raw), response["ETag"].strip('"'))
+            manifest = parse_manifest(raw)
         except ValueError as error:
             raise UnreadableManifest(key, why_unreadable(raw)) from error
+        if not key.startswith(job_prefix(manifest.job_id)):
+            raise UnreadableManifest(key, f"is a manifest of the job {visible(manifest.job_id)}")
+        return StoredManifest(key, manifest, response["ETag"].strip('"'))
 
     def put_manifest(self, key: str, manifest: AnyManifest) -> bool:
         """Write a manifest once. False when one is already there: the first writer decided.

@@ -13,7 +13,7 @@ from functions.tracker.app import handler
 from spaceport.pipeline.contract import AnyManifest, Failure, JobState, Outcome, StageName
 from spaceport.pipeline.errors import Slug
 from spaceport.pipeline.jobs.table import JobTable
-from spaceport.pipeline.layout import stage_manifest_key
+from spaceport.pipeline.layout import request_key, stage_manifest_key
 from spaceport.pipeline.storage import Bucket
 
 COLMAP = f"jobs/{JOB}/colmap/manifest.json"
@@ -34,6 +34,14 @@ def test_the_manifests_of_a_job_bring_its_row_to_the_end(bucket: Bucket, table: 
     row = table.get(JOB)
     assert row and row.state is JobState.COMPLETED and row.percent == 100.0
     assert sorted(row.outputs) == ["compress", "sfm", "train"]
+
+
+def test_a_manifest_under_the_key_of_another_job_changes_neither(bucket: Bucket, table: JobTable) -> None:
+    """It made a row of a job that has no manifest: the sweeper looked at it for ever."""
+    bucket.client.put_object(Bucket=bucket.name, Key=request_key("intruder"), Body=requested().model_dump_json())
+    with pytest.raises(ValueError, match="is a manifest of the job"):
+        handler(event("request_manifest", request_key("intruder")), Context())
+    assert table.get(JOB) is None and table.get("intruder") is None
 
 
 def measured(manifest: AnyManifest, bucket: Bucket, capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
