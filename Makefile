@@ -14,7 +14,7 @@ PIP := $(BIN)/pip --quiet --disable-pip-version-check
 # Compiled modules are kept, whatever the shell says: tests start hundreds of processes.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test test-slow test-gpu unit check explore fuzz schemas architecture cost lock sam clean
+.PHONY: help demo test test-slow test-gpu unit check explore fuzz chaos schemas architecture cost lock sam clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,10 @@ explore: $(READY) ## property tests on new examples
 # FUZZ_SECONDS in all, five minutes without it. What it finds goes into tests/fuzz/corpus and is replayed by the tests.
 fuzz: $(READY) ## FUZZ_SECONDS=300 of fuzzing the readers of files
 	$(BIN)/python tests/fuzz/fuzz.py
+
+# Ten minutes of storm, and then until all jobs have ended; on a machine that does nothing else.
+chaos: $(READY) ## SEED=1 CHAOS_SECONDS=600 of kills, lost events, wrong clocks, full disks and hostile inputs
+	PYTHONPATH=tests:tests/chaos:tests/integration:tests/unit:tests/fuzz $(BIN)/python tests/chaos/chaos.py
 
 schemas: $(READY) ## renew the JSON Schemas in events/
 	$(BIN)/python -m spaceport.pipeline.reports.schemas events

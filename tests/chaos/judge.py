@@ -1,0 +1,185 @@
+"""After the storm: what was lost, what came twice, what is wrong."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from inputs import Garbage, Upload
+from ledger import Ledger
+from results import faults_of_result
+from world import Life, World
+
+from spaceport.cli.doctor import examine
+from spaceport.demo.truth import Truth
+from spaceport.pipeline import layout
+from spaceport.pipeline.contract import EndManifest
+from spaceport.pipeline.errors import Slug
+from spaceport.pipeline.jobs.batch import unfinished_jobs
+from spaceport.pipeline.jobs.recovery import read_manifests
+from spaceport.pipeline.storage import Bucket, StoredManifest, UnreadableManifest
+from spaceport.pipeline.text import visible
+
+GIVEN_UP = frozenset(
+    {Slug.MACHINE_LOST, Slug.DISK_FULL, Slug.OUT_OF_MEMORY, Slug.INPUT_MISSING, Slug.NEVER_STARTED, Slug.TIMED_OUT}
+)
+"""Honest ends of a job whose machines were lost more often than it has tries."""
+MAIL_SECONDS = 20.0
+"""The cloud keeps its mails in memory: one that was due so shortly before a kill may have been sent or not."""
+
+Jobs = dict[str, list[StoredManifest]]
+
+
+@dataclass
+class Verdict:
+    """Each list holds a sentence for each case."""
+
+    jobs: int = 0
+    ends: Counter[str] = field(default_factory=Counter)
+    lost: list[str] = field(default_factory=list)
+    twice: list[str] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+    given_up: list[str] = field(default_factory=list)
+    mails: int = 0
+    mails_unknown: int = 0
+    """Jobs whose mail nobody saw, in a cloud that was killed right after they had ended."""
+    mails_again: int = 0
+    """Jobs with a mail in more than one life: the embedded DynamoDB forgets what was sent when it is killed."""
+
+
+def settle(world: World, ledger: Ledger, seconds: float) -> None:
+    """Wait until every upload has an end and no Batch job is left; at most so many seconds."""
+    deadline = time.monotonic() + seconds
+    quiet_since = time.monotonic()
+    while time.monotonic() < deadline and time.monotonic() - quiet_since < 10:
+        try:
+            deployment = world.deployment
+            jobs = read_jobs(deployment.bucket)
+            is_quiet = not _without_end(ledger, jobs) and not any(unfinished_jobs(deployment.batch, deployment.queues))
+        except Exception:
+            if world.is_up:
+                raise
+            is_quiet = False
+        if not is_quiet:
+            quiet_since = time.monotonic()
+        time.sleep(2)
+
+
+def read_jobs(bucket: Bucket) -> Jobs:
+    """The manifests of all jobs; those that cannot be read are left out."""
+    jobs = {}
+    for job_id in bucket.list_folders(layout.JOBS):
+        try:
+            manifests = read_manifests(bucket, job_id)
+        except UnreadableManifest:
+            continue
+        if manifests:
+            jobs[job_id] = manifests
+    return jobs
+
+
+def judge(world: World, ledger: Ledger, truth: Truth) -> Verdict:
+    """Compare what there is with what was dropped."""
+    deployment = world.deployment
+    jobs = read_jobs(deployment.bucket)
+    verdict = Verdict(jobs=len(jobs), wrong=list(ledger.wrong), mails=len(ledger.mails))
+    verdict.lost += [f"{key} has no end" for key in _without_end(ledger, jobs)]
+    verdict.twice += _twice(ledger, jobs)
+    by_key = _by_upload(jobs)
+    for upload in ledger.uploads:
+        for job_id in by_key[upload.key]:
+            _judge_job(world, verdict, upload, job_id, jobs[job_id], truth)
+    _judge_mails(world, ledger, verdict, jobs)
+    named = "\n".join(examine(deployment))
+    for garbage in ledger.garbage:
+        verdict.wrong += _faults_of_garbage(deployment.bucket, garbage, named)
+    return verdict
+
+
+def _by_upload(jobs: Jobs) -> defaultdict[str, list[str]]:
+    """Job ids by the key of the upload they began with."""
+    ids: defaultdict[str, list[str]] = defaultdict(list)
+    for job_id, manifests in jobs.items():
+        if upload := manifests[0].manifest.request.upload:
+            ids[upload.key].append(job_id)
+    return ids
+
+
+def _without_end(ledger: Ledger, jobs: Jobs) -> list[str]:
+    ended = {
+        manifests[-1].manifest.request.upload.key
+        for manifests in jobs.values()
+        if isinstance(manifests[-1].manifest, EndManifest) and manifests[-1].manifest.request.upload
+    }
+    return [upload.key for upload in ledger.uploads if upload.key not in ended]
+
+
+def _twice(ledger: Ledger, jobs: Jobs) -> Iterator[str]:
+    for key, ids in _by_upload(jobs).items():
+        if len(ids) > 1:
+            yield f"{key} began {len(ids)} jobs: {', '.join(ids)}"
+    for key, etags in ledger.etags.items():
+        if len(etags) > 1 and "/garbage-" not in key:
+            yield f"{key} was written {len(etags)} times, each time something else"
+    for job_id in jobs:
+        for life, count in ledger.mails_of(job_id).items():
+            if count > 1:
+                yield f"{job_id} got {count} mails in life {life}"
+
+
+def _judge_job(
+    world: World, verdict: Verdict, upload: Upload, job_id: str, manifests: list[StoredManifest], truth: Truth
+) -> None:
+    end = manifests[-1].manifest
+    if not isinstance(end, EndManifest):  # counted as lost
+        return
+    slug = end.failure.slug if end.failure else None
+    verdict.ends[f"{end.state} {slug or ''}".strip()] += 1
+    row = world.deployment.table.get(job_id)
+    if row is None or row.state is not end.state:
+        verdict.wrong.append(f"{job_id} ended as {end.state}, and its row says {row.state if row else 'nothing'}")
+    if slug in GIVEN_UP and slug is not upload.expected.slug:
+        verdict.given_up.append(f"{job_id}: {slug}")
+        return
+    expected = upload.expected
+    is_right_slug = slug is expected.slug if expected.slug or expected.is_model else slug not in {None, Slug.INTERNAL}
+    if end.state not in expected.states or not is_right_slug:
+        wanted = "/".join(sorted(expected.states))
+        verdict.wrong.append(f"{job_id}: {end.state} {slug} instead of {wanted} {expected.slug}: {end.message}")
+    elif expected.is_model:
+        verdict.wrong += faults_of_result(world.deployment.bucket, job_id, truth, expected.photos)
+
+
+def _judge_mails(world: World, ledger: Ledger, verdict: Verdict, jobs: Jobs) -> None:
+    for job_id, manifests in jobs.items():
+        end = manifests[-1].manifest
+        if not isinstance(end, EndManifest) or not end.request.email:
+            continue
+        mails = ledger.mails_of(job_id)
+        verdict.mails_again += len(mails) > 1
+        if mails:
+            continue
+        ended_at = ledger.written_at.get(layout.end_key(job_id), 0.0)
+        if any(_died_after(life, ended_at) for life in world.lives[:-1]):
+            verdict.mails_unknown += 1
+        else:
+            verdict.lost.append(f"the mail of {job_id}, which ended as {end.state}")
+
+
+def _died_after(life: Life, moment: float) -> bool:
+    """Whether the cloud died while a mail that was due at this moment may still have been on its way."""
+    return life.ended is not None and life.began - MAIL_SECONDS <= moment <= life.ended + 1 <= moment + MAIL_SECONDS
+
+
+def _faults_of_garbage(bucket: Bucket, garbage: Garbage, named: str) -> Iterator[str]:
+    body = bucket.client.get_object(Bucket=bucket.name, Key=garbage.key)["Body"].read()
+    if body != garbage.body:
+        yield f"{garbage.key} was changed"
+    job_id = layout.split_key(garbage.key)[0]
+    others = [item.key for item in bucket.list_objects(layout.job_prefix(job_id)) if item.key != garbage.key]
+    if others:
+        yield f"beside the garbage {garbage.key} lie {', '.join(others)}"
+    if visible(garbage.key) not in named:
+        yield f"doctor does not name {garbage.key}"

@@ -1,0 +1,63 @@
+"""Kills and stops of random processes of the cloud."""
+
+from __future__ import annotations
+
+import random
+import signal
+import threading
+from collections import Counter
+
+from processes import CLOUD, Process, Role
+from world import World
+
+WEIGHTS = {Role.UP: 5, Role.AWS: 5, Role.GUARD: 8, Role.FUNCTION: 30, Role.STAGE: 26, Role.CHILD: 26}
+MOST_PER_BATCH_JOB = 3
+"""A Batch job has five attempts: a storm that took them all would only test that it ends as `machine_lost`."""
+LONGEST_STOP = 6.0  # seconds
+
+
+class Killer:
+    """Chooses a victim by what it is, and counts."""
+
+    def __init__(self, world: World, seed: int) -> None:
+        self._world = world
+        self._random = random.Random(seed)
+        self._of_batch_job: Counter[str] = Counter()
+        self.killed: Counter[str] = Counter()
+        self.stopped: Counter[str] = Counter()
+
+    def kill(self) -> bool:
+        """SIGKILL for one process. False when there is none that may be killed."""
+        victim = self._choose()
+        if victim is None:
+            return False
+        batch_id = victim.batch_id
+        ends_cloud = victim.role in CLOUD or (victim.role is Role.GUARD and not batch_id)
+        if ends_cloud:
+            self._world.life.is_killed = True
+        if not victim.send(signal.SIGKILL):
+            return False
+        if batch_id:
+            self._of_batch_job[batch_id] += 1
+        self.killed[victim.role] += 1
+        return True
+
+    def stop(self) -> bool:
+        """SIGSTOP for one process, and SIGCONT after a few seconds."""
+        victim = self._choose()
+        if victim is None or not victim.send(signal.SIGSTOP):
+            return False
+        threading.Timer(self._random.uniform(1.0, LONGEST_STOP), victim.send, (signal.SIGCONT,)).start()
+        self.stopped[victim.role] += 1
+        return True
+
+    def _choose(self) -> Process | None:
+        candidates: dict[Role, list[Process]] = {}
+        for process in self._world.processes() if self._world.is_up else []:
+            if process.role in WEIGHTS and self._of_batch_job[process.batch_id or "none"] < MOST_PER_BATCH_JOB:
+                candidates.setdefault(process.role, []).append(process)
+        if not candidates:
+            return None
+        roles = sorted(candidates)
+        (role,) = self._random.choices(roles, [WEIGHTS[each] for each in roles])
+        return self._random.choice(candidates[role])

@@ -1,0 +1,76 @@
+"""What was dropped, and what was seen of it while the storm went on. Thread-safe."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+from inputs import Garbage, Input, Kind, Upload
+
+_JOB_LINE = re.compile(r"^Job: (\S+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Mail:
+    """A mail that the embedded SES has taken, in one life of the cloud."""
+
+    life: int
+    message_id: str
+    job_id: str
+
+
+class Ledger:
+    """All that the judge needs beside the buckets."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.uploads: list[Upload] = []
+        self.garbage: list[Garbage] = []
+        self.dropped: Counter[Kind] = Counter()
+        self.etags: defaultdict[str, set[str]] = defaultdict(set)
+        """Of each manifest, every one that was ever seen: what is written once has one."""
+        self.written_at: dict[str, float] = {}
+        """When each manifest was first seen to be written, seconds since the epoch."""
+        self.mails: set[Mail] = set()
+        self.wrong: list[str] = []
+        """What was wrong at once, while the storm went on."""
+
+    def dropped_in(self, item: Input) -> None:
+        """An input is in the cloud: it was acknowledged."""
+        with self._lock:
+            self.dropped += item.holds
+            if isinstance(item, Upload):
+                self.uploads.append(item)
+            elif isinstance(item, Garbage):
+                self.garbage.append(item)
+
+    def count(self, kind: Kind, number: int = 1) -> None:
+        with self._lock:
+            self.dropped[kind] += number
+
+    def is_wrong(self, sentence: str) -> None:
+        with self._lock:
+            self.wrong.append(sentence)
+
+    def see_manifest(self, key: str, etag: str, modified: float) -> None:
+        with self._lock:
+            self.etags[key].add(etag)
+            self.written_at.setdefault(key, modified)
+
+    def see_mails(self, life: int, mails: list[dict[str, Any]]) -> None:
+        with self._lock:
+            for mail in mails:
+                if match := _JOB_LINE.search(mail.get("BodyText") or ""):
+                    self.mails.add(Mail(life, str(mail["MessageId"]), match[1]))
+
+    def manifest_keys(self) -> list[str]:
+        with self._lock:
+            return sorted(self.etags)
+
+    def mails_of(self, job_id: str) -> Counter[int]:
+        """How many mails of a job were seen in each life of the cloud."""
+        with self._lock:
+            return Counter(mail.life for mail in self.mails if mail.job_id == job_id)
