@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import ClientError
+
 from spaceport.pipeline.contract import Upload
 
 if TYPE_CHECKING:
@@ -20,8 +22,7 @@ class RangedObject(io.RawIOBase):
         self._client = client
         self._size = upload.bytes
         self._which: dict[str, Any] = {"Bucket": upload.bucket, "Key": upload.key, "IfMatch": upload.etag}
-        if upload.version_id:
-            self._which["VersionId"] = upload.version_id
+        self._version = upload.version_id
         self._position = 0
 
     def readable(self) -> bool:
@@ -44,11 +45,24 @@ class RangedObject(io.RawIOBase):
         last = min(self._position + len(buffer), self._size) - 1
         if last < self._position:
             return 0
-        response = self._client.get_object(Range=f"bytes={self._position}-{last}", **self._which)
-        data = response["Body"].read(last - self._position + 1)
+        data = self._read_range(self._position, last)
         buffer[: len(data)] = data
         self._position += len(data)
         return len(data)
+
+    def _read_range(self, first: int, last: int) -> bytes:
+        """The latest version while its etag is the upload's; once it was replaced or deleted, the upload's own."""
+        wanted = {"Range": f"bytes={first}-{last}"} | self._which
+        try:
+            response = self._client.get_object(**wanted)
+        except ClientError as error:
+            is_replaced = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") in {404, 412}
+            if not is_replaced or not self._version:
+                raise
+            response = self._client.get_object(VersionId=self._version, **wanted)
+        if not response.get("ContentRange"):  # the embedded S3 sends the whole of a version
+            response["Body"].read(first)
+        return response["Body"].read(last - first + 1)
 
 
 def open_object(client: S3Client, upload: Upload) -> io.BufferedReader:
