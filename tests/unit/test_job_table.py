@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import time
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from spaceport.pipeline.contract import Failure, JobState, StageName
 from spaceport.pipeline.errors import Slug
 from spaceport.pipeline.jobs.silent_stage import SilentStage
 from spaceport.pipeline.jobs.state import Beat, StageState
-from spaceport.pipeline.jobs.table import LEASE_SECONDS, JobTable, LeaseAnswer
+from spaceport.pipeline.jobs.table import LEASE_SECONDS, JobTable, LeaseAnswer, _answered_at
 
 SFM = StageName.SFM
 
@@ -77,17 +78,17 @@ def test_a_beat_needs_a_job(table: JobTable) -> None:
 
 def test_a_swap_that_lost_is_done_again(table: JobTable, monkeypatch: pytest.MonkeyPatch) -> None:
     table.record(requested())
-    read = table._item
+    read = table._read
     raced: list[object] = []
 
     def racing(job_id: str, record: str) -> object:
-        item = read(job_id, record)
+        answer = read(job_id, record)
         if not raced:
             raced.append(True)
             table.record(staged(SFM))
-        return item
+        return answer
 
-    monkeypatch.setattr(table, "_item", racing)
+    monkeypatch.setattr(table, "_read", racing)
     table.record(staged(StageName.TRAIN))
     row = table.get(JOB)
     assert row is not None
@@ -108,6 +109,49 @@ def test_claim_is_for_one(table: JobTable) -> None:
     assert table.acquire(JOB, SFM, "etag", "batch-3", 1) is LeaseAnswer.DONE
     assert table.acquire(JOB, SFM, "another", "batch-3", 1) is LeaseAnswer.GRANTED, "another input is other work"
     assert table.stages(JOB)[SFM].claims == 4
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_a_machine_with_a_wrong_clock_takes_no_lease_that_lives_and_gets_one_that_ran_out(
+    table: JobTable, monkeypatch: pytest.MonkeyPatch, hours: int
+) -> None:
+    right = time.time
+    assert table.acquire(JOB, SFM, "etag", "right", 1) is LeaseAnswer.GRANTED
+    monkeypatch.setattr(time, "time", lambda: right() + 3600 * hours)
+    assert table.acquire(JOB, SFM, "etag", "wrong", 1) is LeaseAnswer.BUSY
+    expire(table)
+    assert table.acquire(JOB, SFM, "etag", "wrong", 1) is LeaseAnswer.GRANTED
+    assert table.renew(JOB, SFM, "wrong", 1.0)
+    assert table.stages(JOB)[SFM].lease_until == pytest.approx(right() + LEASE_SECONDS, abs=5)
+    monkeypatch.undo()
+    assert table.acquire(JOB, SFM, "etag", "right", 1) is LeaseAnswer.BUSY
+    expire(table)
+    assert table.acquire(JOB, SFM, "etag", "right", 1) is LeaseAnswer.GRANTED
+
+
+def expire(table: JobTable) -> None:
+    """Let the lease run out, as time would."""
+    table.table.update_item(
+        Key={"job_id": JOB, "record": "stage#sfm"},
+        UpdateExpression="SET lease_until = :past",
+        ExpressionAttributeValues={":past": int(datetime.now(UTC).timestamp()) - 2},
+    )
+
+
+def test_a_beat_counts_from_when_the_table_gets_it(table: JobTable) -> None:
+    now = datetime.now(UTC)
+    table.record(requested())
+    row = table.record(Beat(SFM, 0.5, "half", {}, now + timedelta(days=1)), JOB)
+    assert row is not None
+    assert row.created_at < row.updated_at < now + timedelta(minutes=1)
+    assert row.heartbeat_at == row.updated_at
+
+
+def test_a_table_that_does_not_say_what_time_it_is_leaves_us_our_own_clock() -> None:
+    answer: dict[str, Any] = {"ResponseMetadata": {"HTTPHeaders": {}}}
+    assert _answered_at(answer) == pytest.approx(time.time(), abs=5)
+    answer["ResponseMetadata"]["HTTPHeaders"]["date"] = "Thu, 01 Jan 1970 00:01:00 GMT"
+    assert _answered_at(answer) == 60
 
 
 def test_a_released_claim_is_free_and_keeps_its_reason(table: JobTable) -> None:

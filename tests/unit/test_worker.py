@@ -239,6 +239,26 @@ def test_losing_the_claim_ends_the_work(bench: Bench) -> None:
     assert bench.table.stages(JOB)[StageName.SFM].holder == "batch-2"
 
 
+def test_a_laptop_that_slept_goes_on_with_its_work(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heartbeat, "RENEW_SECONDS", 60)
+    asleep = [0.0]
+    monkeypatch.setattr(heartbeat, "elapsed", lambda: time.monotonic() + asleep[0])
+
+    def core(source: Path, output: Path, options: Any, progress: Progress) -> Outcome:
+        slept = 7200.0
+        key = {"job_id": JOB, "record": "stage#sfm"}
+        past = {":past": int(time.time() - slept)}
+        table = bench.table.table
+        table.update_item(Key=key, UpdateExpression="SET lease_until = :past", ExpressionAttributeValues=past)
+        asleep[0] = slept
+        until(lambda: bench.table.stages(JOB)[StageName.SFM].lease_until > time.time(), seconds=20)
+        progress.check()
+        return Outcome(message="done")
+
+    assert bench.work(core) == DONE
+    assert bench.manifest()
+
+
 def test_heartbeats_reach_the_table(bench: Bench) -> None:
     def core(source: Path, output: Path, options: Any, progress: Progress) -> Outcome:
         progress.update(0.5, "Matching photos", photos=3)

@@ -1,13 +1,18 @@
 """The job table in DynamoDB: an index for people and a lock for workers. The bucket stays the truth.
 
 Rows are changed by compare-and-swap around the pure `state.advance`; a lease is taken by a single conditional write.
+Leases begin and end by the table's clock, so that a machine whose own clock is wrong takes no one's work:
+docs/decisions/0012-leases-by-the-tables-clock.md.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
+from email.utils import parsedate_to_datetime
 from enum import Enum
 from functools import reduce
 from operator import and_
@@ -24,6 +29,8 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBServiceResource
 
 JOB = "job"
+CLOCK = "clock"
+"""The key of a row that is never written: reading it says what time it is."""
 LEASE_SECONDS = 90.0
 SWAP_ATTEMPTS = 20
 
@@ -39,13 +46,17 @@ class LeaseAnswer(Enum):
 
 
 class JobTable:
-    """Rows of one table. Tests pass `resource` and `clock`."""
+    """Rows of one table.
+
+    Args:
+        clock: seconds since the epoch; without it the table's own, at the price of a read.
+    """
 
     def __init__(
-        self, name: str, resource: DynamoDBServiceResource | None = None, clock: Callable[[], float] = time.time
+        self, name: str, resource: DynamoDBServiceResource | None = None, clock: Callable[[], float] | None = None
     ) -> None:
         self.table = (resource or boto3.resource("dynamodb")).Table(name)
-        self.clock = clock
+        self.clock = clock or self._read_clock
 
     def get(self, job_id: str) -> JobRecord | None:
         item = self._item(job_id, JOB)
@@ -75,15 +86,16 @@ class JobTable:
     def record(self, event: AnyManifest | Beat, job_id: str | None = None) -> JobRecord | None:
         """Fold an event into the job's row; idempotent. Returns the row as it then is.
 
-        A beat needs `job_id`, and returns None when there is no row yet.
+        A beat needs `job_id`, and returns None when there is no row yet. It counts from when the table gets it: a
+        worker whose clock is ahead would not seem silent for as long after its death.
         """
         job_id = job_id or (event.job_id if not isinstance(event, Beat) else None)
         if job_id is None:
             raise ValueError("a beat needs its job's id")
         for _ in range(SWAP_ATTEMPTS):
-            item = self._item(job_id, JOB)
+            item, answered_at = self._read(job_id, JOB)
             before = JobRecord.model_validate(item) if item else None
-            after = advance(before, event)
+            after = advance(before, replace(event, at=answered_at) if isinstance(event, Beat) else event)
             if after is None or after == before or self._compare_and_swap(after, _version(item)):
                 return after
         raise TimeoutError(f"the row of {job_id} changed {SWAP_ATTEMPTS} times while it was being written")
@@ -199,8 +211,17 @@ class JobTable:
         return rows[:limit]
 
     def _item(self, job_id: str, record: str) -> dict[str, Any] | None:
+        return self._read(job_id, record)[0]
+
+    def _read(self, job_id: str, record: str) -> tuple[dict[str, Any] | None, datetime]:
+        """A row, and when the table answered."""
         response = self.table.get_item(Key={"job_id": job_id, "record": record}, ConsistentRead=True)
-        return _from_dynamodb(response["Item"]) if "Item" in response else None
+        item = _from_dynamodb(response["Item"]) if "Item" in response else None
+        return item, datetime.fromtimestamp(_answered_at(response), UTC)
+
+    def _read_clock(self) -> float:
+        """When the table answers a read. Up to a second and the answer's journey behind, and never ahead."""
+        return _answered_at(self.table.get_item(Key={"job_id": CLOCK, "record": CLOCK}))
 
     def _lease_end(self) -> Any:
         return _to_dynamodb(self.clock() + LEASE_SECONDS)
@@ -208,6 +229,12 @@ class JobTable:
 
 def _key(job_id: str, stage: StageName) -> dict[str, Any]:
     return {"job_id": job_id, "record": f"stage#{stage.value}"}
+
+
+def _answered_at(response: Mapping[str, Any]) -> float:
+    """Seconds since the epoch by the clock of the service that sent `response`; by our own if it does not say."""
+    date = response["ResponseMetadata"]["HTTPHeaders"].get("date")
+    return parsedate_to_datetime(date).timestamp() if date else time.time()
 
 
 def _version(item: dict[str, Any] | None) -> int:

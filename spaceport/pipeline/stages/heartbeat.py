@@ -30,6 +30,11 @@ TRANSIENT_ERRORS = (ClientError, BotoCoreError, TimeoutError)
 log = logging.getLogger(__name__)
 
 
+def elapsed() -> float:
+    """Seconds since some moment. Those that a laptop slept count: a worker renews its lease as soon as it wakes."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+
+
 @dataclass(frozen=True)
 class Lease:
     """The right to work on one stage of one job, as long as it is renewed in time."""
@@ -88,13 +93,13 @@ class Heartbeat:
         signal.signal(signal.SIGTERM, self._old_handler)
 
     def _run(self) -> None:
-        renewed = time.monotonic()
+        renewed, due = time.monotonic(), elapsed() + RENEW_SECONDS
         recorded: Beat | None = None
         while not self._done.wait(BEAT_SECONDS):
             try:
-                if time.monotonic() - renewed >= RENEW_SECONDS:
+                if elapsed() >= due:
                     self._renew()
-                    renewed = time.monotonic()
+                    renewed, due = time.monotonic(), elapsed() + RENEW_SECONDS
                 beat = self._beat
                 if beat is not None and beat is not recorded:
                     self._record(beat)
