@@ -1,0 +1,96 @@
+"""A worker that hangs, in the embedded cloud: the sweeper ends it, and the queue moves."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cloud_cases import TINY, Cloud, workers
+from waiting import until
+
+from spaceport.demo import Survey
+from spaceport.local.batch.model import Job
+from spaceport.pipeline.contract import JobState, StageName
+from spaceport.pipeline.jobs.batch import UNFINISHED
+
+QUICK = TINY | {"compress_enabled": False}
+HOUR = 3600
+HUNG_SINCE = int(time.time()) - HOUR
+"""When the lease of the hung worker ended."""
+
+
+def test_a_hung_worker_is_ended_and_both_jobs_finish(
+    cloud: Cloud, survey: Survey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hung = cloud.upload(survey.zip_path, "to-hang", QUICK)
+    cloud.working_on(hung, StageName.SFM)
+    (worker,) = [pid for pid in workers(cloud.embedded.state) if is_worker(pid)]
+    os.kill(worker, signal.SIGSTOP)
+    holder = cloud.deployment.table.stages(hung)[StageName.SFM].holder
+    behind = cloud.upload(survey.zip_path, "behind-it", QUICK)
+    until(lambda: sorted(unfinished(cloud).values()) == ["RUNNABLE", "RUNNING"], cloud.logs)
+
+    describe = Job.describe
+    monkeypatch.setattr(Job, "describe", lambda job: hour_old(describe(job)))
+    for action in ("suspected", "terminated"):
+        pass_an_hour(cloud, hung)
+        assert sweep(cloud) == {action: 1}
+
+    for job in (behind, hung):
+        assert cloud.ended(job).state is JobState.COMPLETED, cloud.logs()
+    (ended,) = cloud.deployment.batch.describe_jobs(jobs=[holder])["jobs"]
+    assert ended["status"] == "FAILED"
+    assert ended["attempts"][-1]["container"]["exitCode"] == 128 + signal.SIGKILL, "a stopped process gets no SIGTERM"
+    assert cloud.deployment.table.stages(hung)[StageName.SFM].claims == 2
+    assert len(cloud.mails(2)) == 2
+
+
+def is_worker(pid: int) -> bool:
+    """Whether it is the process of a stage itself, neither its guard nor what it started."""
+    return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[1:3] == [b"-m", b"services.sfm"]
+
+
+def unfinished(cloud: Cloud) -> dict[str, str]:
+    """Batch id to status."""
+    batch, queues = cloud.deployment.batch, cloud.deployment.queues
+    lists = [batch.list_jobs(jobQueue=queue, jobStatus=status) for queue in queues for status in UNFINISHED]
+    return {job["jobId"]: job["status"] for answer in lists for job in answer["jobSummaryList"]}
+
+
+def hour_old(description: dict[str, Any]) -> dict[str, Any]:
+    return description | ({"startedAt": description["startedAt"] - HOUR * 1000} if "startedAt" in description else {})
+
+
+def pass_an_hour(cloud: Cloud, job_id: str) -> None:
+    """Make what the table says of a silent job an hour old."""
+    ago = int(time.time()) - HOUR
+    silent = datetime.fromtimestamp(ago, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    table = cloud.deployment.table.table
+    for record, name, value in (
+        ("job", "updated_at", silent),
+        ("stage#sfm", "lease_until", HUNG_SINCE),
+        ("nudges#sfm", "observed_at", ago),
+    ):
+        if "Item" in table.get_item(Key={"job_id": job_id, "record": record}):
+            table.update_item(
+                Key={"job_id": job_id, "record": record},
+                UpdateExpression=f"SET {name} = :value",
+                ExpressionAttributeValues={":value": value},
+            )
+
+
+def sweep(cloud: Cloud) -> dict[str, int]:
+    """Run the deployed sweeper by hand."""
+    functions = cloud.embedded.access.client("lambda")
+    (name,) = [
+        each["FunctionName"] for each in functions.list_functions()["Functions"] if "Sweeper" in each["FunctionName"]
+    ]
+    answer = functions.invoke(FunctionName=name, Payload=json.dumps({"source": "aws.events"}).encode())
+    actions: dict[str, int] = json.load(answer["Payload"])
+    return actions
