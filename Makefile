@@ -9,12 +9,14 @@ READY := .venv/.ready
 NPM_READY := .venv/npm/.ready
 SAM := .venv/sam/bin/sam
 UV := .venv/lock/bin/uv
+AUDIT := .venv/audit/bin/pip-audit
+AUDIT_PYTHON := .venv/audit/bin/python
 PIP := $(BIN)/pip --quiet --disable-pip-version-check
 
 # Compiled modules are kept, whatever the shell says: tests start hundreds of processes.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test test-slow test-gpu unit check explore fuzz chaos schemas architecture cost lock sam clean
+.PHONY: help demo test test-slow test-gpu unit check explore fuzz chaos schemas architecture cost lock sam audit sbom bases clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,11 +39,23 @@ test-gpu: $(READY) ## the CUDA path, on a machine that has it
 unit: $(READY) ## the unit tests alone, with coverage of the pipeline and the functions
 	$(BIN)/pytest tests/unit -n auto --cov=spaceport.pipeline --cov=functions --cov-report=term-missing --cov-fail-under=90
 
-check: $(READY) ## ruff, mypy --strict, cfn-lint
+check: $(READY) $(AUDIT) ## ruff, mypy --strict, cfn-lint; known vulnerabilities, where they can be looked up
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/cfn-lint template.yaml
+	$(AUDIT_PYTHON) requirements/audit.py --optional
+
+audit: $(AUDIT) ## known vulnerabilities of all that is locked; fails when nobody can be asked (OSV_URL=… asks a mirror)
+	$(AUDIT_PYTHON) requirements/audit.py $(if $(OSV_URL),--osv-url $(OSV_URL))
+
+# INVENTORIES="sfm=FILE train=FILE": /usr/share/spaceport/packages.txt out of images, for Debian's packages and torch's.
+sbom: $(AUDIT) ## bills of materials of the images and the functions, into build/sbom
+	$(AUDIT_PYTHON) requirements/sbom.py build/sbom $(if $(INVENTORIES),--inventory $(INVENTORIES))
+
+# A change to review and to commit: a build takes the bytes that were pinned, not what a tag means by then.
+bases: ## pin the images' base images by today's digests, from Docker Hub
+	$(PYTHON) requirements/bases.py
 
 # Property tests on examples that nobody has tried yet; `make test` always takes the same ones.
 explore: $(READY) ## property tests on new examples
@@ -79,6 +93,7 @@ lock: $(UV) ## renew the locked versions of all dependencies (UPGRADE=--upgrade 
 	$(IMAGE) --extra compress --output-file requirements/compress.txt
 	printf 'aws-lambda-powertools\npydantic\n' \
 	| $(LOCK) - --constraints requirements/dev.txt --output-file functions/requirements.txt
+	$(LOCK) --group audit --output-file requirements/audit.txt
 	$(LOCK) --group sam --output-file requirements/sam.txt
 	npm install --package-lock-only --omit-lockfile-registry-resolved --loglevel=error --no-audit --no-fund --prefix tests/npm
 
@@ -109,7 +124,12 @@ $(NPM_READY): tests/npm/package.json tests/npm/package-lock.json
 	  && touch $@ || echo "npm could not install the readers of others: the tests that need them are skipped"; \
 	fi
 
-# SAM's own pins must not mix with ours: a virtual environment inside the virtual environment.
+# Pins of tools must not mix with ours, nor with each other: virtual environments inside the virtual environment.
+$(AUDIT): requirements/audit.txt | $(READY)
+	$(PYTHON) -m venv --clear .venv/audit
+	.venv/audit/bin/pip --quiet --disable-pip-version-check install --require-hashes --no-deps --requirement $<
+	touch $@
+
 $(SAM): requirements/sam.txt | $(READY)
 	$(PYTHON) -m venv .venv/sam
 	.venv/sam/bin/pip --quiet --disable-pip-version-check install --require-hashes --no-deps --requirement $<
