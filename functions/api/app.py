@@ -24,12 +24,13 @@ from functions.api.caller import caller_of
 from functions.api.errors import Forbidden, error_response
 from functions.api.start import StartJob, start
 from functions.api.upload import UploadRequest, sign_upload
-from functions.clients import NAMESPACE, batch, bucket, queues, table
+from functions.clients import NAMESPACE, batch, bucket, queues, table, tenants
 from functions.links import FILES, links
 from spaceport.pipeline.contract import EndManifest, JobId, JobState
 from spaceport.pipeline.errors import Conflict, Refused, Slug, UnknownJob
 from spaceport.pipeline.jobs.batch import terminate_jobs
 from spaceport.pipeline.jobs.ending import stop_job
+from spaceport.pipeline.jobs.quotas import Quotas
 from spaceport.pipeline.jobs.state import END_STATES, JobRecord
 from spaceport.pipeline.jobs.submission import parse_json_object
 from spaceport.pipeline.options import LEGACY, PRESETS, JobOptions, resolve, validation_message
@@ -114,6 +115,7 @@ def options() -> dict[str, Any]:
 def uploads() -> tuple[dict[str, Any], int]:
     request, caller = UploadRequest.model_validate(_json_body()), caller_of(app.current_event)
     check_email(request.email, caller)
+    Quotas(table()).check_upload(caller.tenant, tenants().of(caller.tenant).limits, request.bytes)
     return sign_upload(request, caller), 201
 
 

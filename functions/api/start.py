@@ -73,7 +73,7 @@ def start(body: StartJob, caller: Caller) -> AnyManifest:
     source = body.continues or _source_job(body, stage)
     if source is not None:
         job_to_handle(caller, source)
-        return continue_job(bucket(), source, stage, body.submission(caller))
+        return continue_job(bucket(), table(), source, stage, body.submission(caller))
     key = _key_in(uploads(), body.upload, "s3Url")
     if not key.startswith(layout.UPLOADS):
         raise Refused(Slug.BAD_OPTIONS, detail=f"`s3Url` must name a zip below {layout.UPLOADS}")

@@ -172,7 +172,7 @@ def retry(
             _fail(f"{job} is still running ({row.state}). Stop it first: `spaceport stop {job}`.")
         stage = from_stage or _next_stage(row)
         try:
-            manifest = continue_job(deployment.bucket, job, stage)
+            manifest = continue_job(deployment.bucket, deployment.table, job, stage)
         except UnknownJob:
             _fail(f"{job} has nothing from which {stage} could start.")
         console.print(f"{manifest.job_id} goes on from {stage}. Watch it: `spaceport status {manifest.job_id}`.")

@@ -87,7 +87,9 @@ def test_upload_watch_stop_and_go_on(cloud: Cloud, api: Api, survey: Survey) -> 
     assert api("POST", "/stop-job", {"jobId": "no-such-job"})[0] == 404
 
     # What structure from motion made is not made again: a new job goes on from it.
-    begun = continue_job(cloud.deployment.bucket, job, StageName.TRAIN, Submission(options=TINY))
+    begun = continue_job(
+        cloud.deployment.bucket, cloud.deployment.table, job, StageName.TRAIN, Submission(options=TINY)
+    )
     row = cloud.ended(begun.job_id)
     assert row.state is JobState.COMPLETED, cloud.logs()
     assert "sfm" not in row.seconds or row.continues == job

@@ -182,17 +182,17 @@ def test_a_missing_upload_is_no_job(intake: Intake) -> None:
     assert refusal.value.slug is Slug.UPLOAD_MISSING
 
 
-def test_a_job_continues_from_another(bucket: Bucket) -> None:
+def test_a_job_continues_from_another(bucket: Bucket, table: JobTable) -> None:
     bucket.put_manifest(request_key("old-job"), requested("old-job"))
     done = staged(StageName.SFM, "old-job")
     bucket.put_manifest(stage_manifest_key("old-job", StageName.SFM), done)
-    first, second = (continue_job(bucket, "old-job", StageName.TRAIN) for _ in range(2))
+    first, second = (continue_job(bucket, table, "old-job", StageName.TRAIN) for _ in range(2))
     assert (first.job_id, second.job_id) == ("old-job-r1", "old-job-r2")
     assert isinstance(first, StageManifest)
     assert first.artefacts == done.artefacts
     assert first.request.continues == "old-job"
     third = continue_job(
-        bucket, "old-job-r1", StageName.TRAIN, Submission(options={"preset": "high"}, email="n@new.org")
+        bucket, table, "old-job-r1", StageName.TRAIN, Submission(options={"preset": "high"}, email="n@new.org")
     )
     assert (third.job_id, third.request.options.preset) == ("old-job-r3", "high")
     assert third.request.email == "n@new.org"
@@ -201,10 +201,12 @@ def test_a_job_continues_from_another(bucket: Bucket) -> None:
 @pytest.mark.parametrize(
     ("source", "submission", "error"), [("none", Submission(), UnknownJob), ("old", Submission(job_id="old"), Conflict)]
 )
-def test_what_cannot_be_continued(bucket: Bucket, source: str, submission: Submission, error: type[Exception]) -> None:
+def test_what_cannot_be_continued(
+    bucket: Bucket, table: JobTable, source: str, submission: Submission, error: type[Exception]
+) -> None:
     bucket.put_manifest(request_key("old"), requested("old"))
     with pytest.raises(error):
-        continue_job(bucket, source, StageName.SFM, submission)
+        continue_job(bucket, table, source, StageName.SFM, submission)
 
 
 def test_reading_by_ranges_needs_little(intake: Intake, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -191,20 +191,22 @@ def test_an_id_fits_whatever_the_title() -> None:
     assert new_job_id("\u202e!", "token").startswith("survey-")
 
 
-def test_continuing_twice_with_one_id_is_one_job(bucket: Bucket) -> None:
+def test_continuing_twice_with_one_id_is_one_job(bucket: Bucket, table: JobTable) -> None:
     bucket.put_manifest(request_key("old-job"), requested("old-job"))
     wishes = Submission(job_id="my-id", options={"preset": "draft"})
-    first, second = (continue_job(bucket, "old-job", StageName.SFM, wishes) for _ in range(2))
+    first, second = (continue_job(bucket, table, "old-job", StageName.SFM, wishes) for _ in range(2))
     assert first == second
     for other in (Submission(job_id="my-id"), Submission(job_id="my-id", options={"preset": "draft"}, owner="key-1")):
         with pytest.raises(Conflict):
-            continue_job(bucket, "old-job", StageName.SFM, other)
+            continue_job(bucket, table, "old-job", StageName.SFM, other)
 
 
-def test_a_continuation_that_was_killed_after_its_birth_goes_on(bucket: Bucket, at_write: Arrange) -> None:
+def test_a_continuation_that_was_killed_after_its_birth_goes_on(
+    bucket: Bucket, table: JobTable, at_write: Arrange
+) -> None:
     bucket.put_manifest(request_key("old-job"), requested("old-job"))
     at_write(1, kill)
     with pytest.raises(Killed):
-        continue_job(bucket, "old-job", StageName.SFM, Submission(job_id="my-id"))
-    assert continue_job(bucket, "old-job", StageName.SFM, Submission(job_id="my-id")).job_id == "my-id"
-    assert continue_job(bucket, "old-job", StageName.SFM).job_id == "old-job-r1"
+        continue_job(bucket, table, "old-job", StageName.SFM, Submission(job_id="my-id"))
+    assert continue_job(bucket, table, "old-job", StageName.SFM, Submission(job_id="my-id")).job_id == "my-id"
+    assert continue_job(bucket, table, "old-job", StageName.SFM).job_id == "old-job-r1"

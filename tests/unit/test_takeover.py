@@ -81,7 +81,7 @@ def rejected(deployment: Deployment) -> str:
 
 def continued(deployment: Deployment) -> str:
     deployment.put_manifests(*whole_job(JobState.STOPPED))
-    begun = continue_job(deployment.bucket, JOB, StageName.TRAIN)
+    begun = continue_job(deployment.bucket, deployment.table, JOB, StageName.TRAIN)
     deployment.table.record(begun)
     return begun.job_id
 

@@ -29,6 +29,7 @@ from spaceport.pipeline.contract import (
 from spaceport.pipeline.errors import Conflict, LostResource, Refused, Slug, UnknownJob
 from spaceport.pipeline.jobs.births import bear, bear_of_upload, is_taken
 from spaceport.pipeline.jobs.ending import end_job, failure_of
+from spaceport.pipeline.jobs.quotas import Quotas
 from spaceport.pipeline.jobs.submission import (
     MAX_NAME,
     Submission,
@@ -39,7 +40,9 @@ from spaceport.pipeline.jobs.submission import (
 )
 from spaceport.pipeline.jobs.table import JobTable
 from spaceport.pipeline.options import resolve
+from spaceport.pipeline.pricing import estimate_usd
 from spaceport.pipeline.storage import Bucket
+from spaceport.pipeline.tenants import read_tenants
 from spaceport.pipeline.uploads.photo_zip import inspect
 from spaceport.pipeline.uploads.ranged_reader import open_object
 
@@ -65,7 +68,9 @@ def accept_upload(
         version: of the upload; the latest if None.
 
     Raises:
-        Refused: `upload_missing`, when there is no such object and so no job to reject.
+        Refused: `upload_missing`, when there is no such object and so no job to reject; `over_quota`, of a call, which
+            may be made again. An event is not, so its upload is rejected.
+        UnreadableTenants: nobody knows the tenant's limits.
         Conflict: the upload has its job already, and `submission` wants another; or it wants an id that is taken.
     """
     upload, metadata = _head_upload(uploads, key, version)
@@ -82,7 +87,7 @@ def accept_upload(
     )
     standing = _first_manifest(bucket, birth.job_id)
     if standing is None:
-        begun = _begin(bucket, table, uploads, birth.job_id, request, wanted, metadata)
+        begun = _begin(bucket, table, uploads, birth.job_id, request, submission, metadata)
         if isinstance(begun, EndManifest) or bucket.put_manifest(layout.request_key(birth.job_id), begun):
             return begun
         standing = _first_manifest(bucket, birth.job_id) or begun
@@ -97,21 +102,28 @@ def _begin(
     uploads: Bucket,
     job_id: str,
     request: Request,
-    wanted: Submission,
+    submission: Submission | None,
     metadata: dict[str, str],
 ) -> RequestManifest | EndManifest:
     """The request manifest that an upload deserves, or the end manifest of its rejection, which is written."""
+    limits, quotas = read_tenants(bucket).of(request.tenant).limits, Quotas(table)
     try:
-        return _inspect(uploads, job_id, request, wanted, metadata)
+        quotas.reserve_upload(request.tenant, limits, job_id, request.upload.bytes if request.upload else 0)
+        manifest = _inspect(uploads, job_id, request, submission or Submission(), metadata)
+        usd = estimate_usd(manifest.photos, manifest.request.options.train.max_iterations)
+        quotas.reserve_job(request.tenant, limits, job_id, usd)
     except Refused as refusal:
+        if refusal.slug is Slug.OVER_QUOTA and submission is not None:
+            raise
         failure = failure_of(refusal)
         return end_job(bucket, table, job_id, JobState.REJECTED, request=request, failure=failure)
-    except (BotoCoreError, ClientError):  # of AWS, not of the upload: the event comes again
+    except (BotoCoreError, ClientError, TimeoutError):  # of AWS, not of the upload: the event comes again
         raise
     except Exception:  # whatever an upload brings about, its owner hears of it, and the next upload is not held up
         log.exception("the upload %r broke its inspection", request.upload and request.upload.key)
         failure = failure_of(LostResource(Slug.INTERNAL, stage="The inspection of the upload"))
         return end_job(bucket, table, job_id, JobState.FAILED, request=request, failure=failure)
+    return manifest
 
 
 def _check_same(
@@ -129,14 +141,17 @@ def _check_same(
         )
 
 
-def continue_job(bucket: Bucket, source: str, stage: StageName, submission: Submission | None = None) -> AnyManifest:
+def continue_job(
+    bucket: Bucket, table: JobTable, source: str, stage: StageName, submission: Submission | None = None
+) -> AnyManifest:
     """Begin a job that starts at `stage` on what job `source` has made, by pointing at its artefacts.
 
     With an id in the submission, the same call again gives the same job.
 
     Raises:
         UnknownJob: `source` has no manifest for that stage to start from.
-        Refused: `bad_options`.
+        Refused: `bad_options`; `over_quota`.
+        UnreadableTenants: nobody knows the tenant's limits.
         Conflict: the id in the submission is taken.
     """
     stored = bucket.read_manifest(layout.input_manifest_key(source, stage))
@@ -154,9 +169,18 @@ def continue_job(bucket: Bucket, source: str, stage: StageName, submission: Subm
         received_at=now(),
         continues=source,
     )
+    limits, quotas = read_tenants(bucket).of(request.tenant).limits, Quotas(table)
+    if not submission.job_id:
+        quotas.check_place(request.tenant, limits)  # before an id is taken for nothing
     birth = _bear_continuation(bucket, stored.key, request, submission.job_id)
-    manifest = stored.manifest.model_copy(update={"job_id": birth.job_id, "request": request, "created_at": now()})
     key = layout.input_manifest_key(birth.job_id, stage)
+    standing = bucket.read_manifest(key) if submission.job_id else None
+    if standing:
+        return standing.manifest
+    photos = stored.manifest.photos if isinstance(stored.manifest, RequestManifest) else 0
+    usd = estimate_usd(photos, request.options.train.max_iterations, stage)
+    quotas.reserve_job(request.tenant, limits, birth.job_id, usd)
+    manifest = stored.manifest.model_copy(update={"job_id": birth.job_id, "request": request, "created_at": now()})
     if not bucket.put_manifest(key, manifest):
         standing = bucket.read_manifest(key)
         return standing.manifest if standing else manifest

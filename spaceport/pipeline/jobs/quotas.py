@@ -109,10 +109,14 @@ class Quotas:
         """Count a mail. `mail` names it, so that it is counted once."""
         return self._count(tenant, "mails", mail, 1, limits.mails_per_day)
 
-    def check_upload(self, tenant: str, limits: Limits, size: int) -> None:
-        """Refuse early what would be refused after the upload. Takes nothing. Raises `Refused`: over_quota."""
+    def check_place(self, tenant: str, limits: Limits) -> None:
+        """Refuse early, where there is no place among the open jobs. Takes none. Raises `Refused`: over_quota."""
         if len(self.open_jobs(tenant)) >= limits.open_jobs:
             raise _too_many(limits)
+
+    def check_upload(self, tenant: str, limits: Limits, size: int) -> None:
+        """Refuse early what would be refused after the upload. Takes nothing. Raises `Refused`: over_quota."""
+        self.check_place(tenant, limits)
         used = self._row(tenant, f"bytes#{self._day()}").get("used", 0)
         if int(used) + size > limits.gigabytes_per_day * GB:
             raise _too_large(limits)
@@ -199,6 +203,6 @@ def _too_dear(limits: Limits, usd: float) -> Refused:
 
 def _too_large(limits: Limits) -> Refused:
     detail = (
-        f"uploads of {limits.gigabytes_per_day:,.0f} GB a day, or {MAX_COUNTED:,} of them. Upload it tomorrow (UTC)"
+        f"uploads of {limits.gigabytes_per_day:,.9g} GB a day, or {MAX_COUNTED:,} of them. Upload it tomorrow (UTC)"
     )
     return Refused(Slug.OVER_QUOTA, detail=detail)
