@@ -6,6 +6,7 @@ import re
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlencode
 
@@ -18,7 +19,9 @@ from waiting import PATIENCE
 
 from spaceport.local import cloud as cloud_module
 from spaceport.local.mailbox import mails
-from spaceport.pipeline.contract import JobState, now
+from spaceport.pipeline.contract import JobState, Request, RequestManifest, now
+from spaceport.pipeline.jobs.quotas import Quotas
+from spaceport.pipeline.layout import request_key
 
 STRANGER = "stranger@elsewhere.example"
 
@@ -85,6 +88,45 @@ def test_a_stranger_gets_no_mail_until_one_that_asks_was_answered(cloud: Cloud, 
         ("POST /addresses", STRANGER, "127.0.0.1"),
         ("POST /confirm", STRANGER, "127.0.0.1"),
     ]
+
+
+@pytest.mark.parametrize("others", [97, pytest.param(0, marks=pytest.mark.slow)])
+def test_jobs_of_one_key_are_refused_beyond_100(cloud: Cloud, api: Api, others: int) -> None:
+    """Four at a time: 150 in the slow one. No stage wakes, so none of them ends."""
+    deployed, quotas = cloud.deployment, Quotas(cloud.deployment.table)
+    for rule in ("RequestToSfm", "ManifestToTracker"):
+        disable_rule(cloud, rule)
+    source = f"source-{others}"
+    source_request = Request(name="Beach", received_at=now())
+    manifest = RequestManifest(job_id=source, created_at=now(), request=source_request, photos=20)
+    deployed.bucket.put_manifest(request_key(source), manifest)
+    deployed.table.record(manifest)
+    if others:
+        quotas.restore_jobs("default", {f"other-{number}" for number in range(others)})
+    calls = 150 if not others else 10
+    bodies = [{"continues": source, "step": "sfm", "jobId": f"job-{others}-{number}"} for number in range(calls)]
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda body: api("POST", "/start-job", body), bodies))
+    begun = {answer["jobId"] for status, answer in answers if status == 202}
+    refused = [answer for status, answer in answers if status == 429]
+    assert (len(begun), len(refused)) == (100 - others, calls - 100 + others)
+    for answer in refused:
+        assert (answer["slug"], answer["sentence"]) == (
+            "over_quota",
+            "Your team has reached one of its limits: 100 unfinished jobs at once. Wait until one has ended, or stop"
+            " one. Whoever operates this service can raise it.",
+        )
+    assert {body["jobId"] for body in bodies if deployed.bucket.exists(request_key(body["jobId"]))} == begun
+    assert api("POST", "/stop-job", {"jobId": min(begun)})[0] == 200
+    assert api("POST", "/start-job", {"continues": source, "step": "sfm", "jobId": f"room-{others}"})[0] == 202
+    for job_id in quotas.open_jobs("default"):
+        quotas.release_job("default", job_id)
+
+
+def disable_rule(cloud: Cloud, name: str) -> None:
+    events = cloud.embedded.access.client("events")
+    (rule,) = [rule["Name"] for rule in events.list_rules()["Rules"] if name in rule["Name"]]
+    events.disable_rule(Name=rule)
 
 
 def confirm(cloud: Cloud, api: Api) -> None:
