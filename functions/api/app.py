@@ -20,7 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 from functions.api import addresses, confirm
 from functions.api.access import job_to_handle, visible_job
 from functions.api.addresses import Unconfirmed, check_email
-from functions.api.caller import caller_of
+from functions.api.caller import audit_call, caller_of
 from functions.api.errors import Forbidden, error_response
 from functions.api.start import StartJob, start
 from functions.api.upload import UploadRequest, sign_upload
@@ -56,6 +56,7 @@ app.include_router(confirm.router)
 def start_job() -> tuple[dict[str, Any], int] | Response[str]:
     body, caller = StartJob.model_validate(_json_body()), caller_of(app.current_event)
     check_email(body.email, caller)
+    audit_call(app.current_event, caller, body.subject())
     manifest = start(body, caller)
     table().record(manifest)  # so that the caller's next request finds it; the tracker does so only a moment later
     logger.set_correlation_id(manifest.job_id)
@@ -69,7 +70,9 @@ def start_job() -> tuple[dict[str, Any], int] | Response[str]:
 def stop() -> dict[str, Any]:
     job_id = JOB_ID.validate_python(_json_body().get("jobId"))
     logger.set_correlation_id(job_id)
-    job_to_handle(caller_of(app.current_event), job_id)
+    caller = caller_of(app.current_event)
+    job_to_handle(caller, job_id)
+    audit_call(app.current_event, caller, job_id)
     end = stop_job(bucket(), table(), job_id)
     if end.state is not JobState.STOPPED:
         raise Conflict(f"Job {job_id} had ended already: {end.state}.")
@@ -92,10 +95,13 @@ def list_jobs() -> dict[str, Any]:
 
 @app.get("/jobs/<job_id>")
 def show_job(job_id: str) -> dict[str, Any]:
-    row = visible_job(caller_of(app.current_event), JOB_ID.validate_python(job_id))
+    caller = caller_of(app.current_event)
+    row = visible_job(caller, JOB_ID.validate_python(job_id))
     keys = row.outputs.values() if row.state in END_STATES else ()  # the page polls, and manifests can be megabytes
     manifests = [stored.manifest for stored in map(bucket().read_manifest, keys) if stored]
     file_links = [link.model_dump() for link in links(manifests, row.name, FILES)]
+    if file_links:
+        audit_call(app.current_event, caller, job_id)
     stages = {name: stage.model_dump(mode="json", exclude_none=True) for name, stage in table().stages(job_id).items()}
     return {"job": _public(row), "stages": stages, "links": file_links}
 
@@ -116,7 +122,9 @@ def uploads() -> tuple[dict[str, Any], int]:
     request, caller = UploadRequest.model_validate(_json_body()), caller_of(app.current_event)
     check_email(request.email, caller)
     Quotas(table()).check_upload(caller.tenant, tenants().of(caller.tenant).limits, request.bytes)
-    return sign_upload(request, caller), 201
+    form = sign_upload(request, caller)
+    audit_call(app.current_event, caller, form["jobId"])
+    return form, 201
 
 
 def _refused(error: Refused) -> Response[str]:

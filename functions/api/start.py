@@ -18,6 +18,7 @@ from spaceport.pipeline.jobs.submission import Submission
 from spaceport.pipeline.options import resolve
 from spaceport.pipeline.storage import Bucket
 from spaceport.pipeline.tenants import Caller
+from spaceport.pipeline.text import visible
 
 STEPS: dict[str, StageName] = {
     "sfm": StageName.SFM,
@@ -51,6 +52,10 @@ class StartJob(BaseModel):
     continues: JobId | None = None
     """A job whose finished stages to build on, instead of one of the addresses."""
     options: dict[str, Any] = {}
+
+    def subject(self) -> str:
+        """What the job begins from, for the audit log."""
+        return visible(self.continues or self.upload or self.colmap or self.gaussian or "nothing")
 
     def submission(self, caller: Caller) -> Submission:
         """The body as `spaceport.pipeline.jobs.accept` takes it."""

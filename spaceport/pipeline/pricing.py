@@ -12,7 +12,8 @@ import os
 from pathlib import Path
 
 from spaceport.pipeline.contract import StageName
-from spaceport.pipeline.effort import CUDA_SECONDS_PER_ITERATION
+from spaceport.pipeline.effort import CUDA_SECONDS_PER_ITERATION, choose_effort
+from spaceport.pipeline.options import TrainOptions
 
 LOCAL = "local"
 UNKNOWN = "unknown"
@@ -97,3 +98,8 @@ def estimate_usd(photos: int, iterations: int, first: StageName = StageName.SFM)
     seconds = stage_seconds(photos, iterations)
     stages = list(StageName)[list(StageName).index(first) :]
     return round(sum(cost_usd(MACHINES[stage], seconds[stage]) for stage in stages), 4)
+
+
+def estimate_job_usd(options: TrainOptions, photos: int, first: StageName = StageName.SFM) -> float:
+    """The same, with as many iterations as the options mean for so many photos."""
+    return estimate_usd(photos, choose_effort(options, None, photos).iterations_for(photos), first)

@@ -40,7 +40,7 @@ from spaceport.pipeline.jobs.submission import (
 )
 from spaceport.pipeline.jobs.table import JobTable
 from spaceport.pipeline.options import resolve
-from spaceport.pipeline.pricing import estimate_usd
+from spaceport.pipeline.pricing import estimate_job_usd
 from spaceport.pipeline.storage import Bucket
 from spaceport.pipeline.tenants import read_tenants
 from spaceport.pipeline.uploads.photo_zip import inspect
@@ -110,7 +110,7 @@ def _begin(
     try:
         quotas.reserve_upload(request.tenant, limits, job_id, request.upload.bytes if request.upload else 0)
         manifest = _inspect(uploads, job_id, request, submission or Submission(), metadata)
-        usd = estimate_usd(manifest.photos, manifest.request.options.train.max_iterations)
+        usd = estimate_job_usd(manifest.request.options.train, manifest.photos)
         quotas.reserve_job(request.tenant, limits, job_id, usd)
     except Refused as refusal:
         if refusal.slug is Slug.OVER_QUOTA and submission is not None:
@@ -177,14 +177,20 @@ def continue_job(
     standing = bucket.read_manifest(key) if submission.job_id else None
     if standing:
         return standing.manifest
-    photos = stored.manifest.photos if isinstance(stored.manifest, RequestManifest) else 0
-    usd = estimate_usd(photos, request.options.train.max_iterations, stage)
+    usd = estimate_job_usd(request.options.train, _photos_of(stored.manifest), stage)
     quotas.reserve_job(request.tenant, limits, birth.job_id, usd)
     manifest = stored.manifest.model_copy(update={"job_id": birth.job_id, "request": request, "created_at": now()})
     if not bucket.put_manifest(key, manifest):
         standing = bucket.read_manifest(key)
         return standing.manifest if standing else manifest
     return manifest
+
+
+def _photos_of(manifest: AnyManifest) -> int:
+    if isinstance(manifest, RequestManifest):
+        return manifest.photos
+    photos = manifest.outcome.counts.get("photos", 0) if isinstance(manifest, StageManifest) else 0
+    return photos if isinstance(photos, int) else 0
 
 
 def _bear_continuation(bucket: Bucket, key: str, request: Request, wanted: str | None) -> Birth:

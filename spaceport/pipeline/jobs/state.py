@@ -26,9 +26,8 @@ from spaceport.pipeline.contract import (
     StageManifest,
     StageName,
 )
-from spaceport.pipeline.effort import choose_effort
 from spaceport.pipeline.layout import REQUEST, stage_manifest_key
-from spaceport.pipeline.pricing import estimate_usd
+from spaceport.pipeline.pricing import estimate_job_usd
 
 END_STATES = frozenset(
     {JobState.COMPLETED, JobState.COMPLETED_DEGRADED, JobState.FAILED, JobState.STOPPED, JobState.REJECTED}
@@ -173,8 +172,7 @@ def _new_record(job_id: str, request: Request) -> JobRecord:
 
 
 def _apply_request(record: JobRecord, event: RequestManifest) -> dict[str, object]:
-    effort = choose_effort(event.request.options.train, None, event.photos)
-    estimate = estimate_usd(event.photos, effort.iterations_for(event.photos))
+    estimate = estimate_job_usd(event.request.options.train, event.photos)
     return _merge_counts(record, REQUEST, {"photos": event.photos}) | {"estimate_usd": estimate}
 
 
