@@ -20,6 +20,9 @@ from spaceport.splats.cameras import Camera
 PIXELS_PER_GAUSSIAN: Final = 160
 """Training pixels, summed over all photos, that each Gaussian needs where one photo shows each point; with more views,
 as many fewer as the root of their number."""
+SHARP_SIDE: Final = 640
+"""Pixels on the longest side up to which each pixel tells something new. Larger photos determine more Gaussians in
+proportion to their side only: with 14 photos of 1,200 pixels and 300,000 Gaussians, held-out ones lost 0.4 dB."""
 SAMPLED_POINTS: Final = 2_000
 GAUSSIANS_PER_POINT: Final = 20
 """Growth beyond the sparse points that is still anchored to what structure from motion saw."""
@@ -62,23 +65,26 @@ def memory_cap(machine_bytes: int, pixels: int, *, cuda: bool) -> Cap:
     return Cap(max(MIN_GAUSSIANS, left // each), f"memory of the {of}")
 
 
-def choose_cap(requested: int | None, training_pixels: int, views: float, points: int, effort: Cap, memory: Cap) -> Cap:
+def pixels_per_gaussian(longest_side: int, views: float) -> float:
+    """Training pixels that each Gaussian needs, of photos of this size, where so many show a place."""
+    return PIXELS_PER_GAUSSIAN / math.sqrt(max(1.0, views)) * max(1.0, longest_side / SHARP_SIDE)
+
+
+def choose_cap(requested: int | None, pixels: int, pixels_each: float, points: int, effort: Cap, memory: Cap) -> Cap:
     """Choose the cap.
 
     Args:
         requested: what the user set, or None.
-        training_pixels: of all training photos at the finest level.
-        views: training photos that show a point of the sparse model, in the mean.
+        pixels: of all training photos at the finest level.
+        pixels_each: that each Gaussian needs.
         points: in the sparse model.
         effort: what the preset is worth on this device.
         memory: what the device can hold.
     """
     if requested is not None:
         return memory if memory.gaussians < requested else Cap(requested, "as requested")
-    pixels_each = PIXELS_PER_GAUSSIAN / math.sqrt(max(1.0, views))
-    by_pixels = f"{pixels_each:.0f} training pixels for each, as {views:.1f} photos show a place"
     limits = [
-        Cap(int(training_pixels / pixels_each), by_pixels),
+        Cap(int(pixels / pixels_each), f"{pixels_each:.0f} training pixels for each"),
         Cap(points * GAUSSIANS_PER_POINT, f"{GAUSSIANS_PER_POINT} for each sparse point"),
         effort,
         memory,

@@ -13,7 +13,14 @@ from typing import Final
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
-from services.train.capacity import Cap, choose_cap, choose_sh_degree, mean_views_per_point, memory_cap
+from services.train.capacity import (
+    Cap,
+    choose_cap,
+    choose_sh_degree,
+    mean_views_per_point,
+    memory_cap,
+    pixels_per_gaussian,
+)
 from services.train.dataset import Dataset, Photos, limit_size, open_dataset
 from services.train.device import Device, choose_device, memory_bytes
 from services.train.estimate import Estimate, estimate_training
@@ -159,16 +166,16 @@ def _decide(dataset: Dataset, device: Device, options: TrainOptions) -> Decision
     effort = choose_effort(options, device.cpu_threads, len(training), views)
     sizes = [limit_size(camera, effort.longest_side) for camera in training]
     pixels = [camera.width * camera.height for camera in sizes]
+    longest_side = max(max(camera.width, camera.height) for camera in sizes)
     on = "a GPU" if device.kind == "cuda" else f"{device.threads} CPU threads"
     cap = choose_cap(
         options.max_gaussians,
         sum(pixels),
-        views,
+        pixels_per_gaussian(longest_side, views),
         len(dataset.xyz),
         Cap(effort.gaussians, f"what `{options.preset}` is worth on {on}"),
         memory_cap(memory_bytes(device), max(pixels), cuda=device.kind == "cuda"),
     )
-    longest_side = max(max(camera.width, camera.height) for camera in sizes)
     return Decisions(longest_side, effort.iterations_for(len(training)), cap.gaussians, cap.why)
 
 

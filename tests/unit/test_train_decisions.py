@@ -11,7 +11,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.train.capacity import MIN_GAUSSIANS, Cap, choose_cap, choose_sh_degree, mean_views_per_point, memory_cap
+from services.train.capacity import (
+    MIN_GAUSSIANS,
+    Cap,
+    choose_cap,
+    choose_sh_degree,
+    mean_views_per_point,
+    memory_cap,
+    pixels_per_gaussian,
+)
 from services.train.dataset import choose_held_out
 from services.train.device import choose_device, memory_bytes
 from services.train.exposure import Exposures
@@ -25,13 +33,21 @@ EFFORT, MEMORY = Cap(100_000, "what the preset is worth"), Cap(10**7, "memory of
 
 
 def test_the_cap_names_what_binds_it() -> None:
-    assert choose_cap(None, 1_440_000, 1, 3_000, EFFORT, MEMORY).gaussians == 9_000
-    assert choose_cap(None, 1_440_000, 4, 3_000, EFFORT, MEMORY).gaussians == 18_000
-    assert "pixels" in choose_cap(None, 1_440_000, 4, 3_000, EFFORT, MEMORY).why
-    assert "point" in choose_cap(None, 10**9, 4, 500, EFFORT, MEMORY).why
-    assert choose_cap(None, 10**9, 4, 10**6, EFFORT, MEMORY) == EFFORT
-    assert choose_cap(None, 10**12, 4, 10**8, Cap(10**8, "effort"), MEMORY) == MEMORY
-    assert choose_cap(None, 100, 4, 5, EFFORT, MEMORY).gaussians == MIN_GAUSSIANS
+    assert choose_cap(None, 1_440_000, 160, 3_000, EFFORT, MEMORY).gaussians == 9_000
+    assert choose_cap(None, 1_440_000, 80, 3_000, EFFORT, MEMORY).gaussians == 18_000
+    assert "pixels" in choose_cap(None, 1_440_000, 80, 3_000, EFFORT, MEMORY).why
+    assert "point" in choose_cap(None, 10**9, 80, 500, EFFORT, MEMORY).why
+    assert choose_cap(None, 10**9, 80, 10**6, EFFORT, MEMORY) == EFFORT
+    assert choose_cap(None, 10**12, 80, 10**8, Cap(10**8, "effort"), MEMORY) == MEMORY
+    assert choose_cap(None, 100, 80, 5, EFFORT, MEMORY).gaussians == MIN_GAUSSIANS
+
+
+def test_gaussians_follow_views_and_the_side_of_large_photos() -> None:
+    assert pixels_per_gaussian(400, 1) == pixels_per_gaussian(640, 0) == 160
+    assert pixels_per_gaussian(640, 4) == 80
+    assert pixels_per_gaussian(1280, 4) == 160
+    photos = [choose_cap(None, side**2, pixels_per_gaussian(side, 4), 10**9, MEMORY, MEMORY) for side in (2_560, 5_120)]
+    assert photos[1].gaussians == 2 * photos[0].gaussians
 
 
 def test_memory_holds_photos_and_gaussians() -> None:
@@ -67,8 +83,8 @@ def test_views_count_the_pictures_that_a_point_lies_in() -> None:
 
 
 def test_a_demanded_cap_is_kept_unless_the_gpu_cannot_hold_it() -> None:
-    assert choose_cap(500_000, 10, 4, 10, EFFORT, MEMORY) == Cap(500_000, "as requested")
-    assert choose_cap(10_000_001, 10, 4, 10, EFFORT, MEMORY) == MEMORY
+    assert choose_cap(500_000, 10, 80, 10, EFFORT, MEMORY) == Cap(500_000, "as requested")
+    assert choose_cap(10_000_001, 10, 80, 10, EFFORT, MEMORY) == MEMORY
 
 
 def test_bands_follow_the_photos() -> None:

@@ -72,7 +72,7 @@ def test_photos_that_share_little_are_looked_at_less_often_but_a_hundred_times(
     looks = choose_effort(TrainOptions(preset=preset), threads, 16, views).looks
     assert 100 <= looks <= choose_effort(TrainOptions(preset=preset), threads, 16, views + 1).looks
     if preset is Preset.HIGH:
-        assert looks < 110 or views > 4.4  # of brighton_beach, which is learned by heart
+        assert looks <= 104 or views > 10.4  # of banana, which 250 looks learned by heart
     assert choose_effort(TrainOptions(preset=preset, max_looks=1_000), threads, 16, views).looks == 1_000
 
 
