@@ -10,6 +10,7 @@ from urllib.request import Request
 
 if TYPE_CHECKING:
     from boto3.session import Session
+    from botocore.config import Config
 
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
@@ -56,10 +57,10 @@ class Access:
 
         return Session(aws_access_key_id=ACCOUNT, aws_secret_access_key=self.secret, region_name=REGION)
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str, config: Config | None = None) -> Any:
         """A boto3 client for `service` of this cloud; the caller declares its type."""
         endpoint = self.batch_endpoint if service == "batch" else self.endpoint
-        return self.session.client(service, endpoint_url=endpoint)  # type: ignore[call-overload]  # any service name
+        return self.session.client(service, endpoint_url=endpoint, config=config)  # type: ignore[call-overload]  # any
 
     def ministack_request(self, path: str) -> Request:
         """A request of one of ministack's own addresses, `/_ministack/…`, with the secret."""

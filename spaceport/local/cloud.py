@@ -13,6 +13,7 @@ import queue
 import shlex
 import shutil
 import threading
+import time
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -24,14 +25,16 @@ from spaceport.files import write_atomic
 from spaceport.local.access import Access, new_secret
 from spaceport.local.batch.events import StateChanges, state_change
 from spaceport.local.batch.model import Job, JobDefinition
-from spaceport.local.batch.poller import Poller
 from spaceport.local.batch.runner import Runner
 from spaceport.local.batch.server import BatchServer
+from spaceport.local.batch.submission import batch_consumers
 from spaceport.local.children import end_survivors
 from spaceport.local.deploy import CODE, deploy
 from spaceport.local.errors import StateInUse
+from spaceport.local.functions import function_consumers
 from spaceport.local.ministack import Ministack
 from spaceport.local.package import package
+from spaceport.local.poller import Poller
 from spaceport.local.translate import Translation, fill, translate
 from spaceport.pipeline.errors import Refused
 from spaceport.pipeline.jobs.accept import accept_upload
@@ -52,6 +55,8 @@ ENVIRONMENT = "aws.env"
 """The same for a shell: `. ~/.spaceport/aws.env`."""
 PRIVATE_FOLDER = 0o700
 PRIVATE_FILE = 0o600
+DELIVERY_PAUSES = (0.2, 1.0)
+"""Seconds before a state change of a Batch job is sent again; the sweeper makes up for one that is lost."""
 NOTICE_SECONDS = 2.0
 """A dead embedded AWS refuses connections a moment before its end is noticed."""
 
@@ -108,7 +113,9 @@ class EmbeddedCloud:
         outputs = deploy(self.access, STACK, translation, package(ROOT), PARAMETERS)
         runner = self._batch(stack, translation, outputs, server)
         self._recover(outputs)
-        stack.callback(Poller(self.access, translation.batch_targets, outputs, runner).close)
+        consumers = batch_consumers(translation.batch_targets, outputs, runner)
+        consumers += function_consumers(self.access, translation.function_targets, outputs)
+        stack.callback(Poller(lambda: self.access.client("sqs"), consumers).close)
         self._publish_address(stack)
 
     def _publish_address(self, stack: ExitStack) -> None:
@@ -137,10 +144,13 @@ class EmbeddedCloud:
 
     def _deliver(self, changes: StateChanges) -> None:
         while (event := self._changes.get()) is not None:
-            try:
-                changes.deliver(event)
-            except (ClientError, BotoCoreError) as error:  # the sweeper makes up for it
-                log.warning("a state change was not delivered: %s", error)
+            for pause in (*DELIVERY_PAUSES, None):
+                try:
+                    changes.deliver(event)
+                    break
+                except (ClientError, BotoCoreError) as error:
+                    log.warning("a state change was not delivered%s: %s", "" if pause else ", and is lost", error)
+                    time.sleep(pause or 0)
 
     def _on_change(self, job: Job) -> None:
         self._changes.put(state_change(job))

@@ -1,8 +1,9 @@
 """template.yaml for the embedded cloud. Pure: a template in; a template and what was removed from it out.
 
 The SAM transform runs offline. The embedded cloud does not support AWS::Batch, so those resources are removed and go to
-the local Batch; each rule that would have submitted a Batch job gets an SQS queue as its target instead, and the local
-Batch polls that queue. None of the wiring is repeated here: a target that the template does not have does not exist.
+the local Batch. Its EventBridge and its asynchronous Lambda try everything once, and all at the same time; so each
+target of a rule that is a Batch queue or a function gets an SQS queue in its place, and `poller.py` takes the messages
+from there. None of the wiring is repeated here: a target that the template does not have does not exist.
 
 What the removed resources refer to (bucket names, role ARNs) is only known after the deployment, so each such value
 becomes an output of the stack.
@@ -25,26 +26,40 @@ from spaceport.local.access import ACCOUNT, REGION
 
 REMOVED = "AWS::Batch::"
 KINDS = {"AWS::Batch::JobQueue": "job-queue", "AWS::Batch::JobDefinition": "job-definition"}
+VISIBILITY_SECONDS = 1800  # a message is handled long before: Lambda's longest time limit is 900
 
 Tree = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class BatchTarget:
-    """A rule's target that submits Batch jobs: the output with the queue that replaces it, and what it submits."""
+    """A rule's target that submits Batch jobs. Outputs of the stack name the queues."""
 
     queue_output: str
+    dead_letters_output: str | None
+    """Of the dead-letter queue that the target has."""
     job_queue: str
     job_definition: str
     job_name: str
 
 
 @dataclass(frozen=True)
+class FunctionTarget:
+    """A rule's target that invokes a function. Outputs of the stack name the function and the queues."""
+
+    queue_output: str
+    dead_letters_output: str | None
+    """Of the dead-letter queue that the function has."""
+    function_output: str
+
+
+@dataclass(frozen=True)
 class Translation:
-    """A template that the embedded cloud can deploy, and the resources that the local Batch takes over."""
+    """A template that the embedded cloud can deploy, and what this package takes over."""
 
     template: Tree
     batch_targets: tuple[BatchTarget, ...]
+    function_targets: tuple[FunctionTarget, ...]
     job_definitions: dict[str, Tree]
     """ARN to properties; a value `{"Output": NAME}` stands for that output of the stack."""
     job_queues: tuple[str, ...]
@@ -80,12 +95,12 @@ def _plain(tree: Tree, code: Tree) -> Tree:
 
 
 def without_batch(plain: Tree) -> Translation:
-    """Remove AWS::Batch from a plain CloudFormation template."""
+    """Remove AWS::Batch from a plain CloudFormation template, and put a queue before each function."""
     plain = copy.deepcopy(plain)
     resources: Tree = plain["Resources"]
     removed = {name: resources.pop(name) for name in list(resources) if resources[name]["Type"].startswith(REMOVED)}
     arns = {name: _arn(name, resource["Type"]) for name, resource in removed.items()}
-    batch_targets = tuple(_batch_targets(resources, plain.setdefault("Outputs", {}), arns))
+    batch_targets, function_targets = _replace_targets(resources, plain.setdefault("Outputs", {}), arns)
     outputs: Tree = {}
     job_definitions = {
         arns[name]: _replace_by_outputs(resource["Properties"], arns, outputs)
@@ -95,35 +110,71 @@ def without_batch(plain: Tree) -> Translation:
     template = _replace_references(plain, arns)
     template["Outputs"] |= _replace_references(outputs, arns)
     queues = tuple(arns[name] for name, resource in removed.items() if resource["Type"] == "AWS::Batch::JobQueue")
-    return Translation(template, batch_targets, job_definitions, queues)
+    return Translation(template, tuple(batch_targets), tuple(function_targets), job_definitions, queues)
 
 
 def _arn(name: str, kind: str) -> str:
     return f"arn:aws:batch:{REGION}:{ACCOUNT}:{KINDS.get(kind, 'resource')}/{name}"
 
 
-def _batch_targets(resources: Tree, outputs: Tree, arns: dict[str, str]) -> list[BatchTarget]:
-    """Replace every Batch target by a queue. Returns what each would have submitted."""
+def _replace_targets(
+    resources: Tree, outputs: Tree, arns: dict[str, str]
+) -> tuple[list[BatchTarget], list[FunctionTarget]]:
+    """Replace every target that is a Batch queue or a function by a queue. Returns what each would have done."""
     batch_targets = []
+    function_targets = []
     queues = {}
     for rule, resource in resources.items():
-        if resource["Type"] != "AWS::Events::Rule":
-            continue
-        for number, target in enumerate(resource["Properties"].get("Targets", [])):
+        for number, target in enumerate(resource["Properties"].get("Targets", []) if _is_rule(resource) else []):
             batch = target.pop("BatchParameters", None)
-            if batch is None:
+            function = _logical_name(target["Arn"], resources, "AWS::Lambda::Function")
+            if batch is None and function is None:
                 continue
-            target.pop("RoleArn", None)
             queue = f"{rule}Queue{number}"
-            job_queue = _replace_references(target["Arn"], arns)
+            if batch is not None:
+                dead_letters = _dead_letters(queue, target.get("DeadLetterConfig", {}).get("Arn"), resources, outputs)
+                job_queue, definition = (
+                    _replace_references(it, arns) for it in (target["Arn"], batch["JobDefinition"])
+                )
+                batch_targets.append(BatchTarget(queue, dead_letters, job_queue, definition, batch["JobName"]))
+            if function is not None:
+                config = resources[function]["Properties"].get("DeadLetterConfig", {})
+                dead_letters = _dead_letters(queue, config.get("TargetArn"), resources, outputs)
+                outputs[f"{queue}Function"] = {"Value": {"Ref": function}}
+                function_targets.append(FunctionTarget(queue, dead_letters, f"{queue}Function"))
+            target.pop("RoleArn", None)
             target["Arn"] = {"Fn::GetAtt": [queue, "Arn"]}
-            queues[queue] = {"Type": "AWS::SQS::Queue"}
+            queues[queue] = {"Type": "AWS::SQS::Queue", "Properties": {"VisibilityTimeout": VISIBILITY_SECONDS}}
             outputs[queue] = {"Value": {"Ref": queue}}
-            batch_targets.append(
-                BatchTarget(queue, job_queue, _replace_references(batch["JobDefinition"], arns), batch["JobName"])
-            )
     resources.update(queues)
-    return batch_targets
+    return batch_targets, function_targets
+
+
+def _is_rule(resource: Tree) -> bool:
+    return bool(resource["Type"] == "AWS::Events::Rule")
+
+
+def _dead_letters(queue: str, arn: Any, resources: Tree, outputs: Tree) -> str | None:
+    """The output with the URL of the dead-letter queue that `arn` names; None when there is none.
+
+    Raises:
+        ValueError: it is no queue of the template.
+    """
+    if arn is None:
+        return None
+    name = _logical_name(arn, resources, "AWS::SQS::Queue")
+    if name is None:
+        raise ValueError(f"{queue}: dead letters go to {arn}, which is no queue of this template")
+    outputs[f"{queue}Dead"] = {"Value": {"Ref": name}}
+    return f"{queue}Dead"
+
+
+def _logical_name(arn: Any, resources: Tree, kind: str) -> str | None:
+    """The resource of the template whose ARN `arn` is, if it is one of this kind."""
+    match arn:
+        case {"Fn::GetAtt": [str(name), "Arn"]} if name in resources and resources[name]["Type"] == kind:
+            return name
+    return None
 
 
 def _replace_references(value: Any, arns: dict[str, str]) -> Any:

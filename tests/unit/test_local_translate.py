@@ -1,4 +1,4 @@
-"""The template for the embedded cloud: Batch taken out, its targets turned into queues, nothing else changed."""
+"""The template for the embedded cloud: Batch taken out, targets turned into queues, nothing else changed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from spaceport.local.deploy import CODE
 from spaceport.local.package import package
-from spaceport.local.translate import Translation, fill, load, translate, without_batch
+from spaceport.local.translate import BatchTarget, FunctionTarget, Translation, fill, load, translate, without_batch
 
 ROOT = Path(__file__).parents[2]
 
@@ -50,6 +50,52 @@ def test_batch_is_taken_out_and_its_arrows_are_queues(translation: Translation) 
         assert target.job_definition in translation.job_definitions
         assert target.job_queue in translation.job_queues
     assert "BatchParameters" not in str(resources)
+
+
+def test_every_function_that_a_rule_wakes_is_woken_through_a_queue(translation: Translation) -> None:
+    resources, outputs = translation.template["Resources"], translation.template["Outputs"]
+    rules = {name: item for name, item in resources.items() if item["Type"] == "AWS::Events::Rule"}
+    targets = [target for rule in rules.values() for target in rule["Properties"]["Targets"]]
+    queues = {target["Arn"]["Fn::GetAtt"][0] for target in targets}
+    assert len(queues) == len(targets), "each target has a queue of its own"
+    both: tuple[FunctionTarget | BatchTarget, ...] = (*translation.function_targets, *translation.batch_targets)
+    assert {target.queue_output for target in both} == queues
+    for target in both:
+        assert outputs[target.queue_output]["Value"] == {"Ref": target.queue_output}
+        assert resources[target.queue_output]["Properties"]["VisibilityTimeout"] > 900, "Lambda's longest time limit"
+    functions = [outputs[target.function_output]["Value"]["Ref"] for target in translation.function_targets]
+    assert sorted(functions) == ["IntakeFunction", "NotifyFunction", "SweeperFunction", *["TrackerFunction"] * 2]
+    for target in both:
+        assert target.dead_letters_output is not None
+        dead = "DeadEvents" if target in translation.batch_targets else "DeadInvocations"
+        assert outputs[target.dead_letters_output]["Value"] == {"Ref": dead}
+
+
+def test_what_a_target_gets_stays_with_it() -> None:
+    shared = {"InputTransformer": {"InputTemplate": "1"}, "Id": "a", "RetryPolicy": {"MaximumRetryAttempts": 2}}
+    targets = [{"Arn": {"Fn::GetAtt": ["Function", "Arn"]}, **shared}, {"Arn": {"Fn::GetAtt": ["Topic", "Arn"]}}]
+    made = without_batch(
+        {
+            "Resources": {
+                "Function": {"Type": "AWS::Lambda::Function", "Properties": {}},
+                "Topic": {"Type": "AWS::SNS::Topic", "Properties": {}},
+                "Rule": {"Type": "AWS::Events::Rule", "Properties": {"Targets": targets}},
+            }
+        }
+    )
+    first, second = made.template["Resources"]["Rule"]["Properties"]["Targets"]
+    assert first == {"Arn": {"Fn::GetAtt": ["RuleQueue0", "Arn"]}, **shared}
+    assert second == targets[1]
+    (target,) = made.function_targets
+    assert (target.queue_output, target.dead_letters_output) == ("RuleQueue0", None)
+
+
+def test_dead_letters_must_have_a_queue_of_the_template() -> None:
+    function = {"Type": "AWS::Lambda::Function", "Properties": {"DeadLetterConfig": {"TargetArn": "arn:elsewhere"}}}
+    targets = [{"Arn": {"Fn::GetAtt": ["Function", "Arn"]}}]
+    rule = {"Type": "AWS::Events::Rule", "Properties": {"Targets": targets}}
+    with pytest.raises(ValueError, match="arn:elsewhere"):
+        without_batch({"Resources": {"Function": function, "Rule": rule}})
 
 
 def test_every_function_gets_the_one_package(translation: Translation) -> None:

@@ -1,13 +1,12 @@
 """Sends "Batch Job State Change" events to the targets of every rule that matches them.
 
-PutEvents refuses sources that begin with `aws.`, here as in AWS. So the deployed rules are tested for a match, and
-their functions are invoked directly, with the event that Batch would have sent.
+PutEvents refuses sources that begin with `aws.`, here as in AWS. So the deployed rules are tested for a match, and the
+event that Batch would have sent goes to the queues that stand in for their targets.
 """
 
 from __future__ import annotations
 
 import json
-import logging
 import uuid
 from datetime import UTC, datetime
 from typing import Any
@@ -15,31 +14,38 @@ from typing import Any
 from spaceport.local.access import ACCOUNT, REGION, Access
 from spaceport.local.batch.model import Job
 
-log = logging.getLogger(__name__)
-
 
 class StateChanges:
     """Delivers state changes of jobs. Rules are read once: they do not change while the embedded cloud runs."""
 
     def __init__(self, access: Access) -> None:
+        """Raises `ValueError` when a target wants another input than the event, which nothing here transforms."""
         self._events = access.client("events")
-        self._functions = access.client("lambda")
-        rules = [rule for page in self._pages() for rule in page["Rules"]]
-        self._rules = [
-            rule for rule in rules if rule.get("State") == "ENABLED" and "aws.batch" in rule.get("EventPattern", "")
+        self._sqs = access.client("sqs")
+        rules = [rule for page in self._events.get_paginator("list_rules").paginate() for rule in page["Rules"]]
+        self._queues = [
+            (rule["EventPattern"], [self._queue(target) for target in self._targets(rule["Name"])])
+            for rule in rules
+            if rule.get("State") == "ENABLED" and "aws.batch" in rule.get("EventPattern", "")
         ]
 
     def deliver(self, event: dict[str, Any]) -> None:
-        """Invoke the targets of each rule that matches."""
-        for rule in self._rules:
-            if self._events.test_event_pattern(EventPattern=rule["EventPattern"], Event=json.dumps(event))["Result"]:
-                for target in self._events.list_targets_by_rule(Rule=rule["Name"])["Targets"]:
-                    self._functions.invoke(
-                        FunctionName=target["Arn"], InvocationType="Event", Payload=json.dumps(event).encode()
-                    )
+        """Send the event to the targets of each rule that matches."""
+        body = json.dumps(event)
+        for pattern, queues in self._queues:
+            if self._events.test_event_pattern(EventPattern=pattern, Event=body)["Result"]:
+                for queue in queues:
+                    self._sqs.send_message(QueueUrl=queue, MessageBody=body)
 
-    def _pages(self) -> Any:
-        return self._events.get_paginator("list_rules").paginate()
+    def _targets(self, rule: str) -> list[dict[str, Any]]:
+        targets: list[dict[str, Any]] = self._events.list_targets_by_rule(Rule=rule)["Targets"]
+        return targets
+
+    def _queue(self, target: dict[str, Any]) -> str:
+        if {"Input", "InputPath", "InputTransformer"} & set(target):
+            raise ValueError(f"{target['Arn']}: a target of Batch's events gets the whole event here")
+        name = target["Arn"].rsplit(":", 1)[-1]
+        return str(self._sqs.get_queue_url(QueueName=name)["QueueUrl"])
 
 
 def state_change(job: Job) -> dict[str, Any]:
