@@ -31,6 +31,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from boto3.s3.transfer import TransferConfig
+from botocore.config import Config
 from PIL import Image
 
 from spaceport.cli.connect import deployment_of
@@ -152,14 +153,18 @@ def _many(access: Access, pid: int, count: int, patience: float) -> None:
 
         while len(ended) < count or len(mails(access)) - mailed < count:
             for job in jobs - set(ended):
-                if _ended(cloud, job):
+                if time.monotonic() - began < patience and _ended(cloud, job):
                     ended[job] = time.monotonic() - began
             if time.monotonic() - began > patience:
+                pool.shutdown(wait=False, cancel_futures=True)
                 break
             time.sleep(0.2)
         took = time.monotonic() - began
+        print(
+            f"{count} uploads at once: after {took:.1f} s {len(ended)} ends, at most {peak.most >> 20} MiB", flush=True
+        )
     seconds = [*sorted(ended.values()), *[float("inf")] * (count - len(ended))]
-    print(f"{count} uploads at once: after {took:.1f} s {len(ended)} ends and {len(mails(access)) - mailed} mails")
+    print(f"  {len(mails(access)) - mailed} mails")
     print(f"  half of the ends after {seconds[count // 2 - 1]:.1f} s (goal 60), all after {seconds[-1]:.1f} s")
     print(f"  memory: {peak.first >> 20} MiB idle, {peak.most >> 20} MiB at most (goal 1,024),", end=" ")
     print(f"at most {peak.workers} workers of functions", flush=True)
@@ -210,13 +215,14 @@ def _ended(cloud: Deployment, job: str) -> bool:
 def _large(access: Access, pid: int, path: Path, size: int) -> None:
     """One object up and down in each way. Its key is no upload's, so no function reads it."""
     cloud = deployment_of(access)
+    signer = access.session.client("s3", endpoint_url=access.endpoint, config=Config(signature_version="s3v4"))
     with path.open("wb") as file:
         for _ in range(0, size, MIB):
             file.write(os.urandom(MIB))
     (server,) = [each for each in descendants(pid) if "spaceport.local.serve" in _command(each)][-1:]
     ways: dict[str, Callable[[], None]] = {
-        "single PUT": lambda: _single_put(cloud, path),
-        "POST form": lambda: _form(cloud, path),
+        "single PUT": lambda: _single_put(signer, cloud.uploads.name, path),
+        "POST form": lambda: _form(signer, cloud.uploads.name, path),
         "multipart, parts of 8 MiB": lambda: _multipart(cloud, path),
         "GET": lambda: _get(cloud, path, TransferConfig(multipart_threshold=size + 1)),
         "GET, ranges of 8 MiB": lambda: _get(cloud, path, TransferConfig()),
@@ -231,15 +237,14 @@ def _large(access: Access, pid: int, path: Path, size: int) -> None:
         print(f"{name:28} {peak.most - peak.first >> 20:>6} MiB {kept >> 20:>4} MiB {took:>8.1f}", flush=True)
 
 
-def _single_put(cloud: Deployment, path: Path) -> None:
-    client = cloud.uploads.client
-    url = client.generate_presigned_url("put_object", Params={"Bucket": cloud.uploads.name, "Key": "large/put"})
+def _single_put(signer: Any, bucket: str, path: Path) -> None:
+    url = signer.generate_presigned_url("put_object", Params={"Bucket": bucket, "Key": "large/put"})
     with path.open("rb") as file:
         _send("PUT", url, file, path.stat().st_size, {})
 
 
-def _form(cloud: Deployment, path: Path) -> None:
-    form = cloud.uploads.client.generate_presigned_post(cloud.uploads.name, "large/form")
+def _form(signer: Any, bucket: str, path: Path) -> None:
+    form = signer.generate_presigned_post(bucket, "large/form")
     boundary = base64.b16encode(os.urandom(16)).decode()
     head = "".join(
         f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'

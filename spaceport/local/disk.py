@@ -64,7 +64,10 @@ class DiskGuard:
             return
         refused: list[str] = []
         _refused.set(refused)
-        await self._app(scope, receive, _Sender(send, refused))
+        try:
+            await self._app(scope, receive, _Sender(send, refused))
+        except DiskFull as error:  # before ministack had a handler for it
+            await _answer(send, str(error))
 
     def check_before_listing(self, s3: Any) -> None:
         """Let ministack's module `s3` raise `DiskFull` for an object that does not fit.
@@ -76,17 +79,23 @@ class DiskGuard:
         @functools.wraps(record)
         def checked(bucket: str, key: str, former: Any, written: dict[str, Any], data: bytes) -> Any:
             free = self._free()
-            if free >= len(data) + (former or {}).get("size", 0) + SMALL:  # the former version is written again
+            size = 0 if getattr(data, "spool", None) else len(data)  # a large one is in a file, which is only moved
+            if free >= size + (former or {}).get("size", 0) + SMALL:  # the former version is written again
                 return record(bucket, key, former, written, data)
             objects = s3._buckets[bucket]["objects"]
             del objects[key]
             if former is not None:
                 objects[key] = former
-            text = sentence(len(data), free)
-            _refused.get([]).append(text)
-            raise DiskFull(text)
+            raise refuse(len(data), free)
 
         s3._record_object_version = checked
+
+
+def refuse(size: int, free: int) -> DiskFull:
+    """What to raise for a write of `size` bytes; whatever ministack makes of it, the answer is 507."""
+    text = sentence(size, free)
+    _refused.get([]).append(text)
+    return DiskFull(text)
 
 
 def sentence(size: int, free: int) -> str:
