@@ -32,6 +32,7 @@ from spaceport.local.children import end_survivors
 from spaceport.local.deploy import CODE, deploy
 from spaceport.local.errors import StateInUse
 from spaceport.local.functions import function_consumers
+from spaceport.local.logs import cloud_log, prune_job_logs
 from spaceport.local.ministack import Ministack
 from spaceport.local.package import package
 from spaceport.local.poller import Poller
@@ -103,6 +104,8 @@ class EmbeddedCloud:
             shutil.rmtree(self.state / name, ignore_errors=True)
         for name in ("work", "tmp", "logs", "s3"):
             (self.state / name).mkdir(exist_ok=True)
+        prune_job_logs(self.state / "logs")
+        stack.enter_context(cloud_log(self.state / "logs"))
         translation = translate(self._template, CODE)
         secret = new_secret()
         server = BatchServer(secret)

@@ -10,11 +10,9 @@ object's file. What is not replaced here sees a buffer like any other. Bodies th
 from __future__ import annotations
 
 import hashlib
-import inspect
 import re
 import zlib
 from base64 import b64encode
-from collections.abc import Callable
 from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any, Final
@@ -26,13 +24,14 @@ from ministack.services import s3
 
 from spaceport.local.door import App, Receive, Scope, Send
 from spaceport.local.mapped import MappedFile, Spool, is_mapped, pieces
+from spaceport.local.patching import edit, replace
 
 LARGE: Final = 1 << 20
 _large_body: ContextVar[int] = ContextVar("_large_body", default=0)
 """The length of the body of this request if it is a large object's, else 0."""
 
 # CompleteMultipartUpload joins the parts in memory. Nothing around that is to change, so these expressions are.
-_COMPLETE_EDITS: Final = {
+COMPLETE_EDITS: Final = {
     'hashlib.md5(stored["body"]).digest()': "bytes.fromhex(stored['etag'].strip('\"'))",
     'combined_parts.append(stored["body"])': "combined_parts.append(stored)",
     'len(stored["body"])': 'stored["size"]',
@@ -84,29 +83,10 @@ def install(app: App) -> App:
         (s3, "_version_body", _version_body),
         (s3, "_get_object_data", _get_object_data),
     ):
-        _replace(module, name, replacement)
+        replace(module, name, replacement)
     s3._join_parts = _join_parts
-    exec(_edited(s3._complete_multipart_upload, _COMPLETE_EDITS), s3.__dict__)  # noqa: S102  its own text
+    edit(s3, "_complete_multipart_upload", COMPLETE_EDITS)
     return LargeObjects(app)
-
-
-def _replace(module: Any, name: str, replacement: Callable[..., Any]) -> None:
-    """Put `replacement` in the place of a function, which it gets as its first argument."""
-    original = getattr(module, name)
-
-    def replaced(*arguments: Any, **named: Any) -> Any:
-        return replacement(original, *arguments, **named)
-
-    setattr(module, name, replaced)
-
-
-def _edited(function: Any, edits: dict[str, str]) -> str:
-    source = inspect.getsource(function)
-    for before, after in edits.items():
-        if before not in source:
-            raise RuntimeError(f"ministack's {function.__name__} no longer has {before!r}")
-        source = source.replace(before, after)
-    return source
 
 
 async def _read_request_body(original: Any, receive: Receive, method: str, headers: dict[str, str]) -> Any:
@@ -255,7 +235,7 @@ def _version_body(original: Any, bucket: dict[str, Any], name: str, key: str, ve
     return original(bucket, name, key, version)
 
 
-def _get_object_data(original: Any, *arguments: Any) -> bytes | None:
+def _get_object_data(original: Any, *arguments: Any, **named: Any) -> bytes | None:
     """For other services than S3, which expect bytes."""
-    data = original(*arguments)
+    data = original(*arguments, **named)
     return bytes(data) if is_mapped(data) else data

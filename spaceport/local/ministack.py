@@ -13,6 +13,7 @@ from pathlib import Path
 from spaceport.local.access import REGION, Access
 from spaceport.local.children import MARK, Child
 from spaceport.local.errors import CloudDied
+from spaceport.local.logs import OutputLog
 
 HOST = "127.0.0.1"
 READY_SECONDS = 120.0
@@ -44,11 +45,12 @@ class Ministack:
         self.port = _free_port()
         self.access = Access(f"http://{HOST}:{self.port}", batch_endpoint, secret)
         self._log = state / "logs" / "ministack.log"
-        with self._log.open("wb") as log:
+        self._output = OutputLog(self._log)
+        with self._output.pipe:
             self._child = Child(
                 [sys.executable, "-m", "spaceport.local.serve"],
                 environment=_environment(state, self.port) | self.access.environment(),
-                log=log,
+                log=self._output.pipe,
                 folder=state,
                 grace=STOP_SECONDS,
             )
@@ -57,6 +59,7 @@ class Ministack:
             _check_not_exposed(self._child.pid)
         except BaseException:
             self._child.close()
+            self._output.close()
             raise
 
     def _wait_ready(self) -> None:
@@ -85,6 +88,7 @@ class Ministack:
         self._child.stop()
         self._child.wait(STOP_SECONDS + 1)
         self._child.close()
+        self._output.close()
 
 
 def _free_port() -> int:
@@ -102,6 +106,7 @@ def _environment(state: Path, port: int) -> dict[str, str]:
         "MINISTACK_REGION": REGION,
         "S3_PERSIST": "1",
         "S3_DATA_DIR": str(state / "s3"),
+        "SPACEPORT_LOGS": str(state / "logs"),
         "TMPDIR": str(state / "tmp"),  # unpacked functions; emptied at each start
         "DOCKER_HOST": f"unix://{state}/none",  # it must never look for containers, or remove them
         "IOT_MTLS_ENABLED": "0",  # the two listeners that ignore BIND_HOST's port

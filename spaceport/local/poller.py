@@ -14,10 +14,13 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from spaceport.pipeline.text import visible
+
 WAIT_SECONDS: Final = 1  # a long poll: messages arrive at once, and closing takes a second at most
 PAUSES: Final = (1, 5)
 """Seconds before the second and the third try; asynchronous Lambda waits 60 and 120."""
 CLOSE_SECONDS: Final = 5.0
+MAX_TEXT: Final = 2000  # characters of an event in the log; all of it is in the dead letter
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +100,7 @@ class Poller:
         except NotHandled as error:
             if self._done.is_set():  # we have stopped it ourselves
                 return
-            log.warning("%s: try %d of %d failed: %s", consumer.name, attempt, len(self._pauses) + 1, error)
+            log.warning("%s: try %d of %d failed: %s", consumer.name, attempt, len(self._pauses) + 1, _text(error))
             if attempt <= len(self._pauses):
                 sqs.change_message_visibility(**receipt, VisibilityTimeout=self._pauses[attempt - 1])
                 return
@@ -107,7 +110,8 @@ class Poller:
 
 def _bury(consumer: Consumer, sqs: Any, body: str, error: NotHandled) -> None:
     """Send a message to the dead-letter queue."""
-    log.error("%s: given up on an event%s: %s", consumer.name, "" if consumer.dead_letters else ", which is lost", body)
+    fate = "a dead letter" if consumer.dead_letters else "lost"
+    log.error("%s: the event is %s after the last try: %s", consumer.name, fate, _text(body))
     if consumer.dead_letters:
         sqs.send_message(
             QueueUrl=consumer.dead_letters,
@@ -117,3 +121,8 @@ def _bury(consumer: Consumer, sqs: Any, body: str, error: NotHandled) -> None:
                 for name, value in error.attributes.items()
             },
         )
+
+
+def _text(value: object) -> str:
+    """What a log may hold of an event or of an error about it."""
+    return visible(str(value), MAX_TEXT)

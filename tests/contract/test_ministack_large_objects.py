@@ -9,7 +9,8 @@ import ministack.app
 import pytest
 from ministack.services import s3
 
-from spaceport.local.large_objects import _COMPLETE_EDITS, _edited
+from spaceport.local.large_objects import COMPLETE_EDITS
+from spaceport.local.patching import edited
 
 SIGNATURES: dict[tuple[Any, str], list[str]] = {
     (ministack.app, "_read_request_body"): ["receive", "method", "headers"],
@@ -34,9 +35,9 @@ def test_what_is_replaced_or_called_has_these_arguments(module: Any, name: str) 
     assert list(inspect.signature(getattr(module, name)).parameters) == SIGNATURES[module, name]
 
 
-def test_the_parts_are_joined_by_the_expressions_that_are_edited() -> None:
+def test_the_parts_are_joined_by_the_expressions_that_areedited() -> None:
     before = inspect.getsource(s3._complete_multipart_upload)
-    after = _edited(s3._complete_multipart_upload, _COMPLETE_EDITS)
+    after = edited(s3._complete_multipart_upload, COMPLETE_EDITS)
     assert before.count('stored["body"]') == 3
     assert 'stored["body"]' not in after
     assert before.count('b"".join(') == 1
@@ -45,7 +46,7 @@ def test_the_parts_are_joined_by_the_expressions_that_are_edited() -> None:
 
 def test_another_ministack_is_noticed_when_the_embedded_cloud_starts() -> None:
     with pytest.raises(RuntimeError, match="no longer has 'zip\\('"):
-        _edited(s3._complete_multipart_upload, {"zip(": ""})
+        edited(s3._complete_multipart_upload, {"zip(": ""})
 
 
 def test_an_upload_keeps_its_parts_and_an_object_its_versions_where_they_are_looked_for() -> None:

@@ -101,7 +101,7 @@ def test_after_three_tries_it_is_a_dead_letter_and_a_line_in_the_log(
     values = {name: (value["DataType"], value["StringValue"]) for name, value in letter["MessageAttributes"].items()}
     assert values == {"ErrorCode": ("Number", "200"), "ErrorMessage": ("String", "no such bucket")}
     assert "try 3 of 3 failed: no such bucket" in caplog.text
-    assert 'given up on an event: {"id": 1}' in caplog.text
+    assert 'the event is a dead letter after the last try: {"id": 1}' in caplog.text
 
 
 def test_a_poisoned_message_keeps_no_other_waiting(queues: Queues) -> None:

@@ -11,10 +11,11 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from spaceport.local.batch.model import ENDED, Exit, Job, JobDefinition, Status, should_retry
 from spaceport.local.children import MARK, Child
+from spaceport.local.logs import OutputLog, prune_job_logs
 
 GRACE_SECONDS = 5.0
 TIMED_OUT = "Job attempt duration exceeded timeout"
@@ -161,7 +162,9 @@ class Runner:
             job.started_at = time.time()
             scratch = self._state / "work" / job.id
             try:
-                child = self._running[job.id] = self._child(job, scratch)
+                output = OutputLog(self._state / "logs" / f"{job.name}-{job.id}.log")
+                with output.pipe:
+                    child = self._running[job.id] = self._child(job, scratch, output.pipe)
             except OSError as error:  # out of disk, memory or processes
                 return Exit(None, NOT_STARTED, f"{NOT_STARTED}: {error}")
         self._move(job, Status.RUNNING)
@@ -171,19 +174,20 @@ class Runner:
             with self._lock:
                 del self._running[job.id]
             child.close()
+            output.close()
+            prune_job_logs(self._state / "logs")
             shutil.rmtree(scratch, ignore_errors=True)  # as a container's disk is
 
-    def _child(self, job: Job, scratch: Path) -> Child:
+    def _child(self, job: Job, scratch: Path, log: IO[bytes]) -> Child:
         scratch.mkdir(exist_ok=True)
         program, *arguments = job.command()
-        with (self._state / "logs" / f"{job.name}-{job.id}.log").open("ab") as log:
-            return Child(
-                [_program(program), *arguments],
-                environment=self._job_environment(job, len(job.attempts) + 1, scratch),
-                log=log,
-                folder=self._root,
-                grace=GRACE_SECONDS,
-            )
+        return Child(
+            [_program(program), *arguments],
+            environment=self._job_environment(job, len(job.attempts) + 1, scratch),
+            log=log,
+            folder=self._root,
+            grace=GRACE_SECONDS,
+        )
 
     def _wait(self, job: Job, child: Child) -> Exit:
         limit = job.job_definition.timeout_seconds
