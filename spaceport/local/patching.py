@@ -1,4 +1,4 @@
-"""Changes functions of the exactly pinned ministack, in its own process. Contract tests say what each change relies on."""
+"""Changes functions of the exactly pinned ministack, in its own process; contract tests say what that relies on."""
 
 from __future__ import annotations
 
