@@ -34,6 +34,7 @@ from spaceport.pipeline.jobs.recovery import rebuild_table
 from spaceport.pipeline.jobs.state import END_STATES, JobRecord
 from spaceport.pipeline.layout import UPLOADS
 from spaceport.pipeline.options import Preset, resolve
+from spaceport.pipeline.tenants import UnreadableTenants
 from spaceport.pipeline.text import visible
 from spaceport.pipeline.uploads.photo_zip import inspect
 
@@ -52,6 +53,10 @@ State = Annotated[
 ]
 JobIdArgument = Annotated[str, typer.Argument(help="The job's id, as `spaceport jobs` shows it.")]
 HOME = Path("~/.spaceport")
+UNCONFIRMED = (
+    "Nobody has confirmed {email}, so there will be no mail. The job begins all the same. An address is confirmed by"
+    " POST /addresses, by `mail` in tenants.json, or by the parameter MailDomains."
+)
 
 
 @app.command()
@@ -226,6 +231,7 @@ def main() -> None:
         Refused,
         StateInUse,
         UnknownJob,
+        UnreadableTenants,
         json.JSONDecodeError,
     ) as error:
         error_console.print(str(error), style="red")
@@ -262,6 +268,8 @@ def _upload(deployment: Deployment, photos: Path, options: dict[str, Any], email
     metadata = {"job-id": job_id, "job-name": quote(photos.stem), "options": json.dumps(options)}
     if email:
         metadata["email"] = email
+        if not deployment.may_mail(email):
+            error_console.print(Text(UNCONFIRMED.format(email=visible(email))), style="yellow", soft_wrap=True)
     deployment.uploads.client.upload_file(
         str(photos), deployment.uploads.name, f"{UPLOADS}{job_id}.zip", ExtraArgs={"Metadata": metadata}
     )

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 import boto3
 from botocore.exceptions import ClientError
 
-from spaceport.pipeline.contract import EndManifest
+from spaceport.pipeline.addresses import is_confirmed
+from spaceport.pipeline.contract import DEFAULT_TENANT, EndManifest
 from spaceport.pipeline.jobs.batch import terminate_jobs
 from spaceport.pipeline.jobs.ending import stop_job
 from spaceport.pipeline.jobs.table import JobTable
 from spaceport.pipeline.storage import Bucket
+from spaceport.pipeline.tenants import read_tenants
 
 if TYPE_CHECKING:
     from mypy_boto3_batch import BatchClient
@@ -32,8 +34,15 @@ class Deployment:
     table: JobTable
     batch: BatchClient
     queues: tuple[str, ...]
+    mail_domains: str = ""
+    """The domains whose addresses need no confirmation: the template's parameter `MailDomains`."""
     check: Callable[[], None] = lambda: None
     """Raises when it has died, before calls to it time out."""
+
+    def may_mail(self, email: str) -> bool:
+        """Whether mails of the default tenant, whose uploads the command line makes, may go to an address."""
+        tenant = read_tenants(self.bucket).of(DEFAULT_TENANT)
+        return is_confirmed(self.bucket, DEFAULT_TENANT, tenant, self.mail_domains, email)
 
     def stop(self, job_id: str) -> EndManifest:
         """Stop a job and terminate its Batch jobs. Returns how it ended. Raises `UnknownJob` when there is none."""
@@ -58,7 +67,9 @@ def connect(stack: str, session: boto3.Session, endpoint: str | None = None, bat
         response = session.client("cloudformation", endpoint_url=endpoint).describe_stacks(StackName=stack)
     except ClientError as error:
         raise unreachable(stack, error) from error
-    outputs = {item["OutputKey"]: item["OutputValue"] for item in response["Stacks"][0].get("Outputs", [])}
+    description = response["Stacks"][0]
+    outputs = {item["OutputKey"]: item["OutputValue"] for item in description.get("Outputs", [])}
+    parameters = {item["ParameterKey"]: item["ParameterValue"] for item in description.get("Parameters", [])}
     s3 = session.client("s3", endpoint_url=endpoint)
     return Deployment(
         bucket=Bucket(outputs["PipelineBucket"], s3),
@@ -66,4 +77,5 @@ def connect(stack: str, session: boto3.Session, endpoint: str | None = None, bat
         table=JobTable(outputs["JobTable"], session.resource("dynamodb", endpoint_url=endpoint)),
         batch=session.client("batch", endpoint_url=batch or endpoint),
         queues=tuple(outputs[name] for name in ("CpuQueue", "GpuQueue") if name in outputs),
+        mail_domains=parameters.get("MailDomains", ""),
     )

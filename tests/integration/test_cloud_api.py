@@ -101,6 +101,7 @@ def test_upload_watch_stop_and_go_on(cloud: Cloud, api: Api, survey: Survey) -> 
 
 
 def test_the_door(cloud: Cloud, api: Api) -> None:
+    assert cloud.deployment.may_mail("anyone@elsewhere.example"), "on a laptop, mails stay there"
     assert api("GET", "/options")[0] == 200
     status, answer = api("POST", "/start-job", {"s3Url": "s3://somebody-elses/photos.zip"})
     assert status == 400

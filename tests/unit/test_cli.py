@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -174,10 +175,18 @@ def test_run_uploads_waits_and_takes_home(
     monkeypatch.setattr(deployment.uploads.client, "upload_file", answering)
     (tmp_path / "Größe.zip").write_bytes(photo_zip())
     out = tmp_path / "out"
-    call("run", str(tmp_path / "Größe.zip"), "--out", str(out), "--preset", "draft", "--email", "a@b.org", code=code)
+    arguments = ("run", str(tmp_path / "Größe.zip"), "--out", str(out), "--preset", "draft", "--email", "a@b.org")
+    assert "Nobody has confirmed a@b.org" in call(*arguments, code=code)
     assert (out / "compressed/model.sog").read_bytes() == b"SOG!"
     assert json.loads(seen["options"]) == {"preset": "draft"}
     assert (seen["job-name"], seen["email"]) == ("Gr%C3%B6%C3%9Fe", "a@b.org")
+
+
+def test_whose_mails_need_no_confirmation(deployment: Deployment) -> None:
+    assert not deployment.may_mail("a@b.org")
+    assert replace(deployment, mail_domains="b.org").may_mail("a@b.org")
+    deployment.bucket.put_small(TENANTS, b'{"tenants": {"default": {"mail": ["a@b.org"]}}}')
+    assert deployment.may_mail("a@b.org")
 
 
 def test_a_zip_that_cannot_be_used_is_refused_before_anything_is_sent(
