@@ -14,11 +14,15 @@ from cloud_cases import LONG, TINY, Cloud
 from cloud_fixtures import running_cloud
 from waiting import PATIENCE
 
+from functions.api.caller import derived_key_id
 from spaceport.demo import Survey
 from spaceport.local.cloud import STACK
 from spaceport.pipeline.contract import JobState, StageName
 from spaceport.pipeline.jobs.accept import continue_job
 from spaceport.pipeline.jobs.submission import Submission
+from spaceport.pipeline.layout import TENANTS
+
+ACME = "a-key-of-acme-that-is-long-enough"
 
 
 class Api:
@@ -47,7 +51,19 @@ class Api:
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     """One for all tests here: they count no mails, and only one of them starts jobs."""
     with running_cloud(tmp_path_factory.mktemp("cloud") / "state") as cloud:
+        add_tenant(cloud)
         yield cloud
+
+
+def add_tenant(cloud: Cloud) -> None:
+    """Another team with a key of its own, as docs/operations.md says."""
+    gateway = cloud.embedded.access.client("apigateway")
+    key = gateway.create_api_key(name="acme", enabled=True, value=ACME)
+    (plan,) = gateway.get_usage_plans()["items"]
+    gateway.create_usage_plan_key(usagePlanId=plan["id"], keyId=key["id"], keyType="API_KEY")
+    document = {"tenants": {"acme": {"keys": [derived_key_id(ACME)]}}}
+    bucket = cloud.deployment.bucket
+    bucket.client.put_object(Bucket=bucket.name, Key=TENANTS, Body=json.dumps(document).encode())
 
 
 @pytest.fixture
@@ -98,6 +114,29 @@ def test_upload_watch_stop_and_go_on(cloud: Cloud, api: Api, survey: Survey) -> 
     links = api("GET", f"/jobs/{begun.job_id}")[1]["links"]
     with urllib.request.urlopen(links[0]["url"], timeout=PATIENCE) as answer:
         assert len(answer.read()) == links[0]["bytes"] == row.counts["sog_bytes"]
+
+
+def test_another_team_sees_nothing_and_takes_no_id_over(cloud: Cloud, api: Api) -> None:
+    _, form = api("POST", "/uploads", {"name": "Ours", "bytes": 6})
+    send_form(form["url"], form["fields"], b"no zip")
+    job = form["jobId"]
+    assert cloud.ended(job).state is JobState.REJECTED
+    mine = api("GET", "/jobs?owner=me")[1]["jobs"]
+    assert [row["job_id"] for row in mine if row["state"] == "REJECTED"] == [job]
+
+    api.headers["x-api-key"] = ACME
+    assert api("GET", "/jobs") == (200, {"jobs": []})
+    unknown = {"slug": "not_found", "sentence": f"There is no job {job}."}
+    assert api("GET", f"/jobs/{job}") == (404, unknown)
+    assert api("POST", "/stop-job", {"jobId": job}) == (404, unknown)
+    assert api("POST", "/start-job", {"continues": job}) == (404, unknown)
+    _, form = api("POST", "/uploads", {"name": "Theirs", "bytes": 6})
+    assert form["key"].startswith("uploads/acme/")
+    send_form(form["url"], form["fields"], b"no zip")
+    uploads = cloud.deployment.uploads.name
+    status, answer = api("POST", "/start-job", {"s3Url": f"s3://{uploads}/{form['key']}", "jobId": job})
+    assert (status, answer["sentence"]) == (409, f"The id {job} is taken. Choose another, or leave out `jobId`.")
+    assert cloud.ended(form["jobId"]).tenant == "acme"
 
 
 def test_the_door(cloud: Cloud, api: Api) -> None:
