@@ -124,6 +124,16 @@ def test_a_job_that_ignores_sigterm_is_killed(desk: Desk) -> None:
     assert survivors(desk.state) == []
 
 
+def test_a_job_that_is_stopped_and_so_gets_no_sigterm_is_killed_and_the_next_one_runs(desk: Desk) -> None:
+    code = "import os, signal; print('up', flush=True); os.kill(os.getpid(), signal.SIGSTOP)"
+    job = desk.start(python(code, attempts=5))
+    behind = desk.start(python("print('next')"))
+    until(job, lambda job: job.status is Status.RUNNING and "up" in desk.log(job))
+    desk.runner.terminate(job.id, "hung")
+    assert until(behind, lambda job: job.status in ENDED).status is Status.SUCCEEDED
+    assert (job.status, job.status_reason, [each.code for each in job.attempts]) == (Status.FAILED, "hung", [137])
+
+
 def test_one_job_at_a_time_in_a_queue_and_a_waiting_one_never_starts_when_ended(desk: Desk) -> None:
     first = desk.start(python("import time; time.sleep(60)"))
     second = desk.start(python("print('must not run')"))
