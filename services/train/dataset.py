@@ -12,6 +12,7 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from services.train.colmap_model import PosedImage, read_sparse_model
+from spaceport.pictures import open_picture
 from spaceport.pipeline.errors import Refused, Slug
 from spaceport.splats.cameras import Camera
 
@@ -22,7 +23,8 @@ MIN_POINTS: Final = 4
 MIN_PHOTOS_TO_HOLD_OUT: Final = 8
 """With fewer photos none is held out: training needs each of them."""
 CACHE_BYTES: Final = 1 << 30
-MAX_PIXELS: Final = 300_000_000
+FORMATS: Final = ("JPEG", "PNG", "TIFF", "WEBP", "BMP", "PPM")
+"""Of photos in a workspace: ours are JPEGs, those of others whatever COLMAP writes."""
 
 
 @dataclass(frozen=True)
@@ -86,20 +88,18 @@ def choose_held_out(photos: int, every: int) -> set[int]:
 
 def _check_photo(folder: Path, image: PosedImage) -> None:
     try:
-        with Image.open(folder / image.name) as photo:
+        with open_picture(folder / image.name, FORMATS) as photo:
             size = photo.size
     except FileNotFoundError:
         raise Refused(Slug.PHOTO_MISMATCH, detail=f"{image.name} is missing") from None
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError, ValueError):
+    except Image.DecompressionBombError as error:
+        raise Refused(Slug.PHOTO_MISMATCH, detail=f"{image.name} cannot be used, {error}") from None
+    except (OSError, UnidentifiedImageError, ValueError):
         raise Refused(Slug.PHOTO_MISMATCH, detail=f"{image.name} is not a readable picture") from None
     expected = (image.camera.width, image.camera.height)
     if size != expected:
         detail = f"{image.name} has {size[0]} x {size[1]} pixels and its camera {expected[0]} x {expected[1]}"
         raise Refused(Slug.PHOTO_MISMATCH, detail=detail)
-    if size[0] * size[1] > MAX_PIXELS:
-        raise Refused(
-            Slug.PHOTO_MISMATCH, detail=f"{image.name} has more than {MAX_PIXELS // 1_000_000} million pixels"
-        )
 
 
 def _camera(image: PosedImage, held_out: bool) -> Camera:
@@ -142,7 +142,7 @@ class Photos:
 def _decode(path: Path, width: int, height: int) -> Photo:
     """The pixels as stored (without EXIF's orientation, as COLMAP read them), resized."""
     try:
-        with Image.open(path) as image:
+        with open_picture(path, FORMATS) as image:
             draft = image.draft("RGB", (width, height))  # a JPEG decodes faster at 1/2, 1/4 or 1/8
             box = draft[1] if draft else None
             picture = image.convert("RGB").resize((width, height), Image.Resampling.BICUBIC, box=box)

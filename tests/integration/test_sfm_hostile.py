@@ -18,6 +18,7 @@ from ingest_cases import dng, video
 from PIL import Image
 
 from services.sfm.photos import decoder_pool
+from services.sfm.photos.decoder import Decoder
 from services.sfm.photos.decoder_pool import decode_all
 from services.sfm.stage import run
 from spaceport.pipeline.errors import Refused, Slug
@@ -154,7 +155,7 @@ def test_a_video_that_lies_or_is_cut(tmp_path: Path) -> None:
 def test_a_video_reports_its_progress(tmp_path: Path) -> None:
     video(tmp_path / "a.mp4", [np.roll(noise(), 7 * step, axis=1) for step in range(10)])
     request = {"kind": "video", "path": str(tmp_path / "a.mp4"), "folder": str(tmp_path / "frames"), "max_frames": 50}
-    decoder, shares = decoder_pool.Decoder(60), list[float]()
+    decoder, shares = Decoder(60), list[float]()
     try:
         reply = decoder.decode(request, shares.append)
     finally:

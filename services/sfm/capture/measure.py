@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from services.sfm.capture.image_quality import ImageQuality, measure_quality
+from spaceport.pictures import open_picture
 
 THREADS: Final = 4
 
@@ -33,7 +34,7 @@ def measure_photos(
 
 
 def _measure(path: Path, longest_side: int) -> ImageQuality:
-    with Image.open(path, formats=("JPEG",)) as image:
+    with open_picture(path, formats=("JPEG",)) as image:
         image.draft("L", _draft_size(image.size, longest_side))  # a large JPEG is scaled down while it is decoded
         picture = image.convert("L")
         if max(picture.size) > longest_side:

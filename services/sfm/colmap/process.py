@@ -7,7 +7,6 @@ import os
 import queue
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import threading
@@ -16,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Final
 
+from services.sfm.child import CRASHES, lacked_memory
 from services.sfm.messages import (
     NOT_FOR_COLMAP,
     ColmapResult,
@@ -33,9 +33,7 @@ _POLL_SECONDS: Final = 0.5
 _EXIT_SECONDS: Final = 10
 _LOG_TAIL: Final = 4000
 _LITTLE_DISK: Final = 64 << 20
-_CRASHES: Final = (signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL)
 _NO_DISK: Final = re.compile(r"No space left|disk is full|disk I/O error|Disk quota", re.IGNORECASE)
-_NO_MEMORY: Final = re.compile(r"MemoryError|bad_alloc|Cannot allocate memory", re.IGNORECASE)
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +68,7 @@ def run_colmap(
         raise Refused(last.slug, **last.facts)
     check()  # whoever ended the worker may have asked this process to end, too
     failure = _failure(code, _tail(log_file), shutil.disk_usage(task.scratch).free)
-    if task.prior_model and -code in _CRASHES and not isinstance(failure, LostResource):
+    if task.prior_model and -code in CRASHES and not isinstance(failure, LostResource):
         log.warning("%s", failure)
         raise Refused(Slug.BAD_PRIOR_MODEL, detail=NOT_FOR_COLMAP)
     raise failure
@@ -108,7 +106,7 @@ def _read(pipe: IO[bytes], lines: queue.SimpleQueue[bytes | None]) -> None:
 def _failure(code: int, log: str, free_bytes: int) -> Exception:
     if _NO_DISK.search(log) or free_bytes < _LITTLE_DISK:
         return LostResource(Slug.DISK_FULL, stage=STAGE)
-    if _NO_MEMORY.search(log) or code == -signal.SIGKILL:  # the kernel's way to say that memory is out
+    if lacked_memory(code, log):
         return LostResource(Slug.OUT_OF_MEMORY, stage=STAGE)
     return RuntimeError(f"COLMAP ended with code {code}: {log[-_LOG_TAIL:]}")
 

@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from spaceport.pictures import open_picture
+
 END: Final = b"\xff\xd9"  # the marker EOI
 MAX_MISSING: Final = 0.01  # of the picture's pixels, all at its lower edge: hardly more than one row of blocks
 _PADDING: Final = b"\x55" * 64  # decodes to something, where the decoder still waits for pixels
@@ -33,7 +35,7 @@ def mend(data: bytes) -> bytes:
         Exception: what Pillow raises where not even its head is whole.
     """
     whole = data + END
-    with Image.open(io.BytesIO(whole), formats=("JPEG",)) as image:
+    with open_picture(io.BytesIO(whole), formats=("JPEG",)) as image:
         is_progressive = bool(image.info.get("progressive"))
     if is_progressive:
         if not np.array_equal(_decode(whole, draft=False), _decode(data + _PADDING + END, draft=False)):
@@ -72,7 +74,7 @@ def _check_share(share: float) -> None:
 
 
 def _decode(data: bytes, draft: bool = True) -> NDArray[np.uint8]:
-    with Image.open(io.BytesIO(data), formats=("JPEG",)) as image:
+    with open_picture(io.BytesIO(data), formats=("JPEG",)) as image:
         if draft:
             image.draft("RGB", (_DRAFT_SIDE, _DRAFT_SIDE))
         return np.asarray(image)

@@ -18,12 +18,13 @@ from services.sfm.photos.colours import to_srgb
 from services.sfm.photos.cut_jpeg import CutOffError, check_end, mend
 from services.sfm.photos.deep import channels_and_bits, measure_levels, to_eight_bits
 from services.sfm.photos.exif import read_metadata
+from services.sfm.photos.jpeg_scans import MAX_SCANS, has_too_many_scans
 from services.sfm.photos.levels import FULL, Levels
 from services.sfm.photos.raw import open_raw
 from services.sfm.photos.traits import PhotoTraits, band_of_packet, read_traits
+from spaceport.pictures import MAX_PIXELS, open_picture
 
 FORMATS: Final = ("JPEG", "PNG", "TIFF", "WEBP", "HEIF")  # JPEG brings MPO, the several-in-one of phones and drones
-MAX_PIXELS: Final = 200_000_000  # the largest camera backs; 600 MB decoded
 MIN_SIDE: Final = 64  # smaller pictures are icons, not photos
 RAW_SUFFIX: Final = ".dng"
 QUALITY: Final = 95
@@ -32,7 +33,6 @@ _SMALL: Final = 256  # pixels on the longer side: enough to tell panoramas and f
 _SPARE: Final = 0.03  # of the longest side
 _REDUCING_GAP: Final = 1.2  # a JPEG is decoded at the half, quarter or eighth that leaves this much to resample
 
-Image.MAX_IMAGE_PIXELS = MAX_PIXELS  # Pillow itself raises at twice this, before it reads a pixel
 pi_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
 
 
@@ -60,20 +60,24 @@ def read_photo(path: Path, name: str, copy: Path, longest: int, levels: Levels =
         Exception: what decoders raise on broken files: OSError, SyntaxError, struct.error and more.
         MemoryError: it needs more than this process may have.
     """
+    copy.unlink(missing_ok=True)  # of a try that was killed
     if path.suffix.lower() == RAW_SUFFIX:
         metadata, developed = open_raw(path, name, longest, check_size)
         size = copy_size(metadata.width, metadata.height, longest)
         _write(developed.resize(size, Image.Resampling.LANCZOS), metadata, copy)
         return DecodedPhoto(metadata, size, PhotoTraits())
     try:
-        with Image.open(path, formats=FORMATS) as image:
+        with open_picture(path, formats=FORMATS) as image:
             check_size(*image.size)
             size = copy_size(*image.size, longest)
             if image.mode == "F":
                 raise LeftOutError("its pixels are floating-point numbers, not colours")
             channels, bits = channels_and_bits(image)  # first: reading a PNG's EXIF forgets them
             metadata = read_metadata(name, image)
-            if metadata.format in ("JPEG", "MPO") and image.mode in ("RGB", "L"):
+            is_jpeg = metadata.format in ("JPEG", "MPO")
+            if is_jpeg and has_too_many_scans(path):
+                raise LeftOutError(f"it has more than {MAX_SCANS} scans, each of which is a pass over the whole photo")
+            if is_jpeg and image.mode in ("RGB", "L"):
                 return DecodedPhoto(metadata, size, _copy_jpeg(path, image, metadata, copy, size))
             picture = _scale_down((to_eight_bits(path, image, levels) if bits == 16 else None) or image, size)
             _write(picture, metadata, copy)
@@ -90,7 +94,7 @@ def read_levels(path: Path) -> tuple[Levels, str] | None:
     Raises:
         Exception: as `read_photo`.
     """
-    with Image.open(path, formats=FORMATS) as image:
+    with open_picture(path, formats=FORMATS) as image:
         check_size(*image.size)
         levels = measure_levels(path, image)
         kind = f"{channels_and_bits(image)[0]} {band_of_packet(image.info.get('xmp', b''))}"
@@ -117,7 +121,7 @@ def _copy_jpeg(
 def _copy_mended(path: Path, metadata: PhotoMetadata, copy: Path, size: tuple[int, int]) -> PhotoTraits:
     """Put a JPEG that lacks its end at `copy`, with one."""
     whole = mend(path.read_bytes())
-    with Image.open(io.BytesIO(whole), formats=("JPEG",)) as mended:
+    with open_picture(io.BytesIO(whole), formats=("JPEG",)) as mended:
         _draft(mended, size)
         if size == (metadata.width, metadata.height):
             copy.write_bytes(whole)

@@ -1,30 +1,41 @@
-"""The parent's side of the decoders: a few processes, each with one file at a time, killed when they take too long."""
+"""The decoders of a job: a few processes, each with one file at a time, within a budget of time for all of them.
+
+What a file costs is bounded twice: by the computing and the time that it may take (`decoder.py`), and by the number of
+decoders that the files of a job may lose and the computing that they may take together, here.
+
+Whose fault is it when a decoder ends in the middle of a file? The file is tried once more, alone: all other decoders
+are ended first, so that the machine's memory is its own. If the decoder crashes again, by a signal that a process
+brings on itself or by an error, it is the file's: it is left out by name. If it is killed from outside again, which is
+the kernel's way to say that memory is out, or cannot start, it is the machine's. A file that needs more memory than its
+process may have, by its own limit, is answered as such and is not tried again.
+"""
 
 from __future__ import annotations
 
-import json
 import os
 import queue
-import select
-import subprocess
-import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import suppress
+from contextlib import contextmanager
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
-TIMEOUT_S: Final = 90.0  # without a reply about a file; the largest photos take ten
+from services.sfm.photos.decoder import CPU_SECONDS, Decoder, DecoderLost, Reply, Request
+
+__all__ = ["Reply", "Request", "decode_all"]
+
+TIMEOUT_S: Final = 300.0  # without a reply about a file, on a machine that may have much else to do
 MAX_DECODERS: Final = 3  # at once: together they fit a machine with 16 GB, whatever is in the files
-MAX_LOST: Final = 20  # decoders that crashed or hung, before the rest is not tried
-MAX_REPLY_BYTES: Final = 1 << 20
+MAX_LOST: Final = 20  # decoders that crashed or took too long, before the rest is not tried
+BASE_CPU_SECONDS: Final = 120.0
+MEAN_CPU_SECONDS: Final = 10.0  # of computing for each photo; a raw one of 50 megapixels takes four
+MAX_CPU_SECONDS: Final = 6 * 3600.0  # for all files together: far more than any kind takes in the largest zip
 _POLL_SECONDS: Final = 0.5
 _CRASHED: Final = "its decoder crashed on it"
 _NOT_TRIED: Final = "it was not tried, since too many others could not be decoded"
-
-Request = dict[str, Any]
-Reply = dict[str, Any]
+_OVER_BUDGET: Final = "it was not tried, since the others took too much computing to decode"
 
 
 def decode_all(
@@ -36,15 +47,17 @@ def decode_all(
 ) -> list[Reply]:
     """Have files decoded; returns the replies, in the order of the requests.
 
-    A file that crashes its decoder, or keeps it busy for longer than `seconds`, has a `reason` for reply. `on_done` is
-    called with the number that are done, `check` at least twice a second, and so is `on_share` with the share of the
-    work that is done, parts of videos included; exceptions from any of them propagate at once.
+    A file that crashes its decoder twice, or takes too long, has a `reason` for reply. `on_done` is called with the
+    number that are done, `check` at least twice a second, and so is `on_share` with the share of the work that is done,
+    parts of videos included; exceptions from any of them propagate at once.
 
     Raises:
         OSError: the disk is full.
+        MemoryError: the machine has no memory, or no process, for a decoder.
     """
     shares = [0.0] * len(requests)
-    decoders = DecoderPool(max(1, min(MAX_DECODERS, os.cpu_count() or 1, len(requests))), seconds)
+    size = max(1, min(MAX_DECODERS, os.cpu_count() or 1, len(requests)))
+    decoders = DecoderPool(size, seconds, cpu_budget(requests))
 
     def decode(number: int) -> Reply:
         try:
@@ -70,103 +83,98 @@ def decode_all(
         threads.shutdown()
 
 
+def cpu_budget(requests: list[Request]) -> float:
+    """Seconds of computing that these files may take together."""
+    each = (float(CPU_SECONDS.get(request.get("kind", ""), MEAN_CPU_SECONDS)) for request in requests)
+    return min(BASE_CPU_SECONDS + sum(each), MAX_CPU_SECONDS)
+
+
 def _finished(futures: list[Future[Reply]], report: Callable[[], None]) -> Iterator[Reply]:
     waiting = set(futures)
     while waiting:
         report()
         done, waiting = wait(waiting, _POLL_SECONDS, FIRST_COMPLETED)
         for future in done:
+            if future.exception():
+                report()  # whoever ended the decoder may have asked this process to end, too
             yield future.result()
 
 
 class DecoderPool:
-    """`size` decoders, each of which decodes one file at a time. `decode` may be called from as many threads."""
+    """`size` decoders, each of which decodes one file at a time. `decode` may be called from as many threads.
 
-    def __init__(self, size: int, seconds: float) -> None:
+    Args:
+        seconds: as `Decoder`'s.
+        cpu_seconds: of computing that all files together may take.
+    """
+
+    def __init__(self, size: int, seconds: float, cpu_seconds: float) -> None:
         self.size = size
         self._decoders = [Decoder(seconds) for _ in range(size)]
         self._free: queue.SimpleQueue[Decoder] = queue.SimpleQueue()
         for decoder in self._decoders:
             self._free.put(decoder)
+        self._alone = threading.Lock()
+        self._count = threading.Lock()
+        self._lost = 0
+        self._cpu_seconds = cpu_seconds
 
     def decode(self, request: Request, on_share: Callable[[float], None]) -> Reply:
-        """As `Decoder.decode`; after `MAX_LOST` lost decoders no file is tried any more."""
-        decoder = self._free.get()
-        try:
-            lost = sum(each.lost for each in self._decoders)
-            return decoder.decode(request, on_share) if lost < MAX_LOST else {"reason": _NOT_TRIED}
-        finally:
-            self._free.put(decoder)
+        """As `Decoder.decode`, with a second try alone; once the limits of all files are reached no file is tried."""
+        with self._one() as decoder:
+            if self._lost >= MAX_LOST:
+                return {"reason": _NOT_TRIED}
+            if self._cpu_seconds <= 0:
+                return {"reason": _OVER_BUDGET}
+            try:
+                return self._count_costs(decoder, request, on_share)
+            except DecoderLost:
+                pass
+        with self._only() as decoder:
+            try:
+                return self._count_costs(decoder, request, on_share)
+            except DecoderLost as lost:
+                if lost.was_killed:
+                    raise MemoryError("a decoder was killed twice on one file") from lost
+        with self._count:
+            self._lost += 1
+        return {"reason": _CRASHED}
 
     def close(self) -> None:
         """Kill all processes, in the middle of their work too."""
         for decoder in self._decoders:
             decoder.close()
 
-
-class Decoder:
-    """One process that decodes, started when it is needed, and again after it was lost."""
-
-    def __init__(self, seconds: float) -> None:
-        self.lost = 0
-        self._seconds = seconds
-        self._closed = False
-        self._child: subprocess.Popen[bytes] | None = None
-
-    def decode(self, request: Request, on_share: Callable[[float], None]) -> Reply:
-        """Its reply, or a `reason` where there is none; for a video `on_share` gets the share that is decoded, 0-1."""
+    def _count_costs(self, decoder: Decoder, request: Request, on_share: Callable[[float], None]) -> Reply:
+        began, seconds = time.monotonic(), None
         try:
-            child = self._start()
-            assert child.stdin is not None  # noqa: S101 - opened with PIPE
-            child.stdin.write(json.dumps(request).encode() + b"\n")
-            child.stdin.flush()
-            return self._reply(child, on_share)
-        except TimeoutError:
-            reason = f"it takes more than {self._seconds:.0f} seconds to decode"
-        except (OSError, ValueError):  # its end of the pipe is closed, or its reply is no JSON
-            reason = _CRASHED
-        self.lost += 1
-        self._end()
-        return {"reason": reason}
+            reply = decoder.decode(request, on_share)
+            seconds = reply.pop("cpu_seconds", None)
+            is_lost = bool(reply.pop("is_lost", False))
+        finally:
+            with self._count:
+                self._cpu_seconds -= time.monotonic() - began if seconds is None else seconds
+        with self._count:
+            self._lost += is_lost
+        return reply
 
-    def close(self) -> None:
-        """Kill the process, in the middle of its work too."""
-        self._closed = True
-        self._end()
+    @contextmanager
+    def _one(self) -> Iterator[Decoder]:
+        decoder = self._free.get()
+        try:
+            yield decoder
+        finally:
+            self._free.put(decoder)
 
-    def _start(self) -> subprocess.Popen[bytes]:
-        if self._closed:
-            raise BrokenPipeError
-        if self._child is None:
-            command = [sys.executable, "-m", "services.sfm.photos.decoder_process", str(os.getpid())]
-            pipe, nothing = subprocess.PIPE, subprocess.DEVNULL
-            self._child = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=nothing)  # noqa: S603 - our own module
-        return self._child
-
-    def _reply(self, child: subprocess.Popen[bytes], on_share: Callable[[float], None]) -> Reply:
-        """The last line of an answer; each line before it restarts the time-out."""
-        assert child.stdout is not None  # noqa: S101 - opened with PIPE
-        buffer, until = b"", time.monotonic() + self._seconds
-        while len(buffer) < MAX_REPLY_BYTES:
-            if not select.select([child.stdout], [], [], max(0.0, until - time.monotonic()))[0]:
-                raise TimeoutError
-            data = os.read(child.stdout.fileno(), 1 << 16)
-            if not data:
-                break
-            *lines, buffer = (buffer + data).split(b"\n")
-            for line in lines:
-                reply: Reply = json.loads(line)
-                if "done" not in reply:
-                    return reply
-                on_share(float(reply["done"] / reply["total"]))
-                until = time.monotonic() + self._seconds
-        raise BrokenPipeError
-
-    def _end(self) -> None:
-        child, self._child = self._child, None
-        if child is not None:
-            child.kill()
-            child.wait()
-            for pipe in (child.stdin, child.stdout):
-                with suppress(OSError):
-                    pipe.close() if pipe else None
+    @contextmanager
+    def _only(self) -> Iterator[Decoder]:
+        """A decoder while no other process decodes."""
+        with self._alone:
+            decoders = [self._free.get() for _ in range(self.size)]
+            try:
+                for decoder in decoders:
+                    decoder.end()
+                yield decoders[0]
+            finally:
+                for decoder in decoders:
+                    self._free.put(decoder)

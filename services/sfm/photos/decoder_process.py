@@ -1,18 +1,21 @@
 """The process that decodes untrusted files: `python -m services.sfm.photos.decoder_process PARENT_PID`.
 
 A process of its own with little memory, since decoders written in C crash, hang or allocate without end on files made
-for that. Reads JSON lines, answers each with one: `{"metadata", "size", "traits"}`, `{"levels", "of"}` or `{}` for the
-levels of a photo, `{"frames", "stretches"}`, `{}` for a mask, `{"reason"}` where it is left out, `{"errno"}` where
-the disk is full; for a video also `{"done", "total"}` before that.
+for that. Writes `{}` when it is ready. Reads JSON lines, answers each with one: `{"metadata", "size", "traits"}`,
+`{"levels", "of"}` or `{}` for the levels of a photo, `{"frames", "stretches"}`, `{}` for a mask, `{"reason"}` where it
+is left out, `{"errno"}` where the disk is full; for a video also `{"done", "total"}` before that. Answers say how many
+`cpu_seconds` they took; the kernel ends the process (SIGXCPU) where they are more than a request's.
 """
 
 from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 import resource
 import sys
+import time
 import warnings
 from collections.abc import Callable
 from dataclasses import asdict
@@ -73,16 +76,42 @@ def _printable(message: str, path: Path) -> str:
 def main(parent: int) -> int:
     die_with_parent(parent)
     out = private_output()
-    resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, MAX_MEMORY))
+    memory = _allowed(resource.RLIMIT_AS, MAX_MEMORY)
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    warnings.simplefilter("ignore")  # what is wrong with a file goes into the report, not into the log
+    _load_decoders()
+    with Path(os.devnull).open("wb") as nothing:
+        os.dup2(nothing.fileno(), 1)
+        os.dup2(nothing.fileno(), 2)  # what is wrong with a file goes into the report, not into the log
+    warnings.simplefilter("ignore")
 
     def send(reply: dict[str, Any]) -> None:
         out.write(json.dumps(reply, default=str) + "\n")
 
+    send({})
     for line in sys.stdin:
-        send(answer(json.loads(line), send))
+        request = json.loads(line)
+        began = time.process_time()
+        _limit_cpu(began + request["cpu_seconds"])
+        send(answer(request, send) | {"cpu_seconds": time.process_time() - began})
     return 0
+
+
+def _load_decoders() -> None:
+    """Import what decodes, after the limits are set and before there is a file that could be blamed."""
+    import services.sfm.photos.masks  # noqa: PLC0415
+    import services.sfm.photos.video  # noqa: F401, PLC0415
+
+
+def _limit_cpu(seconds: float) -> None:
+    """Have the kernel end this process when it has computed for so long since its start, on all its threads."""
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_CPU, (_allowed(resource.RLIMIT_CPU, math.ceil(seconds)), hard))
+
+
+def _allowed(what: int, amount: int) -> int:
+    _, hard = resource.getrlimit(what)
+    return amount if hard == resource.RLIM_INFINITY else min(amount, hard)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from services.sfm.photos.decode import FORMATS, LeftOutError, check_size
+from spaceport.pictures import open_picture
 
 _DARK: Final = 127  # masks saved as JPEG are not quite black
 _ASPECT: Final = 0.02
@@ -25,7 +26,7 @@ def write_mask(path: Path, copy: Path, size: tuple[int, int]) -> None:
         LeftOutError: its shape is not the photo's, it is a picture, or it leaves nothing of the photo.
         Exception: what decoders raise on broken files.
     """
-    with Image.open(path, formats=FORMATS) as image:
+    with open_picture(path, formats=FORMATS) as image:
         check_size(*image.size)
         if abs(image.width * size[1] / (image.height * size[0]) - 1) > _ASPECT:
             raise LeftOutError(f"it is {image.width} x {image.height} pixels, another shape than its photo")

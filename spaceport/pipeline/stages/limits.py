@@ -19,6 +19,12 @@ def machine_limits(stage: str) -> Iterator[None]:
     except OSError as error:
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             raise LostResource(Slug.DISK_FULL, stage=stage) from error
+        if error.errno == errno.ENOMEM:  # of a process that could not be started
+            raise LostResource(Slug.OUT_OF_MEMORY, stage=stage) from error
+        raise
+    except RuntimeError as error:
+        if str(error) == "can't start new thread":  # CPython's words, which have no number
+            raise LostResource(Slug.OUT_OF_MEMORY, stage=stage) from error
         raise
     except Exception as error:
         if _is_insufficient_storage(error):

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from spaceport.pictures import open_picture
 from spaceport.splats.sog.codec.errors import BrokenSog
 
 METHOD = 1  # method 2 saves 0.1 % of the bytes for 1.5 times the time, method 6 at 100 0.2 % for 200 times
@@ -70,7 +71,7 @@ def decode(data: bytes, name: str, channels: int) -> Pixels:
     """
     size = size_of(data, name)
     try:
-        with Image.open(io.BytesIO(data), formats=["WEBP"]) as image:
+        with open_picture(io.BytesIO(data), formats=("WEBP",)) as image:
             if image.size != size:
                 raise BrokenSog(f"{name} contradicts itself about its size.")
             return np.asarray(image.convert("RGBA" if channels == 4 else "RGB"))
