@@ -103,7 +103,9 @@ def show_job(job_id: str) -> dict[str, Any]:
     if file_links:
         audit_call(app.current_event, caller, job_id)
     stages = {name: stage.model_dump(mode="json", exclude_none=True) for name, stage in table().stages(job_id).items()}
-    return {"job": _public(row), "stages": stages, "links": file_links}
+    answer = {"job": _public(row), "stages": stages, "links": file_links}
+    reason = table().unsent_mail(job_id) if row.state in END_STATES and row.email else None
+    return answer | ({"noMail": reason} if reason else {})
 
 
 @app.get("/options")

@@ -69,7 +69,8 @@ def handler(event: S3EventBridgeNotificationEvent, context: LambdaContext) -> No
     reason = _reason_for_no_mail(end)
     if reason or not address or not sender:
         logger.warning("no mail", reason=reason, state=end.state)
-        table().table.put_item(Item={"job_id": job_id, "record": "mail", "reason": reason})
+        if address and reason:
+            table().note_unsent_mail(job_id, reason)
         return
     file_links = links(manifests, end.request.name)
     mail = _mail(end, manifests, file_links)

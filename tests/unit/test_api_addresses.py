@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from function_cases import Context, call, deploy, put_tenants
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.ses.models import ses_backends
-from pipeline_cases import photo_zip
+from pipeline_cases import JOB, ended, photo_zip, requested
 
 from functions import mails
 from functions.api import app
@@ -184,3 +184,14 @@ def test_a_job_that_would_mail_a_stranger_is_refused(
 def test_where_no_mails_are_sent_no_address_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SPACEPORT_MAIL_FROM")
     assert ask("POST", "/start-job", {"s3Url": f"s3://uploads/{ZIP}", "email": STRANGER})[0] == 202
+
+
+def test_a_job_says_why_its_mail_was_not_sent(table: JobTable) -> None:
+    for manifest in (requested(), ended()):
+        table.record(manifest)
+    show = {"path": f"/jobs/{JOB}", "pathParameters": {"id": JOB}}
+    answers = []
+    for _ in range(2):
+        answers.append(json.loads(app.handler(call("api_job", **show), Context())["body"]))
+        table.note_unsent_mail(JOB, "the address is not confirmed")
+    assert [answer.get("noMail") for answer in answers] == [None, "the address is not confirmed"]

@@ -119,8 +119,9 @@ def test_no_mail_without_address_sender_or_end(bucket: Bucket, monkeypatch: pyte
     assert sent() == []
 
 
-def reason_for_no_mail(table: JobTable) -> Any:
-    return table.table.get_item(Key={"job_id": JOB, "record": "mail"})["Item"]["reason"]
+def test_a_job_without_an_address_lacks_no_mail(bucket: Bucket, table: JobTable) -> None:
+    tell(bucket, end(JobState.STOPPED, email=None))
+    assert table.unsent_mail(JOB) is None
 
 
 def test_no_mail_to_an_address_that_nobody_confirmed(
@@ -129,7 +130,7 @@ def test_no_mail_to_an_address_that_nobody_confirmed(
     monkeypatch.setenv("SPACEPORT_MAIL_DOMAINS", "firm.example, other.example")
     tell(bucket, requested(), end(JobState.COMPLETED))
     assert sent() == []
-    assert reason_for_no_mail(table) == "the address is not confirmed"
+    assert table.unsent_mail(JOB) == "the address is not confirmed"
     confirm(bucket, new_link(bucket, "default", "pilot@example.com"))
     tell(bucket)
     assert len(sent()) == 1
@@ -149,7 +150,7 @@ def test_no_more_mails_than_a_tenant_may_have(bucket: Bucket, table: JobTable) -
     Quotas(table).reserve_mail("default", Limits(mails_per_day=1), "another")
     tell(bucket, end(JobState.COMPLETED))
     assert sent() == []
-    assert reason_for_no_mail(table) == "the tenant has had all its mails of today"
+    assert table.unsent_mail(JOB) == "the tenant has had all its mails of today"
 
 
 def test_a_mail_with_links_is_audited_once(bucket: Bucket, table: JobTable) -> None:

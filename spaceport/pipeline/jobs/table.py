@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBServiceResource
 
 JOB = "job"
+MAIL = "mail"
 CLOCK = "clock"
 """The key of a row that is never written: reading it says what time it is."""
 LEASE_SECONDS = 90.0
@@ -69,6 +70,15 @@ class JobTable:
         )
         rows = [StageRecord.model_validate(_from_dynamodb(item)) for item in response["Items"]]
         return {StageName(row.record.removeprefix("stage#")): row for row in rows}
+
+    def note_unsent_mail(self, job_id: str, reason: str) -> None:
+        """Say why the job's mail was not sent, in a row of its own: the job is as it is."""
+        self.table.put_item(Item={"job_id": job_id, "record": MAIL, "reason": reason})
+
+    def unsent_mail(self, job_id: str) -> str | None:
+        """Why the job's mail was not sent; None if it was, or will be, or there is no address."""
+        item = self._item(job_id, MAIL)
+        return str(item["reason"]) if item else None
 
     def by_state(self, state: JobState, limit: int = 100) -> list[JobRecord]:
         """Jobs in a state, the newest first."""
