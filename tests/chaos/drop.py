@@ -116,7 +116,7 @@ class Clients:
         """The status and the beginning of the answer."""
         request = urllib.request.Request(self._api.url + "/start-job", body, self._api.headers, method="POST")
         try:
-            with urllib.request.urlopen(request, timeout=30) as response:
+            with urllib.request.urlopen(request, timeout=120) as response:
                 return response.status, response.read(1000)
         except urllib.error.HTTPError as error:
             return error.code, error.read(1000)

@@ -59,11 +59,6 @@ class Upload:
     expected: Expected
     holds: Counter[Kind]
 
-    @property
-    def job_id(self) -> str | None:
-        """The job's id where the upload chooses it."""
-        return self.metadata.get("job-id")
-
 
 @dataclass(frozen=True)
 class Call:

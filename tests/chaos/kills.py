@@ -10,7 +10,7 @@ from collections import Counter
 from processes import CLOUD, Process, Role
 from world import World
 
-WEIGHTS = {Role.UP: 5, Role.AWS: 5, Role.GUARD: 8, Role.FUNCTION: 30, Role.STAGE: 26, Role.CHILD: 26}
+WEIGHTS = {Role.UP: 3, Role.AWS: 3, Role.GUARD: 6, Role.FUNCTION: 30, Role.STAGE: 26, Role.CHILD: 26}
 MOST_PER_BATCH_JOB = 3
 """A Batch job has five attempts: a storm that took them all would only test that it ends as `machine_lost`."""
 LONGEST_STOP = 6.0  # seconds
