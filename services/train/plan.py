@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
-from typing import Final
 
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
@@ -33,17 +32,13 @@ from services.train.rasterisers.protocol import Rasteriser
 from services.train.schedule import TrainingSchedule
 from services.train.seeding import Points, seed_points
 from services.train.state import TrainingState
-from services.train.stopping import Deadline, EarlyStopping, nearest_deadline
+from services.train.stopping import Deadline, EarlyStopping, default_patience, nearest_deadline
 from services.train.trainer import Trainer
 from services.train.training_set import TrainingSet
 from spaceport.pipeline.effort import choose_effort
 from spaceport.pipeline.errors import Refused, Slug
 from spaceport.pipeline.options import TrainOptions
 from spaceport.pipeline.pricing import instance_type, seconds_for
-
-MIN_PATIENCE: Final = 500
-PATIENCE_SHARE: Final = 0.1
-"""Iterations without a better score that count as a plateau: at least so many, and this share of the run."""
 
 
 @dataclass(frozen=True)
@@ -188,7 +183,7 @@ def make_trainer(
     """The trainer at its first iteration, with one Gaussian for each point (training frame)."""
     options = plan.options
     xyz, rgb = points
-    patience = options.plateau_patience or max(MIN_PATIENCE, round(PATIENCE_SHARE * plan.schedule.iterations))
+    patience = options.plateau_patience or default_patience(plan.schedule.iterations)
     parameters = gaussians_from_points(xyz, rgb, plan.schedule.sh_degree, rasteriser.device)
     state = TrainingState(
         Optimiser(parameters, rasteriser.update),

@@ -13,6 +13,9 @@ from typing import Any, Final
 MIN_DELTA_DB: Final = 0.01
 """A rise smaller than this is noise and does not restart the patience."""
 
+MIN_PATIENCE: Final = 500
+PATIENCE_SHARE: Final = 0.1
+
 
 class StopReason(StrEnum):
     """Why training ended; written to the report."""
@@ -40,6 +43,12 @@ def nearest_deadline(max_minutes: float | None, affordable_seconds: float | None
     if affordable_seconds is not None:
         limits.append(Deadline(affordable_seconds, StopReason.BUDGET))
     return min(limits, key=lambda limit: limit.seconds, default=None)
+
+
+def default_patience(iterations: int) -> int:
+    """Iterations without a better score that count as a plateau in a run of this length: in a long one the scores are
+    far apart."""
+    return max(MIN_PATIENCE, round(PATIENCE_SHARE * iterations))
 
 
 @dataclass

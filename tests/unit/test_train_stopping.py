@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.train.schedule import TrainingSchedule
-from services.train.stopping import Deadline, EarlyStopping, StopReason, nearest_deadline
+from services.train.stopping import Deadline, EarlyStopping, StopReason, default_patience, nearest_deadline
 from services.train.time_budget import WARM_UP, TimeBudget
 from spaceport.pipeline.pricing import LOCAL, cost_usd, seconds_for
 
@@ -134,3 +134,10 @@ def test_a_shorter_run_fits_into_the_time_that_is_left(iteration: int, seconds: 
     assert longer is not None
     assert left <= seconds or shorter == iteration
     assert longer > seconds or shorter == 2_000
+
+
+def test_patience_lasts_for_several_scores_however_long_the_run() -> None:
+    assert default_patience(2_500) == 500
+    for iterations in (2_500, 30_000, 60_000):
+        every = next(step + 1 for step in range(iterations) if TrainingSchedule(iterations, 640, 1_000).evaluates(step))
+        assert default_patience(iterations) >= 4 * every
