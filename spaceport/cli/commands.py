@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
-from urllib.parse import quote
+from typing import Annotated, NoReturn
 
 import typer
-from rich.text import Text
 
 from spaceport.cli import connect, demo
 from spaceport.cli.compress import compress
@@ -24,16 +21,16 @@ from spaceport.cli.deployment import Deployment, NotDeployed
 from spaceport.cli.doctor import examine
 from spaceport.cli.options import options_table
 from spaceport.cli.results import download_results, jobs_table, report_end, summary
-from spaceport.cli.watch import JobNotStarted, watch
-from spaceport.local.errors import CloudDied, StateInUse
+from spaceport.cli.run import results_are_in, results_beside, run_job
+from spaceport.cli.watch import JobNotStarted
+from spaceport.local.errors import CloudDied, StateInUse, StateUnusable
+from spaceport.local.state import NEEDED, check_room, locate
 from spaceport.pipeline.contract import JobState, StageName
 from spaceport.pipeline.errors import Conflict, Refused, UnknownJob
 from spaceport.pipeline.jobs.accept import continue_job
-from spaceport.pipeline.jobs.births import new_job_id
 from spaceport.pipeline.jobs.recovery import rebuild_table
 from spaceport.pipeline.jobs.state import END_STATES, JobRecord
-from spaceport.pipeline.layout import UPLOADS
-from spaceport.pipeline.options import Preset, resolve
+from spaceport.pipeline.options import Preset
 from spaceport.pipeline.tenants import UnreadableTenants
 from spaceport.pipeline.text import visible
 from spaceport.pipeline.uploads.photo_zip import inspect
@@ -53,10 +50,8 @@ State = Annotated[
 ]
 JobIdArgument = Annotated[str, typer.Argument(help="The job's id, as `spaceport jobs` shows it.")]
 HOME = Path("~/.spaceport")
-UNCONFIRMED = (
-    "Nobody has confirmed {email}, so there will be no mail. The job begins all the same. An address is confirmed by"
-    " POST /addresses, by `mail` in tenants.json, or by the parameter MailDomains."
-)
+COPIES = 2
+"""Of the zip, that a job needs at least: in the bucket, and its photos."""
 
 
 @app.command()
@@ -75,13 +70,17 @@ def run(
 
     The zip goes into the uploads bucket of an embedded cloud (or of `--stack`); the stages wake each other by events.
     Ctrl-C stops the job. Exit codes: 0 done, 1 failed, 3 done but not compressed, 130 stopped.
+
+    Several may run on one `--state`: they share its cloud, which ends after the last of them.
     """
     explicit = json.loads(options.read_text()) if options else {}
     merged = {"preset": preset.value} | explicit
     with photos.open("rb") as file:
         inspect(file)  # what intake would refuse after the upload costs neither the upload nor a cloud
+    if stack is None:
+        check_room(locate(state), NEEDED + COPIES * photos.stat().st_size)
     with _deployment(stack, state, start=True) as deployment:
-        row = _run(deployment, photos, out or _results_beside(photos), merged, email)
+        row = run_job(deployment, photos, out or results_beside(photos), merged, email)
     raise typer.Exit(report_end(row, console))
 
 
@@ -100,7 +99,7 @@ def demo_command(
     """
     survey = demo.make(out, photos, console)
     with _deployment(stack, state, start=True) as deployment:
-        row = _run(deployment, survey.zip_path, out, {"preset": preset.value}, None)
+        row = run_job(deployment, survey.zip_path, out, {"preset": preset.value}, None)
     if row.state is JobState.COMPLETED:
         console.print(demo.compare_with_truth(out, survey))
     raise typer.Exit(report_end(row, console))
@@ -110,12 +109,20 @@ def demo_command(
 def up(state: State = HOME) -> None:
     """Start the embedded cloud and keep it running: drop zips into its bucket, query its table, call its API.
 
-    Jobs that a crash or a shutdown interrupted resume from their last manifest. Ctrl-C shuts it down.
+    Jobs that a crash or a shutdown interrupted resume from their last manifest. Ctrl-C shuts it down, or, while other
+    commands use it, leaves it to them.
     """
-    with connect.embedded(state.expanduser()) as cloud:
+    folder = locate(state)
+    log = connect.Follower(folder, error_console)
+    with connect.embedded(folder, start=True) as cloud:
         console.print(connect.greeting(cloud), soft_wrap=True)
-        _until_interrupted(cloud.check)
-    console.print("The embedded cloud is down. Its buckets and its table are kept.")
+        for _ in _seconds_until_interrupted():
+            connect.check(cloud)
+            log.print_news()
+    if connect.is_running(folder):
+        console.print("Other commands still use the embedded cloud: it stays up for them, and ends after the last.")
+    else:
+        console.print("The embedded cloud is down. Its buckets and its table are kept.")
 
 
 @app.command()
@@ -183,6 +190,29 @@ def retry(
         console.print(f"{manifest.job_id} goes on from {stage}. Watch it: `spaceport status {manifest.job_id}`.")
 
 
+@app.command()
+def fetch(
+    job: JobIdArgument,
+    out: Annotated[Path | None, typer.Option(help="Folder for the results; default: the job's id.")] = None,
+    stack: Stack = None,
+    state: State = HOME,
+) -> None:
+    """Bring a job's results to this machine: all of them, or of a job that did not complete what there is so far."""
+    folder = out or Path(job)
+    start = stack is None and (locate(state) / "s3").is_dir()
+    with _deployment(stack, state, start=start) as deployment:
+        row = _get_job(deployment, job)
+        files = download_results(deployment.bucket, job, folder)
+    if row.state not in END_STATES:
+        text = f"{job} is still running ({row.state}, {row.percent:.0f} %): this is what is finished so far."
+        console.print(text, soft_wrap=True)
+    elif row.state is not JobState.COMPLETED:
+        report_end(row, console)
+    if not files:
+        _fail(f"No stage of {job} has finished: there is nothing to fetch yet.")
+    console.print(results_are_in(folder), soft_wrap=True)
+
+
 @app.command("options")
 def options_command(
     as_json: Annotated[bool, typer.Option("--json", help="The JSON Schema instead of a table.")] = False,
@@ -230,50 +260,20 @@ def main() -> None:
         JobNotStarted,
         Refused,
         StateInUse,
+        StateUnusable,
         UnknownJob,
         UnreadableTenants,
         json.JSONDecodeError,
     ) as error:
         error_console.print(str(error), style="red")
         sys.exit(1)
+    except OSError as error:  # a file or folder of the user's that cannot be read or written
+        error_console.print(visible(f"{error.filename or 'Failed'}: {error.strerror or error}"), style="red")
+        sys.exit(1)
 
 
 def _deployment(stack: str | None, state: Path, *, start: bool = False) -> AbstractContextManager[Deployment]:
-    return connect.find(stack, state.expanduser(), start=start)
-
-
-def _run(deployment: Deployment, photos: Path, out: Path, options: dict[str, Any], email: str | None) -> JobRecord:
-    resolve(options)  # refuse here what intake would refuse after the upload
-    job_id = _upload(deployment, photos, options, email)
-    console.print(Text.assemble("Job ", (job_id, "bold")), soft_wrap=True)
-    try:
-        row = watch(deployment.table, job_id, console, deployment.check)
-    except KeyboardInterrupt:
-        end = deployment.stop(job_id)
-        raise typer.Exit(130 if end.state is JobState.STOPPED else 1) from None
-    files = download_results(deployment.bucket, job_id, out)
-    console.print(summary(row))
-    if files:
-        console.print(Text.assemble("Results are in ", (visible(str(out)), "bold")), soft_wrap=True)
-    return row
-
-
-def _results_beside(photos: Path) -> Path:
-    """A folder of the zip's name; a zip without a suffix has that name itself."""
-    return photos.with_suffix("") if photos.suffix else photos.with_name(f"{photos.name}-out")
-
-
-def _upload(deployment: Deployment, photos: Path, options: dict[str, Any], email: str | None) -> str:
-    job_id = new_job_id(photos.stem, os.urandom(16).hex())
-    metadata = {"job-id": job_id, "job-name": quote(photos.stem), "options": json.dumps(options)}
-    if email:
-        metadata["email"] = email
-        if not deployment.may_mail(email):
-            error_console.print(Text(UNCONFIRMED.format(email=visible(email))), style="yellow", soft_wrap=True)
-    deployment.uploads.client.upload_file(
-        str(photos), deployment.uploads.name, f"{UPLOADS}{job_id}.zip", ExtraArgs={"Metadata": metadata}
-    )
-    return job_id
+    return connect.find(stack, locate(state), start=start)
 
 
 def _get_job(deployment: Deployment, job: str) -> JobRecord:
@@ -293,10 +293,11 @@ def _fail(message: str) -> NoReturn:
     raise typer.Exit(1)
 
 
-def _until_interrupted(check: Callable[[], None]) -> None:
-    """Wait for Ctrl-C or SIGTERM. `check` is called once a second; what it raises propagates."""
+def _seconds_until_interrupted() -> Iterator[None]:
+    """Yields at once and then each second, until Ctrl-C or SIGTERM."""
     done = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: done.set())
+    yield
     while not done.wait(1.0):
-        check()
+        yield

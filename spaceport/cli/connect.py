@@ -3,33 +3,40 @@
 from __future__ import annotations
 
 import shlex
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ConnectionClosedError, EndpointConnectionError
+from botocore.exceptions import BotoCoreError
 
 from spaceport.cli.deployment import Deployment, NotDeployed, connect, unreachable
 from spaceport.local.errors import CloudDied
+from spaceport.pipeline.text import visible
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from spaceport.local.access import Access
-    from spaceport.local.cloud import EmbeddedCloud
+    from spaceport.local.address import RunningCloud
+
+NOTICE_SECONDS = 3.0
+"""A dead embedded AWS refuses connections a moment before its end is noticed."""
 
 
 @contextmanager
 def find(stack: str | None, state: Path, *, start: bool) -> Iterator[Deployment]:
-    """The deployment that a command acts on.
+    """The deployment that a command acts on. An embedded cloud stays up for as long as the block runs.
 
     Raises:
         NotDeployed: `start` is false and no embedded cloud runs on `state`, or the stack cannot be reached.
-        CloudDied: the embedded cloud ended during the command.
+        CloudDied: the embedded cloud ended during the command, or did not start.
+        StateUnusable: none can run on `state`.
     """
     import boto3  # noqa: PLC0415  # a quarter of a second that `--help` does without
-
-    from spaceport.local.cloud import running  # noqa: PLC0415
 
     if stack:
         try:
@@ -37,27 +44,63 @@ def find(stack: str | None, state: Path, *, start: bool) -> Iterator[Deployment]
         except BotoCoreError as error:
             raise unreachable(stack, error) from error
         yield deployment
-    elif access := running(state):
-        try:
-            yield deployment_of(access)
-        except (EndpointConnectionError, ConnectionClosedError) as error:
-            raise CloudDied(
-                f"The embedded cloud on {state} has ended. See the terminal where `spaceport up` ran."
-            ) from error
-    elif start:
-        with embedded(state) as cloud:
-            yield replace(deployment_of(cloud.access), check=cloud.check)
     else:
-        raise NotDeployed(f"No embedded cloud runs on {state}. Start one with `spaceport up`, or name a `--stack`.")
+        with embedded(state, start=start) as cloud:
+            yield replace(deployment_of(cloud.access), check=partial(check, cloud))
 
 
 @contextmanager
-def embedded(state: Path) -> Iterator[EmbeddedCloud]:
-    """An embedded cloud for as long as the block runs."""
-    from spaceport.local.cloud import EmbeddedCloud  # noqa: PLC0415
+def embedded(state: Path, *, start: bool) -> Iterator[RunningCloud]:
+    """The embedded cloud on `state`, which stays up for as long as the block runs. Raises as `find`."""
+    from spaceport.local.daemon import using  # noqa: PLC0415
 
-    with EmbeddedCloud(state) as cloud:
-        yield cloud
+    with using(state, start=start) as cloud:
+        if cloud is None:
+            where = visible(str(state))
+            raise NotDeployed(f"No embedded cloud runs on {where}. Start one with `spaceport up`, or name a `--stack`.")
+        try:
+            yield cloud
+        except BotoCoreError:
+            deadline = time.monotonic() + NOTICE_SECONDS
+            while time.monotonic() < deadline:
+                check(cloud)
+                time.sleep(0.05)
+            raise
+
+
+def check(cloud: RunningCloud) -> None:
+    """Raises `CloudDied` when the cloud has ended."""
+    from spaceport.local.daemon import last_words  # noqa: PLC0415
+
+    if not cloud.is_running():
+        reason = last_words(cloud.state) or "Start it again: jobs resume from their last finished stage."
+        raise CloudDied(f"The embedded cloud on {visible(str(cloud.state))} has ended. {reason}")
+
+
+def is_running(state: Path) -> bool:
+    """Whether an embedded cloud still runs on `state`."""
+    from spaceport.local.cloud import running  # noqa: PLC0415
+
+    return running(state) is not None
+
+
+class Follower:
+    """Prints what a cloud warns of from now on: for the terminal of `spaceport up`."""
+
+    def __init__(self, state: Path, console: Console) -> None:
+        from spaceport.local.logs import CLOUD_LOG  # noqa: PLC0415
+
+        self._path = state / "logs" / CLOUD_LOG
+        self._console = console
+        self._seen = self._path.stat().st_size if self._path.is_file() else 0
+
+    def print_news(self) -> None:
+        with suppress(OSError), self._path.open("rb") as file:
+            file.seek(self._seen if file.seek(0, 2) >= self._seen else 0)  # it begins anew when it is long
+            news = file.read()
+            self._seen = file.tell()
+            for line in news.decode(errors="replace").splitlines():
+                self._console.print(visible(line), style="yellow")
 
 
 def deployment_of(access: Access) -> Deployment:
@@ -67,12 +110,12 @@ def deployment_of(access: Access) -> Deployment:
     return connect(STACK, access.session, access.endpoint, access.batch_endpoint)
 
 
-def greeting(cloud: EmbeddedCloud) -> str:
+def greeting(cloud: RunningCloud) -> str:
     """What a person needs to use the cloud that `spaceport up` has started."""
-    from spaceport.local.cloud import ENVIRONMENT  # noqa: PLC0415
+    from spaceport.local.address import ENVIRONMENT  # noqa: PLC0415
 
     deployment = deployment_of(cloud.access)
-    environment = shlex.quote(str(cloud.state / ENVIRONMENT))
+    environment = visible(shlex.quote(str(cloud.state / ENVIRONMENT)))
     return "\n".join(
         (
             f"The embedded cloud is up. AWS at {cloud.access.endpoint}, Batch at {cloud.access.batch_endpoint}.",

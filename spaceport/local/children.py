@@ -15,6 +15,9 @@ from typing import IO
 MARK = "SPACEPORT_EMBEDDED_STATE"
 """In the environment of every child: its state folder, by which survivors of a crash are recognised."""
 
+DAEMON = "spaceport.local.daemon"
+"""The module that `daemon.py` is, as it stands in a command line."""
+
 _GUARD = str(Path(__file__).with_name("guard.py"))
 
 
@@ -75,7 +78,7 @@ def survivors(state: Path, command: str = "") -> list[int]:
 
     With `command`, only those whose command line contains it.
     """
-    mark = f"{MARK}={state}".encode()
+    mark = os.fsencode(f"{MARK}={state}")
     pids = []
     for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
@@ -88,6 +91,8 @@ def survivors(state: Path, command: str = "") -> list[int]:
 def end_survivors(state: Path, timeout: float = 5.0) -> int:
     """Kill what a crashed embedded cloud left running on `state`. Returns how many processes there were.
 
+    Daemons are spared: who has the lock is one itself, and another one will not get it.
+
     A process is held by a pidfd before its environment is read again, so a reused pid is never hit.
 
     Raises:
@@ -95,12 +100,12 @@ def end_survivors(state: Path, timeout: float = 5.0) -> int:
     """
     ended = set()
     deadline = time.monotonic() + timeout
-    while pids := [pid for pid in survivors(state) if pid != os.getpid()]:
+    while pids := set(survivors(state)) - set(survivors(state, DAEMON)) - {os.getpid()}:
         for pid in pids:
             _kill_if_ours(pid, state)
             ended.add(pid)
         if time.monotonic() > deadline:
-            raise TimeoutError(f"processes {pids} of a previous embedded cloud in {state} do not end")
+            raise TimeoutError(f"processes {sorted(pids)} of a previous embedded cloud in {state} do not end")
         time.sleep(0.02)
     return len(ended)
 
@@ -109,7 +114,7 @@ def _kill_if_ours(pid: int, state: Path) -> None:
     with contextlib.suppress(OSError):
         handle = os.pidfd_open(pid)
         try:
-            if f"{MARK}={state}".encode() in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
+            if os.fsencode(f"{MARK}={state}") in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
                 signal.pidfd_send_signal(handle, signal.SIGKILL)
         finally:
             os.close(handle)

@@ -6,23 +6,20 @@ the template, adopt the buckets, rebuild the table from the manifests, and write
 
 from __future__ import annotations
 
-import fcntl
-import json
 import logging
 import queue
-import shlex
 import shutil
 import threading
 import time
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from spaceport.files import write_atomic
 from spaceport.local.access import Access, new_secret
+from spaceport.local.address import PublishedAddress, attach
 from spaceport.local.batch.events import StateChanges, state_change
 from spaceport.local.batch.model import Job, JobDefinition
 from spaceport.local.batch.runner import Runner
@@ -30,12 +27,12 @@ from spaceport.local.batch.server import BatchServer
 from spaceport.local.batch.submission import batch_consumers
 from spaceport.local.children import end_survivors
 from spaceport.local.deploy import CODE, deploy
-from spaceport.local.errors import StateInUse
 from spaceport.local.functions import function_consumers
 from spaceport.local.logs import cloud_log, prune_job_logs
 from spaceport.local.ministack import Ministack
 from spaceport.local.package import package
 from spaceport.local.poller import Poller
+from spaceport.local.state import as_state_unusable, lock, prepare
 from spaceport.local.translate import Translation, fill, translate
 from spaceport.pipeline.errors import Refused
 from spaceport.pipeline.jobs.accept import accept_upload
@@ -50,12 +47,6 @@ STACK = "spaceport"
 ROOT = Path(__file__).parents[2]
 PARAMETERS = {"MailFrom": "spaceport@localhost.localdomain", "MailDomains": "*"}
 """Of the template. Mails go into a mailbox on this machine, to whatever address."""
-ADDRESS = "cloud.json"
-"""How to reach a running cloud, for its owner's other processes."""
-ENVIRONMENT = "aws.env"
-"""The same for a shell: `. ~/.spaceport/aws.env`."""
-PRIVATE_FOLDER = 0o700
-PRIVATE_FILE = 0o600
 DELIVERY_PAUSES = (0.2, 1.0)
 """Seconds before a state change of a Batch job is sent again; the sweeper makes up for one that is lost."""
 NOTICE_SECONDS = 2.0
@@ -81,8 +72,8 @@ class EmbeddedCloud:
         self._changes: queue.Queue[dict[str, Any] | None] = queue.Queue()
 
     def __enter__(self) -> EmbeddedCloud:
-        """Raises `StateInUse` when another cloud runs on the same folder."""
-        with self._stack as stack:
+        """Raises `StateInUse` when another cloud runs on the same folder, `StateUnusable` when none can."""
+        with as_state_unusable(self.state), self._stack as stack:
             self._start(stack)
             self._stack = stack.pop_all()
         return self
@@ -98,11 +89,11 @@ class EmbeddedCloud:
         self._ministack.check()
 
     def _start(self, stack: ExitStack) -> None:
-        stack.enter_context(_lock(self.state))
+        prepare(self.state)
+        stack.enter_context(lock(self.state))
         end_survivors(self.state)
         for name in ("work", "tmp"):
             shutil.rmtree(self.state / name, ignore_errors=True)
-        for name in ("work", "tmp", "logs", "s3"):
             (self.state / name).mkdir(exist_ok=True)
         prune_job_logs(self.state / "logs")
         stack.enter_context(cloud_log(self.state / "logs"))
@@ -119,16 +110,7 @@ class EmbeddedCloud:
         consumers = batch_consumers(translation.batch_targets, outputs, runner)
         consumers += function_consumers(self.access, translation.function_targets, outputs)
         stack.callback(Poller(lambda: self.access.client("sqs"), consumers).close)
-        self._publish_address(stack)
-
-    def _publish_address(self, stack: ExitStack) -> None:
-        """Tell the owner's other processes how to reach this cloud, until it ends."""
-        access = self.access
-        address = {"endpoint": access.endpoint, "batch_endpoint": access.batch_endpoint, "secret": access.secret}
-        lines = [f"export {name}={shlex.quote(value)}\n" for name, value in access.environment().items()]
-        for name, text in ((ADDRESS, json.dumps(address)), (ENVIRONMENT, "".join(lines))):
-            write_atomic(self.state / name, text.encode(), PRIVATE_FILE)
-            stack.callback((self.state / name).unlink, missing_ok=True)
+        stack.callback(PublishedAddress(self.state, self.access).close)
 
     def _batch(
         self, stack: ExitStack, translation: Translation, outputs: dict[str, str], server: BatchServer
@@ -196,31 +178,8 @@ def _accept_again(bucket: Bucket, table: JobTable, uploads: Bucket, key: str, te
 
 def running(state: Path) -> Access | None:
     """How to reach the embedded cloud that runs on `state`, or None when there is none."""
-    state = state.resolve()
-    if not _in_use(state):
+    cloud = attach(state.resolve())
+    if cloud is None:
         return None
-    try:
-        return Access(**json.loads((state / ADDRESS).read_text()))
-    except (OSError, ValueError, TypeError):  # it is starting
-        return None
-
-
-def _lock(state: Path) -> IO[str]:
-    """Lock the state folder. The lock ends with the process, however it ends."""
-    state.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
-    state.chmod(PRIVATE_FOLDER)  # its photos, its models and its secret are nobody else's
-    file = (state / "lock").open("w")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        raise StateInUse(f"Another embedded cloud runs on {state}. Use it, stop it, or name another --state.") from None
-    return file
-
-
-def _in_use(state: Path) -> bool:
-    try:
-        _lock(state).close()
-    except StateInUse:
-        return True
-    return False
+    cloud.close()
+    return cloud.access

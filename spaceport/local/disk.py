@@ -39,6 +39,28 @@ def megabytes(count: int) -> str:
     return f"{count / 1e6:,.0f} MB"
 
 
+class DiskWatch:
+    """Says once that a disk is nearly full, and once that there is room again."""
+
+    def __init__(self, free: Callable[[], int]) -> None:
+        self._free = free
+        self._is_low = False
+
+    def check(self) -> str | None:
+        """A sentence when that has changed. There is room again well above the limit, or each byte would be news."""
+        free = self._free()
+        if not self._is_low and free < RESERVE:
+            self._is_low = True
+            return (
+                f"The disk of the embedded cloud is full: {megabytes(free)} are free. Uploads are refused until there"
+                f" are {megabytes(RESERVE)}. Delete something."
+            )
+        if self._is_low and free > RESERVE + RESERVE // 8:
+            self._is_low = False
+            return f"There is room again on the disk of the embedded cloud: {megabytes(free)}."
+        return None
+
+
 class DiskGuard:
     """ASGI middleware: answers writes of S3 that do not fit with 507.
 

@@ -4,6 +4,7 @@
 |---|---|
 | `functions.log` | what the functions print: JSON lines, as in CloudWatch |
 | `sfm-ID.log`, `train-ID.log`, `compress-ID.log` | what a Batch job prints; ID is the Batch job's |
+| `daemon.log` | why the daemon ended |
 | `cloud.log` | what this package warns of: failed tries, dead letters, jobs that are left alone |
 | `ministack.log` | what the embedded AWS says |
 """
@@ -20,6 +21,7 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import IO, Final
 
+CLOUD_LOG: Final = "cloud.log"
 MAX_BYTES: Final = 4 << 20
 """Of one file; as many again are in the one before it, `NAME.1`."""
 MAX_JOBS: Final = 200
@@ -76,7 +78,7 @@ def _copy_lines(reading: int, log: LogFile) -> None:
 def cloud_log(folder: Path) -> Iterator[None]:
     """Within the block, warnings of this package are in `cloud.log` too, and still where they were."""
     logger = logging.getLogger("spaceport")
-    file = LogFile(folder / "cloud.log")
+    file = LogFile(folder / CLOUD_LOG)
     file.setLevel(logging.WARNING)
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
     handlers: list[logging.Handler] = [file]

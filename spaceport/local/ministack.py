@@ -39,7 +39,7 @@ class Ministack:
             secret: with which requests must be signed.
 
         Raises:
-            RuntimeError: it ended or did not respond in time.
+            CloudDied: it ended or did not respond in time.
             Exposed: it listens on another address than 127.0.0.1.
         """
         self.port = _free_port()
@@ -67,12 +67,12 @@ class Ministack:
         while time.monotonic() < deadline:
             code = self._child.wait(0)
             if code is not None:
-                raise RuntimeError(f"the embedded cloud ended at once with code {code}; see {self._log}")
+                raise CloudDied(f"The embedded cloud ended at once with code {code}; its log is {self._log}.")
             health = self.access.ministack_request("/_ministack/health")
             with contextlib.suppress(OSError), urllib.request.urlopen(health, timeout=30):  # noqa: S310  http, loopback
                 return
             time.sleep(0.02)
-        raise RuntimeError(f"the embedded cloud did not respond within {READY_SECONDS:.0f} s; see {self._log}")
+        raise CloudDied(f"The embedded cloud did not respond within {READY_SECONDS:.0f} s; its log is {self._log}.")
 
     def check(self, patience: float = 0) -> None:
         """Raises `CloudDied` when it no longer runs, or ends within `patience` seconds."""

@@ -1,17 +1,21 @@
 """`spaceport up` whose Batch jobs run on machines with wrong clocks: `python tests/chaos/up.py STATE SEED SHIFT`.
 
-Each attempt of a job gets a shift of its own. Nothing else of the product is changed.
+It is the daemon and its only user in one process. Each attempt of a job gets a shift of its own. Nothing else of the
+product is changed.
 """
 
 from __future__ import annotations
 
+import fcntl
 import random
+import signal
 import sys
 from pathlib import Path
 
-from spaceport.cli import main
 from spaceport.local.batch.model import Job
 from spaceport.local.batch.runner import Runner
+from spaceport.local.daemon import USERS, serve
+from spaceport.local.state import prepare
 
 WRONG_CLOCK = Path(__file__).with_name("wrong_clock")
 
@@ -32,5 +36,10 @@ def shift_clocks(seed: int, most: float) -> None:
 if __name__ == "__main__":
     state, seed, shift = sys.argv[1:]
     shift_clocks(int(seed), float(shift))
-    sys.argv[1:] = ["up", "--state", state]
-    main()
+    folder = Path(state).resolve()
+    prepare(folder)
+    user = (folder / USERS).open("a")
+    fcntl.flock(user, fcntl.LOCK_SH)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: user.close())
+    serve(folder)

@@ -11,16 +11,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from boto3.exceptions import S3UploadFailedError
+from botocore.exceptions import EndpointConnectionError
 from pipeline_cases import JOB, ended, forget, key_of, photo_zip, requested, staged, whole_job
 from rich.console import Console
 from typer.testing import CliRunner
 
-from spaceport.cli import app, commands, connect
+from spaceport.cli import app, commands, connect, run
 from spaceport.cli import watch as watching
 from spaceport.cli.deployment import Deployment, NotDeployed
 from spaceport.cli.results import download_results
+from spaceport.cli.run import results_beside
 from spaceport.cli.watch import JobNotStarted, StageBars, StageLines, details, fraction
-from spaceport.pipeline.contract import Artefact, JobState, StageName
+from spaceport.local import state as state_folder
+from spaceport.local.errors import CloudDied, StateUnusable
+from spaceport.local.state import NEEDED
+from spaceport.pipeline.contract import Artefact, JobState, StageManifest, StageName
 from spaceport.pipeline.errors import Refused
 from spaceport.pipeline.jobs.state import Beat, JobRecord, advance
 from spaceport.pipeline.jobs.table import JobTable
@@ -68,7 +74,7 @@ def tell(deployment: Deployment, *manifests: Any) -> None:
 
 def test_help_teaches() -> None:
     text = call("--help")
-    for command in ("run", "demo", "up", "jobs", "status", "stop", "retry", "options", "rebuild-table"):
+    for command in ("run", "demo", "up", "jobs", "status", "stop", "retry", "fetch", "options", "rebuild-table"):
         assert command in text
 
 
@@ -98,6 +104,68 @@ def test_stop_and_retry(deployment: Deployment) -> None:
     tell(deployment, *(whole_job()[3:4]))
     call("retry", JOB, "--from", "sfm")
     call("stop", "no-such-job", code=1)
+
+
+def finished(deployment: Deployment, stage: StageName, path: str) -> StageManifest:
+    """A stage's manifest with one artefact, which is in the bucket."""
+    artefact = Artefact(key=f"jobs/{JOB}/{path}", bytes=4)
+    deployment.bucket.client.put_object(Bucket=deployment.bucket.name, Key=artefact.key, Body=b"some")
+    return staged(stage).model_copy(update={"artefacts": [artefact]})
+
+
+def test_fetch_brings_what_there_is_and_says_what_it_is(
+    deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    call("fetch", "no-such-job", code=1)
+    tell(deployment, requested())
+    assert "nothing to fetch yet" in call("fetch", JOB, code=1)
+    tell(deployment, finished(deployment, StageName.SFM, "colmap/report.json"))
+    output = call("fetch", JOB)
+    assert "still running" in output
+    assert "finished so far" in output
+    assert (tmp_path / JOB / "colmap/report.json").read_bytes() == b"some"
+    tell(deployment, finished(deployment, StageName.TRAIN, "gaussian/model.ply"), ended(JobState.STOPPED))
+    output = call("fetch", JOB, "--out", str(tmp_path / "out"))
+    assert f"Results are in {tmp_path / 'out'}" in output.replace("\n", " ")
+    assert "still running" not in output
+    assert sorted(path.name for path in (tmp_path / "out").rglob("*.*")) == ["model.ply", "report.json"]
+
+
+@pytest.mark.parametrize("error", [CloudDied("It has ended."), EndpointConnectionError(endpoint_url="x")])
+def test_who_loses_the_cloud_reads_how_to_get_the_results(
+    deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def lost(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(run, "watch", lost)
+    (tmp_path / "a.zip").write_bytes(photo_zip())
+    result = CliRunner().invoke(app, ["run", str(tmp_path / "a.zip"), "--state", str(tmp_path)])
+    assert result.exception is error
+    assert "spaceport up" in result.output
+    assert "spaceport fetch a-" in result.output
+
+
+def test_an_upload_that_does_not_fit_is_a_sentence(
+    deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise S3UploadFailedError("Failed to upload a.zip: the disk of the embedded cloud is full")
+
+    monkeypatch.setattr(deployment.uploads.client, "upload_file", full)
+    (tmp_path / "a.zip").write_bytes(photo_zip())
+    assert "is full" in call("run", str(tmp_path / "a.zip"), "--state", str(tmp_path), code=1)
+
+
+def test_a_job_for_which_there_is_no_room_is_not_begun(
+    deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(state_folder, "free_bytes", lambda _: NEEDED)
+    (tmp_path / "a.zip").write_bytes(photo_zip())
+    result = CliRunner().invoke(app, ["run", str(tmp_path / "a.zip"), "--state", str(tmp_path)])
+    assert isinstance(result.exception, StateUnusable)
+    assert deployment.table.by_state(JobState.RECEIVED) == []
 
 
 def test_a_bug_in_retry_is_no_unknown_job(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,8 +271,8 @@ def test_a_zip_that_cannot_be_used_is_refused_before_anything_is_sent(
 
 
 def test_results_lie_beside_the_zip(tmp_path: Path) -> None:
-    assert commands._results_beside(tmp_path / "survey.zip") == tmp_path / "survey"
-    assert commands._results_beside(tmp_path / "survey") == tmp_path / "survey-out"
+    assert results_beside(tmp_path / "survey.zip") == tmp_path / "survey"
+    assert results_beside(tmp_path / "survey") == tmp_path / "survey-out"
 
 
 def test_ctrl_c_stops_the_job(deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -212,9 +280,11 @@ def test_ctrl_c_stops_the_job(deployment: Deployment, tmp_path: Path, monkeypatc
         tell(deployment, requested(job_id))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(commands, "watch", interrupted)
+    monkeypatch.setattr(run, "watch", interrupted)
     (tmp_path / "a.zip").write_bytes(photo_zip())
-    call("run", str(tmp_path / "a.zip"), code=130)
+    output = call("run", str(tmp_path / "a.zip"), code=130)
+    assert "spaceport fetch a-" in output
+    assert "spaceport retry a-" in output
     assert deployment.table.by_state(JobState.STOPPED)
 
 
