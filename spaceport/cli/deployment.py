@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import boto3
+from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from spaceport.pipeline.addresses import is_confirmed
@@ -19,6 +20,10 @@ from spaceport.pipeline.tenants import read_tenants
 
 if TYPE_CHECKING:
     from mypy_boto3_batch import BatchClient
+
+
+QUICK = Config(retries={"max_attempts": 3})
+"""By default a table is asked ten times, for up to a minute: so long a person would wait for a cloud that has died."""
 
 
 class NotDeployed(Exception):
@@ -74,7 +79,7 @@ def connect(stack: str, session: boto3.Session, endpoint: str | None = None, bat
     return Deployment(
         bucket=Bucket(outputs["PipelineBucket"], s3),
         uploads=Bucket(outputs["UploadsBucket"], s3),
-        table=JobTable(outputs["JobTable"], session.resource("dynamodb", endpoint_url=endpoint)),
+        table=JobTable(outputs["JobTable"], session.resource("dynamodb", endpoint_url=endpoint, config=QUICK)),
         batch=session.client("batch", endpoint_url=batch or endpoint),
         queues=tuple(outputs[name] for name in ("CpuQueue", "GpuQueue") if name in outputs),
         mail_domains=parameters.get("MailDomains", ""),

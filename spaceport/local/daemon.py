@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from spaceport.local.address import RunningCloud, attach
-from spaceport.local.children import DAEMON, MARK
+from spaceport.local.children import DAEMON, MARK, end_survivors
 from spaceport.local.cloud import EmbeddedCloud
 from spaceport.local.disk import DiskWatch, free_bytes
 from spaceport.local.errors import CloudDied, StateInUse, StateUnusable
@@ -164,12 +164,15 @@ def serve(state: Path) -> None:
 
 
 def _check(cloud: EmbeddedCloud) -> None:
-    """End the process when the cloud has died: with its sentence in the log before its users notice."""
+    """End the process, and all that it has started, when the cloud has died: without it nothing ends in order."""
     try:
         cloud.check()
     except CloudDied as error:
         print(error, flush=True)
-        sys.exit(1)
+        try:
+            end_survivors(cloud.state)
+        finally:
+            os._exit(1)
 
 
 def _shut_down(*_: object) -> None:
