@@ -59,7 +59,7 @@ def run(survey: Survey, folder: Path, state: Path, options: object) -> Command:
     return Command(folder, state, "run", str(survey.zip_path), *words)
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("how", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGKILL])
 def test_a_second_run_outlives_the_first(survey: Survey, tmp_path: Path, state: Path, how: signal.Signals) -> None:
     """Both start at the same moment on an empty state; the first is at work when it ends."""
     first = run(survey, tmp_path / "first", state, LONG)
@@ -82,6 +82,7 @@ def test_a_second_run_outlives_the_first(survey: Survey, tmp_path: Path, state: 
     assert running(state) is None
 
 
+@pytest.mark.slow
 def test_up_leaves_the_cloud_to_those_who_use_it(survey: Survey, tmp_path: Path, state: Path) -> None:
     up = Command(tmp_path / "up", state, "up")
     with ended(up):
