@@ -66,7 +66,8 @@ class Watcher:
         sweeper = self._sweeper()
         try:
             while not self._done.wait(0.1):
-                self._world.keep()
+                if self._world.keep():  # it would wait long for answers of a cloud that is no more
+                    sweeper.kill()
                 if sweeper.poll() is not None:
                     sweeper = self._sweeper()
         except BaseException as error:
