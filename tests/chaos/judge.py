@@ -26,8 +26,8 @@ GIVEN_UP = frozenset(
     {Slug.MACHINE_LOST, Slug.DISK_FULL, Slug.OUT_OF_MEMORY, Slug.INPUT_MISSING, Slug.NEVER_STARTED, Slug.TIMED_OUT}
 )
 """Honest ends of a job whose machines were lost more often than it has tries."""
-MAIL_SECONDS = 20.0
-"""The cloud keeps its mails in memory: one that was due so shortly before a kill may have been sent or not."""
+MAIL_SECONDS = 60.0
+"""The cloud keeps events and mails in memory: a mail that was due so shortly before a kill may have been sent or not."""
 
 Jobs = dict[str, list[StoredManifest]]
 
@@ -165,7 +165,11 @@ def _judge_mails(world: World, ledger: Ledger, verdict: Verdict, jobs: Jobs) -> 
         if any(_died_after(life, ended_at) for life in world.lives[:-1]):
             verdict.mails_unknown += 1
         else:
-            verdict.lost.append(f"the mail of {job_id}, which ended as {end.state}")
+            lives = [
+                f"{life.began - ended_at:+.0f} to {(life.ended or ended_at) - ended_at:+.0f} s" for life in world.lives
+            ]
+            about = f"{job_id}, which ended as {end.state}, in a cloud that was up from {' and from '.join(lives)}"
+            verdict.lost.append(f"the mail of {about}")
 
 
 def _died_after(life: Life, moment: float) -> bool:
