@@ -27,7 +27,7 @@ GIVEN_UP = frozenset(
 )
 """Honest ends of a job whose machines were lost more often than it has tries."""
 MAIL_SECONDS = 60.0
-"""The cloud keeps events and mails in memory: a mail that was due so shortly before a kill may have been sent or not."""
+"""Events and mails are kept in memory: a mail that was due so shortly before a kill may have been sent or not."""
 
 Jobs = dict[str, list[StoredManifest]]
 
