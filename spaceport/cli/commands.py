@@ -28,6 +28,7 @@ from spaceport.local.state import NEEDED, check_room, locate
 from spaceport.pipeline.contract import JobState, StageName
 from spaceport.pipeline.errors import Conflict, Refused, UnknownJob
 from spaceport.pipeline.jobs.accept import continue_job
+from spaceport.pipeline.jobs.forget import forget_job, jobs_of_email
 from spaceport.pipeline.jobs.recovery import rebuild_table
 from spaceport.pipeline.jobs.state import END_STATES, JobRecord
 from spaceport.pipeline.options import Preset
@@ -211,6 +212,27 @@ def fetch(
     if not files:
         _fail(f"No stage of {job} has finished: there is nothing to fetch yet.")
     console.print(results_are_in(folder), soft_wrap=True)
+
+
+@app.command("forget")
+def forget_command(
+    job: Annotated[str | None, typer.Argument(help="The job's id, as `spaceport jobs` shows it.")] = None,
+    email: Annotated[str | None, typer.Option(help="All jobs whose mails go to this address.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    stack: Stack = None,
+    state: State = HOME,
+) -> None:
+    """Erase a job for good: its upload, its photos, its models, its rows. Nothing brings it back."""
+    with _deployment(stack, state) as deployment:
+        by_email = [row.job_id for row in jobs_of_email(deployment.table, email)] if email else []
+        job_ids = [*by_email, *([job] if job else [])]
+        if not job_ids:
+            _fail(f"There are no jobs of {visible(email)}." if email else "Name a job, or an address with `--email`.")
+        if not yes:
+            typer.confirm(f"Erase {', '.join(map(visible, job_ids))} for good?", abort=True)
+        for job_id in job_ids:
+            gone = forget_job(deployment.bucket, deployment.uploads, deployment.table, job_id)
+            console.print(f"{job_id} is forgotten: {gone.objects} objects and {gone.rows} rows.", soft_wrap=True)
 
 
 @app.command("options")

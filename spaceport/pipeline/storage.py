@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -161,6 +161,25 @@ class Bucket:
         """Delete an object; in a versioned bucket exactly this version, so that nothing of it stays and costs money."""
         which: dict[str, Any] = {"VersionId": version} if version else {}
         self.client.delete_object(Bucket=self.name, Key=key, **which)
+
+    def erase(self, prefix: str, keep: Collection[str] = ()) -> int:
+        """Delete every version of every object under `prefix` but those to `keep`. Returns how many there were.
+
+        Raises:
+            OSError: S3 refused some of them.
+        """
+        erased = 0
+        for page in self.client.get_paginator("list_object_versions").paginate(Bucket=self.name, Prefix=prefix):
+            entries = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+            versions: list[Any] = [
+                {"Key": each["Key"], "VersionId": each["VersionId"]} for each in entries if each["Key"] not in keep
+            ]
+            if versions:
+                response = self.client.delete_objects(Bucket=self.name, Delete={"Objects": versions, "Quiet": True})
+                if response.get("Errors"):
+                    raise OSError(f"{len(response['Errors'])} objects below {visible(prefix)} could not be deleted")
+            erased += len(versions)
+        return erased
 
     def list_objects(self, prefix: str) -> Iterator[Artefact]:
         """Every object under `prefix`, without its sha256."""

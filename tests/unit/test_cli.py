@@ -147,6 +147,16 @@ def test_who_loses_the_cloud_reads_how_to_get_the_results(
     assert "spaceport fetch a-" in result.output
 
 
+def test_forget_asks_first_and_then_leaves_nothing(deployment: Deployment) -> None:
+    tell(deployment, *whole_job())
+    assert "for good?" in CliRunner().invoke(app, ["forget", JOB], input="n\n").output
+    assert deployment.table.get(JOB)
+    assert "is forgotten" in call("forget", JOB, "--yes")
+    assert deployment.table.get(JOB) is None
+    assert not deployment.bucket.has_any(f"jobs/{JOB}/")
+    assert "no jobs of nobody@example.com" in call("forget", "--email", "nobody@example.com", code=1)
+
+
 def test_an_upload_that_does_not_fit_is_a_sentence(
     deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

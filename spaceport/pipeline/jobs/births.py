@@ -91,6 +91,13 @@ def _bear_first(bucket: Bucket, upload: Upload, ids: Iterator[str], tenant: str,
     raise Conflict.of_taken_id(source)
 
 
+def erase_birth_of_upload(bucket: Bucket, job_id: str, upload: Upload) -> int:
+    """Delete what is kept of a job's birth under its upload. Returns the number of objects."""
+    keys = map(layout.birth_of_source_key, (upload_source(upload), signed_source(upload.bucket, upload.key)))
+    births = {key: _read(bucket, key) for key in keys}
+    return sum(bucket.erase(key) for key, birth in births.items() if birth and birth.job_id == job_id)
+
+
 def is_taken(bucket: Bucket, job_id: str) -> bool:
     return bucket.has_any(layout.job_prefix(job_id))
 
