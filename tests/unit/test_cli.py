@@ -17,7 +17,7 @@ from pipeline_cases import JOB, ended, forget, key_of, photo_zip, requested, sta
 from rich.console import Console
 from typer.testing import CliRunner
 
-from spaceport.cli import app, commands, connect, run
+from spaceport.cli import app, connect, jobs, run
 from spaceport.cli import watch as watching
 from spaceport.cli.deployment import Deployment, NotDeployed
 from spaceport.cli.results import download_results
@@ -182,7 +182,7 @@ def test_a_bug_in_retry_is_no_unknown_job(deployment: Deployment, monkeypatch: p
     def broken(*_: object) -> None:
         raise KeyError("some dictionary")
 
-    monkeypatch.setattr(commands, "continue_job", broken)
+    monkeypatch.setattr(jobs, "continue_job", broken)
     tell(deployment, *whole_job())
     result = CliRunner().invoke(app, ["retry", JOB])
     assert isinstance(result.exception, KeyError)
