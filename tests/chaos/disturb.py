@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ledger import Ledger
+from processes import process_of
 from world import World
 
 from spaceport.local.access import Access
@@ -77,8 +78,9 @@ class Disturber:
 
     def _hold(self) -> None:
         """Stop whoever takes messages, and lose, double, delay and reorder those that come meanwhile."""
-        up = self._world.processes()[0]
-        up.send(signal.SIGSTOP)
+        up = process_of(self._world.life.process.pid)
+        if up is None or not up.send(signal.SIGSTOP):
+            raise OSError("the cloud is down")
         try:
             time.sleep(HOLD_SECONDS)
             sqs = self._world.access.client("sqs")
