@@ -19,7 +19,7 @@ from spaceport.pipeline.contract import EndManifest
 from spaceport.pipeline.errors import Slug
 from spaceport.pipeline.jobs.batch import unfinished_jobs
 from spaceport.pipeline.jobs.recovery import read_manifests
-from spaceport.pipeline.storage import Bucket, StoredManifest, UnreadableManifest
+from spaceport.pipeline.storage import MAX_MANIFEST_BYTES, Bucket, StoredManifest, UnreadableManifest
 from spaceport.pipeline.text import visible
 
 GIVEN_UP = frozenset(
@@ -178,8 +178,7 @@ def _died_after(life: Life, moment: float) -> bool:
 
 
 def _faults_of_garbage(bucket: Bucket, garbage: Garbage, named: str) -> Iterator[str]:
-    body = bucket.client.get_object(Bucket=bucket.name, Key=garbage.key)["Body"].read()
-    if body != garbage.body:
+    if bucket.read_small(garbage.key, MAX_MANIFEST_BYTES) != garbage.body:
         yield f"{garbage.key} was changed"
     job_id = layout.split_key(garbage.key)[0]
     others = [item.key for item in bucket.list_objects(layout.job_prefix(job_id)) if item.key != garbage.key]

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from botocore.exceptions import ClientError
 
 from services.compress.proving.proof import Prover
 from spaceport.demo.align import align
@@ -27,8 +28,17 @@ LOWEST_PSNR = 41.0
 _NUMBER = re.compile(r"(\d{4})\D*$")
 
 
-def faults_of_result(bucket: Bucket, job_id: str, truth: Truth, photos: int) -> Iterator[str]:
+def faults_of_result(bucket: Bucket, job_id: str, truth: Truth, photos: int) -> list[str]:
     """What is wrong with the result of a completed job, one sentence each."""
+    faults: list[str] = []
+    try:
+        faults.extend(_faults(bucket, job_id, truth, photos))
+    except (ClientError, OSError, ValueError) as error:  # something is not there, or cannot be read
+        faults.append(f"{job_id}: {type(error).__name__}: {error}")
+    return faults
+
+
+def _faults(bucket: Bucket, job_id: str, truth: Truth, photos: int) -> Iterator[str]:
     artefacts: dict[str, Artefact] = {}
     for stored in read_manifests(bucket, job_id):
         if isinstance(stored.manifest, StageManifest):
