@@ -51,11 +51,15 @@ class Child:
         return self._process.pid
 
     def wait(self, timeout: float | None = None) -> int | None:
-        """The command's exit code (128 + signal if one ended it), or None while it still runs after `timeout`."""
+        """The command's exit code, or None while it still runs after `timeout`.
+
+        128 + the signal that ended it, or its guard: then the command was killed with it, as with its machine.
+        """
         try:
-            return self._process.wait(timeout)
+            code = self._process.wait(timeout)
         except subprocess.TimeoutExpired:
             return None
+        return 128 - code if code < 0 else code
 
     def stop(self) -> None:
         """Ask the command to end: SIGTERM, and SIGKILL after the grace period. Returns at once; `wait` for it."""

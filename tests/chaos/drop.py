@@ -31,7 +31,7 @@ class Dropper(threading.Thread):
     """Drops all inputs, evenly over some seconds."""
 
     def __init__(self, world: World, ledger: Ledger, inputs: list[Input], seconds: float) -> None:
-        super().__init__(name="dropper")
+        super().__init__(name="dropper", daemon=True)
         self._world = world
         self._ledger = ledger
         self._inputs = inputs

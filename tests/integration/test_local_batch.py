@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import stat
 import subprocess
 import sys
@@ -161,6 +162,19 @@ def test_without_a_gpu_all_jobs_share_the_cpu(tmp_path: Path) -> None:
         assert until(other, lambda job: job.status in ENDED).status is Status.SUCCEEDED
     finally:
         desk.runner.close()
+
+
+def test_a_job_whose_guard_is_killed_dies_as_if_it_were_killed_itself_and_is_tried_again(desk: Desk) -> None:
+    code = (
+        "import os, time; print(os.getppid(), flush=True);"
+        "time.sleep(60 if os.environ['AWS_BATCH_JOB_ATTEMPT'] == '1' else 0)"
+    )
+    rules = ({"OnExitCode": "137", "Action": "RETRY"}, {"OnStatusReason": "*", "Action": "EXIT"})
+    job = desk.start(python(code, evaluate_on_exit=rules))
+    until(job, lambda job: job.status is Status.RUNNING and bool(desk.log(job)))
+    os.kill(int(desk.log(job)), signal.SIGKILL)
+    until(job, lambda job: job.status in ENDED)
+    assert (job.status, [end.code for end in job.attempts]) == (Status.SUCCEEDED, [137, 0]), desk.log(job)
 
 
 def test_scratch_is_each_jobs_own_and_goes_with_it(desk: Desk) -> None:
