@@ -6,6 +6,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import boto3
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -227,3 +228,19 @@ def test_figures_survive_decimals(table: JobTable) -> None:
     assert row is not None
     assert row.quality == {"sfm_db": 21.5}
     assert isinstance(row.counts["gaussians"], int)
+
+
+def test_rows_end_when_the_files_do(table: JobTable, monkeypatch: pytest.MonkeyPatch) -> None:
+    table.record(requested())
+    assert "expiration" not in table.table.get_item(Key={"job_id": JOB, "record": "job"})["Item"]
+    monkeypatch.setenv("SPACEPORT_KEEP_DAYS", "365")
+    kept = JobTable(table.table.name, boto3.resource("dynamodb"), clock=table.clock)
+    row = kept.record(whole_job()[1])
+    kept.acquire(JOB, SFM, "etag", "holder", 1)
+    assert row is not None
+    ends = {item["record"]: int(str(item["expiration"])) for item in table.table.scan()["Items"]}
+    assert ends["job"] == int(row.updated_at.timestamp()) + 365 * 86400
+    assert abs(ends["stage#sfm"] - (time.time() + 365 * 86400)) < 3600
+    assert kept.get(JOB) == row
+    table.record(ended())
+    assert "expiration" in table.table.get_item(Key={"job_id": JOB, "record": "job"})["Item"], "it was lost"

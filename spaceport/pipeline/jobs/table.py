@@ -7,6 +7,7 @@ docs/decisions/0012-leases-by-the-tables-clock.md.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -32,6 +33,8 @@ JOB = "job"
 MAIL = "mail"
 CLOCK = "clock"
 """The key of a row that is never written: reading it says what time it is."""
+KEEP_DAYS = "SPACEPORT_KEEP_DAYS"
+"""The environment variable that says for how long rows are kept, as the job's files are; without it for ever."""
 LEASE_SECONDS = 90.0
 SWAP_ATTEMPTS = 20
 
@@ -58,6 +61,7 @@ class JobTable:
     ) -> None:
         self.table = (resource or boto3.resource("dynamodb")).Table(name)
         self.clock = clock or self._read_clock
+        self._keep = float(os.environ.get(KEEP_DAYS, "0")) * 24 * 3600
 
     def get(self, job_id: str) -> JobRecord | None:
         item = self._item(job_id, JOB)
@@ -106,7 +110,7 @@ class JobTable:
             item, answered_at = self._read(job_id, JOB)
             before = JobRecord.model_validate(item) if item else None
             after = advance(before, replace(event, at=answered_at) if isinstance(event, Beat) else event)
-            if after is None or after == before or self._compare_and_swap(after, _version(item)):
+            if after is None or after == before or self._compare_and_swap(after, _version(item), item):
                 return after
         raise TimeoutError(f"the row of {job_id} changed {SWAP_ATTEMPTS} times while it was being written")
 
@@ -143,7 +147,7 @@ class JobTable:
             self.table.update_item(
                 Key=_key(job_id, stage),
                 UpdateExpression="SET #work = :working, input_etag = :etag, #holder = :holder, attempt = :attempt,"
-                " lease_until = :lease ADD claims :one REMOVE failure",
+                f" lease_until = :lease{', expiration = :end' if self._keep else ''} ADD claims :one REMOVE failure",
                 ConditionExpression="attribute_not_exists(#holder) OR ((#holder = :holder OR lease_until < :now)"
                 " AND NOT (#work = :done AND input_etag = :etag))",
                 ExpressionAttributeNames=names,
@@ -156,7 +160,8 @@ class JobTable:
                     ":lease": self._lease_end(),
                     ":now": _to_dynamodb(self.clock()),
                     ":one": 1,
-                },
+                }
+                | ({":end": int(self.clock() + self._keep)} if self._keep else {}),
             )
         except ClientError as error:
             if not _condition_failed(error):
@@ -202,9 +207,13 @@ class JobTable:
             return False
         return True
 
-    def _compare_and_swap(self, after: JobRecord, old: int) -> bool:
+    def _compare_and_swap(self, after: JobRecord, old: int, before: Mapping[str, Any] | None = None) -> bool:
         body = after.model_dump(mode="json", exclude_none=True)
         item = {name: _to_dynamodb(value) for name, value in body.items()} | {"version": old + 1}
+        if self._keep:
+            item["expiration"] = int(after.updated_at.timestamp() + self._keep)
+        elif before and "expiration" in before:  # a command line does not know for how long
+            item["expiration"] = before["expiration"]
         condition = "version = :old" if old else "attribute_not_exists(job_id)"
         values: dict[str, Any] = {"ExpressionAttributeValues": {":old": old}} if old else {}
         try:
