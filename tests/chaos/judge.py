@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from inputs import Garbage, Upload
@@ -26,8 +26,8 @@ GIVEN_UP = frozenset(
     {Slug.MACHINE_LOST, Slug.DISK_FULL, Slug.OUT_OF_MEMORY, Slug.INPUT_MISSING, Slug.NEVER_STARTED, Slug.TIMED_OUT}
 )
 """Honest ends of a job whose machines were lost more often than it has tries."""
-MAIL_SECONDS = 60.0
-"""Events and mails are kept in memory: a mail that was due so shortly before a kill may have been sent or not."""
+MAIL_SECONDS = 5.0
+"""From a manifest to its event in the queue, and from there to the mailbox, as far as no queue shows it."""
 
 Jobs = dict[str, list[StoredManifest]]
 
@@ -44,7 +44,7 @@ class Verdict:
     given_up: list[str] = field(default_factory=list)
     mails: int = 0
     mails_unknown: int = 0
-    """Jobs whose mail nobody saw, in a cloud that was killed right after they had ended."""
+    """Jobs whose mail nobody saw, in a cloud that was killed with events or mails in its memory."""
     mails_again: int = 0
     """Jobs with a mail in more than one life: the embedded DynamoDB forgets what was sent when it is killed."""
 
@@ -162,19 +162,19 @@ def _judge_mails(world: World, ledger: Ledger, verdict: Verdict, jobs: Jobs) -> 
         if mails:
             continue
         ended_at = ledger.written_at.get(layout.end_key(job_id), 0.0)
-        if any(_died_after(life, ended_at) for life in world.lives[:-1]):
-            verdict.mails_unknown += 1
+        if _were_all_sent_after(world.lives, ledger.all_sent_at, ended_at):
+            verdict.lost.append(f"the mail of {job_id}, which ended as {end.state}")
         else:
-            lives = [
-                f"{life.began - ended_at:+.0f} to {(life.ended or ended_at) - ended_at:+.0f} s" for life in world.lives
-            ]
-            about = f"{job_id}, which ended as {end.state}, in a cloud that was up from {' and from '.join(lives)}"
-            verdict.lost.append(f"the mail of {about}")
+            verdict.mails_unknown += 1
 
 
-def _died_after(life: Life, moment: float) -> bool:
-    """Whether the cloud died while a mail that was due at this moment may still have been on its way."""
-    return life.ended is not None and life.began - MAIL_SECONDS <= moment <= life.ended + 1 <= moment + MAIL_SECONDS
+def _were_all_sent_after(lives: list[Life], all_sent_at: Mapping[int, float], moment: float) -> bool:
+    """Whether no mail was left to be sent, at some time after this moment and in the same life of the cloud.
+
+    Otherwise the cloud was killed with the event, or with the mailbox.
+    """
+    life = next(life for life in reversed(lives) if life.began <= moment or life is lives[0])
+    return all_sent_at.get(life.number, 0.0) > moment + MAIL_SECONDS
 
 
 def _faults_of_garbage(bucket: Bucket, garbage: Garbage, named: str) -> Iterator[str]:

@@ -35,6 +35,8 @@ class Ledger:
         self.written_at: dict[str, float] = {}
         """When each manifest was first seen to be written, seconds since the epoch."""
         self.mails: set[Mail] = set()
+        self.all_sent_at: dict[int, float] = {}
+        """In each life of the cloud, the last time at which no event was left for which a mail was to be sent."""
         self.wrong: list[str] = []
         """What was wrong at once, while the storm went on."""
 
@@ -65,6 +67,10 @@ class Ledger:
             for mail in mails:
                 if match := _JOB_LINE.search(mail.get("BodyText") or ""):
                     self.mails.add(Mail(life, str(mail["MessageId"]), match[1]))
+
+    def see_no_mail_waiting(self, life: int, at: float) -> None:
+        with self._lock:
+            self.all_sent_at[life] = at
 
     def manifest_keys(self) -> list[str]:
         with self._lock:

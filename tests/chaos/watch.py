@@ -22,6 +22,12 @@ MEMORY_SECONDS = 1.0
 TELL_SECONDS = 30.0
 MAIL_SECONDS = 2.0
 MANIFEST_SECONDS = 10.0
+MAIL_RULE = "EndToNotify"
+WAITING = (
+    "ApproximateNumberOfMessages",
+    "ApproximateNumberOfMessagesNotVisible",
+    "ApproximateNumberOfMessagesDelayed",
+)
 UNREACHABLE = (OSError, ClientError, BotoCoreError, ValueError)
 """What a call may meet while the cloud is being killed."""
 
@@ -51,8 +57,16 @@ class Watcher:
             thread.join()
 
     def look_at_mails(self) -> None:
-        life = self._world.life.number
-        self._ledger.see_mails(life, mails(self._world.access))
+        life, access, at = self._world.life.number, self._world.access, time.time()
+        sqs = access.client("sqs")
+        waiting = 0
+        for url in sqs.list_queues().get("QueueUrls", []):
+            if MAIL_RULE in url:
+                attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=list(WAITING))["Attributes"]
+                waiting += sum(int(attributes[name]) for name in WAITING)
+        self._ledger.see_mails(life, mails(access))
+        if not waiting:
+            self._ledger.see_no_mail_waiting(life, at)
 
     def look_at_manifests(self) -> None:
         bucket = self._world.deployment.bucket
