@@ -92,7 +92,9 @@ class Follower:
 
         self._path = state / "logs" / CLOUD_LOG
         self._console = console
-        self._seen = self._path.stat().st_size if self._path.is_file() else 0
+        self._seen = 0
+        with suppress(OSError):  # there is none yet, or the folder is another's, which is told in a better sentence
+            self._seen = self._path.stat().st_size
 
     def print_news(self) -> None:
         with suppress(OSError), self._path.open("rb") as file:

@@ -99,7 +99,7 @@ def test_each_bad_upload_ends_with_its_own_slug_sentence_and_mail(cloud: Cloud) 
         assert (row.state, row.failure.slug) == (JobState.REJECTED, slug), name
         assert row.message == row.failure.sentence
         objects = [item.key for item in cloud.deployment.bucket.list_objects(job_prefix(name))]
-        assert objects == [f"jobs/{name}/end/manifest.json"], "a rejected job is its end and nothing else"
+        assert objects == [f"jobs/{name}/birth.json", f"jobs/{name}/end/manifest.json"], "its birth and its end alone"
         mail = cloud.mails(count)[-1]
         assert mail["Subject"] == "An upload could not be used"
         assert f"“{name}”" in mail["BodyText"]
