@@ -84,7 +84,7 @@ def test_one_mail_asks_its_reader_who_confirms_with_a_click(bucket: Bucket, tabl
     assert ask("GET", "/addresses")[1]["addresses"] == [{"email": STRANGER, "state": "CONFIRMED"}]
     assert len(sent()) == 1
     caller = ("k3y1d00001", "203.0.113.7")
-    assert actions(table) == [
+    assert sorted(actions(table)) == [  # within a second in any order
         ("POST /addresses", STRANGER, *caller),
         ("POST /confirm", STRANGER, "-", "203.0.113.7"),
     ]
