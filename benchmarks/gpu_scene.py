@@ -20,6 +20,7 @@ from spaceport.demo.flight import plan_flight
 from spaceport.demo.lens import Lens
 from spaceport.demo.raycast import cast_photo
 from spaceport.demo.scene import make_scene
+from spaceport.splats.sog.attributes.rotations import quaternions
 
 SEED = 7
 FAR_METRES = 1_000.0
@@ -39,7 +40,8 @@ def write_workspace(dense: Path, photos: int, width: int, points: int) -> None:
         pixels, depth = cast_photo(scene, shot.world_to_camera, lens)
         Image.fromarray(pixels).save(dense / "images" / shot.name, quality=95)
         places += _points(pixels, depth, shot.world_to_camera, lens, -(-points // photos), random)
-        pose = (*_quaternion(shot.world_to_camera[:3, :3]), *shot.world_to_camera[:3, 3])
+        (quaternion,) = quaternions(shot.world_to_camera[None, :3, :3])
+        pose = (*quaternion, *shot.world_to_camera[:3, 3])
         views.append(struct.pack("<i7di", index + 1, *pose, 1) + shot.name.encode() + struct.pack("<xQ", 0))
     camera = struct.pack("<ii2Q4d", 1, 1, lens.width, lens.height, lens.focal, lens.focal, *lens.centre)
     numbered = [struct.pack("<Q", number) + place for number, place in enumerate(places)]
@@ -62,21 +64,6 @@ def _points(
     return [
         struct.pack("<3d3BdQ", *place, *colour, 0.5, 0) for place, colour in zip(places.tolist(), colours, strict=True)
     ]
-
-
-def _quaternion(rotation: Floats) -> Floats:
-    """Wxyz: the eigenvector of Bar-Itzhack's matrix."""
-    r = rotation
-    matrix = np.array(
-        [
-            [r[0, 0] + r[1, 1] + r[2, 2], r[2, 1] - r[1, 2], r[0, 2] - r[2, 0], r[1, 0] - r[0, 1]],
-            [r[2, 1] - r[1, 2], r[0, 0] - r[1, 1] - r[2, 2], r[0, 1] + r[1, 0], r[0, 2] + r[2, 0]],
-            [r[0, 2] - r[2, 0], r[0, 1] + r[1, 0], r[1, 1] - r[0, 0] - r[2, 2], r[1, 2] + r[2, 1]],
-            [r[1, 0] - r[0, 1], r[0, 2] + r[2, 0], r[1, 2] + r[2, 1], r[2, 2] - r[0, 0] - r[1, 1]],
-        ]
-    )
-    quaternion: Floats = np.linalg.eigh(matrix)[1][:, -1]
-    return quaternion
 
 
 def main() -> None:

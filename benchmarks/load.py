@@ -37,7 +37,7 @@ from PIL import Image
 from spaceport.cli.connect import deployment_of
 from spaceport.cli.deployment import Deployment
 from spaceport.local.access import Access
-from spaceport.local.cloud import running
+from spaceport.local.address import running
 from spaceport.local.mailbox import mails
 from spaceport.local.ministack import descendants
 from spaceport.pipeline.jobs.state import END_STATES

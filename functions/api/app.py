@@ -20,7 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 from functions.api import addresses, confirm
 from functions.api.access import job_to_handle, visible_job
 from functions.api.addresses import Unconfirmed, check_email
-from functions.api.caller import audit_call, caller_of
+from functions.api.caller import audit_call, caller_of, json_body
 from functions.api.errors import Forbidden, error_response
 from functions.api.start import StartJob, start
 from functions.api.upload import UploadRequest, sign_upload
@@ -32,7 +32,6 @@ from spaceport.pipeline.jobs.batch import terminate_jobs
 from spaceport.pipeline.jobs.ending import stop_job
 from spaceport.pipeline.jobs.quotas import Quotas
 from spaceport.pipeline.jobs.state import END_STATES, JobRecord
-from spaceport.pipeline.jobs.submission import parse_json_object
 from spaceport.pipeline.options import LEGACY, PRESETS, JobOptions, resolve, validation_message
 from spaceport.pipeline.tenants import KeyId, UnreadableTenants
 
@@ -54,7 +53,7 @@ app.include_router(confirm.router)
 
 @app.post("/start-job")
 def start_job() -> tuple[dict[str, Any], int] | Response[str]:
-    body, caller = StartJob.model_validate(_json_body()), caller_of(app.current_event)
+    body, caller = StartJob.model_validate(json_body(app.current_event)), caller_of(app.current_event)
     check_email(body.email, caller)
     audit_call(app.current_event, caller, body.subject())
     manifest = start(body, caller)
@@ -68,7 +67,7 @@ def start_job() -> tuple[dict[str, Any], int] | Response[str]:
 
 @app.post("/stop-job")
 def stop() -> dict[str, Any]:
-    job_id = JOB_ID.validate_python(_json_body().get("jobId"))
+    job_id = JOB_ID.validate_python(json_body(app.current_event).get("jobId"))
     logger.set_correlation_id(job_id)
     caller = caller_of(app.current_event)
     job_to_handle(caller, job_id)
@@ -121,7 +120,7 @@ def options() -> dict[str, Any]:
 
 @app.post("/uploads")
 def uploads() -> tuple[dict[str, Any], int]:
-    request, caller = UploadRequest.model_validate(_json_body()), caller_of(app.current_event)
+    request, caller = UploadRequest.model_validate(json_body(app.current_event)), caller_of(app.current_event)
     check_email(request.email, caller)
     Quotas(table()).check_upload(caller.tenant, tenants().of(caller.tenant).limits, request.bytes)
     form = sign_upload(request, caller)
@@ -189,10 +188,6 @@ app.exception_handler(Exception)(_unforeseen)
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     return app.resolve(event, context)
-
-
-def _json_body() -> dict[str, Any]:
-    return parse_json_object(app.current_event.decoded_body or "", "the body")
 
 
 def _public(row: JobRecord) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -62,9 +62,9 @@ metrics = Metrics(namespace=NAMESPACE, service="sweeper")
 def handler(_: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     """Returns how often each action was taken. A job that cannot be healed does not hold up the others."""
     sweep = _sweep()
-    silent = list(silent_jobs(sweep.table, sweep.at - SILENCE))
+    silent = dict.fromkeys(silent_jobs(sweep.table, sweep.at - SILENCE))
     steps: list[tuple[str, Action]] = [(job_id, heal) for job_id in silent]
-    steps += [(job_id, _end_unneeded) for job_id in sweep.batch_jobs if job_id not in set(silent)]
+    steps += [(job_id, _end_unneeded) for job_id in sweep.batch_jobs if job_id not in silent]
     steps += [(job_id, partial(_free_place, tenant)) for tenant, job_id in _open_jobs(sweep)]
     actions: Counter[str] = Counter()
     for number, (job_id, step) in enumerate(steps):
@@ -86,8 +86,7 @@ def handler(_: dict[str, Any], context: LambdaContext) -> dict[str, int]:
 
 
 def _sweep() -> Sweep:
-    at = datetime.fromtimestamp(table().clock(), UTC)
-    return Sweep(bucket(), table(), batch(), at, by_job(unfinished_jobs(batch(), queues())))
+    return Sweep(bucket(), table(), batch(), table().now(), by_job(unfinished_jobs(batch(), queues())))
 
 
 def _end_unneeded(sweep: Sweep, job_id: str) -> str:

@@ -19,7 +19,7 @@ INTERVAL = timedelta(minutes=5)
 MAX_QUEUED = timedelta(hours=6)
 """How long a job may wait in a queue that stands still. The queue's own limits, which AWS can explain, are shorter."""
 MAX_NUDGES = 3
-HUNG_LOOKS = 2
+HUNG_TIMES = 2
 """A worker that lives renews its lease between two runs of the sweeper."""
 MAX_STANDSTILL = {
     StageName.SFM: timedelta(hours=4),
@@ -29,7 +29,7 @@ MAX_STANDSTILL = {
 """How long a worker may renew its lease without any progress. COLMAP's last adjustment of thousands of photos reports
 none for an hour; the time limits of the job definitions, which end what makes progress too, are longer."""
 HUNG = "Its worker hung, so its stage is started again."
-GIVEN_UP = "Its job was given up."
+ABANDONED = "Its job was given up."
 
 
 def heal(sweep: Sweep, job_id: str) -> str:
@@ -58,7 +58,7 @@ def _heal_unheld(sweep: Sweep, silent: SilentStage, pending: PendingManifest, ro
         return "queued"  # its container is starting, and will take the lease at once
     if batch_jobs and not running:
         return _leave_or_give_up(sweep, silent, batch_jobs)
-    if running and silent.observe(f"lease until {row.lease_until if row else 0}") < HUNG_LOOKS:
+    if running and silent.observe(f"lease until {row.lease_until if row else 0}") < HUNG_TIMES:
         return "suspected"
     if silent.count_nudge() > MAX_NUDGES:
         return _give_up(sweep, silent, _lost(silent.stage, row))
@@ -67,8 +67,8 @@ def _heal_unheld(sweep: Sweep, silent: SilentStage, pending: PendingManifest, ro
 
 def _watch_progress(sweep: Sweep, silent: SilentStage) -> str:
     """Give up a job whose worker renews its lease and does nothing else, as its time limit would much later."""
-    looks = silent.observe(f"version {sweep.table.version(silent.job_id)}")
-    if looks * INTERVAL < MAX_STANDSTILL[silent.stage]:
+    times = silent.observe(f"version {sweep.table.version(silent.job_id)}")
+    if times * INTERVAL < MAX_STANDSTILL[silent.stage]:
         return "working"
     return _give_up(sweep, silent, _lost_by(Slug.TIMED_OUT, silent.stage))
 
@@ -86,8 +86,8 @@ def _leave_or_give_up(sweep: Sweep, silent: SilentStage, batch_jobs: list[BatchJ
     """A job waits its turn however long the others take: it is given up only where nothing moves."""
     others = any(sweep.is_moving(job) for job in batch_jobs)
     statuses = ", ".join(sorted(job.status for job in batch_jobs))
-    looks = silent.observe(f"{statuses} in a queue that {'moves' if others else 'stands still'}")
-    if others or looks * INTERVAL < MAX_QUEUED:
+    times = silent.observe(f"{statuses} in a queue that {'moves' if others else 'stands still'}")
+    if others or times * INTERVAL < MAX_QUEUED:
         return "queued"
     _give_up(sweep, silent, _lost_by(Slug.NEVER_STARTED, silent.stage))
     return "unqueued"
@@ -96,7 +96,7 @@ def _leave_or_give_up(sweep: Sweep, silent: SilentStage, batch_jobs: list[BatchJ
 def _give_up(sweep: Sweep, silent: SilentStage, failure: Failure) -> str:
     """End a job, and only then its Batch jobs, whose end says less."""
     fail_job(sweep.bucket, sweep.table, silent.job_id, silent.stage, failure)
-    sweep.terminate(sweep.of_job(silent.job_id), GIVEN_UP)
+    sweep.terminate(sweep.of_job(silent.job_id), ABANDONED)
     return "ended"
 
 

@@ -9,19 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
-from pydantic import ValidationError
-
 from functions.sweeper.sweep import Sweep
-from spaceport.pipeline import layout
-from spaceport.pipeline.contract import DEFAULT_TENANT, Birth
+from spaceport.pipeline.contract import DEFAULT_TENANT
+from spaceport.pipeline.jobs.births import read_birth
 from spaceport.pipeline.jobs.quotas import Quotas
 from spaceport.pipeline.jobs.recovery import read_manifests
 from spaceport.pipeline.jobs.state import END_STATES
+from spaceport.pipeline.storage import UnreadableManifest
 from spaceport.pipeline.tenants import Tenants
 
 BEGINNING = timedelta(minutes=10)
 """How long a job may have its id and no manifest: no function runs that long."""
-MAX_BIRTH_BYTES = 16 << 10
 
 
 def open_jobs(sweep: Sweep, tenants: Tenants) -> Iterator[tuple[str, str]]:
@@ -46,7 +44,7 @@ def _never_began(sweep: Sweep, job_id: str) -> bool:
     if read_manifests(sweep.bucket, job_id):
         return False
     try:
-        raw = sweep.bucket.read_small(layout.birth_key(job_id), MAX_BIRTH_BYTES)
-        return raw is None or Birth.model_validate_json(raw).created_at < sweep.at - BEGINNING
-    except (ValidationError, ValueError):  # it is no birth: nothing can begin under this id
+        birth = read_birth(sweep.bucket, job_id)
+    except UnreadableManifest:  # it is no birth: nothing can begin under this id
         return True
+    return birth is None or birth.created_at < sweep.at - BEGINNING

@@ -10,7 +10,7 @@ from spaceport.pipeline.jobs.state import END_STATES, JobRecord, StageState
 from spaceport.pipeline.layout import input_manifest_key
 
 UNNEEDED = "Nothing is left to do for it."
-UNNEEDED_LOOKS = 2
+UNNEEDED_TIMES = 2
 """A worker that lives ends by itself between two runs of the sweeper."""
 
 
@@ -32,7 +32,7 @@ def _end_unneeded(sweep: Sweep, row: JobRecord, stage: StageName) -> int:
         unneeded = _superseded(sweep, row.job_id, stage, batch_jobs)
     running = sorted(job.batch_id for job in unneeded if job.status == "RUNNING")
     silent = SilentStage(sweep.table, row.job_id, stage)
-    if running and silent.observe(f"unneeded {' '.join(running)}") < UNNEEDED_LOOKS:
+    if running and silent.observe(f"unneeded {' '.join(running)}") < UNNEEDED_TIMES:
         unneeded = [job for job in unneeded if job.status != "RUNNING"]
     sweep.end_without_failure(silent, unneeded, UNNEEDED)
     return len(unneeded)

@@ -79,7 +79,7 @@ def check(cloud: RunningCloud) -> None:
 
 def is_running(state: Path) -> bool:
     """Whether an embedded cloud still runs on `state`."""
-    from spaceport.local.cloud import running  # noqa: PLC0415
+    from spaceport.local.address import running  # noqa: PLC0415
 
     return running(state) is not None
 

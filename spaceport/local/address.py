@@ -74,3 +74,12 @@ def attach(state: Path) -> RunningCloud | None:
         cloud.close()
         return None
     return cloud
+
+
+def running(state: Path) -> Access | None:
+    """How to reach the embedded cloud that runs on `state`, or None when there is none."""
+    cloud = attach(state.resolve())
+    if cloud is None:
+        return None
+    cloud.close()
+    return cloud.access

@@ -19,7 +19,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from spaceport.local.access import Access, new_secret
-from spaceport.local.address import PublishedAddress, attach
+from spaceport.local.address import PublishedAddress
 from spaceport.local.batch.events import StateChanges, state_change
 from spaceport.local.batch.model import Job, JobDefinition
 from spaceport.local.batch.runner import Runner
@@ -174,12 +174,3 @@ def _accept_again(bucket: Bucket, table: JobTable, uploads: Bucket, key: str, te
         return
     except (ValueError, TypeError, TimeoutError, ClientError, BotoCoreError) as error:
         log.warning("no job is begun for the upload %s: %s", visible(key), error)
-
-
-def running(state: Path) -> Access | None:
-    """How to reach the embedded cloud that runs on `state`, or None when there is none."""
-    cloud = attach(state.resolve())
-    if cloud is None:
-        return None
-    cloud.close()
-    return cloud.access

@@ -17,7 +17,7 @@ from typing import Any, Final
 from urllib.parse import parse_qs
 from xml.sax.saxutils import escape
 
-from spaceport.local.door import App, Message, Receive, Scope, Send
+from spaceport.local.door import App, Message, Receive, Scope, Send, headers_of
 
 RESERVE: Final = 128 << 20
 SMALL: Final = 1 << 20
@@ -77,7 +77,7 @@ class DiskGuard:
         if scope["type"] != "http" or not _is_write_to_s3(scope):
             await self._app(scope, receive, send)
             return
-        headers = _headers(scope)
+        headers = headers_of(scope)
         size = int(headers.get("content-length", "0"))
         free = self._free()
         if free < size + (RESERVE if size > SMALL else SMALL):
@@ -145,14 +145,10 @@ def _is_write_to_s3(scope: Scope) -> bool:
     """Whether it is signed for S3, as a request, a URL or a form. Calls of other services write nothing to the disk."""
     if scope["method"] not in {"PUT", "POST"}:
         return False
-    headers = _headers(scope)
+    headers = headers_of(scope)
     query = parse_qs(scope["query_string"].decode("latin-1"))
     credential = headers.get("authorization", "") + "".join(query.get("X-Amz-Credential", []))
     return "/s3/aws4_request" in credential or headers.get("content-type", "").startswith("multipart/form-data")
-
-
-def _headers(scope: Scope) -> dict[str, str]:
-    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
 
 
 async def _drain(receive: Receive) -> None:

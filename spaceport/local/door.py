@@ -62,7 +62,7 @@ class Door:
                 await _refuse(send)
 
     async def _may_enter(self, scope: Scope, body: Body) -> bool:
-        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        headers = headers_of(scope)
         if _has_twins(scope["headers"]) or is_cross_origin(headers, self._port):
             return False
         request = _signed_request(scope, headers)
@@ -126,6 +126,11 @@ class Body:
                 return data[: match.end()]
             if message["type"] != "http.request" or len(data) > most or not message.get("more_body"):
                 return None
+
+
+def headers_of(scope: Scope) -> dict[str, str]:
+    """A request's headers, by their names in lower case."""
+    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
 
 
 def _signed_request(scope: Scope, headers: dict[str, str]) -> SignedRequest:

@@ -22,7 +22,7 @@ import ministack.app
 from ministack.core.router import detect_service
 from ministack.services import s3
 
-from spaceport.local.door import App, Receive, Scope, Send
+from spaceport.local.door import App, Receive, Scope, Send, headers_of
 from spaceport.local.mapped import MappedFile, Spool, is_mapped, pieces
 from spaceport.local.patching import edit, replace
 
@@ -53,7 +53,7 @@ class LargeObjects:
 
 def _large_object(scope: Scope) -> int:
     """The length of the object that a request brings, if it is large; a form's counts with its fields."""
-    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+    headers = headers_of(scope)
     length = headers.get("content-length", "0").strip()
     is_form = scope["method"] == "POST" and headers.get("content-type", "").startswith("multipart/form-data")
     if not (length.isdecimal() and int(length) >= LARGE and (scope["method"] == "PUT" or is_form)):

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from spaceport.local.cloud import running
+from spaceport.local.address import running
 
 SECONDS_BETWEEN = 15.0
 

@@ -17,8 +17,8 @@ from processes import Process, process_of, tree
 from spaceport.cli.connect import deployment_of
 from spaceport.cli.deployment import Deployment
 from spaceport.local.access import Access
+from spaceport.local.address import running
 from spaceport.local.children import survivors
-from spaceport.local.cloud import running
 from spaceport.pipeline.contract import DEFAULT_TENANT
 from spaceport.pipeline.layout import TENANTS
 

@@ -16,8 +16,9 @@ from waiting import PATIENCE, until
 
 from spaceport.cli.connect import deployment_of
 from spaceport.cli.deployment import Deployment
+from spaceport.local.address import running
 from spaceport.local.children import survivors
-from spaceport.local.cloud import EmbeddedCloud, running
+from spaceport.local.cloud import EmbeddedCloud
 from spaceport.local.mailbox import mails
 from spaceport.pipeline import layout
 from spaceport.pipeline.contract import StageName

@@ -15,8 +15,9 @@ from waiting import until
 
 from spaceport.cli.connect import deployment_of
 from spaceport.demo import Survey
+from spaceport.local.address import running
 from spaceport.local.children import survivors
-from spaceport.local.cloud import EmbeddedCloud, running
+from spaceport.local.cloud import EmbeddedCloud
 from spaceport.local.errors import CloudDied
 
 

@@ -16,8 +16,8 @@ from cloud_cases import LONG, workers
 from waiting import until
 
 from spaceport.demo import Survey
+from spaceport.local.address import running
 from spaceport.local.children import DAEMON, survivors
-from spaceport.local.cloud import running
 
 
 class Command:

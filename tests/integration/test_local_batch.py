@@ -19,12 +19,12 @@ import waiting
 from botocore.exceptions import ClientError
 
 from spaceport.local.access import Access, new_secret
-from spaceport.local.address import ADDRESS, ENVIRONMENT
+from spaceport.local.address import ADDRESS, ENVIRONMENT, running
 from spaceport.local.batch.model import ENDED, Job, JobDefinition, Status
 from spaceport.local.batch.runner import Runner
 from spaceport.local.batch.server import BatchServer
 from spaceport.local.children import survivors
-from spaceport.local.cloud import EmbeddedCloud, running
+from spaceport.local.cloud import EmbeddedCloud
 from spaceport.local.errors import StateInUse
 from spaceport.local.ministack import descendants, listening
 

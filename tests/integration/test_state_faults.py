@@ -8,12 +8,12 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from cloud_fixtures import running_cloud
+from state_cases import open_to_others
 
 from spaceport.cli import main
 from spaceport.local import ministack, state
@@ -202,9 +202,7 @@ def test_a_read_only_folder(up: Up, read_only: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 def test_a_folder_of_another_user_and_a_parent_of_his(tmp_path: Path) -> None:
-    for folder in (tmp_path, *tmp_path.parents):
-        if folder.stat().st_uid == 0 and folder.is_relative_to(tempfile.gettempdir()) and folder != folder.parent:
-            folder.chmod(folder.stat().st_mode | 0o555)
+    open_to_others(tmp_path)
     (tmp_path / "theirs").mkdir(0o755)
     (tmp_path / "private").mkdir(0o700)
     folders = [str(tmp_path / name) for name in ("theirs", "theirs/new", "private/new")]

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from cloud_fixtures import running_cloud
+from state_cases import open_to_others
 from waiting import until
 
 from spaceport.local.access import Access
@@ -27,8 +28,7 @@ ENTERS = "import sys; from pathlib import Path; from spaceport.local.address imp
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 def test_two_users_run_two_clouds_side_by_side(tmp_path: Path) -> None:
     environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "theirs/numba"), "HOME": str(tmp_path / "theirs")}
-    for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        folder.chmod(0o755)
+    open_to_others(tmp_path)
     (tmp_path / "theirs").mkdir(0o700)
     os.chown(tmp_path / "theirs", NOBODY, NOBODY)
     command = [sys.executable, "-m", "spaceport"]

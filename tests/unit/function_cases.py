@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.ses.models import ses_backends
 
 from functions import clients
 from spaceport.pipeline.layout import TENANTS
@@ -26,6 +28,11 @@ def deploy(patch: pytest.MonkeyPatch, **more: str) -> None:
         patch.setenv(f"SPACEPORT_{name}", value)
     for made_once in (clients.s3, clients.bucket, clients.uploads, clients.table, clients.batch, clients._read_tenants):
         made_once.cache_clear()
+
+
+def sent() -> list[Any]:
+    """The mails that the mocked SES has sent, as moto keeps them."""
+    return list(ses_backends[DEFAULT_ACCOUNT_ID]["us-east-1"].sent_messages)
 
 
 def event(name: str, key: str | None = None, version: str | None = None) -> dict[str, Any]:

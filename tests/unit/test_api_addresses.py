@@ -10,9 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from function_cases import Context, call, deploy, put_tenants
-from moto.core.models import DEFAULT_ACCOUNT_ID
-from moto.ses.models import ses_backends
+from function_cases import Context, call, deploy, put_tenants, sent
 from pipeline_cases import JOB, ended, photo_zip, requested
 
 from functions import mails
@@ -36,10 +34,6 @@ def _deployed(bucket: Bucket, uploads: Bucket, table: JobTable, monkeypatch: pyt
     mails.ses.cache_clear()
     boto3.client("ses").verify_email_identity(EmailAddress=SENDER)
     uploads.client.put_object(Bucket="uploads", Key=ZIP, Body=photo_zip(4))
-
-
-def sent() -> list[Any]:
-    return list(ses_backends[DEFAULT_ACCOUNT_ID]["us-east-1"].sent_messages)
 
 
 def request(method: str, path: str, body: Any = None, query: dict[str, str] | None = None) -> dict[str, Any]:

@@ -8,9 +8,7 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from function_cases import Context, deploy, event, put_tenants
-from moto.core.models import DEFAULT_ACCOUNT_ID
-from moto.ses.models import ses_backends
+from function_cases import Context, deploy, event, put_tenants, sent
 from pipeline_cases import JOB, key_of, requested, staged
 
 from functions import mails
@@ -38,10 +36,6 @@ def _deployed(bucket: Bucket, uploads: Bucket, table: JobTable, monkeypatch: pyt
     mails.ses.cache_clear()
     app._dynamodb.cache_clear()
     boto3.client("ses").verify_email_identity(EmailAddress=SENDER)
-
-
-def sent() -> list[Any]:
-    return list(ses_backends[DEFAULT_ACCOUNT_ID]["us-east-1"].sent_messages)
 
 
 def trained(**changes: Any) -> StageManifest:

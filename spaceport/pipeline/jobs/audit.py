@@ -9,7 +9,7 @@ or is lucky to call while they fail, would act unseen.
 from __future__ import annotations
 
 import secrets
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 from spaceport.pipeline.jobs.table import JobTable
@@ -28,7 +28,7 @@ def audit(table: JobTable, tenant: str, action: str, subject: str, *, key: str =
         key: the id of the caller's API key.
         source: the caller's IP address.
     """
-    at = datetime.fromtimestamp(table.clock(), UTC)
+    at = table.now()
     table.table.put_item(
         Item={
             "job_id": f"audit#{tenant}#{at.date().isoformat()}",

@@ -71,7 +71,7 @@ def bear_of_upload(
         born = _bear_first(bucket, upload, _ids(title, upload, sent, wanted), tenant, owner)
         birth = _put_or_read(bucket, key, born)
     if wanted and wanted != birth.job_id and is_taken(bucket, wanted):
-        other = _read(bucket, layout.birth_key(wanted))
+        other = read_birth(bucket, wanted)
         if other is None or other.source != source:  # else it was born at the same time, for the same upload
             raise Conflict.of_taken_id(wanted)
     return birth
@@ -96,6 +96,11 @@ def erase_birth_of_upload(bucket: Bucket, job_id: str, upload: Upload) -> int:
     keys = map(layout.birth_of_source_key, (upload_source(upload), signed_source(upload.bucket, upload.key)))
     births = {key: _read(bucket, key) for key in keys}
     return sum(bucket.erase(key) for key, birth in births.items() if birth and birth.job_id == job_id)
+
+
+def read_birth(bucket: Bucket, job_id: str) -> Birth | None:
+    """The birth of a job's id; None when there is none. Raises `UnreadableManifest`."""
+    return _read(bucket, layout.birth_key(job_id))
 
 
 def is_taken(bucket: Bucket, job_id: str) -> bool:

@@ -15,7 +15,7 @@ again and again. Days are UTC's.
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from enum import Enum
 from typing import Any, Final
@@ -23,7 +23,7 @@ from typing import Any, Final
 from botocore.exceptions import ClientError
 
 from spaceport.pipeline.errors import Refused, Slug
-from spaceport.pipeline.jobs.table import JobTable
+from spaceport.pipeline.jobs.table import JobTable, condition_failed
 from spaceport.pipeline.tenants import Limits
 
 MAX_COUNTED: Final = 20_000
@@ -55,7 +55,7 @@ class Quotas:
 
     def __init__(self, table: JobTable) -> None:
         self._table = table.table
-        self._clock = table.clock
+        self._now = table.now
 
     def open_jobs(self, tenant: str) -> frozenset[str]:
         """Jobs that are counted as not ended."""
@@ -161,7 +161,7 @@ class Quotas:
                 Key=key, UpdateExpression=update, ConditionExpression=condition, ExpressionAttributeValues=values
             )
         except ClientError as error:
-            if error.response.get("Error", {}).get("Code") != "ConditionalCheckFailedException":
+            if not condition_failed(error):
                 raise
             return False
         return True
@@ -172,9 +172,6 @@ class Quotas:
     def _row(self, tenant: str, record: str) -> dict[str, Any]:
         response = self._table.get_item(Key=_key(tenant, record), ConsistentRead=True)
         return dict(response.get("Item", {}))
-
-    def _now(self) -> datetime:
-        return datetime.fromtimestamp(self._clock(), UTC)
 
     def _day(self) -> str:
         return self._now().date().isoformat()

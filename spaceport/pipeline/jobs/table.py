@@ -63,6 +63,10 @@ class JobTable:
         self.clock = clock or self._read_clock
         self._keep = float(os.environ.get(KEEP_DAYS, "0")) * 24 * 3600
 
+    def now(self) -> datetime:
+        """`clock` as a time in UTC."""
+        return datetime.fromtimestamp(self.clock(), UTC)
+
     def get(self, job_id: str) -> JobRecord | None:
         item = self._item(job_id, JOB)
         return JobRecord.model_validate(item) if item else None
@@ -164,7 +168,7 @@ class JobTable:
                 | ({":end": int(self.clock() + self._keep)} if self._keep else {}),
             )
         except ClientError as error:
-            if not _condition_failed(error):
+            if not condition_failed(error):
                 raise
             row = self.stages(job_id).get(stage)
             done = row is not None and row.work is StageState.DONE and row.input_etag == etag
@@ -202,7 +206,7 @@ class JobTable:
                 ExpressionAttributeValues=values | {":holder": holder, ":working": StageState.WORKING.value},
             )
         except ClientError as error:
-            if not _condition_failed(error):
+            if not condition_failed(error):
                 raise
             return False
         return True
@@ -219,7 +223,7 @@ class JobTable:
         try:
             self.table.put_item(Item=item, ConditionExpression=condition, **values)
         except ClientError as error:
-            if not _condition_failed(error):
+            if not condition_failed(error):
                 raise
             return False
         return True
@@ -267,7 +271,8 @@ def _version(item: dict[str, Any] | None) -> int:
     return int(item["version"]) if item else 0
 
 
-def _condition_failed(error: ClientError) -> bool:
+def condition_failed(error: ClientError) -> bool:
+    """Whether a conditional write was refused for its condition."""
     return error.response.get("Error", {}).get("Code") == "ConditionalCheckFailedException"
 
 

@@ -159,3 +159,19 @@ def matrices(quats: NDArray[np.float64]) -> NDArray[np.float64]:
     basis = np.concatenate([np.zeros((3, 1)), np.eye(3)], axis=1)
     turned = _product(_product(quats[:, None], basis[None]), (quats * [1, -1, -1, -1])[:, None])
     return np.swapaxes(turned[..., 1:], 1, 2)
+
+
+def quaternions(rotation: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Unit quaternions [N,4], wxyz, of rotation matrices [N,3,3].
+
+    The eigenvector of Bar-Itzhack's symmetric 4 x 4 matrix (2000).
+    """
+    m = rotation
+    k = np.empty((len(m), 4, 4))
+    k[:, 0, 0] = m[:, 0, 0] + m[:, 1, 1] + m[:, 2, 2]
+    for i, (a, b) in enumerate(((1, 2), (2, 0), (0, 1)), 1):
+        k[:, i, i] = m[:, i - 1, i - 1] - m[:, a, a] - m[:, b, b]
+        k[:, 0, i] = k[:, i, 0] = m[:, b, a] - m[:, a, b]
+        c, d = a + 1, b + 1
+        k[:, c, d] = k[:, d, c] = m[:, a, b] + m[:, b, a]
+    return np.asarray(np.linalg.eigh(k)[1][:, :, 3])

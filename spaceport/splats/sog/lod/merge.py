@@ -18,7 +18,7 @@ from spaceport.simd.jit import kernel
 from spaceport.splats.model import Gaussians
 from spaceport.splats.sh import C0
 from spaceport.splats.sog.attributes import opacity, positions
-from spaceport.splats.sog.attributes.rotations import matrices, normalise
+from spaceport.splats.sog.attributes.rotations import matrices, normalise, quaternions
 from spaceport.splats.sog.codec.order import morton_order
 
 NEIGHBOURS = 16  # along the Z-order, that a Gaussian may pair with
@@ -128,20 +128,7 @@ def _axes(covariance: Doubles) -> tuple[Doubles, Doubles]:
     """Log standard deviations [N,3] and quaternions wxyz [N,4] of covariances [N,3,3]."""
     squares, axes = np.linalg.eigh(covariance)
     axes[:, :, 0] *= np.where(np.linalg.det(axes) < 0, -1.0, 1.0)[:, None]
-    return np.log(np.sqrt(np.maximum(squares, SMALLEST_SIGMA**2))), _quaternions(axes)
-
-
-def _quaternions(rotation: Doubles) -> Doubles:
-    """Of rotation matrices [N,3,3]: the eigenvector of Bar-Itzhack's symmetric 4 x 4 matrix (2000), wxyz."""
-    m = rotation
-    k = np.empty((len(m), 4, 4))
-    k[:, 0, 0] = m[:, 0, 0] + m[:, 1, 1] + m[:, 2, 2]
-    for i, (a, b) in enumerate(((1, 2), (2, 0), (0, 1)), 1):
-        k[:, i, i] = m[:, i - 1, i - 1] - m[:, a, a] - m[:, b, b]
-        k[:, 0, i] = k[:, i, 0] = m[:, b, a] - m[:, a, b]
-        c, d = a + 1, b + 1
-        k[:, c, d] = k[:, d, c] = m[:, a, b] + m[:, b, a]
-    return np.asarray(np.linalg.eigh(k)[1][:, :, 3])
+    return np.log(np.sqrt(np.maximum(squares, SMALLEST_SIGMA**2))), quaternions(axes)
 
 
 def _area(scales: NDArray[np.floating]) -> Doubles:
