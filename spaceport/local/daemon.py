@@ -25,7 +25,7 @@ from spaceport.local.children import DAEMON, MARK, end_survivors
 from spaceport.local.cloud import EmbeddedCloud
 from spaceport.local.disk import DiskWatch, free_bytes
 from spaceport.local.errors import CloudDied, StateInUse, StateUnusable
-from spaceport.local.state import as_state_unusable, prepare, try_lock
+from spaceport.local.state import as_state_unusable, is_locked, prepare, try_lock
 from spaceport.pipeline.text import visible
 
 USERS: Final = "users"
@@ -36,7 +36,6 @@ IN_USE: Final = 75
 """Exit code of a daemon that came second."""
 START_SECONDS: Final = 180.0
 POLL_SECONDS: Final = 0.2
-AGAIN_SECONDS: Final = 1.0
 
 log = logging.getLogger(DAEMON)  # this module runs as `__main__`
 
@@ -85,11 +84,11 @@ def last_words(state: Path) -> str:
     return ""
 
 
-def _start(state: Path) -> tuple[RunningCloud, subprocess.Popen[bytes]]:
-    """Start a daemon, or wait for the one that another command is starting: then ours ends by itself."""
+def _start(state: Path) -> tuple[RunningCloud, subprocess.Popen[bytes] | None]:
+    """Start a daemon, or wait for the one that another command is starting."""
     daemons: list[subprocess.Popen[bytes]] = []
     try:
-        return _attach_or_spawn(state, daemons), daemons[-1]
+        return _attach_or_spawn(state, daemons), daemons[-1] if daemons else None
     except BaseException:
         for daemon in daemons:
             daemon.terminate()
@@ -99,14 +98,13 @@ def _start(state: Path) -> tuple[RunningCloud, subprocess.Popen[bytes]]:
 
 def _attach_or_spawn(state: Path, daemons: list[subprocess.Popen[bytes]]) -> RunningCloud:
     deadline = time.monotonic() + START_SECONDS
-    daemons.append(_spawn(state))
     while time.monotonic() < deadline:
-        code = daemons[-1].poll()
+        code = daemons[-1].poll() if daemons else IN_USE
         if cloud := attach(state):
             return cloud
-        if code == IN_USE:  # by one that is starting, and will be there next time; or by one that was killed since
-            time.sleep(AGAIN_SECONDS)
-            daemons.append(_spawn(state))
+        if code == IN_USE:  # nobody's yet, or that of another command, which is starting or was killed since
+            if not is_locked(state):
+                daemons.append(_spawn(state))
         elif code is not None:
             raise CloudDied(last_words(state) or f"The embedded cloud ended at once with code {code}.")
         time.sleep(POLL_SECONDS / 10)

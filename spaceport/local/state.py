@@ -28,6 +28,7 @@ FOLDERS: Final = ("s3", "logs", "work", "tmp")
 LONGEST: Final = 1000
 """Bytes of the folder's path: keys of objects, of 1,024 bytes each, must fit behind it."""
 NEEDED: Final = 2 * RESERVE
+LOCK: Final = "lock"
 LOCK_SECONDS: Final = 1.0
 """Who looks whether a lock is held, holds it for a moment."""
 
@@ -103,7 +104,7 @@ def lock(state: Path) -> IO[str]:
     Raises:
         StateInUse: another cloud runs on it.
     """
-    file = (state / "lock").open("a")
+    file = (state / LOCK).open("a")
     deadline = time.monotonic() + LOCK_SECONDS
     while not try_lock(file, fcntl.LOCK_EX):
         if time.monotonic() > deadline:
@@ -113,6 +114,12 @@ def lock(state: Path) -> IO[str]:
             )
         time.sleep(0.02)
     return file
+
+
+def is_locked(state: Path) -> bool:
+    """Whether a cloud runs on the folder, or is starting there. Raises `StateUnusable`."""
+    with as_state_unusable(state), (state / LOCK).open("a") as file:
+        return not try_lock(file, fcntl.LOCK_SH)
 
 
 def try_lock(file: IO[str], kind: int) -> bool:
