@@ -18,7 +18,7 @@ from spaceport.cli.compress import compress
 from spaceport.cli.console import console, error_console
 from spaceport.cli.convert import convert
 from spaceport.cli.deployment import NotDeployed
-from spaceport.cli.doctor import examine
+from spaceport.cli.doctor import doctor
 from spaceport.cli.jobs import fetch, forget, jobs, retry, status, stop
 from spaceport.cli.options import options_table
 from spaceport.cli.results import report_end
@@ -135,19 +135,7 @@ def rebuild(stack: Stack = None, state: State = HOME) -> None:
         error_console.print(f"Left alone: {problem}.", style="yellow")
 
 
-@app.command()
-def doctor(stack: Stack = None, state: State = HOME) -> None:
-    """Look for what is wrong with a deployment. Exit codes: 0 nothing, 1 something."""
-    with open_deployment(stack, state) as deployment:
-        problems = list(examine(deployment))
-    for problem in problems:
-        error_console.print(problem, style="red")
-    if problems:
-        raise typer.Exit(1)
-    console.print("Nothing is wrong.")
-
-
-for command in (jobs, status, stop, retry, fetch, forget, convert, compress):
+for command in (doctor, jobs, status, stop, retry, fetch, forget, convert, compress):
     app.command()(command)
 
 

@@ -92,7 +92,7 @@ def judge(world: World, ledger: Ledger, truth: Truth) -> Verdict:
         for job_id in by_key[upload.key]:
             _judge_job(world, verdict, upload, job_id, jobs[job_id], truth)
     _judge_mails(world, ledger, verdict, jobs)
-    named = "\n".join(examine(deployment))
+    named = "\n".join(check.sentence for check in examine(deployment))
     for garbage in ledger.garbage:
         verdict.wrong += _faults_of_garbage(deployment.bucket, garbage, named)
     return verdict
