@@ -104,7 +104,9 @@ def figures(record: JobRecord) -> dict[str, str]:
         labelled["Compressed against full model"] = f"{quality['sog_psnr']:.1f} dB PSNR"
     if record.seconds:
         labelled["Computing time"] = duration(sum(record.seconds.values()))
-        labelled["Cost of the machines"] = f"${sum(record.cost_usd.values()):.2f}"
+    if any(record.cost_usd.values()):
+        estimated = sum(record.estimate_usd.get(stage, 0.0) for stage in record.cost_usd)
+        labelled["Cost"] = f"${sum(record.cost_usd.values()):.2f}, estimated ${estimated:.2f}"
     labelled["Job"] = record.job_id
     return labelled
 

@@ -58,8 +58,9 @@ def _figures(row: JobRecord) -> list[tuple[str, str]]:
         figures.append(("Photos placed", f"{counts['registered']} of {counts.get('photos', '?')}"))
     figures += [(title, f"{counts[name]:,}") for name, title in COUNTS.items() if isinstance(counts.get(name), int)]
     figures += [(title, f"{quality[name]:.2f} {unit}") for name, (title, unit) in QUALITY.items() if name in quality]
-    if row.cost_usd:
-        figures.append(("Machine cost", f"${sum(row.cost_usd.values()):.4f}"))
+    if any(row.cost_usd.values()):
+        estimated = sum(row.estimate_usd.get(stage, 0.0) for stage in row.cost_usd)
+        figures.append(("Cost (estimated)", f"${sum(row.cost_usd.values()):.4f} (${estimated:.4f})"))
     return figures
 
 

@@ -1,8 +1,8 @@
 """What machine time costs.
 
 List prices of us-east-1, Linux, US dollars per hour, read from AWS's public price pages in 2026-11. Spot prices
-vary; the figure here is a rounded recent average, used where the queue buys Spot. A workstation costs nothing.
-Left out: Lambda, DynamoDB and mails, cents per thousand jobs, and what is kept in S3 (see the README).
+vary; the figure here is a rounded recent average, used where the queue buys Spot. A workstation costs nothing. What
+comes with the machines is in `costs.py`.
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ import os
 from pathlib import Path
 
 from spaceport.pipeline.contract import StageName
-from spaceport.pipeline.effort import CUDA_SECONDS_PER_ITERATION, choose_effort
-from spaceport.pipeline.options import TrainOptions
+from spaceport.pipeline.effort import CUDA_SECONDS_PER_ITERATION
 
 LOCAL = "local"
 UNKNOWN = "unknown"
@@ -91,15 +90,3 @@ def stage_seconds(photos: int, iterations: int) -> dict[StageName, float]:
         StageName.TRAIN: STARTUP_SECONDS + CUDA_SECONDS_PER_ITERATION * iterations,
         StageName.COMPRESS: STARTUP_SECONDS + COMPRESS_SECONDS,
     }
-
-
-def estimate_usd(photos: int, iterations: int, first: StageName = StageName.SFM) -> float:
-    """Dollars that a job is likely to cost on the machines of the template, from its `first` stage on."""
-    seconds = stage_seconds(photos, iterations)
-    stages = list(StageName)[list(StageName).index(first) :]
-    return round(sum(cost_usd(MACHINES[stage], seconds[stage]) for stage in stages), 4)
-
-
-def estimate_job_usd(options: TrainOptions, photos: int, first: StageName = StageName.SFM) -> float:
-    """The same, with as many iterations as the options mean for so many photos."""
-    return estimate_usd(photos, choose_effort(options, None, photos).iterations_for(photos), first)

@@ -6,6 +6,8 @@ import runpy
 
 from template import ROOT, of_type, raw
 
+from spaceport.pipeline.costs import DISK_GB, DISK_MBPS, KEEP_JOBS, KEEP_PHOTOS, KEEP_UPLOADS
+
 SCRIPT = runpy.run_path(str(ROOT / "docs" / "cost.py"))
 
 
@@ -15,13 +17,9 @@ def test_the_page_is_up_to_date() -> None:
 
 def test_it_counts_with_the_template_s_parameters() -> None:
     parameters = raw()["Parameters"]
-    for name, constant in (
-        ("KeepUploadsDays", "KEEP_UPLOADS"),
-        ("KeepPhotosDays", "KEEP_PHOTOS"),
-        ("KeepJobsDays", "KEEP_JOBS"),
-        ("Zones", "ZONES"),
-    ):
-        assert parameters[name]["Default"] == SCRIPT[constant]
+    days = [parameters[name]["Default"] for name in ("KeepUploadsDays", "KeepPhotosDays", "KeepJobsDays")]
+    assert days == [KEEP_UPLOADS, KEEP_PHOTOS, KEEP_JOBS]
+    assert parameters["Zones"]["Default"] == SCRIPT["ZONES"]
 
 
 def test_it_counts_what_the_template_has() -> None:
@@ -29,4 +27,4 @@ def test_it_counts_what_the_template_has() -> None:
     assert len(interfaces) == SCRIPT["ENDPOINTS"]
     assert len(of_type("AWS::CloudWatch::Alarm")) == SCRIPT["ALARMS"]
     (disk,) = of_type("AWS::EC2::LaunchTemplate")["Machine"]["LaunchTemplateData"]["BlockDeviceMappings"]
-    assert (disk["Ebs"]["VolumeSize"], disk["Ebs"]["Throughput"]) == (SCRIPT["DISK_GB"], SCRIPT["DISK_MBPS"])
+    assert (disk["Ebs"]["VolumeSize"], disk["Ebs"]["Throughput"]) == (DISK_GB, DISK_MBPS)

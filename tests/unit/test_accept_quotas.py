@@ -60,7 +60,7 @@ def assert_over_quota(manifest: AnyManifest, what: str) -> None:
     ("limits", "what"),
     [
         ({"open_jobs": 1}, "1 unfinished jobs at once"),
-        ({"usd_per_day": 0.05}, "jobs of $0.05 a day, of which this one is estimated to cost $0.04"),
+        ({"usd_per_day": 0.2}, "jobs of $0.20 a day, of which this one is estimated to cost $0.13"),
         ({"gigabytes_per_day": 6e-7}, "uploads of 6e-07 GB a day"),
     ],
 )
@@ -111,7 +111,7 @@ def test_what_a_tenant_may_not_continue_leaves_nothing_behind(bucket: Bucket, ta
 
 
 def test_a_continued_job_is_reserved_for_what_is_left_of_it(bucket: Bucket, table: JobTable) -> None:
-    limit(bucket, usd_per_day=0.02)
+    limit(bucket, usd_per_day=0.05)
     bucket.put_manifest(request_key("old-job"), requested("old-job"))
     bucket.put_manifest(stage_manifest_key("old-job", StageName.TRAIN), staged(StageName.TRAIN, "old-job"))
     with pytest.raises(Refused, match="estimated to cost"):

@@ -88,7 +88,7 @@ def test_counts_of_the_later_stage_win() -> None:
     row = fold([staged(StageName.COMPRESS), staged(StageName.TRAIN), requested()])[-1]
     assert row.counts == {"photos": 18, "gaussians": 3000, "train": 2, "compress": 3}
     assert row.job_id == JOB
-    assert row.cost_usd == {"train": 0.02, "compress": 0.03}
+    assert row.cost_usd == {"train": 0.0, "compress": 0.0}, "on a machine of one's own"
 
 
 @pytest.mark.parametrize(("stage", "fraction", "percent"), [("sfm", 0, 0), ("sfm", 1, 25), ("compress", 9, 100)])

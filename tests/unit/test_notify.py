@@ -75,12 +75,20 @@ def row(*manifests: Any) -> JobRecord:
 def test_a_completed_job_is_told_with_links_that_work(bucket: Bucket) -> None:
     over = end(JobState.COMPLETED, message="Your compressed 3D model is ready!")
     bucket.client.put_object(Bucket="pipeline", Key=f"jobs/{JOB}/compressed/model.sog", Body=b"sog")
-    tell(bucket, requested(), staged(StageName.SFM), trained(), compressed(), over)
+    on_aws = staged(StageName.SFM).model_copy(update={"instance_type": "c6i.2xlarge"})
+    tell(bucket, requested(), on_aws, trained(), compressed(), over)
     (mail,) = sent()
     assert mail.destinations["ToAddresses"] == ["pilot@example.com"]
     assert mail.source == f"Spaceport <{SENDER}>"
     assert mail.subject == "Your 3D model of “Beach” is ready"
-    for expected in ("Your compressed 3D model is ready!", "27.3 dB", "120,000", "$0.06", "2.1 MB", "model.ply"):
+    for expected in (
+        "Your compressed 3D model is ready!",
+        "27.3 dB",
+        "120,000",
+        "$0.01, estimated $0.15",
+        "2.1 MB",
+        "model.ply",
+    ):
         assert expected in mail.body
 
 

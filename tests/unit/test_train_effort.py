@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from services.train.estimate import estimate_training
 from services.train.plan import Decisions
 from services.train.schedule import TrainingSchedule
+from spaceport.pipeline.costs import estimate_job_usd
 from spaceport.pipeline.effort import CPU, CUDA, Effort, choose_effort
 from spaceport.pipeline.options import Preset, TrainOptions
-from spaceport.pipeline.pricing import LOCAL, cost_usd, estimate_usd
+from spaceport.pipeline.pricing import LOCAL, cost_usd
 
 GPU = None
 THREADS = st.integers(1, 256)
@@ -114,7 +115,7 @@ def test_where_it_costs_the_estimate_says_how_much() -> None:
     estimate = estimate_training(on_gpu, 1600 * 1200, 262, 70, None, "g4dn.xlarge:spot")
     assert estimate.usd == cost_usd("g4dn.xlarge:spot", estimate.seconds)
     assert estimate.sentence(on_gpu).endswith(f" min, ${estimate.usd:.2f}")
-    assert estimate_usd(300, 30_000) > estimate.usd
+    assert estimate_job_usd(TrainOptions(max_iterations=30_000, max_looks=1_000), 300) > estimate.usd
 
 
 def test_what_was_decided_survives_a_checkpoint_and_nonsense_does_not() -> None:

@@ -26,6 +26,7 @@ from spaceport.pipeline.contract import (
     Upload,
     now,
 )
+from spaceport.pipeline.costs import estimate_job_usd
 from spaceport.pipeline.errors import Conflict, LostResource, Refused, Slug, UnknownJob
 from spaceport.pipeline.jobs.births import bear, bear_of_upload, is_taken
 from spaceport.pipeline.jobs.ending import end_job, failure_of
@@ -40,7 +41,6 @@ from spaceport.pipeline.jobs.submission import (
 )
 from spaceport.pipeline.jobs.table import JobTable
 from spaceport.pipeline.options import resolve
-from spaceport.pipeline.pricing import estimate_job_usd
 from spaceport.pipeline.storage import Bucket
 from spaceport.pipeline.tenants import read_tenants
 from spaceport.pipeline.uploads.photo_zip import inspect

@@ -26,8 +26,8 @@ from spaceport.pipeline.contract import (
     StageManifest,
     StageName,
 )
+from spaceport.pipeline.costs import actual_cost, estimate_costs, is_of_another_job
 from spaceport.pipeline.layout import REQUEST, stage_manifest_key
-from spaceport.pipeline.pricing import estimate_job_usd
 
 END_STATES = frozenset(
     {JobState.COMPLETED, JobState.COMPLETED_DEGRADED, JobState.FAILED, JobState.STOPPED, JobState.REJECTED}
@@ -88,8 +88,10 @@ class JobRecord(BaseModel):
     quality: dict[str, float] = {}
     live: dict[str, Figure] = {}
     """Figures of the running stage, gone when it ends, unlike counts and quality."""
-    estimate_usd: float = 0.0
+    estimate_usd: dict[str, float] = {}
+    """By stage, what it was likely to cost, its disk, storage and requests included; known before any work."""
     cost_usd: dict[str, float] = {}
+    """By stage, what it has cost, counted in the same way; 0 on a machine of one's own."""
     seconds: dict[str, float] = {}
     failure: Failure | None = None
     outputs: dict[str, str] = {}
@@ -172,17 +174,21 @@ def _new_record(job_id: str, request: Request) -> JobRecord:
 
 
 def _apply_request(record: JobRecord, event: RequestManifest) -> dict[str, object]:
-    estimate = estimate_job_usd(event.request.options.train, event.photos)
+    estimate = _estimate(event.request, event.photos, StageName.SFM)
     return _merge_counts(record, REQUEST, {"photos": event.photos}) | {"estimate_usd": estimate}
 
 
 def _apply_stage(record: JobRecord, event: StageManifest) -> dict[str, object]:
     changes = _merge_counts(record, event.stage, event.outcome.counts) | {
         "quality": record.quality | event.outcome.quality,
-        "cost_usd": record.cost_usd | {event.stage: event.usd},
+        "cost_usd": record.cost_usd | {event.stage: actual_cost(event).total},
         "seconds": record.seconds | {event.stage: event.seconds},
         "outputs": record.outputs | {event.stage: stage_manifest_key(event.job_id, event.stage)},
     }
+    if is_of_another_job(event) and event.stage is not StageName.COMPRESS:
+        photos = event.outcome.counts.get("photos")
+        first = list(StageName)[list(StageName).index(event.stage) + 1]
+        changes["estimate_usd"] = _estimate(event.request, photos if isinstance(photos, int) else 0, first)
     if record.state in END_STATES:
         return changes
     changes["percent"] = max(record.percent, PERCENT_SPAN[event.stage][1])
@@ -190,6 +196,12 @@ def _apply_stage(record: JobRecord, event: StageManifest) -> dict[str, object]:
     if RANK[state] > RANK[record.state]:
         changes |= {"state": state, "stage": None, "live": {}, "message": MESSAGES[state]}
     return changes
+
+
+def _estimate(request: Request, photos: int, first: StageName) -> dict[str, float]:
+    """Dollars that the stages from the `first` one on are likely to cost."""
+    costs = estimate_costs(request.options.train, photos, first)
+    return {stage: cost.total for stage, cost in costs.items()}
 
 
 def _merge_counts(record: JobRecord, source: str, counts: dict[str, Figure]) -> dict[str, object]:
