@@ -23,13 +23,22 @@ PAGE = Path(__file__).with_name("cost.md")
 JOBS = (1, 100, 1000)
 PHOTOS = (20, 300, 1000)
 
-ALARM_MONTH, ENDPOINT_HOUR, ENDPOINTS, ZONES, ALARMS = 0.10, 0.01, 7, 3, 7  # us-east-1, US dollars, 2026-11
+# us-east-1, US dollars, 2026-11
+ALARM_MONTH, ALARM_METRICS = 0.10, 14
+METRIC_MONTH, IDLE_METRICS, JOB_METRICS = 0.30, 8, 20  # of our own: the sweeper's; those of one job, each for an hour
+ENDPOINT_HOUR, ENDPOINTS, ZONES = 0.01, 7, 3
 
 
 def job_costs(photos: int, preset: Preset = Preset.STANDARD) -> Cost:
     """What one job costs until the last of its files is deleted, by line."""
     stages = estimate_costs(TrainOptions(preset=preset), photos).values()
     return Cost(*(sum(lines) for lines in zip(*stages, strict=True)))
+
+
+def month_usd(jobs: int, photos: int) -> float:
+    """What so many jobs cost in a month. Metrics are paid by the hours in which they are sent."""
+    metrics = IDLE_METRICS + JOB_METRICS * jobs / HOURS_OF_MONTH
+    return jobs * job_costs(photos).total + ALARM_METRICS * ALARM_MONTH + metrics * METRIC_MONTH
 
 
 def page() -> str:
@@ -40,10 +49,8 @@ def page() -> str:
         + f" | **{job_costs(photos).total:.2f}** |"
         for photos in PHOTOS
     )
-    idle = ALARMS * ALARM_MONTH
     many = "\n".join(
-        f"| {jobs:,} | " + " | ".join(f"{jobs * job_costs(photos).total + idle:,.2f}" for photos in PHOTOS) + " |"
-        for jobs in JOBS
+        f"| {jobs:,} | " + " | ".join(f"{month_usd(jobs, photos):,.2f}" for photos in PHOTOS) + " |" for jobs in JOBS
     )
     presets = "\n".join(
         f"| {preset} | " + " | ".join(f"{job_costs(photos, preset).total:.2f}" for photos in PHOTOS) + " |"
@@ -77,8 +84,9 @@ A month, by jobs and photos of each, dollars:
 |---|---|---|---|
 {many}
 
-Idle, with no job at all: ${idle:.2f} a month ({ALARMS} alarms). Machines, queues, tables and the endpoints for S3 and
-DynamoDB cost nothing then.
+Idle, with no job at all: ${month_usd(0, 0):.2f} a month, for {ALARM_METRICS} metrics with alarms and {IDLE_METRICS} metrics of
+our own; each job sends {JOB_METRICS} more for an hour. CloudWatch gives each account 10 of both and 3 dashboards for nothing,
+which is not counted here. Machines, queues, tables and the endpoints for S3 and DynamoDB cost nothing then.
 
 What changes it:
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from mypy_boto3_batch import BatchClient
     from mypy_boto3_s3 import S3Client
 
-NAMESPACE = "Spaceport"
-"""Of all CloudWatch metrics."""
+NAMESPACE = os.environ.get("SPACEPORT_METRICS", "Spaceport")
+"""Of all CloudWatch metrics. Each stack has its own, or two in one account would count as one."""
 TENANTS_SECONDS = 60
 """How long a change of `tenants.json` may take to be noticed."""
 warnings.filterwarnings("ignore", "No application metrics to publish")  # most invocations have nothing to count

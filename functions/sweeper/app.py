@@ -39,6 +39,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.clients import NAMESPACE, batch, bucket, queues, table, tenants
 from functions.sweeper.heal import heal
+from functions.sweeper.measure import measure_queues
 from functions.sweeper.places import free_place, open_jobs
 from functions.sweeper.silent import silent_jobs
 from functions.sweeper.sweep import Sweep, by_job
@@ -86,7 +87,9 @@ def handler(_: dict[str, Any], context: LambdaContext) -> dict[str, int]:
 
 
 def _sweep() -> Sweep:
-    return Sweep(bucket(), table(), batch(), table().now(), by_job(unfinished_jobs(batch(), queues())))
+    at, batch_jobs = table().now(), list(unfinished_jobs(batch(), queues()))
+    measure_queues(batch_jobs, queues(), at)
+    return Sweep(bucket(), table(), batch(), at, by_job(batch_jobs))
 
 
 def _end_unneeded(sweep: Sweep, job_id: str) -> str:

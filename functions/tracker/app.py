@@ -14,6 +14,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.clients import NAMESPACE, bucket, job_of_manifest, table
 from functions.tracker.measure import measure
+from spaceport.pipeline.contract import EndManifest
 from spaceport.pipeline.jobs.tracker import on_batch_failed, on_manifest
 
 logger = Logger(service="tracker")
@@ -43,6 +44,8 @@ def _record_manifest(key: str) -> None:
     recorded = on_manifest(bucket(), table(), key)
     if recorded:
         measure(recorded)
+    if isinstance(recorded, EndManifest) and recorded.failure:  # the dashboard lists these lines
+        logger.warning("job failed", stage=recorded.stage, slug=recorded.failure.slug)
     metrics.add_metric("Manifests", MetricUnit.Count, 1)
     logger.info("manifest recorded", key=key)
 

@@ -1,4 +1,4 @@
-"""What a manifest says in figures, as CloudWatch metrics: what stages take and cost, and how jobs end.
+"""What a manifest says in figures, as CloudWatch metrics: what stages take and cost, where, and how jobs end.
 
 An event that comes twice counts twice: these are for dashboards and alarms. The table and the manifests are exact.
 """
@@ -15,14 +15,15 @@ QUALITY = {"psnr_held_out": "PSNR", "sog_psnr": "CompressedPSNR"}
 
 
 def measure(manifest: AnyManifest) -> None:
-    """Send the manifest's metrics: of a stage by `stage`, of an end by `state`, and by `slug` where it failed."""
+    """Send the manifest's metrics: of a stage by `stage` and `machine`, of an end by `state` and `slug`."""
     match manifest:
         case StageManifest():
             _measure_stage(manifest)
+            _send("MachineSeconds", "machine", manifest.instance_type, manifest.seconds, MetricUnit.Seconds)
         case EndManifest():
-            _count("Ended", "state", manifest.state)
+            _send("Ended", "state", manifest.state)
             if manifest.failure:
-                _count("Failed", "slug", manifest.failure.slug)
+                _send("Failed", "slug", manifest.failure.slug)
 
 
 def _measure_stage(manifest: StageManifest) -> None:
@@ -39,8 +40,8 @@ def _measure_stage(manifest: StageManifest) -> None:
     metrics.flush_metrics()
 
 
-def _count(name: str, dimension: str, value: str) -> None:
+def _send(name: str, dimension: str, of: str, value: float = 1, unit: MetricUnit = MetricUnit.Count) -> None:
     metrics = EphemeralMetrics(namespace=NAMESPACE)
-    metrics.add_dimension(dimension, value)
-    metrics.add_metric(name, MetricUnit.Count, 1)
+    metrics.add_dimension(dimension, of)
+    metrics.add_metric(name, unit, value)
     metrics.flush_metrics()

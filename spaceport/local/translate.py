@@ -25,6 +25,8 @@ from samtranslator.yaml_helper import yaml_parse
 from spaceport.local.access import ACCOUNT, REGION
 
 REMOVED = "AWS::Batch::"
+UNWATCHED = "AWS::CloudWatch::Alarm"
+"""No metric arrives in the embedded cloud, and it does not support alarms on several: it gets none."""
 KINDS = {"AWS::Batch::JobQueue": "job-queue", "AWS::Batch::JobDefinition": "job-definition"}
 VISIBILITY_SECONDS = 1800  # a message is handled long before: Lambda's longest time limit is 900
 
@@ -71,7 +73,7 @@ def translate(template: Path, code: Tree) -> Translation:
     Raises:
         ValueError: the template is not valid SAM.
     """
-    return without_batch(_plain(load(template), code))
+    return without_batch(_without_alarms(_plain(load(template), code)))
 
 
 def load(template: Path) -> Tree:
@@ -92,6 +94,11 @@ def _plain(tree: Tree, code: Tree) -> Tree:
     translator = Translator({}, Parser(), boto_session=Session(region_name=REGION))
     plain: Tree = translator.translate(tree, parameter_values={"AWS::Region": REGION})
     return plain
+
+
+def _without_alarms(plain: Tree) -> Tree:
+    resources = {name: each for name, each in plain["Resources"].items() if each["Type"] != UNWATCHED}
+    return plain | {"Resources": resources}
 
 
 def without_batch(plain: Tree) -> Translation:

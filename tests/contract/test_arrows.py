@@ -26,6 +26,7 @@ ARROWS: dict[str, set[str]] = {
     "batch_failed_host": {"BatchFailedToTracker"},
     "batch_failed_timeout": {"BatchFailedToTracker"},
     "batch_failed_waiting": {"BatchFailedToTracker"},
+    "batch_blocked": {"QueueBlockedToOperator"},
     "batch_succeeded": set(),
     "schedule": set(),  # a schedule has no pattern, it wakes its target itself
 }
@@ -132,9 +133,19 @@ def test_functions_may_be_called_by_their_rules_alone() -> None:
         (target["Arn"].removeprefix("arn:"), f"arn:{name}")
         for name, rule in rules().items()
         for target in rule["Targets"]
-        if "BatchParameters" not in target
+        if target["Arn"].endswith("Function")
     }
     assert allowed == wanted
+
+
+def test_the_operator_reads_a_sentence_when_a_queue_is_blocked() -> None:
+    (target,) = rules()["QueueBlockedToOperator"]["Targets"]
+    happened = event("batch_blocked")
+    sentence = transform(target["InputTransformer"], happened)
+    assert {happened["detail"][name] in sentence for name in ("jobId", "jobQueue", "statusReason")} == {True}
+    assert "\n" not in sentence and "<" not in sentence
+    other = happened["detail"] | {"jobQueue": happened["detail"]["jobQueue"] + "-of-another-stack"}
+    assert taken(happened | {"detail": other}) == set()
 
 
 def test_the_handlers_of_the_template_exist() -> None:

@@ -25,6 +25,8 @@ def test_it_counts_with_the_template_s_parameters() -> None:
 def test_it_counts_what_the_template_has() -> None:
     interfaces = [each for each in of_type("AWS::EC2::VPCEndpoint").values() if each["VpcEndpointType"] == "Interface"]
     assert len(interfaces) == SCRIPT["ENDPOINTS"]
-    assert len(of_type("AWS::CloudWatch::Alarm")) == SCRIPT["ALARMS"]
+    alarms = of_type("AWS::CloudWatch::Alarm").values()
+    metrics = [sum("MetricStat" in each for each in alarm.get("Metrics", [])) or 1 for alarm in alarms]
+    assert sum(metrics) == SCRIPT["ALARM_METRICS"]
     (disk,) = of_type("AWS::EC2::LaunchTemplate")["Machine"]["LaunchTemplateData"]["BlockDeviceMappings"]
     assert (disk["Ebs"]["VolumeSize"], disk["Ebs"]["Throughput"]) == (DISK_GB, DISK_MBPS)

@@ -73,6 +73,11 @@ class Context:
         return self.left
 
 
+def milliseconds(time: datetime) -> int:
+    """As Batch writes times."""
+    return int(time.timestamp() * 1000)
+
+
 @dataclass
 class Batch:
     """The calls of Batch that the functions make, on jobs kept in memory. `jobs`: queue to Batch jobs."""
@@ -85,7 +90,7 @@ class Batch:
     ) -> None:
         job: dict[str, Any] = {"jobId": batch_id, "jobQueue": queue, "status": status, "parameters": {"key": key}}
         if started_at:
-            job["startedAt"] = int(started_at.timestamp() * 1000)
+            job["startedAt"] = milliseconds(started_at)
         self.jobs.setdefault(queue, []).append(job)
 
     def get_paginator(self, operation: str) -> Batch:

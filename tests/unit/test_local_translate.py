@@ -55,7 +55,8 @@ def test_batch_is_taken_out_and_its_arrows_are_queues(translation: Translation) 
 def test_every_function_that_a_rule_wakes_is_woken_through_a_queue(translation: Translation) -> None:
     resources, outputs = translation.template["Resources"], translation.template["Outputs"]
     rules = {name: item for name, item in resources.items() if item["Type"] == "AWS::Events::Rule"}
-    targets = [target for rule in rules.values() for target in rule["Properties"]["Targets"]]
+    everywhere = [rule for rule in rules.values() if "Condition" not in rule]  # a topic needs no queue before it
+    targets = [target for rule in everywhere for target in rule["Properties"]["Targets"]]
     queues = {target["Arn"]["Fn::GetAtt"][0] for target in targets}
     assert len(queues) == len(targets), "each target has a queue of its own"
     both: tuple[FunctionTarget | BatchTarget, ...] = (*translation.function_targets, *translation.batch_targets)
@@ -69,6 +70,10 @@ def test_every_function_that_a_rule_wakes_is_woken_through_a_queue(translation: 
         assert target.dead_letters_output is not None
         dead = "DeadEvents" if target in translation.batch_targets else "DeadInvocations"
         assert outputs[target.dead_letters_output]["Value"] == {"Ref": dead}
+
+
+def test_there_are_no_alarms_where_no_metric_arrives(translation: Translation) -> None:
+    assert "AWS::CloudWatch::Alarm" not in {item["Type"] for item in translation.template["Resources"].values()}
 
 
 def test_what_a_target_gets_stays_with_it() -> None:

@@ -57,6 +57,7 @@ def test_what_a_stage_takes_is_measured(bucket: Bucket, table: JobTable, capsys:
     (figures,) = [line for line in lines if line.get("stage") == "train"]
     assert (figures["Photos"], figures["PSNR"]) == ([18.0], [27.5])
     assert {"Seconds", "Usd"} <= set(figures)
+    assert [line["MachineSeconds"] for line in lines if "machine" in line] == [figures["Seconds"]]
 
 
 def test_how_jobs_end_is_counted(bucket: Bucket, table: JobTable, capsys: pytest.CaptureFixture[str]) -> None:
@@ -64,6 +65,18 @@ def test_how_jobs_end_is_counted(bucket: Bucket, table: JobTable, capsys: pytest
     lines = measured(ended(JobState.FAILED).model_copy(update={"failure": failure}), bucket, capsys)
     assert [line["state"] for line in lines if "Ended" in line] == ["FAILED"]
     assert [line["slug"] for line in lines if "Failed" in line] == ["no_overlap"]
+
+
+def test_the_log_says_which_job_failed_and_why(
+    bucket: Bucket, table: JobTable, caplog: pytest.LogCaptureFixture
+) -> None:
+    failure = Failure(slug=Slug.NO_OVERLAP, sentence="too little overlap")
+    manifest = ended(JobState.FAILED).model_copy(update={"failure": failure, "stage": StageName.SFM})
+    bucket.put_manifest(key_of(manifest), manifest)
+    handler(event("end_manifest", key_of(manifest)), Context())
+    (line,) = [vars(record) for record in caplog.records if record.message == "job failed"]
+    assert (line["stage"], line["slug"]) == ("sfm", "no_overlap")
+    assert failure.sentence not in str(line), "sentences name files of the user"
 
 
 @pytest.mark.parametrize("key", [f"jobs/{JOB}/extracted/colmap/manifest.json", "jobs/x/manifest.json", "else"])

@@ -14,6 +14,7 @@ from spaceport.pipeline.layout import job_prefix
 if TYPE_CHECKING:
     from mypy_boto3_batch import BatchClient
     from mypy_boto3_batch.literals import JobStatusType
+    from mypy_boto3_batch.type_defs import JobDetailTypeDef
 
 REASON = "The job was stopped on request."
 UNFINISHED: tuple[JobStatusType, ...] = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING")
@@ -31,6 +32,8 @@ class BatchJob:
     queue: str
     started_at: datetime | None
     """When its latest attempt began."""
+    queued_at: datetime | None
+    """Since when it waits, or waited, for a machine: when it was submitted, or its last attempt ended."""
 
 
 def unfinished_jobs(batch: BatchClient, queues: Iterable[str]) -> Iterator[BatchJob]:
@@ -38,13 +41,23 @@ def unfinished_jobs(batch: BatchClient, queues: Iterable[str]) -> Iterator[Batch
     ids = [batch_id for queue in queues for status in UNFINISHED for batch_id in _job_ids(batch, queue, status)]
     for start in range(0, len(ids), MAX_DESCRIBED):
         for job in batch.describe_jobs(jobs=ids[start : start + MAX_DESCRIBED])["jobs"]:
-            yield BatchJob(
-                batch_id=job["jobId"],
-                status=job["status"],
-                key=job.get("parameters", {}).get("key", ""),
-                queue=job["jobQueue"],
-                started_at=datetime.fromtimestamp(job["startedAt"] / 1000, UTC) if job.get("startedAt") else None,
-            )
+            yield _described(job)
+
+
+def _described(job: JobDetailTypeDef) -> BatchJob:
+    ended = [each.get("stoppedAt", 0) for each in job.get("attempts", [])]
+    return BatchJob(
+        batch_id=job["jobId"],
+        status=job["status"],
+        key=job.get("parameters", {}).get("key", ""),
+        queue=job["jobQueue"],
+        started_at=_time(job.get("startedAt")),
+        queued_at=_time(max([job.get("createdAt", 0), *ended])),
+    )
+
+
+def _time(milliseconds: int | None) -> datetime | None:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC) if milliseconds else None
 
 
 def terminate_jobs(batch: BatchClient, table: JobTable, job_id: str, queues: Iterable[str]) -> list[str]:
