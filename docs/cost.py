@@ -84,9 +84,10 @@ A month, by jobs and photos of each, dollars:
 |---|---|---|---|
 {many}
 
-Idle, with no job at all: ${month_usd(0, 0):.2f} a month, for {ALARM_METRICS} metrics with alarms and {IDLE_METRICS} metrics of
-our own; each job sends {JOB_METRICS} more for an hour. CloudWatch gives each account 10 of both and 3 dashboards for nothing,
-which is not counted here. Machines, queues, tables and the endpoints for S3 and DynamoDB cost nothing then.
+Idle, with no job at all: ${month_usd(0, 0):.2f} a month, for {ALARM_METRICS} metrics with alarms and {IDLE_METRICS}
+metrics of our own; each job sends {JOB_METRICS} more for an hour. CloudWatch gives each account 10 of both and 3
+dashboards for nothing, which is not counted here. Machines, queues, tables and the endpoints for S3 and DynamoDB
+cost nothing then.
 
 What changes it:
 
