@@ -83,7 +83,7 @@ def _storm(world: World, seed: int, seconds: float, is_small: bool) -> Outcome:
     ledger = Ledger()
     world.start()
     with Watcher(world, ledger) as watcher:
-        killer, disturber = Killer(world, seed), Disturber(world, ledger, seed)
+        killer, disturber = Killer(world, ledger, seed), Disturber(world, ledger, seed)
         dropper = Dropper(world, ledger, inputs, 0.85 * seconds)
         storm = Storm(world, killer, disturber, seed, seconds, fills=is_small)
         begin = time.monotonic()
@@ -146,6 +146,8 @@ def _report(outcome: Outcome) -> int:
     fell = [life for life in world.lives[:-1] if not life.is_killed]
     print(f"{'starts of the cloud':20} {len(world.lives):5}  {len(fell)} after it ended though nobody killed it")
     print(f"{'mails':20} {verdict.mails:5}  {verdict.mails_unknown} unknown, {verdict.mails_again} again after a kill")
+    for sentence in verdict.unrecorded:
+        print(f"  sent again: {sentence}")
     storm, after = outcome.seconds
     print(f"{'seconds':20} {storm + after:5.0f}  {storm:.0f} of storm, {after:.0f} after it")
     for life in fell:

@@ -6,6 +6,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from inputs import Garbage, Upload
 from ledger import Ledger
@@ -28,6 +29,8 @@ GIVEN_UP = frozenset(
 """Honest ends of a job whose machines were lost more often than it has tries."""
 MAIL_SECONDS = 5.0
 """From a manifest to its event in the queue, and from there to the mailbox, as far as no queue shows it."""
+RECORD_SECONDS = 2.0
+"""In which a mail that was sent is recorded, on a busy machine."""
 
 Jobs = dict[str, list[StoredManifest]]
 
@@ -42,6 +45,8 @@ class Verdict:
     twice: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
     given_up: list[str] = field(default_factory=list)
+    unrecorded: list[str] = field(default_factory=list)
+    """Mails that were sent again, as who sent them first was killed before it could record that: better than none."""
     mails: int = 0
     mails_unknown: int = 0
     """Jobs whose mail nobody saw, in a cloud that was killed with events or mails in its memory."""
@@ -53,10 +58,12 @@ def settle(world: World, ledger: Ledger, seconds: float) -> None:
     """Wait until every upload has an end and no Batch job is left; at most so many seconds."""
     deadline = time.monotonic() + seconds
     quiet_since = time.monotonic()
+    ended: Jobs = {}
     while time.monotonic() < deadline and time.monotonic() - quiet_since < 10:
         try:
             deployment = world.deployment
-            jobs = read_jobs(deployment.bucket)
+            jobs = read_jobs(deployment.bucket, ended)
+            ended = {job_id: manifests for job_id, manifests in jobs.items() if manifests[-1].manifest.kind == "end"}
             is_quiet = not _without_end(ledger, jobs) and not any(unfinished_jobs(deployment.batch, deployment.queues))
         except Exception:
             if world.is_up:
@@ -67,10 +74,12 @@ def settle(world: World, ledger: Ledger, seconds: float) -> None:
         time.sleep(2)
 
 
-def read_jobs(bucket: Bucket) -> Jobs:
-    """The manifests of all jobs; those that cannot be read are left out."""
-    jobs = {}
+def read_jobs(bucket: Bucket, known: Jobs | None = None) -> Jobs:
+    """The manifests of all jobs, but for those that are known; those that cannot be read are left out."""
+    jobs = dict(known or {})
     for job_id in bucket.list_folders(layout.JOBS):
+        if job_id in jobs:
+            continue
         try:
             manifests = read_manifests(bucket, job_id)
         except UnreadableManifest:
@@ -87,6 +96,7 @@ def judge(world: World, ledger: Ledger, truth: Truth) -> Verdict:
     verdict = Verdict(jobs=len(jobs), wrong=list(ledger.wrong), mails=len(ledger.mails))
     verdict.lost += [f"{key} has no end" for key in _without_end(ledger, jobs)]
     verdict.twice += _twice(ledger, jobs)
+    _judge_mails_of_one_life(ledger, verdict, jobs)
     by_key = _by_upload(jobs)
     for upload in ledger.uploads:
         for job_id in by_key[upload.key]:
@@ -123,10 +133,19 @@ def _twice(ledger: Ledger, jobs: Jobs) -> Iterator[str]:
     for key, etags in ledger.etags.items():
         if len(etags) > 1 and "/garbage-" not in key:
             yield f"{key} was written {len(etags)} times, each time something else"
+
+
+def _judge_mails_of_one_life(ledger: Ledger, verdict: Verdict, jobs: Jobs) -> None:
+    """A second mail is one too many, unless who sent the first was killed before it could record that."""
     for job_id in jobs:
-        for life, count in ledger.mails_of(job_id).items():
-            if count > 1:
-                yield f"{job_id} got {count} mails in life {life}"
+        for life, times in ledger.mails_of(job_id).items():
+            for first, second in pairwise(times):
+                killed = [at - first for at in ledger.senders_killed_at if 0 <= at - first <= RECORD_SECONDS]
+                sentence = f"{job_id} got a mail in life {life}, and another one {second - first:.1f} s later"
+                if killed:
+                    verdict.unrecorded.append(f"{sentence}; who sent the first was killed {killed[0]:.3f} s after it")
+                else:
+                    verdict.twice.append(sentence)
 
 
 def _judge_job(

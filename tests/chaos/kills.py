@@ -7,6 +7,7 @@ import signal
 import threading
 from collections import Counter
 
+from ledger import Ledger
 from processes import CLOUD, Process, Role
 from world import World
 
@@ -19,8 +20,9 @@ LONGEST_STOP = 6.0  # seconds
 class Killer:
     """Chooses a victim by what it is, and counts."""
 
-    def __init__(self, world: World, seed: int) -> None:
+    def __init__(self, world: World, ledger: Ledger, seed: int) -> None:
         self._world = world
+        self._ledger = ledger
         self._random = random.Random(seed)
         self._of_batch_job: Counter[str] = Counter()
         self.killed: Counter[str] = Counter()
@@ -37,6 +39,7 @@ class Killer:
             self._world.life.is_killed = True
         if not victim.send(signal.SIGKILL):
             return False
+        self._ledger.see_kill(victim.command)
         if batch_id:
             self._of_batch_job[batch_id] += 1
         self.killed[victim.role] += 1

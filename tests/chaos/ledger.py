@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,8 @@ class Mail:
     life: int
     message_id: str
     job_id: str
+    sent_at: float
+    """Seconds since the epoch."""
 
 
 class Ledger:
@@ -37,6 +40,8 @@ class Ledger:
         self.mails: set[Mail] = set()
         self.all_sent_at: dict[int, float] = {}
         """In each life of the cloud, the last time at which no event was left for which a mail was to be sent."""
+        self.senders_killed_at: list[float] = []
+        """When workers of the function that sends mails were killed."""
         self.wrong: list[str] = []
         """What was wrong at once, while the storm went on."""
 
@@ -66,7 +71,7 @@ class Ledger:
         with self._lock:
             for mail in mails:
                 if match := _JOB_LINE.search(mail.get("BodyText") or ""):
-                    self.mails.add(Mail(life, str(mail["MessageId"]), match[1]))
+                    self.mails.add(Mail(life, str(mail["MessageId"]), match[1], float(mail["Timestamp"])))
 
     def see_no_mail_waiting(self, life: int, at: float) -> None:
         with self._lock:
@@ -76,7 +81,16 @@ class Ledger:
         with self._lock:
             return sorted(self.etags)
 
-    def mails_of(self, job_id: str) -> Counter[int]:
-        """How many mails of a job were seen in each life of the cloud."""
+    def see_kill(self, command: str) -> None:
+        if "-NotifyFunction-" in command:
+            with self._lock:
+                self.senders_killed_at.append(time.time())
+
+    def mails_of(self, job_id: str) -> dict[int, list[float]]:
+        """When the mails of a job were sent, in each life of the cloud."""
+        times: defaultdict[int, list[float]] = defaultdict(list)
         with self._lock:
-            return Counter(mail.life for mail in self.mails if mail.job_id == job_id)
+            for mail in self.mails:
+                if mail.job_id == job_id:
+                    times[mail.life].append(mail.sent_at)
+        return {life: sorted(sent_at) for life, sent_at in times.items()}

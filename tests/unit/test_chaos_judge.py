@@ -51,7 +51,8 @@ class Court:
 
     def mail(self, job_id: str = "a-job") -> None:
         count = len(self.ledger.mails)
-        self.ledger.see_mails(0, [{"MessageId": str(count), "BodyText": f"It is no zip.\n\nJob: {job_id}\n"}])
+        body = f"It is no zip.\n\nJob: {job_id}\n"
+        self.ledger.see_mails(0, [{"MessageId": str(count), "BodyText": body, "Timestamp": 1000.0 + 100 * count}])
 
     def verdict(self) -> Verdict:
         deployment = SimpleNamespace(bucket=self.bucket, table=self.table)
@@ -89,6 +90,15 @@ def test_two_jobs_two_mails_and_two_manifests_are_twice(court: Court) -> None:
     court.mail()
     court.ledger.see_manifest(end_key("a-job"), "another etag", START.timestamp())
     assert len(court.verdict().twice) == 3
+
+
+def test_a_mail_is_sent_again_when_its_sender_was_killed_right_after_it(court: Court) -> None:
+    court.end()
+    court.mail()
+    court.ledger.senders_killed_at += [999.9, 1050.0, 1100.5]
+    assert len(court.verdict().twice) == 1
+    court.ledger.senders_killed_at.append(1000.5)
+    assert (court.verdict().twice, len(court.verdict().unrecorded)) == ([], 1)
 
 
 @pytest.mark.parametrize(
