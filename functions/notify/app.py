@@ -1,8 +1,9 @@
 """A job has ended: one mail to its owner, if there is an address to which its tenant may have mails sent.
 
 The event may come twice. Powertools keeps an idempotency record beside the job's other rows (`record` = `mail#…`), so
-the second one sends nothing; a send that failed leaves no record and is tried again. Whether the address is confirmed
-is looked up right before the mail is sent. A job whose mail is not sent is as it is; the log and a row say why.
+the second one sends nothing; a send that failed leaves no record and is tried again. Nothing but the record follows the
+call of SES: when a function is killed between the two, the mail is sent again (decision 15). Whether the address is
+confirmed is looked up right before the mail is sent. A job whose mail is not sent is as it is; log and row say why.
 """
 
 from __future__ import annotations

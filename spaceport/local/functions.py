@@ -21,6 +21,8 @@ from spaceport.local.translate import FunctionTarget
 MAX_SHARE: Final = 4
 """Invocations of one target at a time, on a machine with many cores: each has a process and threads of its own."""
 MAX_ERROR: Final = 1024  # bytes of the message that Lambda puts into a dead letter
+IN_PROGRESS: Final = "Execution already in progress with idempotency key"
+"""So begins the error of Powertools for an event that another invocation has reserved, and which it may not outlive."""
 _PATIENT: Final = Config(read_timeout=960, retries={"total_max_attempts": 1}, max_pool_connections=64)
 """Longer than any function may run, and an invocation is never repeated behind our back."""
 
@@ -43,7 +45,7 @@ def function_consumers(
             name=outputs[target.function_output],
             queue=outputs[target.queue_output],
             dead_letters=outputs[target.dead_letters_output] if target.dead_letters_output else None,
-            handle=Invocation(client, outputs[target.function_output]),
+            handle=Invocation(client, outputs[target.function_output], target.timeout),
             threads=share,
             slots=slots,
         )
@@ -54,10 +56,11 @@ def function_consumers(
 class Invocation:
     """Invokes one function with a message's body, and waits for it."""
 
-    def __init__(self, client: Any, function: str) -> None:
-        """`client`: of Lambda."""
+    def __init__(self, client: Any, function: str, timeout: int) -> None:
+        """`client`: of Lambda. `timeout`: seconds that an invocation may take."""
         self._client = client
         self._function = function
+        self._timeout = timeout
 
     def __call__(self, body: str) -> None:
         """Raises `NotHandled` with the attributes of Lambda's dead letters: RequestID, ErrorCode, ErrorMessage."""
@@ -69,7 +72,14 @@ class Invocation:
             raise _not_handled({}, str(error)) from error
         if "FunctionError" in response:
             message = _error_message(response["Payload"].read())
-            raise _not_handled(response["ResponseMetadata"], message)
+            raise _not_handled(response["ResponseMetadata"], message, self._pause_after(message))
+
+    def _pause_after(self, message: str) -> int | None:
+        """Seconds after which another invocation of the same event, dead or alive, is over; None if there is none.
+
+        Lambda's own pauses are as long as most functions may take, or longer.
+        """
+        return self._timeout + 1 if message.startswith(IN_PROGRESS) else None
 
 
 def _error_message(payload: bytes) -> str:
@@ -79,10 +89,10 @@ def _error_message(payload: bytes) -> str:
         return payload.decode(errors="replace")
 
 
-def _not_handled(metadata: Any, message: str) -> NotHandled:
+def _not_handled(metadata: Any, message: str, pause: int | None = None) -> NotHandled:
     attributes = {
         "RequestID": metadata.get("RequestId") or "-",
         "ErrorCode": str(metadata.get("HTTPStatusCode") or 500),
         "ErrorMessage": message.encode()[:MAX_ERROR].decode(errors="ignore") or "-",
     }
-    return NotHandled(message, attributes)
+    return NotHandled(message, attributes, pause)

@@ -26,10 +26,17 @@ log = logging.getLogger(__name__)
 
 
 class NotHandled(Exception):
-    """A consumer could not handle a message; another try may help. `attributes` go with its dead letter."""
+    """A consumer could not handle a message; another try may help.
 
-    def __init__(self, reason: str, attributes: Mapping[str, str] | None = None) -> None:
+    Args:
+        reason: for the log.
+        attributes: of the dead letter, if it becomes one.
+        pause: seconds before which no other try can help; None if the next one may.
+    """
+
+    def __init__(self, reason: str, attributes: Mapping[str, str] | None = None, pause: int | None = None) -> None:
         self.attributes = dict(attributes or {})
+        self.pause = pause
         super().__init__(reason)
 
 
@@ -102,7 +109,8 @@ class Poller:
                 return
             log.warning("%s: try %d of %d failed: %s", consumer.name, attempt, len(self._pauses) + 1, _text(error))
             if attempt <= len(self._pauses):
-                sqs.change_message_visibility(**receipt, VisibilityTimeout=self._pauses[attempt - 1])
+                pause = self._pauses[attempt - 1] if error.pause is None else error.pause
+                sqs.change_message_visibility(**receipt, VisibilityTimeout=pause)
                 return
             _bury(consumer, sqs, message["Body"], error)
         sqs.delete_message(**receipt)

@@ -29,6 +29,7 @@ UNWATCHED = "AWS::CloudWatch::Alarm"
 """No metric arrives in the embedded cloud, and it does not support alarms on several: it gets none."""
 KINDS = {"AWS::Batch::JobQueue": "job-queue", "AWS::Batch::JobDefinition": "job-definition"}
 VISIBILITY_SECONDS = 1800  # a message is handled long before: Lambda's longest time limit is 900
+LAMBDA_TIMEOUT = 3  # seconds, of a function that sets none
 
 Tree = dict[str, Any]
 
@@ -53,6 +54,8 @@ class FunctionTarget:
     dead_letters_output: str | None
     """Of the dead-letter queue that the function has."""
     function_output: str
+    timeout: int
+    """Seconds that an invocation may take."""
 
 
 @dataclass(frozen=True)
@@ -145,10 +148,12 @@ def _replace_targets(
                 )
                 batch_targets.append(BatchTarget(queue, dead_letters, job_queue, definition, batch["JobName"]))
             if function is not None:
-                config = resources[function]["Properties"].get("DeadLetterConfig", {})
-                dead_letters = _dead_letters(queue, config.get("TargetArn"), resources, outputs)
+                properties = resources[function]["Properties"]
+                arn = properties.get("DeadLetterConfig", {}).get("TargetArn")
+                dead_letters = _dead_letters(queue, arn, resources, outputs)
                 outputs[f"{queue}Function"] = {"Value": {"Ref": function}}
-                function_targets.append(FunctionTarget(queue, dead_letters, f"{queue}Function"))
+                timeout = properties.get("Timeout", LAMBDA_TIMEOUT)
+                function_targets.append(FunctionTarget(queue, dead_letters, f"{queue}Function", timeout))
             target.pop("RoleArn", None)
             target["Arn"] = {"Fn::GetAtt": [queue, "Arn"]}
             queues[queue] = {"Type": "AWS::SQS::Queue", "Properties": {"VisibilityTimeout": VISIBILITY_SECONDS}}

@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -104,6 +105,21 @@ def test_after_three_tries_it_is_a_dead_letter_and_a_line_in_the_log(
     assert 'the event is a dead letter after the last try: {"id": 1}' in caplog.text
 
 
+def test_a_failed_try_may_say_when_the_next_one_can_help(queues: Queues) -> None:
+    tries: list[float] = []
+
+    def handle(_: str) -> None:
+        tries.append(time.monotonic())
+        if len(tries) < 2:
+            raise NotHandled("another invocation is in progress", pause=1)
+
+    queues.poll(handle)
+    queues.send("one")
+    waiting.until(lambda: queues.left(queues.url) == 0)
+    assert tries[1] - tries[0] >= 0.9
+    assert queues.left(queues.dead) == 0
+
+
 def test_a_poisoned_message_keeps_no_other_waiting(queues: Queues) -> None:
     handled: list[str] = []
 
@@ -172,7 +188,7 @@ class Lambda:
 
 def test_a_function_gets_the_event_as_it_is() -> None:
     client = Lambda({"ResponseMetadata": {}, "Payload": io.BytesIO(b"null")})
-    Invocation(client, "intake")('{"detail": {"name": "ü"}}')
+    Invocation(client, "intake", 60)('{"detail": {"name": "ü"}}')
     assert client.invoked == [("intake", '{"detail": {"name": "ü"}}'.encode())]
 
 
@@ -181,7 +197,7 @@ def test_a_failed_invocation_has_the_attributes_of_lambdas_dead_letters() -> Non
     metadata = {"RequestId": "r-1", "HTTPStatusCode": 200}
     client = Lambda({"FunctionError": "Unhandled", "ResponseMetadata": metadata, "Payload": io.BytesIO(payload)})
     with pytest.raises(NotHandled) as error:
-        Invocation(client, "intake")("{}")
+        Invocation(client, "intake", 60)("{}")
     assert error.value.attributes == {"RequestID": "r-1", "ErrorCode": "200", "ErrorMessage": "ä" * (MAX_ERROR // 2)}
 
 
@@ -195,7 +211,7 @@ def test_a_failed_invocation_has_the_attributes_of_lambdas_dead_letters() -> Non
 )
 def test_an_invocation_that_does_not_come_about_is_a_failed_try(answer: Any, code: str) -> None:
     with pytest.raises(NotHandled) as error:
-        Invocation(Lambda(answer), "intake")("{}")
+        Invocation(Lambda(answer), "intake", 60)("{}")
     assert error.value.attributes["ErrorCode"] == code
 
 

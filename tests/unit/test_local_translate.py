@@ -66,6 +66,7 @@ def test_every_function_that_a_rule_wakes_is_woken_through_a_queue(translation: 
         assert resources[target.queue_output]["Properties"]["VisibilityTimeout"] > 900, "Lambda's longest time limit"
     functions = [outputs[target.function_output]["Value"]["Ref"] for target in translation.function_targets]
     assert sorted(functions) == ["IntakeFunction", "NotifyFunction", "SweeperFunction", *["TrackerFunction"] * 2]
+    assert all(30 <= target.timeout <= 900 for target in translation.function_targets)
     for target in both:
         assert target.dead_letters_output is not None
         dead = "DeadEvents" if target in translation.batch_targets else "DeadInvocations"
@@ -93,6 +94,7 @@ def test_what_a_target_gets_stays_with_it() -> None:
     assert second == targets[1]
     (target,) = made.function_targets
     assert (target.queue_output, target.dead_letters_output) == ("RuleQueue0", None)
+    assert target.timeout == 3, "Lambda's own"
 
 
 def test_dead_letters_must_have_a_queue_of_the_template() -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import json
 import re
 from typing import Any
 
 import boto3
 import pytest
+from aws_lambda_powertools.utilities.idempotency.exceptions import IdempotencyAlreadyInProgressError
 from botocore.exceptions import ClientError
 from function_cases import Context, deploy, event, put_tenants, sent
 from pipeline_cases import JOB, key_of, requested, staged
@@ -15,6 +18,8 @@ from functions import mails
 from functions.links import MAX_SECONDS, SESSION_SECONDS, Link, link_seconds
 from functions.notify import app
 from functions.notify.mail import duration, figures, size, unlinked, write_mail
+from spaceport.local.functions import Invocation
+from spaceport.local.poller import NotHandled
 from spaceport.pipeline.addresses import confirm, new_link
 from spaceport.pipeline.contract import Artefact, EndManifest, Failure, JobState, Outcome, StageManifest, StageName
 from spaceport.pipeline.errors import Slug
@@ -104,6 +109,39 @@ def test_a_send_that_failed_is_tried_again(bucket: Bucket, monkeypatch: pytest.M
     with pytest.raises(ClientError, match="MessageRejected"):
         tell(bucket, requested(), end(JobState.STOPPED))
     monkeypatch.setenv("SPACEPORT_MAIL_FROM", SENDER)
+    tell(bucket)
+    assert len(sent()) == 1
+
+
+def test_a_mail_whose_sender_was_killed_before_it_was_sent_is_sent_after_its_time(
+    bucket: Bucket, table: JobTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def die(*_: object) -> str:
+        raise Killed
+
+    class Answer:
+        """A client of Lambda whose function failed."""
+
+        def __init__(self, error: Exception) -> None:
+            self.payload = {"errorMessage": str(error), "errorType": "Runtime.HandlerError"}
+
+        def invoke(self, **_: object) -> dict[str, Any]:
+            body = io.BytesIO(json.dumps(self.payload).encode())
+            return {"FunctionError": "Unhandled", "ResponseMetadata": {}, "Payload": body}
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(mails, "send", die)
+        tell(bucket, requested(), end(JobState.STOPPED))
+    with pytest.raises(IdempotencyAlreadyInProgressError) as another:
+        tell(bucket)
+    with pytest.raises(NotHandled) as error:  # the embedded cloud's next try would come too early
+        Invocation(Answer(another.value), "notify", 60)("{}")
+    assert error.value.pause == 61
+    (row,) = (row for row in table.table.scan()["Items"] if row.get("status") == "INPROGRESS")
+    table.table.put_item(Item=row | {"in_progress_expiration": 0})  # its time is over
     tell(bucket)
     assert len(sent()) == 1
 
