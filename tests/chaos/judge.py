@@ -29,8 +29,6 @@ GIVEN_UP = frozenset(
 """Honest ends of a job whose machines were lost more often than it has tries."""
 MAIL_SECONDS = 5.0
 """From a manifest to its event in the queue, and from there to the mailbox, as far as no queue shows it."""
-RECORD_SECONDS = 2.0
-"""In which a mail that was sent is recorded, on a busy machine."""
 
 Jobs = dict[str, list[StoredManifest]]
 
@@ -136,14 +134,15 @@ def _twice(ledger: Ledger, jobs: Jobs) -> Iterator[str]:
 
 
 def _judge_mails_of_one_life(ledger: Ledger, verdict: Verdict, jobs: Jobs) -> None:
-    """A second mail is one too many, unless who sent the first was killed before it could record that."""
+    """A second mail is one too many, unless a sender was killed between the two while the first was unrecorded."""
     for job_id in jobs:
+        kills = [kill.at for kill in ledger.senders_killed if job_id in kill.unrecorded]
         for life, times in ledger.mails_of(job_id).items():
             for first, second in pairwise(times):
-                killed = [at - first for at in ledger.senders_killed_at if 0 <= at - first <= RECORD_SECONDS]
                 sentence = f"{job_id} got a mail in life {life}, and another one {second - first:.1f} s later"
-                if killed:
-                    verdict.unrecorded.append(f"{sentence}; who sent the first was killed {killed[0]:.3f} s after it")
+                if killed := next((at for at in kills if first <= at < second), None):
+                    when = f"{killed - first:.3f} s after it"
+                    verdict.unrecorded.append(f"{sentence}; a sender was killed {when}, when it was not yet recorded")
                 else:
                     verdict.twice.append(sentence)
 

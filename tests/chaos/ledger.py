@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import threading
-import time
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +24,16 @@ class Mail:
     """Seconds since the epoch."""
 
 
+@dataclass(frozen=True)
+class SenderKill:
+    """A SIGKILL of a process that sends mails."""
+
+    at: float
+    """Seconds since the epoch; when the process had been stopped already, and the table been read."""
+    unrecorded: frozenset[str]
+    """Jobs for whose mail the table then had a reservation, but no record that it was sent."""
+
+
 class Ledger:
     """All that the judge needs beside the buckets."""
 
@@ -40,8 +49,7 @@ class Ledger:
         self.mails: set[Mail] = set()
         self.all_sent_at: dict[int, float] = {}
         """In each life of the cloud, the last time at which no event was left for which a mail was to be sent."""
-        self.senders_killed_at: list[float] = []
-        """When workers of the function that sends mails were killed."""
+        self.senders_killed: list[SenderKill] = []
         self.wrong: list[str] = []
         """What was wrong at once, while the storm went on."""
 
@@ -81,10 +89,9 @@ class Ledger:
         with self._lock:
             return sorted(self.etags)
 
-    def see_kill(self, command: str) -> None:
-        if "-NotifyFunction-" in command:
-            with self._lock:
-                self.senders_killed_at.append(time.time())
+    def see_sender_killed(self, at: float, unrecorded: frozenset[str]) -> None:
+        with self._lock:
+            self.senders_killed.append(SenderKill(at, unrecorded))
 
     def mails_of(self, job_id: str) -> dict[int, list[float]]:
         """When the mails of a job were sent, in each life of the cloud."""

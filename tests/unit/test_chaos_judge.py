@@ -10,6 +10,7 @@ import pytest
 from corpus import IMAGES_EACH, MODEL_FILES, corpus
 from inputs import Expected, Garbage, Kind, Upload
 from judge import Verdict, judge
+from kills import unrecorded_mails
 from ledger import Ledger
 from pipeline_cases import START
 from surveys import shared_survey
@@ -92,13 +93,25 @@ def test_two_jobs_two_mails_and_two_manifests_are_twice(court: Court) -> None:
     assert len(court.verdict().twice) == 3
 
 
-def test_a_mail_is_sent_again_when_its_sender_was_killed_right_after_it(court: Court) -> None:
+def test_a_mail_is_sent_again_when_its_sender_was_killed_before_the_record(court: Court) -> None:
     court.end()
     court.mail()
-    court.ledger.senders_killed_at += [999.9, 1050.0, 1100.5]
+    own, others = frozenset({"a-job"}), frozenset({"another-job"})
+    for at, unrecorded in ((999.9, own), (1050.0, others), (1050.0, frozenset[str]()), (1100.5, own)):
+        court.ledger.see_sender_killed(at, unrecorded)
     assert len(court.verdict().twice) == 1
-    court.ledger.senders_killed_at.append(1000.5)
+    court.ledger.see_sender_killed(1000.5, own)
     assert (court.verdict().twice, len(court.verdict().unrecorded)) == ([], 1)
+
+
+def test_a_mail_is_unrecorded_from_its_reservation_to_its_record(court: Court) -> None:
+    for job_id, record, status in (
+        ("sent", "mail#1", "COMPLETED"),
+        ("reserved", "mail#2", "INPROGRESS"),
+        ("other", "train", "INPROGRESS"),
+    ):
+        court.table.table.put_item(Item={"job_id": job_id, "record": record, "status": status})
+    assert list(unrecorded_mails(court.table)) == ["reserved"]
 
 
 @pytest.mark.parametrize(
