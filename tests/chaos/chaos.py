@@ -145,7 +145,7 @@ def _report(outcome: Outcome) -> int:
         print(f"{name:20} {sum(counts.values()):5}  " + ", ".join(f"{key} {n}" for key, n in sorted(counts.items())))
     fell = [life for life in world.lives[:-1] if not life.is_killed]
     print(f"{'starts of the cloud':20} {len(world.lives):5}  {len(fell)} after it ended though nobody killed it")
-    again = f"{verdict.mails_again} again after a kill of the cloud, {len(verdict.unrecorded)} after one of their sender"
+    again = f"{verdict.mails_again} again after a kill of the cloud, {len(verdict.unrecorded)} of their sender"
     print(f"{'mails':20} {verdict.mails:5}  {verdict.mails_unknown} unknown, {again}")
     for sentence in verdict.unrecorded:
         print(f"  sent again: {sentence}")
