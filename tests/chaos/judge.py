@@ -11,6 +11,7 @@ from itertools import pairwise
 from inputs import Garbage, Upload
 from ledger import Ledger
 from results import faults_of_result
+from watch import UNREACHABLE, mails_waiting
 from world import Life, World
 
 from spaceport.cli.doctor import examine
@@ -27,8 +28,10 @@ GIVEN_UP = frozenset(
     {Slug.MACHINE_LOST, Slug.DISK_FULL, Slug.OUT_OF_MEMORY, Slug.INPUT_MISSING, Slug.NEVER_STARTED, Slug.TIMED_OUT}
 )
 """Honest ends of a job whose machines were lost more often than it has tries."""
-MAIL_SECONDS = 5.0
+MAIL_SECONDS = 10.0
 """From a manifest to its event in the queue, and from there to the mailbox, as far as no queue shows it."""
+QUIET_SECONDS = 15.0
+"""For so long nothing must be left to do; longer than a mail takes."""
 
 Jobs = dict[str, list[StoredManifest]]
 
@@ -53,18 +56,22 @@ class Verdict:
 
 
 def settle(world: World, ledger: Ledger, seconds: float) -> None:
-    """Wait until every upload has an end and no Batch job is left; at most so many seconds."""
+    """Wait until every upload has an end, no mail waits and no Batch job is left; at most so many seconds."""
     deadline = time.monotonic() + seconds
     quiet_since = time.monotonic()
     ended: Jobs = {}
-    while time.monotonic() < deadline and time.monotonic() - quiet_since < 10:
+    while time.monotonic() < deadline and time.monotonic() - quiet_since < QUIET_SECONDS:
         try:
             deployment = world.deployment
             jobs = read_jobs(deployment.bucket, ended)
             ended = {job_id: manifests for job_id, manifests in jobs.items() if manifests[-1].manifest.kind == "end"}
-            is_quiet = not _without_end(ledger, jobs) and not any(unfinished_jobs(deployment.batch, deployment.queues))
-        except Exception:
-            if world.is_up:
+            is_quiet = not (
+                _without_end(ledger, jobs)
+                or mails_waiting(world.access)
+                or any(unfinished_jobs(deployment.batch, deployment.queues))
+            )
+        except Exception as error:
+            if world.is_up and not isinstance(error, UNREACHABLE):
                 raise
             is_quiet = False
         if not is_quiet:

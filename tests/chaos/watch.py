@@ -13,6 +13,7 @@ from ledger import Ledger
 from processes import Process, memory_bytes
 from world import World
 
+from spaceport.local.access import Access
 from spaceport.local.mailbox import mails
 from spaceport.pipeline.layout import JOBS, MANIFEST
 
@@ -30,6 +31,17 @@ WAITING = (
 )
 UNREACHABLE = (OSError, ClientError, BotoCoreError, ValueError)
 """What a call may meet while the cloud is being killed."""
+
+
+def mails_waiting(access: Access) -> int:
+    """How many events of ends are in the queue before the function that sends mails, or with it."""
+    sqs = access.client("sqs")
+    waiting = 0
+    for url in sqs.list_queues().get("QueueUrls", []):
+        if MAIL_RULE in url:
+            attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=list(WAITING))["Attributes"]
+            waiting += sum(int(attributes[name]) for name in WAITING)
+    return waiting
 
 
 class Watcher:
@@ -58,12 +70,7 @@ class Watcher:
 
     def look_at_mails(self) -> None:
         life, access, at = self._world.life.number, self._world.access, time.time()
-        sqs = access.client("sqs")
-        waiting = 0
-        for url in sqs.list_queues().get("QueueUrls", []):
-            if MAIL_RULE in url:
-                attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=list(WAITING))["Attributes"]
-                waiting += sum(int(attributes[name]) for name in WAITING)
+        waiting = mails_waiting(access)
         self._ledger.see_mails(life, mails(access))
         if not waiting:
             self._ledger.see_no_mail_waiting(life, at)

@@ -23,8 +23,8 @@ from spaceport.pipeline.contract import DEFAULT_TENANT
 from spaceport.pipeline.layout import TENANTS
 
 UP = Path(__file__).with_name("up.py")
-START_SECONDS = 180.0
-END_SECONDS = 30.0
+START_SECONDS = 300.0
+END_SECONDS = 60.0
 """In which all processes must have ended after `up` has."""
 
 
