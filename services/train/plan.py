@@ -179,8 +179,9 @@ def make_trainer(
     rasteriser: Rasteriser,
     points: Points,
     clock: Callable[[], float] = time.monotonic,
+    begun: float | None = None,
 ) -> Trainer:
-    """The trainer at its first iteration, with one Gaussian for each point (training frame)."""
+    """The trainer at its first iteration, with one Gaussian for each point (training frame); `begun` by the clock."""
     options = plan.options
     xyz, rgb = points
     patience = options.plateau_patience or default_patience(plan.schedule.iterations)
@@ -193,7 +194,7 @@ def make_trainer(
         options.seed,
     )
     schedule = replace(plan.schedule, start=len(xyz))
-    return Trainer(plan.training_set, rasteriser, state, schedule, plan.hyperparameters.mcmc, clock)
+    return Trainer(plan.training_set, rasteriser, state, schedule, plan.hyperparameters.mcmc, clock, begun)
 
 
 def sparse_points(plan: TrainingPlan, random: np.random.Generator) -> Points:

@@ -61,6 +61,7 @@ def run(
         LostResource: `disk_full` or `out_of_memory`.
         Interrupted, Stopped, LostLease: from `progress`; on Interrupted the checkpoint has been saved.
     """
+    begun = clock()
     with machine_limits("Training"), _cuda_out_of_memory():
         progress.update(0.0, "Reading the reconstruction")
         folder = output / "gaussian"
@@ -70,7 +71,7 @@ def run(
         interval = checkpoint_interval or CheckpointInterval()
         checkpoint = CheckpointFile(folder / CHECKPOINT, plan.fingerprint, asdict(plan.decisions), interval)
         rasteriser = make_rasteriser(plan.device, antialiased=options.antialiased)
-        begin = partial(make_trainer, plan, rasteriser, clock=clock)
+        begin = partial(make_trainer, plan, rasteriser, clock=clock, begun=begun)
         estimate = plan.estimate
         progress.update(0.0, estimate.sentence(plan.schedule), seconds_left=round(estimate.seconds))
         resumed = _resume(plan, begin, state)

@@ -61,13 +61,21 @@ class TimeBudget:
             return None
         return (self._work(iterations, iterations) - self._work(iteration, iterations)) / self._speed
 
-    def affordable(self, iteration: int, iterations: int, seconds: float) -> int:
-        """The longest run, at most `iterations`, of which the rest fits into so many seconds."""
+    def affordable(self, iteration: int, iterations: int, seconds: float, after: int = 0) -> int:
+        """The longest run, at most `iterations`, of which the rest fits into so many seconds.
+
+        Args:
+            iteration: done so far.
+            iterations: of the whole run as it is planned.
+            seconds: that are left.
+            after: what comes after the last iteration, in iterations like that one.
+        """
+        last = self._work(iterations, iterations) - self._work(iterations - 1, iterations)
         low, high = iteration, iterations
         while low < high:
             middle = (low + high + 1) // 2
             left = self.seconds_left(iteration, middle)
-            if left is None or left <= seconds:
+            if left is None or self._speed is None or left + after * last / self._speed <= seconds:
                 low = middle
             else:
                 high = middle - 1

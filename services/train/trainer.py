@@ -12,6 +12,7 @@ from typing import Any, Final
 import torch
 
 from services.train.checkpoint import CheckpointFile
+from services.train.estimate import EVALUATION_COST
 from services.train.evaluate import mean_psnr
 from services.train.log import LogEntry, TrainingLog
 from services.train.mcmc import McmcParameters, inject_noise_to_position, refine, regularise
@@ -42,6 +43,7 @@ class Trainer:
         schedule: what happens when.
         mcmc: hyperparameters of the densification.
         clock: seconds; for the log, deadlines and checkpoints.
+        begun: when the stage began, by that clock: what it did before the first iteration counts; by default, now.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class Trainer:
         schedule: TrainingSchedule,
         mcmc: McmcParameters,
         clock: Callable[[], float] = time.monotonic,
+        begun: float | None = None,
     ) -> None:
         self._rasteriser = rasteriser
         self._check_every = 1 if rasteriser.device.type == "cpu" else GPU_CHECK_EVERY
@@ -59,13 +62,14 @@ class Trainer:
         self._photos = training_set.photos
         self._training = training_set.training
         self._validation = training_set.validation
+        self._evaluated = len(training_set.evaluation)
         self._resized: dict[tuple[int, float], Camera] = {}
         self._state = state
         self._schedule = schedule
         self._planned_iterations = schedule.iterations
         self._time_budget = TimeBudget(schedule, 0)
         self._clock = clock
-        self._started = clock()
+        self._started = clock() if begun is None else begun
         self._seconds_before = 0.0
         self._saved = clock()
         self._save_seconds = 0.0
@@ -149,11 +153,13 @@ class Trainer:
         return reason
 
     def _fit_deadline(self) -> None:
-        """Shorten the schedule to what can be done before the deadline: its last phases are what makes a model good."""
+        """Shorten the schedule to what can be done before the deadline, evaluation included: its last phases are
+        what makes a model good."""
         self._time_budget.observe(self.iteration, self._schedule.iterations, self.seconds)
         if deadline := self._state.stopping.deadline:
             left = max(0.0, deadline.seconds - self.seconds)
-            iterations = self._time_budget.affordable(self.iteration, self._schedule.iterations, left)
+            after = EVALUATION_COST * self._evaluated
+            iterations = self._time_budget.affordable(self.iteration, self._schedule.iterations, left, after)
             self._schedule = replace(self._schedule, iterations=max(1, iterations))
 
     def _shortening_reason(self) -> StopReason | None:
@@ -177,7 +183,7 @@ class Trainer:
 
     @property
     def seconds(self) -> float:
-        """Seconds of training so far, with those of the runs before a checkpoint."""
+        """Of the stage so far, with those of the runs before a checkpoint."""
         return self._seconds_before + self._clock() - self._started
 
     @property

@@ -75,9 +75,9 @@ class TrainOptions(_Options):
     target_psnr: Annotated[float, Field(gt=0, le=100)] | None = None
     """Stop as soon as the held-out PSNR reaches this, in dB."""
     max_minutes: Annotated[float, Field(gt=0, le=100_000)] | None = None
-    """Stop after this many minutes of training; the schedule is shortened to fit, so that it still completes."""
+    """Stop after this many minutes of the stage; the schedule is shortened to fit, so that it still completes."""
     max_usd: Annotated[float, Field(gt=0, le=10_000)] | None = None
-    """Stop when the machine has cost this many dollars; has no effect on a machine of your own."""
+    """The same by what the machine of the training has cost; has no effect on a machine of your own."""
     test_every: Annotated[int, Field(ge=2, le=1000)] = 8
     """Every n-th photo is held out of training, to measure only."""
     device: Literal["auto", "cpu", "cuda"] = "auto"

@@ -5,17 +5,23 @@ from __future__ import annotations
 import itertools
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 from ring_scene import OPTIONS, PHOTOS, SIDE, Truth, make_truth
 
+from services.train.estimate import EVALUATION_COST
 from services.train.hyperparameters import Hyperparameters
-from services.train.plan import make_plan
+from services.train.plan import TrainingPlan, first_points, make_plan
+from services.train.publish import publish
+from services.train.seeding import Points
 from services.train.stage import run
+from services.train.trainer import Trainer
 from spaceport.pipeline.contract import Outcome
 from spaceport.pipeline.errors import Interrupted, LostResource, Refused, Slug
+from spaceport.pipeline.pricing import cost_usd
 from spaceport.pipeline.reports.train import TrainReport
 from spaceport.progress import Count, Silent
 from spaceport.splats.cameras import read_cameras
@@ -158,6 +164,37 @@ def test_a_deadline_shortens_the_schedule_and_every_phase_is_reached(truth: Trut
     assert entries[-1]["level"] == 1.0
     assert entries[-1]["gaussians"] == 1_000
     assert outcome.quality["psnr_held_out"] > 25
+
+
+def test_the_dollars_last_for_what_comes_before_and_after_the_iterations_too(
+    truth: Truth, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A third of them is gone before the first iteration, and evaluating a photo takes as long as five iterations."""
+    now, calls = 0.0, 0
+
+    def clock() -> float:
+        nonlocal now, calls
+        now, calls = now + 0.01, calls + 1
+        return now
+
+    def slow_points(*args: Any) -> Points:
+        nonlocal now
+        now += 5.0
+        return first_points(*args)
+
+    def slow_publish(plan: TrainingPlan, trainer: Trainer, *args: Any) -> Outcome:
+        nonlocal now
+        now += EVALUATION_COST * len(plan.training_set.evaluation) * 0.01 * calls / trainer.iteration
+        return publish(plan, trainer, *args)
+
+    monkeypatch.setattr("services.train.stage.first_points", slow_points)
+    monkeypatch.setattr("services.train.stage.publish", slow_publish)
+    monkeypatch.setenv("SPACEPORT_INSTANCE_TYPE", "g4dn.xlarge")
+    dollars = cost_usd("g4dn.xlarge", 15.0)
+    limited = OPTIONS.model_copy(update={"max_iterations": 50_000, "max_usd": dollars})
+    outcome = run(truth.source, tmp_path, limited, Silent(), clock=clock)
+    assert outcome.counts["stopped_by"] == "budget"
+    assert 0.8 * dollars < cost_usd("g4dn.xlarge", now) <= 1.02 * dollars
 
 
 def test_a_loss_that_is_no_number_is_reported(truth: Truth, tmp_path: Path) -> None:
