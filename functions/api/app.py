@@ -17,7 +17,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import TypeAdapter, ValidationError
 
-from functions.api import addresses, confirm
+from functions.api import addresses, confirm, multipart
 from functions.api.access import job_to_handle, visible_job
 from functions.api.addresses import Unconfirmed, check_email
 from functions.api.caller import audit_call, caller_of, json_body
@@ -43,12 +43,18 @@ OWNER: TypeAdapter[KeyId | None] = TypeAdapter(KeyId | None)
 logger = Logger(service="api")
 metrics = Metrics(namespace=NAMESPACE, service="api")
 app = APIGatewayRestResolver(
-    cors=CORSConfig(allow_origin=os.environ.get("SPACEPORT_WEB_ORIGIN", "*"), allow_headers=["x-api-key"], max_age=3600)
+    cors=CORSConfig(
+        allow_origin=os.environ.get("SPACEPORT_WEB_ORIGIN", "*"),
+        allow_headers=["x-api-key", "content-type", "if-none-match", "x-share-token"],
+        expose_headers=["ETag", "Retry-After"],
+        max_age=3600,
+    )
 )
 
 
 app.include_router(addresses.router)
 app.include_router(confirm.router)
+app.include_router(multipart.router)
 
 
 @app.post("/start-job")
@@ -120,7 +126,10 @@ def options() -> dict[str, Any]:
 
 @app.post("/uploads")
 def uploads() -> tuple[dict[str, Any], int]:
-    request, caller = UploadRequest.model_validate(json_body(app.current_event)), caller_of(app.current_event)
+    body, caller = json_body(app.current_event), caller_of(app.current_event)
+    if "multipart" in body:
+        return multipart.begin(body)
+    request = UploadRequest.model_validate(body)
     check_email(request.email, caller)
     Quotas(table()).check_upload(caller.tenant, tenants().of(caller.tenant).limits, request.bytes)
     form = sign_upload(request, caller)

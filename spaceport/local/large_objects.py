@@ -72,6 +72,7 @@ def install(app: App) -> App:
     """
     for module, name, replacement in (
         (ministack.app, "_read_request_body", _read_request_body),
+        (ministack.app, "_routing_params", _routing_params),
         (ministack.app, "_send_response", _send_response),
         (s3, "md5_hash", _md5_hash),
         (s3, "_compute_s3_checksum", _compute_s3_checksum),
@@ -108,6 +109,14 @@ async def _read_request_body(original: Any, receive: Receive, method: str, heade
         error.body = b""
         raise error
     return spool.map()
+
+
+def _routing_params(
+    original: Any, method: str, path: str, headers: dict[str, str], body: Any, query: dict[str, Any]
+) -> dict[str, Any]:
+    """A large object is none of the forms that name what a service should do, whatever its content type says."""
+    params: dict[str, Any] = query if is_mapped(body) else original(method, path, headers, body, query)
+    return params
 
 
 async def _send_response(

@@ -23,6 +23,7 @@ REQUEST = "request"
 END = "end"
 CHECKPOINT = "checkpoint"
 BIRTH = "birth.json"
+SUBMISSION = "submission.json"
 BIRTHS = "births/"
 
 _KEY = re.compile(r"^jobs/(?P<job>[a-z0-9][a-z0-9-]{2,63})/(?P<rest>.+)$")
@@ -80,6 +81,11 @@ def checkpoint_key(job_id: str, stage: StageName) -> str:
 def birth_key(job_id: str) -> str:
     """Of the object by whose put-once write a job's id is taken, and its owner known."""
     return f"{job_prefix(job_id)}{BIRTH}"
+
+
+def submission_key(job_id: str) -> str:
+    """Of what the owner of an upload in parts wants of its job."""
+    return f"{job_prefix(job_id)}{SUBMISSION}"
 
 
 def addresses_prefix(tenant: str) -> str:

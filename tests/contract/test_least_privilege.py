@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ ROWS = {"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb
 BATCH = {"batch:ListJobs", "batch:DescribeJobs", "batch:TerminateJob"}
 STAGE = {LIST, READ, WRITE, "s3:AbortMultipartUpload", *ROWS}
 DELETE = {"s3:DeleteObject", "s3:DeleteObjectVersion"}
+PARTS = {"s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"}
 DEAD = "sqs:SendMessage"
 
 RIGHTS: dict[str, set[str]] = {
@@ -22,7 +25,7 @@ RIGHTS: dict[str, set[str]] = {
     "TrackerFunctionRole": {LIST, READ, WRITE, DEAD, *ROWS},
     "NotifyFunctionRole": {LIST, READ, DEAD, "ses:SendEmail", "dynamodb:DeleteItem", *ROWS - {"dynamodb:Query"}},
     "SweeperFunctionRole": {LIST, READ, WRITE, DEAD, *ROWS, *BATCH},
-    "ApiFunctionRole": {LIST, READ, VERSION, WRITE, "ses:SendEmail", *ROWS, *BATCH},
+    "ApiFunctionRole": {LIST, READ, VERSION, WRITE, *PARTS, "ses:SendEmail", *ROWS, *BATCH},
     "SubmitRole": {"batch:SubmitJob"},
     "FlowLogsRole": {
         "logs:CreateLogStream",
@@ -139,6 +142,10 @@ def test_everyone_needs_a_key_for_the_api() -> None:
         ("/jobs/{id}", "get"),
         ("/options", "get"),
         ("/uploads", "post"),
+        ("/uploads/{id}", "get"),
+        ("/uploads/{id}", "delete"),
+        ("/uploads/{id}/parts", "post"),
+        ("/uploads/{id}/complete", "post"),
         ("/addresses", "get"),
         ("/addresses", "post"),
         ("/confirm", "get"),
@@ -197,6 +204,7 @@ def test_who_takes_ids_and_who_knows_the_tenants() -> None:
     for name, expected in (
         ("jobs/*/birth.json", taking | {"SweeperFunctionRole": {READ}}),
         ("births/*", taking),
+        ("jobs/*/submission.json", {"ApiFunctionRole": {READ, WRITE}, "IntakeFunctionRole": {READ}}),
         ("tenants.json", {key: {READ} for key in (*taking, "NotifyFunctionRole", "SweeperFunctionRole")}),
     ):
         holders = {
@@ -208,6 +216,32 @@ def test_who_takes_ids_and_who_knows_the_tenants() -> None:
         assert holders == expected
     assert layout.birth_key("job") == "jobs/job/birth.json"
     assert layout.birth_of_source_key("any").startswith("births/")
+    assert layout.submission_key("job") == "jobs/job/submission.json"
+
+
+def test_lambda_takes_the_policy_of_all_that_may_call_the_api() -> None:
+    """SAM makes a permission for each route, all of which are one policy of 20 KB at most: a deploy fails beyond."""
+    stack = "s" * 26  # the longest name that `spaceport doctor --stack` lets pass
+    statements = []
+    for name, each in of_type("AWS::Lambda::Permission").items():
+        if each["FunctionName"] == "ApiFunction":
+            text, names = each["SourceArn"]["Fn::Sub"]
+            assert names == {"__ApiId__": "Api", "__Stage__": "*"}
+            route = re.sub(r"^.*\$\{__Stage__\}", "arn:aws:execute-api:ap-southeast-2:123456789012:a1b2c3d4e5/*", text)
+            function = f"arn:aws:lambda:ap-southeast-2:123456789012:function:{stack}-ApiFunction-AbCdEfGhIjKl"
+            statements.append(
+                {
+                    "Sid": f"{stack}-{name}-ABCDEFGHIJKL",
+                    "Effect": "Allow",
+                    "Principal": {"Service": each["Principal"]},
+                    "Action": each["Action"],
+                    "Resource": function,
+                    "Condition": {"ArnLike": {"AWS:SourceArn": route}},
+                }
+            )
+    assert len(statements) > 20
+    policy = {"Version": "2012-10-17", "Id": "default", "Statement": statements}
+    assert len(json.dumps(policy, separators=(",", ":"))) < 20_480
 
 
 def _name(bucket: str) -> str:

@@ -14,6 +14,7 @@ from spaceport.local.patching import edited
 
 SIGNATURES: dict[tuple[Any, str], list[str]] = {
     (ministack.app, "_read_request_body"): ["receive", "method", "headers"],
+    (ministack.app, "_routing_params"): ["method", "path", "headers", "body", "query_params"],
     (ministack.app, "_send_response"): ["send", "status", "headers", "body", "head"],
     (ministack.app, "_asgi_header_list"): ["headers"],
     (s3, "md5_hash"): ["data"],

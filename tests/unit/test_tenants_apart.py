@@ -16,6 +16,7 @@ from functions.api import app
 from functions.intake.app import handler as intake
 from spaceport.pipeline.contract import DEFAULT_TENANT, AnyManifest, Artefact, Birth, JobState, StageName
 from spaceport.pipeline.jobs.births import signed_source
+from spaceport.pipeline.jobs.multipart import begin_upload
 from spaceport.pipeline.jobs.state import END_STATES
 from spaceport.pipeline.jobs.table import JobTable
 from spaceport.pipeline.layout import birth_key, request_key
@@ -27,6 +28,8 @@ KEYS = {f"{tenant}-{name}": tenant for tenant in TENANTS for name in ("one", "tw
 STATES = ("signed", "received", "training", "compressing", "continued", *sorted(END_STATES))
 JOBS = {f"{tenant}-{state.lower().replace('_', '-')}-job": tenant for tenant in TENANTS for state in STATES}
 UPLOADS = {f"uploads/{tenant}/a.zip" if tenant != DEFAULT_TENANT else "uploads/a.zip": tenant for tenant in TENANTS}
+MULTIPART = {f"{key}-parts": key for key in KEYS}
+"""Ids of unfinished uploads, to the keys that began them."""
 SFM, TRAIN, COMPRESS = StageName
 MADE: dict[str, tuple[StageName, ...]] = {
     "signed": (),
@@ -48,6 +51,13 @@ class World:
             self._begin(job_id, tenant, owner, job_id.removeprefix(f"{tenant}-").removesuffix("-job"))
         for key in UPLOADS:
             uploads.client.put_object(Bucket="uploads", Key=key, Body=photo_zip(4))
+        for job_id, key in MULTIPART.items():
+            birth = Birth(job_id=job_id, tenant=KEYS[key], owner=key, source=f"test:{job_id}", created_at=START)
+            bucket.put_once(birth_key(job_id), birth.model_dump_json().encode())
+            name = f"Secret of {job_id}"
+            begin_upload(
+                uploads, table, job_id, f"uploads/{job_id}.zip", name=name, size=9, tenant=KEYS[key], owner=key
+            )
         for client in (bucket.client, table.table.meta.client):
             client.meta.events.register("provide-client-params.*.*", self._on_call)
 
@@ -78,9 +88,13 @@ class World:
         objects = {item["Key"]: item["ETag"] for page in pages for item in page.get("Contents", [])}
         rows = {(row["job_id"], row["record"]): row for row in self.table.table.scan()["Items"]}
         foreign = {job_id for job_id, of in JOBS.items() if of != tenant}
-        return {key: etag for key, etag in objects.items() if key.split("/")[1] in foreign} | {
-            str(key): row for key, row in rows.items() if key[0] in foreign
-        }
+        foreign |= {job_id for job_id, key in MULTIPART.items() if KEYS[key] != tenant}
+        unfinished = self.uploads.client.list_multipart_uploads(Bucket="uploads")["Uploads"]
+        return (
+            {key: etag for key, etag in objects.items() if key.split("/")[1] in foreign}
+            | {str(key): row for key, row in rows.items() if key[0] in foreign}
+            | {each["UploadId"]: each["Key"] for each in unfinished if each["Key"][8:-4] in foreign}
+        )
 
 
 def _manifests(job_id: str, tenant: str, owner: str | None, state: str) -> Iterator[AnyManifest]:
@@ -205,6 +219,33 @@ def list_and_upload(world: World, tenant: str, data: st.DataObject) -> None:
     assert begun not in JOBS
 
 
+def upload_in_parts(world: World, tenant: str, data: st.DataObject) -> None:
+    """See, sign, complete or abort any upload in parts: those of the caller's key, or all of an admin's tenant."""
+    key = data.draw(st.sampled_from([key for key, of in KEYS.items() if of == tenant]))
+    job_id = data.draw(st.sampled_from([*MULTIPART, "no-such-upload"]))
+    part = {"parts": [{"n": 1, "bytes": 9, "crc32": "AAAAAA=="}]}
+    method, path, body, expected = data.draw(
+        st.sampled_from(
+            [
+                ("GET", "", None, 200),
+                ("POST", "/parts", part, 200),
+                ("POST", "/complete", {}, 409),
+                ("DELETE", "", None, 200),
+            ]
+        )
+    )
+    about = {"path": f"/uploads/{job_id}{path}", "httpMethod": method}
+    status, answer = ask(key, "api_uploads", body, about)
+    owner = MULTIPART.get(job_id, "")
+    if key == owner or (KEYS.get(owner) == tenant and key.endswith("-admin")):
+        assert status in {expected, 404}, "404: it was aborted before"
+    else:
+        unknown = {"slug": "not_found", "sentence": f"There is no upload {job_id}."}
+        assert (status, json.loads(answer)) == (404, unknown)
+        assert {call for call in world.calls if job_id in call[0]} == {(f"GetItem {job_id}", "upload")}
+    world.calls.clear()
+
+
 def explore(world: World, tenant: str, calls: Callable[[World, str, st.DataObject], None], examples: int) -> None:
     @settings(deadline=None, max_examples=examples, database=None)
     @given(st.data())
@@ -223,4 +264,5 @@ def test_tenants_are_apart(world: World) -> None:
         world.calls.clear()
         explore(world, tenant, handle, 20)
         explore(world, tenant, list_and_upload, 5)
+        explore(world, tenant, upload_in_parts, 30)
         assert world.of_others(tenant) == before

@@ -30,6 +30,7 @@ from spaceport.pipeline.costs import estimate_job_usd
 from spaceport.pipeline.errors import Conflict, LostResource, Refused, Slug, UnknownJob
 from spaceport.pipeline.jobs.births import bear, bear_of_upload, is_taken
 from spaceport.pipeline.jobs.ending import end_job, failure_of
+from spaceport.pipeline.jobs.multipart import metadata_of_upload
 from spaceport.pipeline.jobs.quotas import Quotas
 from spaceport.pipeline.jobs.submission import (
     MAX_NAME,
@@ -74,6 +75,7 @@ def accept_upload(
         Conflict: the upload has its job already, and `submission` wants another; or it wants an id that is taken.
     """
     upload, metadata = _head_upload(uploads, key, version)
+    metadata = metadata_of_upload(bucket, key, metadata)
     wanted, sent = submission or Submission(), parse_metadata(metadata)
     title = sent.name or _title_from(key)
     birth = bear_of_upload(bucket, upload, title, tenant, owner=wanted.owner, sent=sent.job_id, wanted=wanted.job_id)
