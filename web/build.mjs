@@ -1,0 +1,122 @@
+/**
+ * Builds the page: `node web/build.mjs OUT` (default: spaceport/web/static). What belongs in a browser is bundled, named
+ * by its hash, and weighed: a part that is over its budget fails the build. `node web/build.mjs --tests OUT` bundles the
+ * tests of the modules for `node --test` instead.
+ */
+import { build } from "esbuild";
+import { copyFile, mkdir, readFile, readdir, rm, writeFile } from "node:fs/promises";
+import { basename, dirname, join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
+
+const WEB = dirname(fileURLToPath(import.meta.url));
+const STATIC = join(WEB, "..", "spaceport", "web", "static");
+const PAGES = ["index"];
+const KB = 1000;
+/** Bytes after gzip: what arrives before the first paint, and the viewer, which is loaded when there is a model. */
+const BUDGETS = { html: 4 * KB, css: 10 * KB, js: 40 * KB, worker: 20 * KB, viewer: 600 * KB };
+
+const common = {
+  absWorkingDir: WEB,
+  bundle: true,
+  minify: true,
+  format: "esm",
+  target: "es2022",
+  legalComments: "none", // licences.txt has them all
+  metafile: true,
+  logLevel: "warning",
+};
+
+async function bundlePage(out) {
+  await rm(out, { recursive: true, force: true });
+  const assets = join(out, "assets");
+  const named = { ...common, outdir: assets, entryNames: "[name]-[hash]", chunkNames: "[name]-[hash]" };
+  const worker = await build({ ...named, entryPoints: ["src/upload/worker.ts"] });
+  const workerFile = basename(fileOf(worker, "src/upload/worker.ts"));
+  const main = await build({
+    ...named,
+    entryPoints: [...PAGES.map((name) => `src/${name}.ts`), "src/styles/page.css"],
+    splitting: true,
+    define: { WORKER_FILE: JSON.stringify(workerFile) },
+  });
+  const css = fileOf(main, "src/styles/page.css");
+  const sizes = { html: 0, css: await gzipped(css), js: 0, worker: await gzipped(join(assets, workerFile)), viewer: 0 };
+  for (const name of PAGES) {
+    const script = fileOf(main, `src/${name}.ts`);
+    const eager = imported(main, script, ["import-statement"]);
+    const all = imported(main, script, ["import-statement", "dynamic-import"]);
+    const modules = [...eager].filter((file) => file !== script);
+    const html = (await readFile(join(WEB, `${name}.html`), "utf8"))
+      .replaceAll("{{css}}", relative(out, css))
+      .replaceAll("{{js}}", relative(out, script))
+      .replaceAll("{{preload}}", modules.map((file) => `<link rel="modulepreload" href="${relative(out, file)}">`).join(""));
+    await writeFile(join(out, `${name}.html`), html);
+    sizes.html = Math.max(sizes.html, gzipSync(html, { level: 9 }).length);
+    sizes.js = Math.max(sizes.js, await gzippedAll(eager));
+    sizes.viewer = Math.max(sizes.viewer, await gzippedAll([...all].filter((file) => !eager.has(file))));
+  }
+  await copyFile(join(WEB, "src/icon.svg"), join(out, "icon.svg"));
+  await writeFile(join(out, "licences.txt"), await licences([worker, main]));
+  await writeFile(join(out, "sizes.json"), JSON.stringify({ sizes, budgets: BUDGETS }, null, 2) + "\n");
+  return sizes;
+}
+
+/** The output file of an entry point. */
+function fileOf(result, entry) {
+  const [file] = Object.entries(result.metafile.outputs).find(([, output]) => output.entryPoint === entry);
+  return join(WEB, file);
+}
+
+/** A script and all that it imports in one of these ways, directly or not. */
+function imported(result, script, kinds, seen = new Set()) {
+  if (seen.has(script)) return seen;
+  seen.add(script);
+  const output = result.metafile.outputs[relative(WEB, script)];
+  for (const each of output.imports) if (kinds.includes(each.kind)) imported(result, join(WEB, each.path), kinds, seen);
+  return seen;
+}
+
+async function gzipped(file) {
+  return gzipSync(await readFile(file), { level: 9 }).length;
+}
+
+async function gzippedAll(files) {
+  const sizes = await Promise.all([...files].map(gzipped));
+  return sizes.reduce((sum, size) => sum + size, 0);
+}
+
+/** The licence of every package of which something is in the bundles. */
+async function licences(results) {
+  const inputs = results.flatMap((result) => Object.keys(result.metafile.inputs));
+  const names = inputs.map((path) => path.match(/node_modules\/((?:@[^/]+\/)?[^/]+)/)?.[1]).filter(Boolean);
+  const texts = [];
+  for (const name of [...new Set(names)].sort()) {
+    const folder = join(WEB, "node_modules", name);
+    const file = (await readdir(folder)).find((each) => /^licen[cs]e/i.test(each));
+    const { version, license } = JSON.parse(await readFile(join(folder, "package.json"), "utf8"));
+    texts.push(`${name} ${version}, ${license}\n\n${file ? await readFile(join(folder, file), "utf8") : ""}`);
+  }
+  return texts.join("\n\n----\n\n");
+}
+
+async function bundleTests(out) {
+  await rm(out, { recursive: true, force: true });
+  await mkdir(out, { recursive: true });
+  const tests = (await readdir(join(WEB, "tests"))).filter((name) => name.endsWith(".test.ts"));
+  const entryPoints = tests.map((name) => `tests/${name}`);
+  await build({ ...common, minify: false, sourcemap: "inline", platform: "node", entryPoints, outdir: out, outExtension: { ".js": ".mjs" } });
+}
+
+const [first, second] = process.argv.slice(2);
+if (first === "--tests") {
+  await bundleTests(second);
+} else {
+  const sizes = await bundlePage(first ?? STATIC);
+  const over = Object.keys(BUDGETS).filter((name) => sizes[name] > BUDGETS[name]);
+  for (const [name, bytes] of Object.entries(sizes))
+    console.log(`${name.padEnd(7)}${(bytes / KB).toFixed(1).padStart(7)} of ${BUDGETS[name] / KB} kB after gzip`);
+  if (over.length) {
+    console.error(`Over budget: ${over.join(", ")}`);
+    process.exit(1);
+  }
+}

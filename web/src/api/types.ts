@@ -1,0 +1,70 @@
+/** What the API answers, as functions/api writes it. */
+
+export type State =
+  | "RECEIVED" | "SFM" | "TRAINING" | "COMPRESSING"
+  | "COMPLETED" | "COMPLETED_DEGRADED" | "FAILED" | "STOPPED" | "REJECTED";
+export type Stage = "sfm" | "train" | "compress";
+export type Figure = number | string;
+
+export interface Failure {
+  slug: string;
+  sentence: string;
+}
+
+/** The row of a job. Times are ISO 8601, dollars and seconds by stage. */
+export interface Job {
+  job_id: string;
+  name: string;
+  state: State;
+  stage?: Stage;
+  percent: number;
+  message: string;
+  created_at: string;
+  updated_at: string;
+  heartbeat_at?: string;
+  counts: Record<string, Figure>;
+  quality: Record<string, number>;
+  live: Record<string, Figure>;
+  estimate_usd: Partial<Record<Stage, number>>;
+  cost_usd: Partial<Record<Stage, number>>;
+  seconds: Partial<Record<Stage, number>>;
+  outputs: Partial<Record<Stage, string>>;
+  failure?: Failure;
+  email?: string;
+  continues?: string;
+}
+
+/** A file of a job, and where it can be fetched for a while. */
+export interface FileLink {
+  file: string;
+  label: string;
+  url: string;
+  bytes: number;
+}
+
+export interface JobAnswer {
+  job: Job;
+  links: FileLink[];
+  noMail?: string;
+  poll_seconds?: number;
+}
+
+export interface JobsAnswer {
+  jobs: Job[];
+  cursor?: string;
+}
+
+export type Values = Record<string, unknown>;
+
+export interface OptionsAnswer {
+  schema: Values;
+  defaults: Values;
+  presets: Record<string, Record<string, Values>>;
+}
+
+export const STAGES: readonly Stage[] = ["sfm", "train", "compress"];
+export const END_STATES: ReadonlySet<State> = new Set(["COMPLETED", "COMPLETED_DEGRADED", "FAILED", "STOPPED", "REJECTED"]);
+
+export function hasEnded(job: Job): boolean {
+  return END_STATES.has(job.state);
+}

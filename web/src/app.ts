@@ -1,0 +1,197 @@
+/** What the page knows and does; the views only show it. */
+
+import { ApiError, Client, Offline } from "./api/client.ts";
+import { forgetKey, storeKey, type Config } from "./api/config.ts";
+import { Poll } from "./api/poll.ts";
+import { hasEnded, STAGES, type Job, type JobAnswer, type JobsAnswer, type Stage } from "./api/types.ts";
+import { confirmed } from "./parts/confirm.ts";
+import { storedTheme, type Theme } from "./parts/theme_switch.ts";
+import { addressOf, routeOf, type Route } from "./route.ts";
+import { Store } from "./store.ts";
+import { dollars, spent, STOP, type FILTERS } from "./words/en.ts";
+
+export type Filter = keyof typeof FILTERS;
+export interface Trouble {
+  sentence: string;
+  isMissing: boolean;
+}
+export interface AppState {
+  route: Route;
+  client: Client | null;
+  keyTrouble: "missing" | "refused" | null;
+  isOffline: boolean;
+  theme: Theme;
+  jobs: Job[] | null;
+  hasMore: boolean;
+  filter: Filter;
+  listTrouble: Trouble | null;
+  answer: JobAnswer | null;
+  /** When the answer arrived, in ISO 8601. */
+  answeredAt: string | null;
+  jobTrouble: Trouble | null;
+  isActing: boolean;
+  actionTrouble: string | null;
+}
+
+export const LIST_SECONDS = 15;
+export const JOB_SECONDS = 2;
+const PAGE = 50;
+const MOST = 200;
+
+export class App {
+  readonly store: Store<AppState>;
+  #poll: Poll | null = null;
+  #limit = PAGE;
+
+  constructor(private readonly config: Config, key: string | null) {
+    this.store = new Store<AppState>({
+      route: routeOf(location.search),
+      client: key === null ? null : new Client(config.api, key),
+      keyTrouble: key === null ? "missing" : null,
+      isOffline: false,
+      theme: storedTheme(),
+      jobs: null, hasMore: false, filter: "all", listTrouble: null,
+      answer: null, answeredAt: null, jobTrouble: null,
+      isActing: false, actionTrouble: null,
+    });
+  }
+
+  start(): void {
+    addEventListener("popstate", () => this.#show(routeOf(location.search)));
+    addEventListener("online", () => void this.#poll?.now());
+    document.addEventListener("visibilitychange", () => void this.#poll?.now());
+    this.#show(this.store.state.route);
+  }
+
+  signIn(key: string, isRemembered: boolean): void {
+    storeKey(key, isRemembered);
+    this.store.set({ client: new Client(this.config.api, key), keyTrouble: null });
+    this.#show(this.store.state.route);
+  }
+
+  signOut(): void {
+    forgetKey();
+    this.#poll?.stop();
+    this.store.set({ client: null, keyTrouble: "missing", jobs: null, answer: null });
+    this.go({ page: "home" });
+  }
+
+  go(route: Route): void {
+    history.pushState(null, "", addressOf(route));
+    this.#show(route);
+    scrollTo(0, 0);
+  }
+
+  /** Go where a link within the page leads. */
+  follow(search: string): void {
+    this.go(routeOf(search));
+  }
+
+  filter(filter: Filter): void {
+    this.store.set({ filter });
+  }
+
+  showMore(): void {
+    this.#limit = Math.min(this.#limit + PAGE, MOST);
+    void this.#poll?.now();
+  }
+
+  setTheme(theme: Theme): void {
+    this.store.set({ theme });
+  }
+
+  async stop(job: Job): Promise<void> {
+    const text = `Finished stages are kept; the one that runs starts over. Spent so far: ${dollars(spent(job))}.`;
+    if (!(await confirmed({ title: STOP.title(job.name), text, keep: STOP.keep, confirm: STOP.confirm }))) return;
+    await this.#act((client) => client.post("/stop-job", { jobId: job.job_id }));
+  }
+
+  async goOn(job: Job, stage: Stage): Promise<void> {
+    await this.#act(async (client) => {
+      const begun = await client.post<{ jobId: string }>("/start-job", { continues: job.job_id, step: stage });
+      this.go({ page: "job", id: begun.jobId, tab: "look" });
+    });
+  }
+
+  async #act(action: (client: Client) => Promise<unknown>): Promise<void> {
+    const { client, isActing } = this.store.state;
+    if (!client || isActing) return;
+    this.store.set({ isActing: true, actionTrouble: null });
+    try {
+      await action(client);
+    } catch (error) {
+      this.#noteKey(error);
+      this.store.set({ actionTrouble: sentenceOf(error) });
+    }
+    this.store.set({ isActing: false });
+    void this.#poll?.now();
+  }
+
+  #show(route: Route): void {
+    const before = this.store.state.route;
+    const isSame = before.page === "job" && route.page === "job" && before.id === route.id;
+    this.store.set({ route, ...(isSame ? {} : { answer: null, answeredAt: null, jobTrouble: null, actionTrouble: null }) });
+    this.#poll?.stop();
+    if (!this.store.state.client) return;
+    this.#poll = new Poll(
+      route.page === "job" ? () => this.#askJob(route.id) : () => this.#askJobs(),
+      (route.page === "job" ? JOB_SECONDS : LIST_SECONDS) * 1000,
+    );
+    void this.#poll.now();
+  }
+
+  async #askJobs(): Promise<number> {
+    try {
+      const answer = await this.#client().get<JobsAnswer>(`/jobs?limit=${this.#limit}`);
+      const hasMore = answer.jobs.length >= this.#limit && this.#limit < MOST;
+      this.store.set({ jobs: answer.jobs, hasMore, listTrouble: null, isOffline: false });
+    } catch (error) {
+      this.#note(error, (listTrouble) => ({ listTrouble }));
+      throw error;
+    }
+    return LIST_SECONDS * 1000;
+  }
+
+  async #askJob(id: string): Promise<number | null> {
+    try {
+      const answer = await this.#client().get<JobAnswer>(`/jobs/${encodeURIComponent(id)}`);
+      const { route } = this.store.state;
+      if (route.page !== "job" || route.id !== id) return null; // somebody has gone on
+      this.store.set({ answer, answeredAt: new Date().toISOString(), jobTrouble: null, isOffline: false });
+      return hasEnded(answer.job) ? null : (answer.poll_seconds ?? JOB_SECONDS) * 1000;
+    } catch (error) {
+      this.#note(error, (jobTrouble) => ({ jobTrouble }));
+      if (error instanceof ApiError && !error.isPassing) return null;
+      throw error;
+    }
+  }
+
+  #client(): Client {
+    const { client } = this.store.state;
+    if (!client) throw new Offline("no key");
+    return client;
+  }
+
+  #note(error: unknown, change: (trouble: Trouble) => Partial<AppState>): void {
+    this.#noteKey(error);
+    if (error instanceof Offline) this.store.set({ isOffline: true });
+    else this.store.set(change({ sentence: sentenceOf(error), isMissing: error instanceof ApiError && error.status === 404 }));
+  }
+
+  #noteKey(error: unknown): void {
+    if (!(error instanceof ApiError && error.isKeyRefused)) return;
+    this.#poll?.stop();
+    forgetKey();
+    this.store.set({ client: null, keyTrouble: "refused" });
+  }
+}
+
+/** From which stage an ended job can go on: the first that is not finished. */
+export function nextStage(job: Job): Stage | null {
+  if (job.state === "REJECTED" || job.state === "COMPLETED" || !hasEnded(job)) return null;
+  return STAGES.find((stage) => !job.outputs[stage]) ?? null;
+}
+
+export function sentenceOf(error: unknown): string {
+  return error instanceof ApiError ? error.message : error instanceof Offline ? "No connection." : `Something went wrong: ${String(error)}`;
+}

@@ -1,0 +1,66 @@
+/** The page: signs in, and draws whatever the store holds. */
+import { html, nothing, render } from "lit-html";
+import { readConfig, storedKey, storeKey, takeKeyOfAddress } from "./api/config.ts";
+import { App, type AppState } from "./app.ts";
+import { announcement, announcer } from "./parts/announcer.ts";
+import { showTheme, storedTheme, themeSwitch } from "./parts/theme_switch.ts";
+import { addressOf } from "./route.ts";
+import { homeView } from "./views/home.ts";
+import { jobView } from "./views/job.ts";
+import { keyView } from "./views/key.ts";
+import { APP, KEY, OFFLINE, percent } from "./words/en.ts";
+import { hasEnded } from "./api/types.ts";
+
+const root = document.getElementById("page") as HTMLElement;
+
+function page(app: App, state: AppState) {
+  const job = state.route.page === "job" ? state.answer?.job : undefined;
+  return html`<a class="skip" href="#main">Skip to content</a>
+    <header class="sky"><div class="column">
+      <a class="brand" href=${addressOf({ page: "home" })}>${APP}</a>
+      ${themeSwitch(state.theme, (theme) => app.setTheme(theme))}
+      ${state.client ? html`<button class="onsky small" @click=${() => app.signOut()}>${KEY.forget}</button>` : nothing}
+    </div></header>
+    ${state.isOffline ? html`<p class="banner" role="status">${OFFLINE}</p>` : nothing}
+    <main id="main" tabindex="-1">${state.keyTrouble ? keyView(app, state) : state.route.page === "job" ? jobView(app, state) : homeView(app, state)}</main>
+    ${announcer(job ? announcement(job) : "")}`;
+}
+
+function title(state: AppState): string {
+  const job = state.route.page === "job" ? state.answer?.job : undefined;
+  if (!job) return APP;
+  return hasEnded(job) ? `${job.name} · ${APP}` : `${percent(job.percent)} · ${job.name}`;
+}
+
+/** Links within the page change the view without loading it again. */
+function followLinks(app: App): void {
+  root.addEventListener("click", (event) => {
+    const link = (event.target as Element).closest("a");
+    if (!link || event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+    const url = new URL(link.href);
+    const isHere = url.origin === location.origin && url.pathname === new URL("./", location.href).pathname;
+    if (!isHere || url.hash || link.hasAttribute("download")) return;
+    event.preventDefault();
+    app.follow(url.search);
+  });
+}
+
+async function start(): Promise<void> {
+  showTheme(storedTheme());
+  const config = await readConfig();
+  const key = takeKeyOfAddress(config);
+  if (key) storeKey(key, false);
+  const app = new App(config, key ?? storedKey());
+  const draw = () => {
+    render(page(app, app.store.state), root);
+    document.title = title(app.store.state);
+  };
+  app.store.subscribe(draw);
+  followLinks(app);
+  draw();
+  app.start();
+}
+
+start().catch((error: unknown) => {
+  render(html`<main><section class="card narrow"><h1>${APP}</h1><p>The page does not know where its Spaceport is: ${String(error)}.</p></section></main>`, root);
+});

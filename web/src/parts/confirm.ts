@@ -1,0 +1,35 @@
+/** A question before something that cannot be taken back. The answer that changes nothing has the focus. */
+import { html, render } from "lit-html";
+
+interface Question {
+  title: string;
+  text: string;
+  keep: string;
+  confirm: string;
+}
+
+/** Whether the person has confirmed. Escape and a click beside the dialog do not. */
+export function confirmed(question: Question): Promise<boolean> {
+  const dialog = document.createElement("dialog");
+  dialog.setAttribute("aria-labelledby", "question");
+  render(
+    html`<h2 id="question">${question.title}</h2>
+      <p>${question.text}</p>
+      <form method="dialog">
+        <button class="quiet" value="keep" autofocus>${question.keep}</button>
+        <button class="bad" value="confirm">${question.confirm}</button>
+      </form>`,
+    dialog,
+  );
+  dialog.addEventListener("click", (event) => {
+    if (event.target === dialog) dialog.close("keep");
+  });
+  document.body.append(dialog);
+  dialog.showModal();
+  return new Promise((resolve) => {
+    dialog.addEventListener("close", () => {
+      dialog.remove();
+      resolve(dialog.returnValue === "confirm");
+    });
+  });
+}

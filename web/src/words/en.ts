@@ -1,0 +1,123 @@
+/** Every sentence of the page, and how figures are written. */
+
+import type { Failure, Figure, Job, Stage, State } from "../api/types.ts";
+
+export const APP = "Spaceport";
+
+/** What a job's state means. Those of a running job are the five that users know, as `jobs.MESSAGES` has them. */
+export const HEADLINES: Record<State, string> = {
+  RECEIVED: "Setting up your processing pipeline",
+  SFM: "Extracting features from uploaded images",
+  TRAINING: "Training advanced neural 3D representation",
+  COMPRESSING: "Compressing with PlayCanvas SOGS algorithm",
+  COMPLETED: "Your compressed 3D model is ready!",
+  COMPLETED_DEGRADED: "Your 3D model is ready, uncompressed",
+  FAILED: "This job could not be finished",
+  STOPPED: "Processing stopped, finished work kept",
+  REJECTED: "This upload could not be used",
+};
+export const STATE_NAMES: Record<State, string> = {
+  RECEIVED: "Waiting", SFM: "Running", TRAINING: "Running", COMPRESSING: "Running", COMPLETED: "Ready",
+  COMPLETED_DEGRADED: "Ready, uncompressed", FAILED: "Failed", STOPPED: "Stopped", REJECTED: "Not usable",
+};
+export const STAGE_NAMES: Record<Stage, string> = { sfm: "Place photos", train: "Train", compress: "Compress" };
+export const TAB_NAMES = { look: "Look", files: "Files" } as const;
+
+export const OFFLINE = "No connection. Going on by itself.";
+export const KEY = {
+  title: "Your key",
+  refused: "This key is not accepted. Check it, or ask whoever runs this Spaceport for another.",
+  missing: "Whoever runs this Spaceport has a key for you.",
+  label: "API key",
+  remember: "Remember on this device",
+  open: "Open",
+  forget: "Sign out",
+};
+export const HOME = {
+  title: "Your jobs",
+  none: "No job yet. The first one appears here as soon as its upload is complete.",
+  noneOfThese: "None of these.",
+  more: "Show more",
+  failed: "The jobs could not be loaded.",
+};
+export const FILTERS = { all: "All", running: "Running", ready: "Ready", failed: "Failed" } as const;
+export const STOP = {
+  button: "Stop",
+  title: (name: string) => `Stop ${name}?`,
+  keep: "Keep going",
+  confirm: "Stop",
+};
+export const GO_ON = (stage: Stage) => `Go on from ${STAGE_NAMES[stage]}`;
+export const SILENT = (seconds: number) => `No word for ${duration(seconds)}; it is being looked after.`;
+export const DATED = (iso: string) => `As of ${new Date(iso).toLocaleTimeString("en")}.`;
+export const THEMES = { system: "As the device", light: "Light", dark: "Dark" } as const;
+export const VIEWER = {
+  loading: "Loading the model",
+  noWebgl: "This browser cannot draw 3D here: it has neither WebGL nor WebGPU. The preview and the files are below.",
+  failed: "The model could not be loaded.",
+  lost: "The browser has lost its 3D drawing. Reload the page to try again.",
+  again: "Try again",
+  name: (job: string) => `3D model of ${job}. Arrow keys or W, A, S, D move, plus and minus zoom, Escape leaves.`,
+};
+
+export function failureLine(failure: Failure | undefined): string {
+  return failure?.sentence ?? "";
+}
+
+/** What a running stage says of itself, as figures. */
+export function figures(live: Record<string, Figure>): string[] {
+  const said: string[] = [];
+  const number = (name: string) => (typeof live[name] === "number" ? (live[name] as number) : null);
+  const [left, photos, registered, gaussians, psnr] = ["seconds_left", "photos", "registered", "gaussians", "psnr"].map(number);
+  if (left != null) said.push(`about ${duration(left)} left`);
+  if (photos != null) said.push(`${whole(photos)} photos`);
+  if (registered != null) said.push(`${whole(registered)} placed`);
+  if (gaussians != null) said.push(`${whole(gaussians)} Gaussians`);
+  if (psnr != null) said.push(`${psnr.toFixed(1)} dB`);
+  return said;
+}
+
+export function percent(value: number): string {
+  return `${Math.floor(value)} %`;
+}
+
+export function whole(value: number): string {
+  return Math.round(value).toLocaleString("en");
+}
+
+export function dollars(value: number): string {
+  return value > 0 && value < 0.005 ? "under $0.01" : `$${value.toFixed(2)}`;
+}
+
+export function spent(job: Job): number {
+  return Object.values(job.cost_usd).reduce((sum, value) => sum + value, 0);
+}
+
+export function bytes(value: number): string {
+  const units = ["B", "kB", "MB", "GB", "TB"];
+  let at = 0;
+  while (value >= 999.5 && at < units.length - 1) {
+    value /= 1000;
+    at += 1;
+  }
+  return `${at === 0 || value >= 99.5 ? Math.round(value) : value.toFixed(value >= 9.95 ? 0 : 1)} ${units[at]}`;
+}
+
+export function duration(seconds: number): string {
+  const rounded = Math.max(0, Math.round(seconds));
+  if (rounded < 90) return `${rounded} s`;
+  const minutes = Math.round(rounded / 60);
+  if (minutes < 90) return `${minutes} min`;
+  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
+const RELATIVE = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
+const STEPS: [Intl.RelativeTimeFormatUnit, number][] = [["day", 86_400], ["hour", 3_600], ["minute", 60]];
+
+/** How long ago that was. */
+export function age(iso: string, now: number): string {
+  const seconds = Math.max(0, (now - Date.parse(iso)) / 1000);
+  if (seconds > 30 * 86_400) return new Date(iso).toLocaleDateString("en", { dateStyle: "medium" });
+  const [unit, size] = STEPS.find(([, length]) => seconds >= length) ?? ["minute", 60];
+  return seconds < 60 ? "just now" : RELATIVE.format(-Math.floor(seconds / size), unit);
+}
