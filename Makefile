@@ -20,7 +20,7 @@ PIP := $(BIN)/pip --quiet --disable-pip-version-check
 # Compiled modules are kept, whatever the shell says: tests start hundreds of processes.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo web web-for-tests test test-slow test-gpu unit check explore fuzz chaos schemas architecture cost lock sam audit sbom bases clean
+.PHONY: help demo web web-for-tests test test-slow images-test images test-gpu unit check explore fuzz chaos schemas architecture cost lock sam audit sbom bases clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,10 @@ test: $(READY) $(NPM_READY) web-for-tests ## the tests, as CI runs them
 test-slow: $(READY) $(NPM_READY) web-for-tests ## minutes more: trainings killed in the embedded cloud, real photos
 	$(BIN)/pytest -m slow
 
+# Root, buildah and debootstrap (apt-get install buildah debootstrap); CUDA_ARCHITECTURES="7.5;9.0" compiles kernels too.
+images-test: $(READY) ## the three images, built here, take the demo survey from zip to SOG
+	$(BIN)/pytest -s -m slow tests/images
+
 test-gpu: $(READY) ## the CUDA path, on a machine that has it
 	$(BIN)/pytest -m gpu
 
@@ -67,6 +71,10 @@ audit: $(AUDIT) ## known vulnerabilities of all that is locked; fails when nobod
 # INVENTORIES="sfm=FILE train=FILE": /usr/share/spaceport/packages.txt out of images, for Debian's packages and torch's.
 sbom: $(AUDIT) ## bills of materials of the images and the functions, into build/sbom
 	$(AUDIT_PYTHON) requirements/sbom.py build/sbom $(if $(INVENTORIES),--inventory $(INVENTORIES))
+
+# With docker, podman or buildah, or where none is by the stack's CodeBuild project. Without STACK nothing is pushed.
+images: $(READY) ## build the three images, and with STACK=NAME push them to that stack's repositories
+	$(BIN)/python services/images.py $(if $(STACK),--stack $(STACK))
 
 # A change to review and to commit: a build takes the bytes that were pinned, not what a tag means by then.
 bases: ## pin the images' base images by today's digests, from Docker Hub

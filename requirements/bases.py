@@ -16,7 +16,12 @@ from pathlib import Path
 from urllib.parse import quote
 
 ROOT = Path(__file__).parents[1]
-FROM = re.compile(r"^FROM (?P<name>[a-z0-9./_-]+):(?P<tag>[\w.-]+)(?P<digest>@sha256:[0-9a-f]{64})?(?P<rest>.*)$", re.M)
+FROM = re.compile(
+    r"^FROM (?P<mirror>\$\{REGISTRY\})?(?P<name>[a-z0-9./_-]+):(?P<tag>[\w.-]+)"
+    r"(?P<digest>@sha256:[0-9a-f]{64})?(?P<rest>.*)$",
+    re.M,
+)
+"""A stage that begins with one of ours, like `FROM environment`, has no tag."""
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 REGISTRY, TOKENS = "https://registry-1.docker.io", "https://auth.docker.io/token?service=registry.docker.io"
 LISTS = "application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.list.v2+json"
@@ -46,9 +51,12 @@ def main() -> int:
 
 def pin(text: str, digests: dict[tuple[str, str], str]) -> str:
     """A Dockerfile with the digest behind each tag."""
-    return FROM.sub(
-        lambda each: f"FROM {each['name']}:{each['tag']}@{digests[each['name'], each['tag']]}{each['rest']}", text
-    )
+
+    def pinned(line: re.Match[str]) -> str:
+        digest = digests[line["name"], line["tag"]]
+        return f"FROM {line['mirror'] or ''}{line['name']}:{line['tag']}@{digest}{line['rest']}"
+
+    return FROM.sub(pinned, text)
 
 
 def look_up(name: str, tag: str, registry: str, tokens: str) -> str:

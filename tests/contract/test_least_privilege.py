@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from template import of_type, resources
 
+from services.images import SOURCE_KEY
 from spaceport.pipeline import layout
 from spaceport.pipeline.contract import StageName
 
@@ -27,6 +28,20 @@ RIGHTS: dict[str, set[str]] = {
     "SweeperFunctionRole": {LIST, READ, WRITE, DEAD, *ROWS, *BATCH},
     "ApiFunctionRole": {LIST, READ, VERSION, WRITE, *PARTS, "ses:SendEmail", *ROWS, *BATCH},
     "SubmitRole": {"batch:SubmitJob"},
+    "ImageBuildRole": {
+        READ,
+        VERSION,
+        "ecr:BatchCheckLayerAvailability",
+        "ecr:BatchGetImage",
+        "ecr:CompleteLayerUpload",
+        "ecr:GetAuthorizationToken",
+        "ecr:GetDownloadUrlForLayer",
+        "ecr:InitiateLayerUpload",
+        "ecr:PutImage",
+        "ecr:UploadLayerPart",
+        "logs:CreateLogStream",
+        "logs:PutLogEvents",
+    },
     "FlowLogsRole": {
         "logs:CreateLogStream",
         "logs:PutLogEvents",
@@ -194,7 +209,7 @@ def test_a_bucket_is_private_encrypted_and_tells_of_every_object(bucket: str) ->
 def test_only_what_jobs_write_expires_in_the_pipeline_bucket() -> None:
     rules = of_type("AWS::S3::Bucket")["PipelineBucket"]["LifecycleConfiguration"]["Rules"]
     prefixes = [rule["Prefix"] for rule in rules]
-    assert set(prefixes) == {layout.JOBS, layout.BIRTHS}
+    assert set(prefixes) == {layout.JOBS, layout.BIRTHS, f"{SOURCE_KEY.partition('/')[0]}/"}
     for kept in (layout.TENANTS, layout.TENANT_FILES):
         assert not kept.startswith(tuple(prefixes))
 

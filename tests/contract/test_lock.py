@@ -11,11 +11,14 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
-from template import ROOT
+from template import ROOT, of_type
 
 LOCKS = ROOT / "requirements"
 IMAGES = {"sfm": ["sfm"], "train": ["train", "cuda"], "compress": ["compress"]}
 EXTRAS = {"dev": ["sfm", "train", "compress", "functions", "local", "dev"], **IMAGES}
+TRAIN = (ROOT / "services/train/Dockerfile").read_text()
+CARDS = {"g4dn": "7.5", "g5": "8.6", "g6": "8.9", "p5": "9.0"}
+"""CUDA's compute capability by family of machines."""
 PINNED = re.compile(r"^([A-Za-z0-9._-]+)==([^ ;]+)", re.MULTILINE)
 
 
@@ -66,7 +69,31 @@ def test_a_lock_has_hashes_and_names_no_index_and_no_torch(path: Path) -> None:
 def test_torch_has_one_version() -> None:
     (declared,) = (str(requirement) for requirement in _declared(["train"], torch=True) if requirement.name == "torch")
     assert f"TORCH ?= {declared}\n" in (ROOT / "Makefile").read_text()
-    assert f"{declared} --index-url" in (ROOT / "services" / "train" / "Dockerfile").read_text()
+    assert f"pip install --no-cache-dir {declared} \\\n" in TRAIN
+
+
+def test_kernels_are_compiled_by_the_cuda_of_torch_for_every_card_of_the_queue() -> None:
+    (of_torch,) = re.findall(r"torch.version.cuda == '(\d+\.\d+)'", TRAIN)
+    (toolkit,) = re.findall(r'"cuda-toolkit\[cccl,nvcc\]==([\d.]+)"', TRAIN)
+    assert toolkit.startswith(f"{of_torch}.")
+    (architectures,) = re.findall(r'^ARG CUDA_ARCHITECTURES="(.+)"$', TRAIN, re.MULTILINE)
+    machines = {
+        machine.partition(".")[0]
+        for name, each in of_type("AWS::Batch::ComputeEnvironment").items()
+        if name.startswith("Gpu")
+        for machine in each["ComputeResources"]["InstanceTypes"]
+    }
+    assert machines
+    assert {CARDS[machine] for machine in machines} <= set(architectures.split(";"))
+
+
+@pytest.mark.parametrize("image", IMAGES)
+def test_an_image_ends_with_a_real_step_of_its_stage_as_its_user(image: str) -> None:
+    text = (ROOT / "services" / image / "Dockerfile").read_text()
+    user, smoke = text.index("\nUSER spaceport\n"), text.index(f"python -m services.{image}.smoke")
+    assert text.index("COPY services /app/services") < user < smoke
+    assert "\nRUN " not in text[text.index("\n", smoke) :]
+    assert "USER" not in text[smoke:]
 
 
 @pytest.mark.parametrize("image", IMAGES)

@@ -195,13 +195,15 @@ def _inventory(folder: Path) -> Path:
 def test_base_images_are_pinned_where_their_registry_can_be_reached(tmp_path: Path) -> None:
     copy = tmp_path / "Dockerfile"
     copy.write_text(
-        "# a\nFROM python:3.11-slim AS dependencies\nRUN x\nFROM nvidia/cuda:12.6.3-devel@sha256:" + "0" * 64 + "\n"
+        "# a\nFROM ${REGISTRY}python:3.11-slim AS dependencies\nRUN x\nFROM dependencies\n"
+        "FROM nvidia/cuda:12.6.3-devel@sha256:" + "0" * 64 + "\n"
     )
     with serving() as (url, queries):
         code, output = run(sys.executable, "bases.py", copy, "--registry", url, "--tokens", f"{url}/token?service=x")
     assert code == 0, output
     assert copy.read_text() == (
-        f"# a\nFROM python:3.11-slim@{DIGEST} AS dependencies\nRUN x\nFROM nvidia/cuda:12.6.3-devel@{DIGEST}\n"
+        f"# a\nFROM ${{REGISTRY}}python:3.11-slim@{DIGEST} AS dependencies\nRUN x\nFROM dependencies\n"
+        f"FROM nvidia/cuda:12.6.3-devel@{DIGEST}\n"
     )
     assert sorted(queries) == [
         ("/v2/library/python/manifests/3.11-slim", "Bearer secret"),
@@ -223,9 +225,11 @@ def test_a_digest_that_nobody_says_is_not_made_up(tmp_path: Path, tag: str) -> N
 @pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.parent.name)
 def test_a_base_image_has_a_tag_and_no_digest_but_a_whole_one(path: Path) -> None:
     text = path.read_text()
-    lines = [line for line in text.splitlines() if line.startswith("FROM ")]
-    assert [match[0] for match in FROM.finditer(text)] == lines
+    stages = re.findall(r"^FROM .* AS (\w+)$", text, re.MULTILINE)
+    lines = [line for line in text.splitlines() if line.startswith("FROM ") and line.split()[1] not in stages]
+    assert [match[0] for match in FROM.finditer(text)] == lines != []
     assert all(match["tag"] != "latest" for match in FROM.finditer(text))
+    assert {(match["mirror"], match["name"]) for match in FROM.finditer(text)} == {("${REGISTRY}", "python")}
     images = {(match["name"], match["tag"]): DIGEST for match in FROM.finditer(text)}
     assert pin(text, images).count(f"@{DIGEST}") == len(lines)
 
