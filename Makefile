@@ -98,8 +98,9 @@ schemas: $(READY) ## renew the JSON Schemas in events/
 cost: $(READY) ## renew docs/cost.md
 	$(BIN)/python docs/cost.py
 
-architecture: ## renew docs/pictures/architecture.svg
-	$(PYTHON) docs/architecture.py
+architecture: $(READY) ## renew the pictures of the code and of the cloud
+	$(BIN)/python docs/architecture.py
+	$(BIN)/python docs/cloud.py
 
 # Exact versions and hashes of everything that pip installs here, in the images and in the functions, within the ranges
 # of pyproject.toml. torch, and what only torch brings, is in none. Newer versions: make lock UPGRADE=--upgrade
