@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import boto3
@@ -39,6 +40,21 @@ def test_a_whole_job_reads_back(table: JobTable) -> None:
     assert row.seconds == {"sfm": 10, "train": 20, "compress": 30}
     assert [row.job_id for row in table.by_state(JobState.COMPLETED)] == [JOB]
     assert table.by_state(JobState.RECEIVED) == []
+
+
+def test_a_row_of_the_version_before_is_read(table: JobTable) -> None:
+    """Its estimate was one figure. A row that could not be read kept every job out of every list."""
+    table.record(requested())
+    table.table.update_item(
+        Key={"job_id": JOB, "record": "job"},
+        UpdateExpression="SET estimate_usd = :one",
+        ExpressionAttributeValues={":one": Decimal("0.0395")},
+    )
+    (row,) = table.by_state(JobState.RECEIVED)
+    assert row.estimate_usd == {}
+    table.record(staged(SFM))
+    (row,) = table.by_state(JobState.TRAINING)
+    assert "sfm" in row.cost_usd
 
 
 def test_jobs_of_a_tenant(table: JobTable) -> None:

@@ -10,8 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from spaceport.pipeline.contract import (
     DEFAULT_TENANT,
@@ -64,6 +65,10 @@ MESSAGES: dict[JobState, str] = {
 }
 
 
+def _by_stage(value: Any) -> Any:
+    return {} if isinstance(value, float | int) else value
+
+
 class JobRecord(BaseModel):
     """The row `record = "job"`: what a person wants to know of a job."""
 
@@ -88,8 +93,11 @@ class JobRecord(BaseModel):
     quality: dict[str, float] = {}
     live: dict[str, Figure] = {}
     """Figures of the running stage, gone when it ends, unlike counts and quality."""
-    estimate_usd: dict[str, float] = {}
-    """By stage, what it was likely to cost, its disk, storage and requests included; known before any work."""
+    estimate_usd: Annotated[dict[str, float], BeforeValidator(_by_stage)] = {}
+    """By stage, what it was likely to cost, its disk, storage and requests included; known before any work.
+
+    Rows of 0.2 hold one figure for all stages: it is let go of, so that a new version reads every row.
+    """
     cost_usd: dict[str, float] = {}
     """By stage, what it has cost, counted in the same way; 0 on a machine of one's own."""
     seconds: dict[str, float] = {}
