@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from functions.clients import bucket, s3, table
 from spaceport.pipeline.contract import AnyManifest, Artefact, StageManifest
-from spaceport.pipeline.layout import split_key
+from spaceport.pipeline.layout import job_prefix, split_key
 
 DAY = 24 * 3600
 MAX_SECONDS = 7 * DAY
@@ -30,6 +30,12 @@ FILES: dict[str, str] = MODELS | {
     "gaussian/report.json": "report of training",
     "compressed/report.json": "report of compression",
 }
+PICTURES: dict[str, str] = {
+    "compressed/poster.jpg": "picture of the model",
+    "compressed/flight.mp4": "flight through the model",
+    "compressed/preview.jpg": "preview of the compressed model",
+    "gaussian/preview.jpg": "preview of the full model",
+}
 
 
 class Link(BaseModel):
@@ -47,43 +53,55 @@ def link_seconds() -> int:
     return SESSION_SECONDS if credentials and credentials.token else MAX_SECONDS
 
 
-def links(manifests: Iterable[AnyManifest], name: str, files: dict[str, str] = MODELS) -> list[Link]:
-    """Links to those `files` that the manifests list; a continued job's may lie below another job of its tenant."""
+def links(
+    manifests: Iterable[AnyManifest], name: str, files: dict[str, str] = MODELS, seconds: int | None = None
+) -> list[Link]:
+    """Links to those `files` that the manifests list. They work for `seconds`, or as long as they can."""
     artefacts = [
         artefact
         for each in manifests
         if isinstance(each, StageManifest)
-        for artefact in each.artefacts
-        if artefact.key.endswith(tuple(f"/{ending}" for ending in files)) and _is_of_tenant(each, artefact)
+        for artefact in artefacts_of_tenant(each, tuple(f"/{ending}" for ending in files))
     ]
     return [
-        Link(file=ending, label=label, url=_presigned_url(artefact, name), bytes=artefact.bytes)
+        Link(
+            file=ending, label=label, url=presigned(artefact, seconds, _file_name(artefact, name)), bytes=artefact.bytes
+        )
         for ending, label in files.items()
         for artefact in artefacts
         if artefact.key.endswith(f"/{ending}")
     ]
 
 
-def _is_of_tenant(manifest: StageManifest, artefact: Artefact) -> bool:
-    job_id = split_key(artefact.key)[0]
-    if job_id == manifest.job_id:
-        return True
+def artefacts_of_tenant(manifest: StageManifest, endings: tuple[str, ...] = ("",)) -> list[Artefact]:
+    """The artefacts of a manifest whose keys end so; a continued job's may lie below another job of its tenant."""
+    own = job_prefix(manifest.job_id)
+    return [
+        artefact
+        for artefact in manifest.artefacts
+        if artefact.key.endswith(endings)
+        and (artefact.key.startswith(own) or _has_tenant(split_key(artefact.key)[0], manifest.request.tenant))
+    ]
+
+
+def _has_tenant(job_id: str, tenant: str) -> bool:
     row = table().get(job_id)
-    return row is not None and row.tenant == manifest.request.tenant
+    return row is not None and row.tenant == tenant
 
 
-def _presigned_url(artefact: Artefact, name: str) -> str:
-    stem, _, kind = artefact.key.rpartition("/")[2].rpartition(".")
-    filename = f"{file_name(name)}.{kind}" if stem == "model" else f"{file_name(name)}-{stem}.{kind}"
+def presigned(artefact: Artefact, seconds: int | None = None, file: str | None = None) -> str:
+    """An address from which an object can be read, or, with the name of a `file`, saved under it."""
+    params = {"Bucket": bucket().name, "Key": artefact.key}
+    if file:
+        params["ResponseContentDisposition"] = f'attachment; filename="{file}"'
     return s3().generate_presigned_url(
-        "get_object",
-        Params={
-            "Bucket": bucket().name,
-            "Key": artefact.key,
-            "ResponseContentDisposition": f'attachment; filename="{filename}"',
-        },
-        ExpiresIn=link_seconds(),
+        "get_object", Params=params, ExpiresIn=min(seconds or MAX_SECONDS, link_seconds())
     )
+
+
+def _file_name(artefact: Artefact, name: str) -> str:
+    stem, _, kind = artefact.key.rpartition("/")[2].rpartition(".")
+    return f"{file_name(name)}.{kind}" if stem == "model" else f"{file_name(name)}-{stem}.{kind}"
 
 
 def file_name(name: str) -> str:

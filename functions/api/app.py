@@ -17,7 +17,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import TypeAdapter, ValidationError
 
-from functions.api import addresses, confirm, multipart
+from functions.api import addresses, confirm, model, multipart, shares
 from functions.api.access import job_to_handle, visible_job
 from functions.api.addresses import Unconfirmed, check_email
 from functions.api.caller import audit_call, caller_of, json_body
@@ -54,7 +54,9 @@ app = APIGatewayRestResolver(
 
 app.include_router(addresses.router)
 app.include_router(confirm.router)
+app.include_router(model.router)
 app.include_router(multipart.router)
+app.include_router(shares.router)
 
 
 @app.post("/start-job")

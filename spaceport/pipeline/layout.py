@@ -24,6 +24,7 @@ END = "end"
 CHECKPOINT = "checkpoint"
 BIRTH = "birth.json"
 SUBMISSION = "submission.json"
+SHARES = "shares"
 BIRTHS = "births/"
 
 _KEY = re.compile(r"^jobs/(?P<job>[a-z0-9][a-z0-9-]{2,63})/(?P<rest>.+)$")
@@ -86,6 +87,16 @@ def birth_key(job_id: str) -> str:
 def submission_key(job_id: str) -> str:
     """Of what the owner of an upload in parts wants of its job."""
     return f"{job_prefix(job_id)}{SUBMISSION}"
+
+
+def shares_prefix(job_id: str) -> str:
+    """Below which a job's shares are."""
+    return f"{job_prefix(job_id)}{SHARES}/"
+
+
+def share_key(job_id: str, digest: str) -> str:
+    """Of a share. `digest`: the SHA-256 of its secret in hex."""
+    return f"{shares_prefix(job_id)}{digest}.json"
 
 
 def addresses_prefix(tenant: str) -> str:

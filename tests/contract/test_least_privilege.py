@@ -156,6 +156,12 @@ def test_everyone_needs_a_key_for_the_api() -> None:
         ("/jobs", "get"),
         ("/jobs/{id}", "get"),
         ("/options", "get"),
+        ("/jobs/{id}/model", "get"),
+        ("/jobs/{id}/shares", "get"),
+        ("/jobs/{id}/shares", "post"),
+        ("/jobs/{id}/shares/{share}", "delete"),
+        ("/shared", "get"),
+        ("/shared/model", "get"),
         ("/uploads", "post"),
         ("/uploads/{id}", "get"),
         ("/uploads/{id}", "delete"),
@@ -168,14 +174,14 @@ def test_everyone_needs_a_key_for_the_api() -> None:
     }
     for (path, method), each in methods.items():
         needs_key = any("api_key" in scheme for scheme in each.get("security", []))
-        assert needs_key == (method != "options" and path != "/confirm")
+        assert needs_key == (method != "options" and path not in {"/confirm", "/shared", "/shared/model"})
 
 
 def test_what_needs_no_key_is_throttled() -> None:
     (stage,) = of_type("AWS::ApiGateway::Stage").values()
     limits = {(each["ResourcePath"], each["HttpMethod"]): each for each in stage["MethodSettings"]}
-    for method in ("GET", "POST"):
-        assert limits["/~1confirm", method]["ThrottlingRateLimit"] <= 10
+    for route in (("/~1confirm", "GET"), ("/~1confirm", "POST"), ("/~1shared", "GET"), ("/~1shared~1model", "GET")):
+        assert limits[route]["ThrottlingRateLimit"] <= 10
 
 
 def test_who_reads_and_who_writes_the_addresses_of_mails() -> None:
@@ -219,6 +225,7 @@ def test_who_takes_ids_and_who_knows_the_tenants() -> None:
     for name, expected in (
         ("jobs/*/birth.json", taking | {"SweeperFunctionRole": {READ}}),
         ("births/*", taking),
+        ("jobs/*/shares/*", {"ApiFunctionRole": {READ, WRITE}}),
         ("jobs/*/submission.json", {"ApiFunctionRole": {READ, WRITE}, "IntakeFunctionRole": {READ}}),
         ("tenants.json", {key: {READ} for key in (*taking, "NotifyFunctionRole", "SweeperFunctionRole")}),
     ):
@@ -231,6 +238,7 @@ def test_who_takes_ids_and_who_knows_the_tenants() -> None:
         assert holders == expected
     assert layout.birth_key("job") == "jobs/job/birth.json"
     assert layout.birth_of_source_key("any").startswith("births/")
+    assert layout.share_key("job", "00") == "jobs/job/shares/00.json"
     assert layout.submission_key("job") == "jobs/job/submission.json"
 
 

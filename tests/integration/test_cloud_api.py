@@ -114,6 +114,25 @@ def test_upload_watch_stop_and_go_on(cloud: Cloud, api: Api, survey: Survey) -> 
     links = api("GET", f"/jobs/{begun.job_id}")[1]["links"]
     with urllib.request.urlopen(links[0]["url"], timeout=PATIENCE) as answer:
         assert len(answer.read()) == links[0]["bytes"] == row.counts["sog_bytes"]
+    check_share(api, begun.job_id, links[0]["bytes"])
+
+
+def check_share(api: Api, job: str, sog_bytes: int) -> None:
+    """A share of a finished job is opened by whoever has it, without a key, until it is withdrawn."""
+    _, made = api("POST", f"/jobs/{job}/shares", {"may": "report"})
+    key, api.headers = api.headers, {"x-share-token": made["token"]}
+    status, shown = api("GET", "/shared")
+    assert (status, shown["job"]["name"], shown["model"]) == (200, "By form", True)
+    assert {"sfm", "train", "compress"} == set(shown["report"])
+    _, model = api("GET", "/shared/model")
+    with urllib.request.urlopen(model["files"]["model.sog"], timeout=PATIENCE) as answer:
+        assert len(answer.read()) == model["bytes"]["model.sog"] == sog_bytes
+    assert api("GET", f"/jobs/{job}")[0] == 403
+    api.headers = key
+    assert api("DELETE", f"/jobs/{job}/shares/{made['share']['id']}")[0] == 200
+    api.headers = {"x-share-token": made["token"]}
+    assert [api("GET", path)[0] for path in ("/shared", "/shared/model")] == [404, 404]
+    api.headers = key
 
 
 def test_another_team_sees_nothing_and_takes_no_id_over(cloud: Cloud, api: Api) -> None:
