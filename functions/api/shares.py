@@ -19,7 +19,7 @@ from functions.api.access import job_to_handle
 from functions.api.caller import audit_call, caller_of, current_event, json_body, source_ip
 from functions.api.errors import error_response
 from functions.api.model import NO_MODEL, SECONDS, SOG, model_of
-from functions.api.shared_report import shared_reports
+from functions.api.share_report import reports_of_share
 from functions.clients import bucket, table
 from functions.links import MODELS, PICTURES, artefacts_of_tenant, links
 from spaceport.pipeline.contract import JobId, StageManifest, now
@@ -94,7 +94,7 @@ def withdraw(job_id: str, share_id: str) -> dict[str, Any]:
 
 
 @router.get("/shared")
-def show_shared() -> Response[str]:
+def open_share() -> Response[str]:
     try:
         share, row = _opened()
     except InvalidShare:
@@ -116,14 +116,14 @@ def show_shared() -> Response[str]:
         "links_expire_at": (now() + timedelta(seconds=SECONDS)).isoformat(),
     }
     if share.may.allows(Scope.REPORT):
-        answer["report"] = shared_reports(manifests, positions=share.positions)
+        answer["report"] = reports_of_share(manifests, positions=share.positions)
     if share.may.allows(Scope.DOWNLOAD):
         answer["links"] = [link.model_dump() for link in links(manifests, row.name, MODELS, SECONDS)]
     return _answer(answer)
 
 
 @router.get("/shared/model")
-def show_shared_model() -> Response[str]:
+def open_model() -> Response[str]:
     try:
         _, row = _opened()
     except InvalidShare:

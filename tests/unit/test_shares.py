@@ -16,7 +16,7 @@ from pipeline_cases import START, ended, key_of, requested, staged
 from pydantic import BaseModel
 
 from functions.api import app
-from functions.api.shared_report import FIELDS, GEOREFERENCE, PHOTO, PHOTO_POSITION
+from functions.api.share_report import FIELDS, GEOREFERENCE, PHOTO, PHOTO_POSITION
 from spaceport.pipeline import layout
 from spaceport.pipeline.contract import Artefact, StageName, now
 from spaceport.pipeline.jobs.shares import MAX_SHARES, Scope, Share, new_share, share_of_token, withdraw_share

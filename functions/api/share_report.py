@@ -48,7 +48,7 @@ GEOREFERENCE: Final = frozenset(
 )
 
 
-def shared_reports(manifests: Iterable[StageManifest], *, positions: bool) -> dict[str, Any]:
+def reports_of_share(manifests: Iterable[StageManifest], *, positions: bool) -> dict[str, Any]:
     """The shown part of each stage's report, by stage; without those that are missing or too large."""
     reports = {}
     for manifest in manifests:
