@@ -102,9 +102,9 @@ async function licences(results) {
 async function bundleTests(out) {
   await rm(out, { recursive: true, force: true });
   await mkdir(out, { recursive: true });
-  const tests = (await readdir(join(WEB, "tests"))).filter((name) => name.endsWith(".test.ts"));
-  const entryPoints = tests.map((name) => `tests/${name}`);
-  await build({ ...common, minify: false, sourcemap: "inline", platform: "node", entryPoints, outdir: out, outExtension: { ".js": ".mjs" } });
+  const names = [...(await readdir(join(WEB, "tests"))), ...(await readdir(join(WEB, "tests/tools"))).map((name) => `tools/${name}`)];
+  const entryPoints = names.filter((name) => name.endsWith(".ts")).map((name) => `tests/${name}`);
+  await build({ ...common, minify: false, sourcemap: "inline", platform: "node", entryPoints, outdir: out, outbase: "tests", outExtension: { ".js": ".mjs" } });
 }
 
 const [first, second] = process.argv.slice(2);

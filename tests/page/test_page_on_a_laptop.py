@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
@@ -18,12 +17,6 @@ from spaceport.pipeline.contract import Figure, StageName, now
 from spaceport.pipeline.jobs.state import Beat
 
 HOSTILE = '<img src=x onerror="document.title=1">'
-
-
-@pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedCloud]:
-    with EmbeddedCloud(tmp_path_factory.mktemp("cloud") / "state") as cloud:
-        yield cloud
 
 
 def add_job(cloud: EmbeddedCloud, job_id: str, name: str) -> None:

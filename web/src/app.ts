@@ -8,6 +8,9 @@ import { confirmed } from "./parts/confirm.ts";
 import { storedTheme, type Theme } from "./parts/theme_switch.ts";
 import { addressOf, routeOf, type Route } from "./route.ts";
 import { Store } from "./store.ts";
+import type { Chosen } from "./upload/choose.ts";
+import { forgetUpload, storedUploads, type UploadRecord } from "./upload/resume.ts";
+import { Uploader, type UploadState } from "./upload/uploader.ts";
 import { dollars, spent, STOP, type FILTERS } from "./words/en.ts";
 
 export type Filter = keyof typeof FILTERS;
@@ -29,17 +32,26 @@ export interface AppState {
   /** When the answer arrived, in ISO 8601. */
   answeredAt: string | null;
   jobTrouble: Trouble | null;
+  upload: UploadState | null;
+  /** Uploads that ended before all was there, with the bytes that are. */
+  interrupted: { record: UploadRecord; sent: number }[];
+  dropTrouble: string | null;
   isActing: boolean;
   actionTrouble: string | null;
 }
 
 export const LIST_SECONDS = 15;
 export const JOB_SECONDS = 2;
+/** How long the row of a job may take to be there, after its upload is complete. */
+const EXPECTED_MS = 60_000;
 const PAGE = 50;
 const MOST = 200;
 
 export class App {
   readonly store: Store<AppState>;
+  readonly uploader: Uploader;
+  /** A job whose upload was completed just now, and that the API does not know yet. */
+  #expected: { id: string; until: number } | null = null;
   #poll: Poll | null = null;
   #limit = PAGE;
 
@@ -52,7 +64,19 @@ export class App {
       theme: storedTheme(),
       jobs: null, hasMore: false, filter: "all", listTrouble: null,
       answer: null, answeredAt: null, jobTrouble: null,
+      upload: null, interrupted: [], dropTrouble: null,
       isActing: false, actionTrouble: null,
+    });
+    this.uploader = new Uploader({
+      client: () => this.store.state.client,
+      get: () => this.store.state.upload,
+      set: (upload) => this.store.set({ upload }),
+      onJob: (id) => {
+        this.#expected = { id, until: Date.now() + EXPECTED_MS };
+        if (this.store.state.route.page === "new") this.go({ page: "job", id, tab: "look" });
+        else void this.#poll?.now();
+      },
+      onKeyRefused: () => this.#refuseKey(),
     });
   }
 
@@ -67,6 +91,7 @@ export class App {
     storeKey(key, isRemembered);
     this.store.set({ client: new Client(this.config.api, key), keyTrouble: null });
     this.#show(this.store.state.route);
+    void this.uploader.again();
   }
 
   signOut(): void {
@@ -80,6 +105,21 @@ export class App {
     history.pushState(null, "", addressOf(route));
     this.#show(route);
     scrollTo(0, 0);
+  }
+
+  /** Begin an upload with what was dropped, or go on with one of which parts are there. */
+  async take(dropped: Promise<Chosen[]>, record: UploadRecord | null = null): Promise<void> {
+    if (this.store.state.upload) return this.go({ page: "new" });
+    this.store.set({ dropTrouble: null });
+    const files = await dropped.catch(() => []);
+    const begun = record ? this.uploader.resume(record, files) : this.uploader.begin(files);
+    if (this.store.state.upload) this.go({ page: "new" });
+    this.store.set({ dropTrouble: await begun });
+  }
+
+  async forgetUpload(id: string): Promise<void> {
+    this.store.set({ interrupted: this.store.state.interrupted.filter(({ record }) => record.id !== id) });
+    await this.uploader.discard(id);
   }
 
   /** Go where a link within the page leads. */
@@ -133,11 +173,29 @@ export class App {
     this.store.set({ route, ...(isSame ? {} : { answer: null, answeredAt: null, jobTrouble: null, actionTrouble: null }) });
     this.#poll?.stop();
     if (!this.store.state.client) return;
+    if (route.page === "home") void this.#askInterrupted();
     this.#poll = new Poll(
       route.page === "job" ? () => this.#askJob(route.id) : () => this.#askJobs(),
       (route.page === "job" ? JOB_SECONDS : LIST_SECONDS) * 1000,
     );
     void this.#poll.now();
+  }
+
+  /** What is left of uploads that a reload or a crash has ended. */
+  async #askInterrupted(): Promise<void> {
+    const records = await storedUploads(Date.now()).catch(() => []);
+    const interrupted: AppState["interrupted"] = [];
+    for (const record of records) {
+      if (record.id === this.store.state.upload?.record?.id) continue;
+      try {
+        const answer = await this.#client().get<{ state: string; uploaded: { bytes: number }[] }>(`/uploads/${record.id}`);
+        if (answer.state === "UPLOADING") interrupted.push({ record, sent: answer.uploaded.reduce((sum, part) => sum + part.bytes, 0) });
+        else await forgetUpload(record.id);
+      } catch (error) {
+        if (error instanceof ApiError && error.status === 404) await forgetUpload(record.id);
+      }
+    }
+    this.store.set({ interrupted });
   }
 
   async #askJobs(): Promise<number> {
@@ -160,6 +218,8 @@ export class App {
       this.store.set({ answer, answeredAt: new Date().toISOString(), jobTrouble: null, isOffline: false });
       return hasEnded(answer.job) ? null : (answer.poll_seconds ?? JOB_SECONDS) * 1000;
     } catch (error) {
+      const isExpected = this.#expected?.id === id && Date.now() < this.#expected.until;
+      if (isExpected && error instanceof ApiError && error.status === 404) return JOB_SECONDS * 1000;
       this.#note(error, (jobTrouble) => ({ jobTrouble }));
       if (error instanceof ApiError && !error.isPassing) return null;
       throw error;
@@ -179,7 +239,10 @@ export class App {
   }
 
   #noteKey(error: unknown): void {
-    if (!(error instanceof ApiError && error.isKeyRefused)) return;
+    if (error instanceof ApiError && error.isKeyRefused) this.#refuseKey();
+  }
+
+  #refuseKey(): void {
     this.#poll?.stop();
     forgetKey();
     this.store.set({ client: null, keyTrouble: "refused" });

@@ -8,6 +8,7 @@ import { addressOf } from "./route.ts";
 import { homeView } from "./views/home.ts";
 import { jobView } from "./views/job.ts";
 import { keyView } from "./views/key.ts";
+import { newView } from "./views/new.ts";
 import { APP, KEY, OFFLINE, percent } from "./words/en.ts";
 import { hasEnded } from "./api/types.ts";
 
@@ -22,8 +23,14 @@ function page(app: App, state: AppState) {
       ${state.client ? html`<button class="onsky small" @click=${() => app.signOut()}>${KEY.forget}</button>` : nothing}
     </div></header>
     ${state.isOffline ? html`<p class="banner" role="status">${OFFLINE}</p>` : nothing}
-    <main id="main" tabindex="-1">${state.keyTrouble ? keyView(app, state) : state.route.page === "job" ? jobView(app, state) : homeView(app, state)}</main>
+    <main id="main" tabindex="-1">${view(app, state)}</main>
     ${announcer(job ? announcement(job) : "")}`;
+}
+
+function view(app: App, state: AppState) {
+  if (state.keyTrouble) return keyView(app, state);
+  if (state.route.page === "job") return jobView(app, state);
+  return state.route.page === "new" ? newView(app, state) : homeView(app, state);
 }
 
 function title(state: AppState): string {

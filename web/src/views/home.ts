@@ -3,8 +3,12 @@ import { html, nothing } from "lit-html";
 import { repeat } from "lit-html/directives/repeat.js";
 import { hasEnded, type Job } from "../api/types.ts";
 import { LIST_SECONDS, type App, type AppState, type Filter } from "../app.ts";
+import { dropZone, filePickers } from "../parts/drop_zone.ts";
 import { jobRow } from "../parts/job_row.ts";
-import { FILTERS, HOME } from "../words/en.ts";
+import { progressLine } from "../parts/progress_line.ts";
+import { addressOf } from "../route.ts";
+import type { UploadState } from "../upload/uploader.ts";
+import { FILTERS, HOME, percent, UPLOAD } from "../words/en.ts";
 
 const PASSES: Record<Filter, (job: Job) => boolean> = {
   all: () => true,
@@ -14,7 +18,10 @@ const PASSES: Record<Filter, (job: Job) => boolean> = {
 };
 
 export function homeView(app: App, state: AppState) {
-  return html`<section class="column">
+  return html`${state.upload ? running(state.upload) : dropZone((files) => void app.take(files))}
+  <section class="column">
+    ${state.dropTrouble ? html`<p class="note bad" role="alert">${state.dropTrouble}</p>` : nothing}
+    ${state.interrupted.length && !state.upload ? interrupted(app, state) : nothing}
     <div class="heading">
       <h1>${HOME.title}</h1>
       <div class="chips" role="group" aria-label="Show">
@@ -25,6 +32,23 @@ export function homeView(app: App, state: AppState) {
     ${state.listTrouble ? html`<p class="note bad" role="alert">${HOME.failed} ${state.listTrouble.sentence}</p>` : nothing}
     ${state.jobs ? list(app, state, state.jobs) : html`<p class="note" aria-busy="true">…</p>`}
   </section>`;
+}
+
+function running(upload: UploadState) {
+  const share = upload.bytes ? (100 * upload.sent) / upload.bytes : 0;
+  return html`<section class="sky"><div class="column">
+    <p><a class="onsky" href=${addressOf({ page: "new" })}>${UPLOAD.sending}: ${upload.name}</a></p>
+    ${progressLine({ value: share, label: "Upload", text: percent(share), seconds: 0.3 })}
+  </div></section>`;
+}
+
+function interrupted(app: App, state: AppState) {
+  return html`<h2>${UPLOAD.interruptedTitle}</h2><ul class="jobs">${state.interrupted.map(({ record, sent }) => html`<li class="card">
+    <p>${UPLOAD.interrupted(record.name, (100 * sent) / record.plan.bytes, record.plan.bytes)}</p>
+    <div class="actions">
+      ${filePickers((files) => void app.take(files, record), false)}
+      <button class="quiet" @click=${() => void app.forgetUpload(record.id)}>${UPLOAD.forget}</button>
+    </div></li>`)}</ul>`;
 }
 
 function list(app: App, state: AppState, jobs: Job[]) {

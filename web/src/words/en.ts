@@ -121,3 +121,67 @@ export function age(iso: string, now: number): string {
   const [unit, size] = STEPS.find(([, length]) => seconds >= length) ?? ["minute", 60];
   return seconds < 60 ? "just now" : RELATIVE.format(-Math.floor(seconds / size), unit);
 }
+
+export const DROP = {
+  title: "Drop drone photos, a folder, a video or a zip",
+  files: "Choose files",
+  folder: "Choose folder",
+  hint: "They are turned into a 3D model that opens in a browser.",
+  none: "None of these files is a photo, a video or a zip.",
+};
+export const TRAY = {
+  contents: ({ isZip, photos, videos }: { isZip: boolean; photos: number; videos: number }) =>
+    isZip ? "One zip" : [count(photos, "photo"), ...(videos ? [count(videos, "video")] : [])].join(", "),
+  ignored: (n: number) => `${count(n, "file")} left out`,
+  more: (n: number) => `and ${whole(n)} more`,
+};
+export const FLIGHT = {
+  few: (n: number) => `${count(n, "photo")} are few: 20 or more, each overlapping the next by two thirds, make a good model.`,
+  noGps: "These photos do not say where they were taken. The model will have no scale and no north.",
+  mixed: (cameras: string[]) => `Photos of ${cameras.length} cameras: ${cameras.slice(0, 4).join(", ")}. That works if all show the same place.`,
+  label: (n: number, width: number, height: number) =>
+    `${count(n, "photo")} over ${whole(width)} × ${whole(height)} m`,
+};
+export const PRESETS = {
+  title: "How much work",
+  words: {
+    draft: "A quick look.",
+    standard: "For most flights.",
+    high: "All detail, for hours on a small machine.",
+  } as Record<string, string>,
+};
+export const OPTIONS = {
+  title: "All options",
+  changed: (n: number) => `${n} changed`,
+  reset: "Reset",
+  empty: "chosen from the device",
+  groups: { "": "The job", sfm: "Place photos", train: "Train", compress: "Compress" } as Record<string, string>,
+};
+export const UPLOAD = {
+  begin: "Make the model",
+  committed: "The model is made as soon as all is there.",
+  email: "Mail when it is done",
+  optional: "may be left empty",
+  cancel: "Cancel the upload",
+  cancelTitle: "Cancel this upload?",
+  cancelText: "What was sent is thrown away.",
+  keep: "Keep uploading",
+  beginning: "Beginning the upload",
+  sending: "Uploading",
+  sent: "All is uploaded",
+  completing: "Starting the job",
+  offline: "No connection. The upload goes on by itself.",
+  stay: "Keep this page open until all is uploaded.",
+  failed: "The upload has stopped.",
+  again: "Go on",
+  progress: (sent: number, all: number) => `${bytes(sent)} of ${bytes(all)}`,
+  interrupted: (name: string, percentage: number, all: number) => `${name}: ${percent(percentage)} of ${bytes(all)} is there. Choose the same files to go on.`,
+  interruptedTitle: "Interrupted uploads",
+  forget: "Forget it",
+  different: (paths: string[]) => `These are not the same files: ${paths.slice(0, 3).join(", ")}${paths.length > 3 ? ` and ${paths.length - 3} more` : ""} missing or changed.`,
+  gone: "This upload is no longer there. Begin again.",
+};
+
+export function count(n: number, noun: string): string {
+  return `${whole(n)} ${noun}${n === 1 ? "" : "s"}`;
+}

@@ -1,0 +1,165 @@
+"""Files dropped on the page arrive whole: as one zip, after a reload too, and not before somebody wants the job."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from page_cases import Watched, link_of
+from playwright.sync_api import Page, Route, expect
+from waiting import until
+
+from spaceport.cli.connect import deployment_of
+from spaceport.local.cloud import EmbeddedCloud
+from spaceport.pipeline.jobs.batch import terminate_jobs
+from spaceport.pipeline.jobs.ending import stop_job
+from spaceport.pipeline.jobs.state import JobRecord
+
+MEGABYTE = 1 << 20
+
+
+def made(folder: Path, *sizes: int) -> list[Path]:
+    """Files that only their names make photos: no job of theirs gets far."""
+    random = np.random.default_rng(5)
+    files = [folder / f"DJI_{number}.JPG" for number in range(len(sizes))]
+    for file, size in zip(files, sizes, strict=True):
+        file.write_bytes(random.bytes(size))
+    return files
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> list[Path]:
+    return made(tmp_path, 70_001, 20_002, 3)
+
+
+@pytest.fixture
+def large_photos(tmp_path: Path) -> list[Path]:
+    """Of 43 MB in all, which is three parts."""
+    return made(tmp_path, 17 * MEGABYTE + 1, 21 * MEGABYTE, 3 * MEGABYTE)
+
+
+@pytest.fixture
+def jobs(cloud: EmbeddedCloud) -> Iterator[list[str]]:
+    """Ids of jobs; they are stopped in the end."""
+    deployment = deployment_of(cloud.access)
+    ids: list[str] = []
+    yield ids
+    for job_id in ids:
+        stop_job(deployment.bucket, deployment.table, job_id)
+        terminate_jobs(deployment.batch, deployment.table, job_id, deployment.queues)
+
+
+def choose(page: Page, files: list[Path]) -> None:
+    page.get_by_label("Choose files").first.set_input_files(files)
+
+
+def row_of(cloud: EmbeddedCloud, name: str) -> JobRecord | None:
+    table = deployment_of(cloud.access).table
+    return next((row for row in table.of_tenant("default", 50) if row.name == name), None)
+
+
+def uploaded(cloud: EmbeddedCloud, job_id: str) -> dict[str, bytes]:
+    uploads = deployment_of(cloud.access).uploads
+    body = uploads.client.get_object(Bucket=uploads.name, Key=f"uploads/{job_id}.zip")["Body"].read()
+    with zipfile.ZipFile(io.BytesIO(body)) as archive:
+        assert archive.testzip() is None
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def test_photos_become_a_job_when_somebody_wants_it(
+    page: Page, cloud: EmbeddedCloud, photos: list[Path], jobs: list[str]
+) -> None:
+    watched = Watched.of(page)
+    page.goto(link_of(cloud))
+    choose(page, photos)
+    name = page.locator("h1").inner_text()
+    expect(page.locator("p.sentence")).to_have_text("All is uploaded")
+    expect(page.get_by_text("3 photos are few")).to_be_visible()
+    assert row_of(cloud, name) is None, "nobody has said that all is chosen"
+    page.get_by_label("draft").check()
+    page.get_by_text("All options").click()
+    iterations = page.get_by_label("max iterations")
+    iterations.fill("0")
+    expect(page.get_by_text("At least 1.")).to_be_visible()
+    expect(page.get_by_role("button", name="Make the model")).to_be_disabled()
+    iterations.fill("123")
+    page.get_by_role("button", name="Make the model").click()
+    expect(page.get_by_role("list", name="Stages")).to_be_visible()
+    job_id = page.url.partition("job=")[2]
+    until(lambda: row_of(cloud, name) is not None, lambda: "there is no job")
+    jobs.append(job_id)
+    request = deployment_of(cloud.access).bucket.read_manifest(f"jobs/{job_id}/request/manifest.json")
+    assert request
+    options: Any = request.manifest.request.options
+    assert (options.preset, options.train.max_iterations) == ("draft", 123)
+    assert uploaded(cloud, job_id) == {file.name: file.read_bytes() for file in photos}
+    assert watched.complaints == []
+
+
+@pytest.mark.slow
+def test_what_a_reload_has_ended_goes_on_with_the_same_files(
+    page: Page, cloud: EmbeddedCloud, large_photos: list[Path], jobs: list[str]
+) -> None:
+    sent: list[int] = []
+    refuses = True
+
+    def put(route: Route) -> None:
+        number = int(route.request.url.partition("partNumber=")[2].partition("&")[0])
+        if route.request.method == "PUT" and refuses and number != 1:
+            route.abort("internetdisconnected")
+        else:
+            sent.append(number)
+            route.continue_()
+
+    page.context.route("**/*partNumber=*", put)
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.goto(link_of(cloud))
+    choose(page, large_photos)
+    expect(page.get_by_text("No connection. The upload goes on by itself.")).to_be_visible()
+    until(lambda: 1 in sent, lambda: "the first part was not sent")
+    page.wait_for_timeout(500)
+    page.goto(page.url.partition("?")[0])
+    expect(page.get_by_role("heading", name="Interrupted uploads")).to_be_visible()
+    expect(page.get_by_text("of 43 MB is there")).to_be_visible()
+    interrupted = page.get_by_role("listitem").filter(has_text="is there")
+    interrupted.get_by_label("Choose files").set_input_files(large_photos[:2])
+    expect(page.get_by_role("alert")).to_contain_text("DJI_2.JPG")
+    refuses, sent = False, []
+    interrupted.get_by_label("Choose files").set_input_files(large_photos)
+    expect(page.locator("p.sentence")).to_have_text("All is uploaded")
+    assert sorted(set(sent)) == [2, 3], "the first part was there"
+    page.get_by_role("button", name="Make the model").click()
+    expect(page.get_by_role("list", name="Stages")).to_be_visible()
+    job_id = page.url.partition("job=")[2]
+    jobs.append(job_id)
+    table = deployment_of(cloud.access).table
+    until(lambda: table.get(job_id) is not None, lambda: "there is no job")
+    assert uploaded(cloud, job_id) == {file.name: file.read_bytes() for file in large_photos}
+
+
+def test_a_cancelled_upload_leaves_nothing(page: Page, cloud: EmbeddedCloud, photos: list[Path]) -> None:
+    page.goto(link_of(cloud))
+    choose(page, photos)
+    expect(page.locator("p.sentence")).to_have_text("All is uploaded")
+    page.get_by_role("button", name="Cancel the upload").click()
+    page.get_by_role("dialog").get_by_role("button", name="Cancel the upload").click()
+    expect(page.get_by_role("heading", name="Your jobs")).to_be_visible()
+    uploads = deployment_of(cloud.access).uploads
+    until(
+        lambda: not uploads.client.list_multipart_uploads(Bucket=uploads.name).get("Uploads"), lambda: "parts are left"
+    )
+    page.reload()
+    expect(page.get_by_role("heading", name="Your jobs")).to_be_visible()
+    expect(page.get_by_role("heading", name="Interrupted uploads")).to_have_count(0)
+
+
+def test_files_of_no_use_are_a_sentence(page: Page, cloud: EmbeddedCloud, tmp_path: Path) -> None:
+    (tmp_path / "notes.docx").write_bytes(b"notes")
+    page.goto(link_of(cloud))
+    choose(page, [tmp_path / "notes.docx"])
+    expect(page.get_by_role("alert")).to_contain_text("None of these files")
