@@ -42,16 +42,16 @@ OWNER: TypeAdapter[KeyId | None] = TypeAdapter(KeyId | None)
 
 logger = Logger(service="api")
 metrics = Metrics(namespace=NAMESPACE, service="api")
-app = APIGatewayRestResolver(
-    cors=CORSConfig(
-        allow_origin=os.environ.get("SPACEPORT_WEB_ORIGIN", "*"),
-        allow_headers=["x-api-key", "content-type", "if-none-match", "x-share-token"],
-        expose_headers=["ETag", "Retry-After"],
-        max_age=3600,
-    )
-)
 
 
+def cors(origin: str) -> CORSConfig | None:
+    """Which pages may call the API from a browser: those of `origin`; empty: none."""
+    headers, exposed = ["x-api-key", "content-type", "if-none-match", "x-share-token"], ["ETag", "Retry-After"]
+    config = CORSConfig(allow_origin=origin, allow_headers=headers, expose_headers=exposed, max_age=3600)
+    return config if origin else None
+
+
+app = APIGatewayRestResolver(cors=cors(os.environ.get("SPACEPORT_WEB_ORIGIN", "")))
 app.include_router(addresses.router)
 app.include_router(confirm.router)
 app.include_router(model.router)

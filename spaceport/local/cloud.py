@@ -46,8 +46,9 @@ from spaceport.pipeline.text import visible
 
 STACK = "spaceport"
 ROOT = Path(__file__).parents[2]
-PARAMETERS = {"MailFrom": "spaceport@localhost.localdomain", "MailDomains": "*"}
-"""Of the template. Mails go into a mailbox on this machine, to whatever address."""
+PARAMETERS = {"MailFrom": "spaceport@localhost.localdomain", "MailDomains": "*", "WebOrigin": "*"}
+"""Of the template. Mails go into a mailbox on this machine, to whatever address. `cross_origin.py` says which pages are
+let in; this lets the API and the buckets answer them."""
 DELIVERY_PAUSES = (0.2, 1.0)
 """Seconds before a state change of a Batch job is sent again; the sweeper makes up for one that is lost."""
 NOTICE_SECONDS = 2.0

@@ -114,7 +114,6 @@ def _environment(state: Path, port: int) -> dict[str, str]:
         "IOT_MTLS_ENABLED": "0",  # the two listeners that ignore BIND_HOST's port
         "SFTP_ENABLED": "0",
         "LOG_LEVEL": "WARNING",
-        "POWERTOOLS_TRACE_DISABLED": "1",  # no X-Ray daemon here
         "PYTHONDONTWRITEBYTECODE": "1",
     }
 

@@ -29,7 +29,7 @@ def main(state: Path, silence: float) -> None:
         each["FunctionName"] for each in functions.list_functions()["Functions"] if "Sweeper" in each["FunctionName"]
     )
     variables = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
-    os.environ.update(access.environment() | variables | {"POWERTOOLS_TRACE_DISABLED": "1"})
+    os.environ.update(access.environment() | variables)
     from functions.sweeper import app  # noqa: PLC0415  its clients are made of the environment
 
     app.SILENCE = timedelta(seconds=silence)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import importlib.util
 import json
 from types import ModuleType
 from typing import Any
@@ -39,7 +40,7 @@ def batch(monkeypatch: pytest.MonkeyPatch) -> Batch:
 
 def ask(name: str, body: Any = None, **changes: Any) -> tuple[int, dict[str, Any]]:
     answer = app.handler(call(name, body, **changes), Context())
-    assert answer["multiValueHeaders"]["Access-Control-Allow-Origin"] == ["*"]
+    assert "Access-Control-Allow-Origin" not in answer["multiValueHeaders"], "no page, unless its origin is set"
     return answer["statusCode"], json.loads(answer["body"])
 
 
@@ -315,3 +316,19 @@ def test_a_bug_is_not_answered_as_an_unknown_job(
     monkeypatch.setattr(module, function, broken)
     status, answer = ask(route, body)
     assert (status, answer["slug"]) == (500, "internal")
+
+
+@pytest.mark.parametrize("origin", ["https://splats.example", "*"])
+def test_a_page_of_the_origin_that_is_set_reads_answers_and_refusals(
+    monkeypatch: pytest.MonkeyPatch, origin: str
+) -> None:
+    monkeypatch.setenv("SPACEPORT_WEB_ORIGIN", origin)
+    spec = importlib.util.find_spec("functions.api.app")
+    assert spec and spec.loader
+    with_origin = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(with_origin)
+    for name in ("api_options", "api_job"):  # there is no such job
+        request = call(name)
+        request["multiValueHeaders"] = (request["multiValueHeaders"] or {}) | {"Origin": ["https://splats.example"]}
+        answer = with_origin.handler(request, Context())
+        assert answer["multiValueHeaders"]["Access-Control-Allow-Origin"] == [origin]
