@@ -26,6 +26,7 @@ PHOTOS = (20, 300, 1000)
 # us-east-1, US dollars, 2026-11
 ALARM_MONTH, ALARM_METRICS = 0.10, 14
 METRIC_MONTH, IDLE_METRICS, JOB_METRICS = 0.30, 8, 20  # of our own: the sweeper's; those of one job, each for an hour
+AUDITED, KEY_MONTH = 0.10 / 1e5, 1.00
 ENDPOINT_HOUR, ENDPOINTS, ZONES = 0.01, 7, 3
 
 
@@ -97,6 +98,11 @@ What changes it:
 | `KeepJobsDays` | storage of models: {model_month:.3f} dollars a month and job |
 | `PrivateNetwork=true` | {ENDPOINTS} endpoints in {ZONES} zones: {private:.0f} dollars a month, also idle |
 | `FlowLogs=true` | {LOG_GB:.2f} dollars for each gigabyte of records |
+| `Audit=true` | {AUDITED * 1e5:.2f} dollars for 100,000 requests of objects: {300 * 6 * AUDITED:.4f} for a job of 300 photos, about six each |
+| `ApiAccessLogs=true` | {LOG_GB:.2f} dollars for each gigabyte of logs |
+| `OwnKey=true` | {KEY_MONTH:.2f} dollars a month, as much again for each of its first two yearly rotations, and 0.03 for 10,000 uses |
+| `WebAclArn` | WAF's own prices: from 5 dollars a month, one more for each rule, 0.60 for a million requests |
+| `MonthlyBudgetUsd` | nothing |
 | `train.preset`, `train.max_usd` | machines: a job stops training when `max_usd` is spent |
 | on demand instead of Spot (nothing free) | training at 2.5 times the price |
 """

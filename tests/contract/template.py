@@ -16,6 +16,7 @@ PSEUDO = {"AWS::AccountId": ACCOUNT, "AWS::Region": REGION, "AWS::StackName": ST
 NAMES = {
     "UploadsBucket": f"{STACK}-uploads-{ACCOUNT}-{REGION}",
     "PipelineBucket": f"{STACK}-pipeline-{ACCOUNT}-{REGION}",
+    "AuditBucket": f"{STACK}-audit-{ACCOUNT}-{REGION}",
     "JobTable": f"{STACK}-jobs",
     "CpuQueue": f"arn:aws:batch:{REGION}:{ACCOUNT}:job-queue/CpuQueue-3f0c9a1b",
     "GpuQueue": f"arn:aws:batch:{REGION}:{ACCOUNT}:job-queue/GpuQueue-3f0c9a1b",

@@ -99,7 +99,8 @@ def listed(value: Any) -> list[str]:
 
 def test_every_role_is_listed_here() -> None:
     assert set(roles()) == set(RIGHTS)
-    assert not [name for name, each in resources().items() if each["Type"] in {"AWS::IAM::Policy", "AWS::IAM::User"}]
+    more = [name for name, each in resources().items() if each["Type"] in {"AWS::IAM::Policy", "AWS::IAM::User"}]
+    assert more == ["DataKeyUse"], "test_template_audit.py holds it to its two actions"
 
 
 @pytest.mark.parametrize("role", sorted(RIGHTS))
