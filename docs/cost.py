@@ -98,9 +98,9 @@ What changes it:
 | `KeepJobsDays` | storage of models: {model_month:.3f} dollars a month and job |
 | `PrivateNetwork=true` | {ENDPOINTS} endpoints in {ZONES} zones: {private:.0f} dollars a month, also idle |
 | `FlowLogs=true` | {LOG_GB:.2f} dollars for each gigabyte of records |
-| `Audit=true` | {AUDITED * 1e5:.2f} dollars for 100,000 requests of objects: {300 * 6 * AUDITED:.4f} for a job of 300 photos, about six each |
+| `Audit=true` | {AUDITED * 1e5:.2f} dollars for 100,000 requests of objects; a job of 300 photos makes about 1,800 |
 | `ApiAccessLogs=true` | {LOG_GB:.2f} dollars for each gigabyte of logs |
-| `OwnKey=true` | {KEY_MONTH:.2f} dollars a month, as much again for each of its first two yearly rotations, and 0.03 for 10,000 uses |
+| `OwnKey=true` | {KEY_MONTH:.2f} dollars a month, as much again after each of two rotations; 0.03 for 10,000 uses |
 | `WebAclArn` | WAF's own prices: from 5 dollars a month, one more for each rule, 0.60 for a million requests |
 | `MonthlyBudgetUsd` | nothing |
 | `train.preset`, `train.max_usd` | machines: a job stops training when `max_usd` is spent |

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
-LOCKS = ("dev", "sam", "audit")
+LOCKS = ("dev", "sam", "audit", "checkov")
 """All that is installed anywhere: what the images and the functions get is in dev.txt too."""
 PYPI = "https://pypi.org/pypi/pip/24.0/json"
 """What pip-audit reads for each package, of one that is there."""

@@ -33,7 +33,7 @@ def test_every_dependency_is_locked_within_its_range(subtests: pytest.Subtests) 
 
 def test_groups_are_locked_within_their_ranges() -> None:
     groups: dict[str, list[str]] = _pyproject()["dependency-groups"]
-    for lock, group in (("dev", "build"), ("audit", "audit"), ("sam", "sam")):
+    for lock, group in (("dev", "build"), ("audit", "audit"), ("sam", "sam"), ("checkov", "checkov")):
         for requirement in map(Requirement, groups[group]):
             version = _versions(LOCKS / f"{lock}.txt")[canonicalize_name(requirement.name)]
             assert requirement.specifier.contains(version)

@@ -19,8 +19,10 @@ from typing import Any
 import pytest
 from template import ROOT, raw
 
+from requirements import checks
 from requirements.audit import Exemption, Finding, read_exemptions, unanswered
 from requirements.bases import FROM, pin
+from requirements.checks import differences
 
 TOOLS = ROOT / ".venv/audit/bin/python"
 DOCKERFILES = sorted(ROOT.glob("services/*/Dockerfile"))
@@ -62,6 +64,29 @@ def test_an_exception_without_reason_or_day_is_none(tmp_path: Path, changed: str
 
 def test_our_own_exceptions_are_complete() -> None:
     read_exemptions(ROOT / "requirements/audit.toml")
+
+
+@pytest.mark.parametrize(
+    ("failed", "line"),
+    [
+        ([("CKV_AWS_73", "Api")], None),
+        ([("CKV_AWS_73", "Api"), ("CKV_AWS_73", "Other")], "Other fails CKV_AWS_73"),
+        ([("CKV_AWS_73", "Api"), ("CKV_AWS_19", "Api")], "Api fails CKV_AWS_19"),
+        ([], "Api passes CKV_AWS_73 now"),
+    ],
+)
+def test_a_check_of_the_template_fails_only_with_a_reason_and_an_entry_only_while_it_does(
+    failed: list[tuple[str, str]], line: str | None
+) -> None:
+    lines = list(differences(failed, [checks.Exemption("CKV_AWS_73", ("Api",), "no tracing")]))
+    assert (len(lines) == 1 and line in lines[0]) if line else not lines
+
+
+def test_the_checks_that_may_fail_have_reasons_and_resources_of_the_template() -> None:
+    for each in checks.read_exemptions():
+        assert set(each.resources) <= set(raw()["Resources"])
+        assert all((ROOT / path).exists() for path in re.findall(r"docs/[\w./-]+\.md", each.reason))
+    assert "requirements/checks.py $(CHECKOV)" in (ROOT / "Makefile").read_text()
 
 
 class Service(BaseHTTPRequestHandler):
