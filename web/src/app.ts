@@ -73,7 +73,7 @@ export class App {
       set: (upload) => this.store.set({ upload }),
       onJob: (id) => {
         this.#expected = { id, until: Date.now() + EXPECTED_MS };
-        if (this.store.state.route.page === "new") this.go({ page: "job", id, tab: "look" });
+        if (this.store.state.route.page === "new") this.go({ page: "job", id });
         else void this.#poll?.now();
       },
       onKeyRefused: () => this.#refuseKey(),
@@ -149,7 +149,7 @@ export class App {
   async goOn(job: Job, stage: Stage): Promise<void> {
     await this.#act(async (client) => {
       const begun = await client.post<{ jobId: string }>("/start-job", { continues: job.job_id, step: stage });
-      this.go({ page: "job", id: begun.jobId, tab: "look" });
+      this.go({ page: "job", id: begun.jobId });
     });
   }
 

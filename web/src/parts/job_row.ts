@@ -14,7 +14,7 @@ export function jobRow(job: Job, now: number, seconds: number) {
   const sentence = failureLine(job.failure) || HEADLINES[job.state];
   const paid = spent(job);
   return html`<li>
-    <a class="job" href=${addressOf({ page: "job", id: job.job_id, tab: "look" })}>
+    <a class="job" href=${addressOf({ page: "job", id: job.job_id })}>
       <span class="state ${TONES[job.state] ?? "running"}">${STATE_NAMES[job.state]}</span>
       <span class="name">${job.name}</span>
       <span class="aside">${isRunning ? `${percent(job.percent)} · ` : nothing}${age(job.created_at, now)}${paid ? ` · ${dollars(paid)}` : nothing}</span>

@@ -5,7 +5,8 @@ import { JOB_SECONDS, nextStage, type App, type AppState } from "../app.ts";
 import { progressLine } from "../parts/progress_line.ts";
 import { stageRail } from "../parts/stage_rail.ts";
 import { addressOf } from "../route.ts";
-import { bytes, DATED, dollars, figures, GO_ON, HEADLINES, percent, SILENT, spent, STOP, TAB_NAMES } from "../words/en.ts";
+import "../viewer/splat_view.ts";
+import { bytes, DATED, dollars, figures, GO_ON, HEADLINES, FILES, percent, SILENT, spent, STOP } from "../words/en.ts";
 
 /** Seconds without a heartbeat after which a person is to know. */
 const SILENT_SECONDS = 90;
@@ -16,7 +17,9 @@ export function jobView(app: App, state: AppState) {
       <p>${state.jobTrouble.sentence}</p><a href=${addressOf({ page: "home" })}>Your jobs</a></section>`;
   if (!state.answer) return html`<section class="column"><p class="note" aria-busy="true">…</p></section>`;
   const { answer } = state;
+  const hasModel = state.client !== null && answer.job.state === "COMPLETED";
   return html`${band(app, state, answer.job)}
+    ${hasModel ? html`<splat-view .source=${{ client: state.client, jobId: answer.job.job_id, name: answer.job.name }}></splat-view>` : nothing}
     <section class="column">
       ${stageRail(answer.job)}
       ${state.actionTrouble ? html`<p class="note bad" role="alert">${state.actionTrouble}</p>` : nothing}
@@ -65,7 +68,7 @@ function facts(state: AppState, job: Job): string {
 
 function ended(answer: JobAnswer) {
   if (!answer.links.length) return nothing;
-  return html`<h2>${TAB_NAMES.files}</h2>
+  return html`<h2>${FILES}</h2>
     <ul class="files">
       ${answer.links.map((link) => html`<li><a href=${link.url} download>${link.label}</a>
         <span class="muted">${link.file.split("/").at(-1)}, ${bytes(link.bytes)}</span></li>`)}

@@ -21,7 +21,7 @@ export const STATE_NAMES: Record<State, string> = {
   COMPLETED_DEGRADED: "Ready, uncompressed", FAILED: "Failed", STOPPED: "Stopped", REJECTED: "Not usable",
 };
 export const STAGE_NAMES: Record<Stage, string> = { sfm: "Place photos", train: "Train", compress: "Compress" };
-export const TAB_NAMES = { look: "Look", files: "Files" } as const;
+export const FILES = "Files";
 
 export const OFFLINE = "No connection. Going on by itself.";
 export const KEY = {
@@ -185,3 +185,15 @@ export const UPLOAD = {
 export function count(n: number, noun: string): string {
   return `${whole(n)} ${noun}${n === 1 ? "" : "s"}`;
 }
+
+export const CONTROLS = {
+  title: "Viewer",
+  orbit: "Orbit",
+  fly: "Fly",
+  flight: "Flight",
+  reset: "Reset",
+  turn: "Turn over",
+  smooth: "Smoother",
+  picture: "Picture",
+  full: "Full screen",
+};

@@ -1,0 +1,139 @@
+"""A finished job's model in the page's viewer: upright, quiet under the CSP, with controls that have names."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from page_cases import Watched, link_of
+from PIL import Image
+from pipeline_cases import ended, requested, staged
+from playwright.sync_api import Browser, Page, Route, expect
+from random_models import gaussians
+from waiting import until
+
+from spaceport.cli.connect import deployment_of
+from spaceport.local.cloud import EmbeddedCloud
+from spaceport.pipeline.contract import AnyManifest, Artefact, StageName
+from spaceport.progress import Silent
+from spaceport.splats.model import Gaussians
+from spaceport.splats.sog.attributes.quality import FINEST
+from spaceport.splats.sog.codec.encode import EncoderSettings, encode
+from spaceport.splats.sog.codec.writer import write_bundle
+
+JOB = "tower-0123456789"
+
+
+def tower() -> Gaussians:
+    """Red on top of blue; z is up."""
+    random = np.random.default_rng(3)
+    means = random.uniform((-1, -1, -1.5), (1, 1, 1.5), (3000, 3))
+    colours = np.where(means[:, 2:] > 0, (1.7, -1.7, -1.7), (-1.7, -1.7, 1.7))
+    count = len(means)
+    return gaussians(
+        means=means,
+        quats=random.normal(size=(count, 4)),
+        scales=np.full((count, 3), np.log(0.06)),
+        opacities=np.full(count, 4.0),
+        sh0=colours[:, None],
+        shN=np.zeros((count, 0, 3)),
+    )
+
+
+@pytest.fixture(scope="session")
+def finished(cloud: EmbeddedCloud, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The id of a job that has ended with a model."""
+    path = tmp_path_factory.mktemp("model") / "model.sog"
+    write_bundle(path, encode(tower(), EncoderSettings(FINEST), Silent()).files)
+    deployment, key = deployment_of(cloud.access), f"jobs/{JOB}/compressed/model.sog"
+    bucket = deployment.bucket
+    bucket.client.upload_file(str(path), bucket.name, key)
+    stages = [staged(stage, JOB, name="Tower") for stage in StageName]
+    stages[-1] = stages[-1].model_copy(update={"artefacts": [Artefact(key=key, bytes=path.stat().st_size)]})
+    manifests: list[AnyManifest] = [requested(JOB, name="Tower"), *stages, ended(job_id=JOB)]
+    for manifest in manifests:
+        deployment.table.record(manifest)
+    bucket.put_manifest(f"jobs/{JOB}/compressed/manifest.json", stages[-1])
+    return JOB
+
+
+def opened(page: Page, cloud: EmbeddedCloud, job_id: str) -> None:
+    page.goto(link_of(cloud))
+    expect(page.get_by_role("heading", name="Your jobs")).to_be_visible()
+    page.get_by_role("link").filter(has_text="Tower").click()
+
+
+def rows_of_colours(page: Page) -> tuple[float, float]:
+    """The mean row of what is red and of what is blue, in the viewer's picture."""
+    png = page.locator("splat-view canvas").screenshot()
+    picture: npt.NDArray[np.int64] = np.asarray(Image.open(io.BytesIO(png)).convert("RGB"), np.int64)
+    red = np.argwhere(picture[..., 0] - picture[..., 2] > 60)
+    blue = np.argwhere(picture[..., 2] - picture[..., 0] > 60)
+    return (red[:, 0].mean(), blue[:, 0].mean()) if len(red) > 99 and len(blue) > 99 else (np.nan, np.nan)
+
+
+def test_the_model_stands_upright_and_can_be_turned_over(page: Page, cloud: EmbeddedCloud, finished: str) -> None:
+    watched = Watched.of(page)
+    page.set_viewport_size({"width": 800, "height": 700})
+    opened(page, cloud, finished)
+    expect(page.get_by_role("toolbar", name="Viewer")).to_be_visible()
+
+    def is_red_above() -> bool:
+        red, blue = rows_of_colours(page)
+        return bool(red < blue)
+
+    until(is_red_above, lambda: f"red and blue are in rows {rows_of_colours(page)}")
+    canvas = page.get_by_role("application", name="3D model of Tower")
+    canvas.focus()
+    page.keyboard.press("Escape")
+    expect(canvas).not_to_be_focused()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Picture").click()
+    assert Image.open(download.value.path()).size == (1920, 1080)
+    page.get_by_role("button", name="Fly").click()
+    expect(page.get_by_role("button", name="Fly")).to_have_attribute("aria-pressed", "true")
+    page.get_by_role("button", name="Turn over").click()
+
+    def is_blue_above() -> bool:
+        red, blue = rows_of_colours(page)
+        return bool(blue < red)
+
+    until(is_blue_above, lambda: f"red and blue are in rows {rows_of_colours(page)}")
+    assert watched.complaints == []
+
+
+def test_a_model_that_cannot_be_loaded_is_a_sentence_and_can_be_tried_again(
+    page: Page, cloud: EmbeddedCloud, finished: str
+) -> None:
+    refuse = True
+
+    def model(route: Route) -> None:
+        if refuse:
+            route.fulfill(status=404, body="gone")
+        else:
+            route.continue_()
+
+    page.route("**/compressed/model.sog?*", model)
+    opened(page, cloud, finished)
+    expect(page.get_by_text("The model could not be loaded.")).to_be_visible()
+    refuse = False
+    page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_role("toolbar", name="Viewer")).to_be_visible()
+
+
+@pytest.mark.slow
+def test_without_webgl_it_says_so_and_the_files_are_there(
+    cloud: EmbeddedCloud, finished: str, browser: Browser
+) -> None:
+    without = browser.browser_type.launch(
+        executable_path="/usr/bin/chromium", args=["--disable-3d-apis", "--no-sandbox"]
+    )
+    try:
+        page = without.new_page()
+        opened(page, cloud, finished)
+        expect(page.get_by_text("neither WebGL nor WebGPU")).to_be_visible()
+        expect(page.get_by_role("link", name="compressed model (SOG)")).to_be_visible()
+    finally:
+        without.close()
