@@ -14,6 +14,9 @@ from typing import Any
 from spaceport.local.access import ACCOUNT, REGION, Access
 from spaceport.local.batch.model import Job
 
+DETAIL_TYPE = "Batch Job State Change"
+"""Of the only events of Batch that are sent here: no queue of ours is ever blocked for want of machines."""
+
 
 class StateChanges:
     """Delivers state changes of jobs. Rules are read once: they do not change while the embedded cloud runs."""
@@ -26,7 +29,7 @@ class StateChanges:
         self._queues = [
             (rule["EventPattern"], [self._queue(target) for target in self._targets(rule["Name"])])
             for rule in rules
-            if rule.get("State") == "ENABLED" and "aws.batch" in rule.get("EventPattern", "")
+            if rule.get("State") == "ENABLED" and DETAIL_TYPE in rule.get("EventPattern", "")
         ]
 
     def deliver(self, event: dict[str, Any]) -> None:
@@ -53,7 +56,7 @@ def state_change(job: Job) -> dict[str, Any]:
     return {
         "version": "0",
         "id": str(uuid.uuid4()),
-        "detail-type": "Batch Job State Change",
+        "detail-type": DETAIL_TYPE,
         "source": "aws.batch",
         "account": ACCOUNT,
         "time": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
