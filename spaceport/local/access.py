@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 from urllib.request import Request
@@ -32,11 +34,17 @@ class Access:
     endpoint: str
     batch_endpoint: str
     secret: str = field(repr=False)
+    access_key: str = ACCOUNT
+    """The owner's, or a role's name. ministack takes a key of 12 digits for an account."""
 
     @property
     def credentials(self) -> dict[str, str]:
-        """The environment variables of its only pair of keys. ministack takes a key of 12 digits for an account."""
-        return {"AWS_ACCESS_KEY_ID": ACCOUNT, "AWS_SECRET_ACCESS_KEY": self.secret}
+        """The environment variables of its pair of keys."""
+        return {"AWS_ACCESS_KEY_ID": self.access_key, "AWS_SECRET_ACCESS_KEY": self.secret}
+
+    def as_role(self, role: str) -> Access:
+        """The access of a role of this cloud: it may do what the role's policies allow."""
+        return replace(self, access_key=role, secret=role_secret(self.secret, role))
 
     def environment(self) -> dict[str, str]:
         """The environment in which boto3 reaches this cloud, and no other.
@@ -55,7 +63,7 @@ class Access:
         """A boto3 session with this cloud's credentials. Its clients need an endpoint: prefer `client`."""
         from boto3.session import Session  # noqa: PLC0415  a quarter of a second that `spaceport --help` does without
 
-        return Session(aws_access_key_id=ACCOUNT, aws_secret_access_key=self.secret, region_name=REGION)
+        return Session(aws_access_key_id=self.access_key, aws_secret_access_key=self.secret, region_name=REGION)
 
     def client(self, service: str, config: Config | None = None) -> Any:
         """A boto3 client for `service` of this cloud; the caller declares its type."""
@@ -70,3 +78,8 @@ class Access:
 def new_secret() -> str:
     """A secret for one start of a cloud."""
     return secrets.token_urlsafe(32)
+
+
+def role_secret(secret: str, role: str) -> str:
+    """The secret access key of a role, which says nothing about the owner's."""
+    return hmac.new(secret.encode(), f"role {role}".encode(), hashlib.sha256).hexdigest()

@@ -12,6 +12,7 @@ import shutil
 import threading
 import time
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -33,6 +34,7 @@ from spaceport.local.ministack import Ministack
 from spaceport.local.package import package
 from spaceport.local.page import write_config
 from spaceport.local.poller import Poller
+from spaceport.local.roles import LOG, Roles, deployed_policies
 from spaceport.local.state import as_state_unusable, lock, prepare
 from spaceport.local.translate import Translation, fill, translate
 from spaceport.pipeline.errors import Refused
@@ -98,6 +100,7 @@ class EmbeddedCloud:
             shutil.rmtree(self.state / name, ignore_errors=True)
             (self.state / name).mkdir(exist_ok=True)
         prune_job_logs(self.state / "logs")
+        (self.state / "logs" / LOG).unlink(missing_ok=True)
         stack.enter_context(cloud_log(self.state / "logs"))
         translation = translate(self._template, CODE)
         secret = new_secret()
@@ -125,9 +128,9 @@ class EmbeddedCloud:
         stack.callback(deliverer.join)
         stack.callback(self._changes.put, None)
         runner = Runner(self.state, ROOT, job_definitions, translation.job_queues, self._on_change)
-        runner.set_environment(self.access.environment())
+        runner.set_environment(lambda role: self.access.as_role(role).environment())
         stack.callback(runner.close)
-        server.serve(runner)
+        server.serve(runner, Roles(partial(deployed_policies, self.access.client("iam")), self.state / "logs" / LOG))
         return runner
 
     def _deliver(self, changes: StateChanges) -> None:

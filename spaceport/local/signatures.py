@@ -1,4 +1,4 @@
-"""Checks that a request was signed with the embedded cloud's secret: by a header, in its URL, or by a form's policy.
+"""Who signed a request with the embedded cloud's secret, or one derived from it: in a header, URL or form's policy.
 
 The embedded AWS itself checks only URLs. Signature Version 4 as AWS documents it ("Signing AWS API requests",
 "Authenticating requests: query parameters", "Browser-based uploads using POST"), with ministack's primitives.
@@ -18,6 +18,8 @@ from typing import Any, Final
 
 from ministack.core import sigv4
 
+from spaceport.local.access import role_secret
+
 ALGORITHM: Final = "AWS4-HMAC-SHA256"
 _FORM_FIELDS: Final = ("policy", "x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-signature")
 
@@ -34,45 +36,52 @@ class SignedRequest:
 
 @dataclass(frozen=True)
 class Credentials:
-    """The only pair that an embedded cloud accepts."""
+    """The pair of an embedded cloud's owner, who may do anything. A role's access key is its name."""
 
     access_key: str
     secret: str
 
+    def secret_of(self, access_key: str) -> str:
+        return self.secret if access_key == self.access_key else role_secret(self.secret, access_key)
 
-def is_signed_by_header(request: SignedRequest, body: bytes, credentials: Credentials) -> bool:
-    """Whether the `Authorization` header holds a valid signature of the request, made within the last minutes."""
+
+@dataclass(frozen=True)
+class Signer:
+    """Who signed a request, by the access key, and for which service."""
+
+    access_key: str
+    service: str
+
+
+def signer_of_header(request: SignedRequest, body: bytes, credentials: Credentials) -> Signer | None:
+    """Who signed the request in its `Authorization` header in the last minutes; None if the signature is invalid."""
     signature = sigv4.parse_header_signature(request.headers)
-    if not _is_by(signature, credentials) or sigv4.request_time_failure(signature) is not None:
-        return False
-    return _matches(signature, request, body, credentials)
+    if not _is_whole(signature) or sigv4.request_time_failure(signature) is not None:
+        return None
+    return _signer(signature, request, body, credentials)
 
 
-def is_presigned(request: SignedRequest, credentials: Credentials) -> bool:
-    """Whether the URL is a presigned one of S3 that has not expired.
+def signer_of_url(request: SignedRequest, credentials: Credentials) -> Signer | None:
+    """Who presigned the URL; None if it is no presigned one of S3, or has expired.
 
     Headers that are not signed may not turn it into another request, so none of AWS's own may come with it.
     """
     signature = sigv4.parse_query_signature(request.query)
-    if (
-        not _is_by(signature, credentials)
-        or signature.service != "s3"
-        or _first(request, "X-Amz-Algorithm") != ALGORITHM
-    ):
-        return False
+    if not _is_whole(signature) or signature.service != "s3" or _first(request, "X-Amz-Algorithm") != ALGORITHM:
+        return None
     signed = set(signature.signed_headers.split(";"))
     if any(name.startswith("x-amz-") and name not in signed for name in request.headers):
-        return False
+        return None
     try:
         if sigv4.presigned_request_is_expired(signature.amz_date, _first(request, "X-Amz-Expires")):
-            return False
+            return None
     except ValueError:
-        return False
-    return _matches(signature, request, b"", credentials, presigned=True)
+        return None
+    return _signer(signature, request, b"", credentials, presigned=True)
 
 
-def is_signed_form(content_type: str, head: bytes, credentials: Credentials) -> bool:
-    """Whether a form for S3 (multipart/form-data) has a policy that we signed and that has not expired.
+def signed_form(content_type: str, head: bytes, credentials: Credentials) -> tuple[Signer, dict[str, str]] | None:
+    """Who signed the policy of a form for S3 (multipart/form-data), and the form's fields; None if it is invalid.
 
     Args:
         head: the body up to the name of the file's part, which S3 wants to be the last. S3 itself checks the policy's
@@ -80,25 +89,26 @@ def is_signed_form(content_type: str, head: bytes, credentials: Credentials) -> 
     """
     fields = _form_fields(content_type, head)
     if fields is None or any(name not in fields for name in _FORM_FIELDS) or fields["x-amz-algorithm"] != ALGORITHM:
-        return False
+        return None
     scope = fields["x-amz-credential"].split("/")
-    if len(scope) != 5 or scope[0] != credentials.access_key or scope[3:] != ["s3", "aws4_request"]:
-        return False
-    computed = sigv4.calculate_signature(credentials.secret, *scope[1:4], fields["policy"])
-    return sigv4.signatures_match(computed, fields["x-amz-signature"]) and not _is_over(fields["policy"])
+    if len(scope) != 5 or scope[3:] != ["s3", "aws4_request"]:
+        return None
+    computed = sigv4.calculate_signature(credentials.secret_of(scope[0]), *scope[1:4], fields["policy"])
+    if not sigv4.signatures_match(computed, fields["x-amz-signature"]) or _is_over(fields["policy"]):
+        return None
+    return Signer(scope[0], "s3"), fields
 
 
-def _is_by(signature: Any, credentials: Credentials) -> bool:
-    is_whole = isinstance(signature, sigv4.HeaderSignature)
-    return is_whole and signature.access_key_id == credentials.access_key and signature.signature.isascii()
+def _is_whole(signature: Any) -> bool:
+    return isinstance(signature, sigv4.HeaderSignature) and signature.signature.isascii()
 
 
-def _matches(
+def _signer(
     signature: Any, request: SignedRequest, body: bytes, credentials: Credentials, *, presigned: bool = False
-) -> bool:
+) -> Signer | None:
     failure = sigv4.header_signature_failure(
         signature,
-        credentials.secret,
+        credentials.secret_of(signature.access_key_id),
         request.method,
         request.raw_path,
         request.query,
@@ -106,7 +116,8 @@ def _matches(
         body,
         presigned=presigned,
     )
-    return failure is None and "host" in signature.signed_headers.split(";")
+    is_valid = failure is None and "host" in signature.signed_headers.split(";")
+    return Signer(signature.access_key_id, signature.service) if is_valid else None
 
 
 def _first(request: SignedRequest, name: str) -> str:

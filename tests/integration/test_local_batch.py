@@ -27,7 +27,11 @@ from spaceport.local.children import survivors
 from spaceport.local.cloud import EmbeddedCloud
 from spaceport.local.errors import StateInUse
 from spaceport.local.ministack import descendants, listening
+from spaceport.local.roles import Roles
 
+POLICIES = {
+    "sweeper": [{"Statement": {"Effect": "Allow", "Action": "batch:TerminateJob", "Resource": "arn:aws:batch:*:job/*"}}]
+}
 RETRY = ({"OnExitCode": "75", "Action": "RETRY"}, {"OnReason": "*", "Action": "EXIT"})
 
 
@@ -48,7 +52,7 @@ class Desk:
         self.definitions: dict[str, JobDefinition] = {}
         self.changes: list[tuple[str, str]] = []
         self.runner = Runner(state, state, self.definitions, ("cpu", "gpu"), self._changed, gpu=gpu)
-        self.runner.set_environment({"AWS_ENDPOINT_URL": "http://127.0.0.1:1"})
+        self.runner.set_environment(lambda _: {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"})
 
     def _changed(self, job: Job) -> None:
         self.changes.append((job.id, job.status.value))
@@ -197,7 +201,7 @@ def batch(desk: Desk) -> Iterator[Any]:
     """boto3's client for the desk's runner."""
     secret = new_secret()
     server = BatchServer(secret)
-    server.serve(desk.runner)
+    server.serve(desk.runner, Roles(lambda role: POLICIES.get(role, [])))
     yield Access("", server.endpoint, secret).client("batch")
     server.close()
 
@@ -211,6 +215,25 @@ def test_boto3_speaks_with_it(desk: Desk, batch: Any) -> None:
     batch.terminate_job(jobId=made["jobId"], reason="too late")
     with pytest.raises(batch.exceptions.ClientException):
         batch.submit_job(jobName="test", jobQueue="nowhere", jobDefinition="job")
+
+
+def test_a_role_may_do_what_its_policies_allow(desk: Desk) -> None:
+    secret = new_secret()
+    server = BatchServer(secret)
+    server.serve(desk.runner, Roles(lambda role: POLICIES.get(role, [])))
+    access = Access("", server.endpoint, secret)
+    batch = access.as_role("sweeper").client("batch")
+    batch.terminate_job(jobId="unknown", reason="allowed")
+    for call, arguments in (
+        ("describe_jobs", {"jobs": []}),
+        ("list_jobs", {"jobQueue": "cpu"}),
+        ("submit_job", {"jobName": "a", "jobQueue": "cpu", "jobDefinition": "job"}),
+    ):
+        with pytest.raises(ClientError, match="AccessDenied"):
+            getattr(batch, call)(**arguments)
+    with pytest.raises(ClientError, match="AccessDenied"):
+        access.as_role("nobody").client("batch").terminate_job(jobId="unknown", reason="not allowed")
+    server.close()
 
 
 def test_jobs_are_listed_in_pages(desk: Desk, batch: Any) -> None:

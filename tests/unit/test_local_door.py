@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from spaceport.local.access import ACCOUNT, SECRET_HEADER, Access, new_secret
 from spaceport.local.door import MAX_FORM_HEAD, Door
+from spaceport.local.roles import Roles
 from spaceport.local.signatures import Credentials
 
 PORT = 4566
@@ -42,6 +43,11 @@ class Sent:
 
 def request(method: str, path: str, *, query: str = "", body: bytes = b"", **headers: str) -> Sent:
     return Sent(method, path, query, (("Host", f"127.0.0.1:{PORT}"),), body).with_headers(**headers)
+
+
+def a_door(app: Any, policies: Sequence[Any] = ()) -> Door:
+    """Of a cloud whose roles all have these policies."""
+    return Door(app, PORT, Credentials(ACCOUNT, SECRET), Roles(lambda _: policies), lambda _, index: index or "job_id")
 
 
 def through_the_door(sent: Sent) -> tuple[bool, bytes]:
@@ -75,7 +81,7 @@ def through_the_door(sent: Sent) -> tuple[bool, bytes]:
         "query_string": sent.query.encode(),
         "headers": [(name.encode(), value.encode()) for name, value in sent.headers],
     }
-    asyncio.run(Door(app, PORT, Credentials(ACCOUNT, SECRET))(scope, receive, send))
+    asyncio.run(a_door(app)(scope, receive, send))
     assert answered in ([], [403])
     return not answered, b"".join(read)
 
@@ -258,7 +264,7 @@ def test_no_websocket_gets_in() -> None:
         async def never(*_: Any) -> Any:
             raise AssertionError("let in")
 
-        await Door(never, PORT, Credentials(ACCOUNT, SECRET))({"type": "websocket", "headers": []}, never, send)
+        await a_door(never)({"type": "websocket", "headers": []}, never, send)
         return sent
 
     assert asyncio.run(answers()) == ["websocket.close"]

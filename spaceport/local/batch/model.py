@@ -37,6 +37,8 @@ class JobDefinition:
     attempts: int
     evaluate_on_exit: tuple[Mapping[str, str], ...]
     gpu: bool
+    role: str = ""
+    """The name of the role whose rights its jobs have."""
 
     @staticmethod
     def of(arn: str, properties: Mapping[str, Any]) -> JobDefinition:
@@ -52,6 +54,7 @@ class JobDefinition:
             attempts=int(retry.get("Attempts", 1)),
             evaluate_on_exit=tuple(retry.get("EvaluateOnExit", [])),
             gpu=any(need["Type"] == "GPU" for need in container.get("ResourceRequirements", [])),
+            role=container.get("JobRoleArn", "").rpartition("/")[2],
         )
 
 

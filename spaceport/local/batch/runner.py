@@ -55,7 +55,7 @@ class Runner:
         self._lock = threading.RLock()
         self._closing = threading.Event()
         self._queues: dict[str, queue.Queue[Job | None]] = {arn: queue.Queue() for arn in queues}
-        self._environment: dict[str, str] = {}
+        self._environment_of: Callable[[str], Mapping[str, str]] = lambda _: {}
         has_gpu = NVIDIA.exists() if gpu is None else gpu
         self._cpu = threading.Semaphore(cpu_jobs)
         self._gpu = threading.Semaphore(1) if has_gpu else self._cpu
@@ -65,9 +65,9 @@ class Runner:
         for thread in self._threads:
             thread.start()
 
-    def set_environment(self, environment: Mapping[str, str]) -> None:
-        """Set the environment that every job needs to reach the embedded cloud."""
-        self._environment = dict(environment)
+    def set_environment(self, environment_of: Callable[[str], Mapping[str, str]]) -> None:
+        """Set the environment that a job needs to reach the embedded cloud, by the name of its role."""
+        self._environment_of = environment_of
 
     def submit(
         self, job_queue: str, job_definition: str, name: str, parameters: dict[str, str], environment: dict[str, str]
@@ -210,7 +210,8 @@ class Runner:
             "SPACEPORT_WORK": str(scratch),
             "SPACEPORT_INSTANCE_TYPE": "local",
         }
-        return inherited | dict(job.job_definition.environment) | job.environment | self._environment | here
+        access = self._environment_of(job.job_definition.role)
+        return {**inherited, **job.job_definition.environment, **job.environment, **access, **here}
 
     def _move(self, job: Job, status: Status, reason: str = "") -> None:
         with self._lock:

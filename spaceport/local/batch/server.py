@@ -10,9 +10,11 @@ from typing import Any
 
 from spaceport.local.access import ACCOUNT
 from spaceport.local.batch.runner import Runner
+from spaceport.local.calls import BATCH_ACTIONS, json_calls
 from spaceport.local.cross_origin import is_cross_origin
 from spaceport.local.door import REFUSAL
-from spaceport.local.signatures import Credentials, SignedRequest, is_signed_by_header
+from spaceport.local.roles import Roles
+from spaceport.local.signatures import Credentials, SignedRequest, signer_of_header
 
 MAX_BODY = 1 << 20
 MAX_LISTED = 100  # on a page, as in AWS
@@ -49,12 +51,7 @@ def _terminate(runner: Runner, body: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
-CALLS: dict[str, Call] = {
-    "/v1/submitjob": _submit,
-    "/v1/describejobs": _describe,
-    "/v1/listjobs": _list,
-    "/v1/terminatejob": _terminate,
-}
+CALLS: dict[str, Call] = dict(zip(BATCH_ACTIONS, (_submit, _describe, _list, _terminate), strict=True))
 
 
 class BatchServer:
@@ -68,8 +65,9 @@ class BatchServer:
         self.endpoint = f"http://{HOST}:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever, name="batch", daemon=True)
 
-    def serve(self, runner: Runner) -> None:
+    def serve(self, runner: Runner, roles: Roles) -> None:
         self._server.runner = runner  # type: ignore[attr-defined]  # how handlers of http.server get at an object
+        self._server.roles = roles  # type: ignore[attr-defined]
         self._thread.start()
 
     def close(self) -> None:
@@ -80,9 +78,8 @@ class BatchServer:
 
 class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:  # the name is http.server's
-        body = self._signed_body()
+        body = self._permitted_body()
         if body is None:
-            self._respond(403, {"message": REFUSAL})
             return
         call = CALLS.get(self.path)
         if call is None:
@@ -96,23 +93,39 @@ class _Handler(BaseHTTPRequestHandler):
         except (KeyError, ValueError, TypeError, AttributeError) as error:
             self._respond(400, {"message": f"{type(error).__name__}: {error}"})
 
-    def _signed_body(self) -> bytes | None:
-        """The request's body; None if it is too long, or the request is not signed by our secret."""
+    def _permitted_body(self) -> bytes | None:
+        """The request's body; None after a refusal: it is too long, not signed by us, or its role lacks a right."""
         server: Any = self.server
         headers = {name.lower(): value for name, value in self.headers.items()}
         length = headers.get("content-length", "0")
         if is_cross_origin(headers, server.server_port) or not length.isdecimal() or int(length) > MAX_BODY:
+            self._respond(403, {"message": REFUSAL})
             return None
         body = self.rfile.read(int(length))
         request = SignedRequest("POST", self.path, {}, headers)
-        return body if is_signed_by_header(request, body, server.credentials) else None
+        signer = signer_of_header(request, body, server.credentials)
+        if signer is None:
+            self._respond(403, {"message": REFUSAL})
+            return None
+        if signer.access_key == server.credentials.access_key:
+            return body
+        try:
+            refused = server.roles.refused(signer.access_key, json_calls(request, "batch", body, lambda *_: ""))
+        except (ValueError, AttributeError) as error:
+            self._respond(400, {"message": str(error)})
+            return None
+        if refused:
+            self._respond(
+                403, {"message": f"{signer.access_key} is not authorized: {refused}"}, "AccessDeniedException"
+            )
+        return None if refused else body
 
-    def _respond(self, status: int, body: dict[str, Any]) -> None:
+    def _respond(self, status: int, body: dict[str, Any], error: str = "ClientException") -> None:
         raw = json.dumps(body).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         if status >= 400:
-            self.send_header("x-amzn-ErrorType", "ClientException")
+            self.send_header("x-amzn-ErrorType", error)
         self.send_header("Content-Length", str(len(raw)))
         self.end_headers()
         self.wfile.write(raw)
