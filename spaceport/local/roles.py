@@ -2,7 +2,7 @@
 
 Functions and stages sign with credentials of their own roles, and each of their calls is checked against the policies
 that were deployed. ministack's own check (its `AUTH`) is not used: it knows neither `dynamodb:LeadingKeys` nor
-`ses:FromAddress`, and reads every policy anew for every call. docs/decisions/0015-roles-hold-on-a-laptop.md.
+`ses:FromAddress`, and reads every policy anew for every call. docs/decisions/0019-roles-hold-on-a-laptop.md.
 
 Each kind of call is written down once, with the rights that allow it, in `logs/roles.jsonl` of the state folder: a
 right that no call needs can be taken away.

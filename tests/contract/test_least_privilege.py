@@ -9,22 +9,27 @@ from typing import Any
 import pytest
 from template import of_type, resources
 
+from functions.links import FILES, MODELS
 from services.images import SOURCE_KEY
 from spaceport.pipeline import layout
-from spaceport.pipeline.contract import StageName
+from spaceport.pipeline.contract import JOB_ID_PATTERN, StageName
+from spaceport.pipeline.jobs.audit import audit
+from spaceport.pipeline.jobs.quotas import Quotas
+from spaceport.pipeline.jobs.table import CLOCK, JobTable
 
 LIST, READ, WRITE, VERSION = "s3:ListBucket", "s3:GetObject", "s3:PutObject", "s3:GetObjectVersion"
-ROWS = {"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:Query"}
+GET, PUT, UPDATE, QUERY = "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:Query"
+ROWS = {GET, PUT, UPDATE, QUERY}
 BATCH = {"batch:ListJobs", "batch:DescribeJobs", "batch:TerminateJob"}
 STAGE = {LIST, READ, WRITE, "s3:AbortMultipartUpload", *ROWS}
-DELETE = {"s3:DeleteObject", "s3:DeleteObjectVersion"}
+DELETE = {"s3:DeleteObjectVersion"}
 PARTS = {"s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"}
 DEAD = "sqs:SendMessage"
 
 RIGHTS: dict[str, set[str]] = {
-    "IntakeFunctionRole": {LIST, READ, VERSION, WRITE, DEAD, *ROWS},
+    "IntakeFunctionRole": {LIST, READ, VERSION, WRITE, DEAD, *ROWS - {QUERY}},
     "TrackerFunctionRole": {LIST, READ, WRITE, DEAD, *ROWS},
-    "NotifyFunctionRole": {LIST, READ, DEAD, "ses:SendEmail", "dynamodb:DeleteItem", *ROWS - {"dynamodb:Query"}},
+    "NotifyFunctionRole": {LIST, READ, DEAD, "ses:SendEmail", "dynamodb:DeleteItem", *ROWS - {QUERY}},
     "SweeperFunctionRole": {LIST, READ, WRITE, DEAD, *ROWS, *BATCH},
     "ApiFunctionRole": {LIST, READ, VERSION, WRITE, *PARTS, "ses:SendEmail", *ROWS, *BATCH},
     "SubmitRole": {"batch:SubmitJob"},
@@ -81,6 +86,29 @@ ANYWHERE = {
     "ecr:GetAuthorizationToken",
     "logs:DescribeLogGroups",
 }
+# Of which partitions of the job table each role may do what: of jobs, of what tenants use, of the audit log; and the
+# indexes that it may query.
+COUNT, STAGES = {GET, UPDATE}, ("SfmRole", "TrainRole", "CompressRole")
+PARTITIONS: dict[str, dict[str, set[str]]] = {
+    "IntakeFunctionRole": {"jobs": {GET, PUT}, "tenants": COUNT},
+    "TrackerFunctionRole": {"jobs": {GET, PUT, QUERY}, "tenants": {UPDATE}},
+    "NotifyFunctionRole": {"jobs": {GET, PUT, UPDATE, "dynamodb:DeleteItem"}, "tenants": COUNT, "audit": {PUT}},
+    "SweeperFunctionRole": {"jobs": ROWS, "tenants": COUNT, "by_state": {QUERY}},
+    "ApiFunctionRole": {
+        "jobs": {GET, PUT, QUERY},
+        "tenants": COUNT,
+        "audit": {PUT},
+        "by_tenant": {QUERY},
+        "by_owner": {QUERY},
+    },
+    **{stage: {"jobs": ROWS} for stage in STAGES},
+}
+KEYS = "dynamodb:LeadingKeys"
+PATTERNS = {
+    "jobs": {"ForAllValues:StringNotLike": {KEYS: "*#*"}},
+    "tenants": {"ForAllValues:StringLike": {KEYS: "tenant#*"}},
+    "audit": {"ForAllValues:StringLike": {KEYS: "audit#*"}},
+}
 # The folders below a job into which each stage may write.
 FOLDERS = {"SfmRole": {"extracted", "colmap"}, "TrainRole": {"gaussian"}, "CompressRole": {"compressed"}}
 
@@ -135,8 +163,66 @@ def test_a_stage_writes_its_own_folders_and_the_end(role: str) -> None:
     assert written == {f"{folder}/*" for folder in FOLDERS[role]} | {"end/manifest.json"}
 
 
+@pytest.mark.parametrize("role", sorted(RIGHTS))
+def test_rows_by_their_partitions(role: str) -> None:
+    allowed: dict[str, set[str]] = {}
+    for each in statements(role):
+        actions = {action for action in listed(each["Action"]) if action.startswith("dynamodb:")}
+        for resource in listed(each["Resource"]) if actions else []:
+            _, _, index = resource.partition("/index/")
+            condition = each.get("Condition")
+            name = index or next(name for name, pattern in PATTERNS.items() if pattern == condition)
+            allowed.setdefault(name, set()).update(actions)
+            assert index or condition, "no role may touch all rows"
+    assert allowed == PARTITIONS.get(role, {})
+
+
+def test_no_id_of_a_job_looks_like_another_partition() -> None:
+    assert not re.match(JOB_ID_PATTERN, "tenant#a") and not re.match(JOB_ID_PATTERN, "a#")
+    assert "#" not in CLOCK
+    table = JobTable("jobs", _Recorder(), clock=lambda: 0.0)  # type: ignore[arg-type]
+    audit(table, "acme", "POST /stop-job", "job")
+    Quotas(table).release_job("acme", "job")
+    assert [key.partition("#")[0] for key in table.table.keys] == ["audit", "tenant"]  # type: ignore[attr-defined]
+
+
+def test_links_are_to_what_their_signers_may_read() -> None:
+    readable = {
+        role: {
+            resource.partition("/jobs/*/")[2]
+            for each in statements(role)
+            if READ in listed(each["Action"])
+            for resource in listed(each["Resource"])
+        }
+        for role in ("NotifyFunctionRole", "ApiFunctionRole")
+    }
+    assert set(MODELS) == readable["NotifyFunctionRole"] - {"", "manifest.json"}
+    assert set(FILES) == readable["ApiFunctionRole"] - {"", "manifest.json", "birth.json", "submission.json", "shares/*"}
+
+
+class _Recorder:
+    """In place of DynamoDB: the partition keys of what is written."""
+
+    def __init__(self) -> None:
+        self.keys: list[str] = []
+
+    def Table(self, _: str) -> _Recorder:
+        return self
+
+    def put_item(self, Item: dict[str, str], **_: Any) -> None:
+        self.keys.append(Item["job_id"])
+
+    def update_item(self, Key: dict[str, str], **_: Any) -> None:
+        self.keys.append(Key["job_id"])
+
+
 def test_only_checkpoints_are_ever_deleted() -> None:
-    deletes = [each for role in RIGHTS for each in statements(role) if DELETE & set(listed(each["Action"]))]
+    deletes = [
+        each
+        for role in RIGHTS
+        for each in statements(role)
+        if any("s3:Delete" in one for one in listed(each["Action"]))
+    ]
     assert [each["Resource"].split("/jobs/")[1] for each in deletes] == ["*/colmap/checkpoint", "*/gaussian/checkpoint"]
     assert layout.checkpoint_key("job", StageName.SFM) == "jobs/job/colmap/checkpoint"
     assert layout.checkpoint_key("job", StageName.TRAIN) == "jobs/job/gaussian/checkpoint"

@@ -28,8 +28,10 @@ from spaceport.pipeline.contract import (
 )
 from spaceport.pipeline.errors import LostResource, Refused, Slug, SpaceportError
 from spaceport.pipeline.jobs.ending import read_end, stop_job
+from spaceport.pipeline.jobs.quotas import Quotas
 from spaceport.pipeline.jobs.state import Beat, StageState
 from spaceport.pipeline.jobs.table import JobTable
+from spaceport.pipeline.jobs.tracker import on_manifest
 from spaceport.pipeline.stages import heartbeat
 from spaceport.pipeline.stages.heartbeat import Lease
 from spaceport.pipeline.stages.stage import DONE, FAILED, REFUSED, RETRY, Stage
@@ -146,6 +148,18 @@ def test_refused_input_ends_the_job(bench: Bench) -> None:
     assert (end.state, end.stage) == (JobState.FAILED, StageName.SFM)
     assert end.failure is not None
     assert end.failure.slug is Slug.NO_OVERLAP
+
+
+def test_a_stage_leaves_the_counters_of_tenants_to_the_tracker(bench: Bench) -> None:
+    """Its role may not touch them: it decodes hostile files."""
+    quotas = Quotas(bench.table)
+    quotas.restore_jobs("default", {JOB})
+    assert bench.work(raising(Refused(Slug.NO_OVERLAP, total=3))) == REFUSED
+    row = bench.table.get(JOB)
+    assert row is not None and row.state is JobState.FAILED
+    assert quotas.open_jobs("default") == {JOB}
+    on_manifest(bench.bucket, bench.table, layout.end_key(JOB))
+    assert quotas.open_jobs("default") == frozenset()
 
 
 def test_other_failures_of_the_input_end_it_too(bench: Bench) -> None:

@@ -31,6 +31,21 @@ def end_job(
     Raises:
         UnknownJob: there is no such job, and no `request` to make its end manifest from.
     """
+    end = _write_end(bucket, job_id, state, request=request, stage=stage, failure=failure, message=message)
+    record_manifest(table, end)
+    return end
+
+
+def _write_end(
+    bucket: Bucket,
+    job_id: str,
+    state: JobState,
+    *,
+    request: Request | None = None,
+    stage: StageName | None = None,
+    failure: Failure | None = None,
+    message: str | None = None,
+) -> EndManifest:
     end = EndManifest(
         job_id=job_id,
         created_at=now(),
@@ -40,10 +55,8 @@ def end_job(
         failure=failure,
         message=message or (failure.sentence if failure else MESSAGES[state]),
     )
-    if not bucket.put_manifest(layout.end_key(job_id), end):
-        end = read_end(bucket, job_id) or end
-    record_manifest(table, end)
-    return end
+    is_first = bucket.put_manifest(layout.end_key(job_id), end)
+    return end if is_first else read_end(bucket, job_id) or end
 
 
 def record_manifest(table: JobTable, manifest: AnyManifest) -> None:
@@ -53,14 +66,24 @@ def record_manifest(table: JobTable, manifest: AnyManifest) -> None:
         Quotas(table).release_job(manifest.request.tenant, manifest.job_id)
 
 
-def fail_job(bucket: Bucket, table: JobTable, job_id: str, stage: StageName, failure: Failure) -> EndManifest:
-    """End a job after a stage failed for good. A trained model is delivered even if it cannot be compressed."""
-    if stage is StageName.COMPRESS:
-        message = f"{DEGRADED} {failure.sentence}"
-        return end_job(
-            bucket, table, job_id, JobState.COMPLETED_DEGRADED, stage=stage, failure=failure, message=message
-        )
-    return end_job(bucket, table, job_id, JobState.FAILED, stage=stage, failure=failure)
+def fail_job(
+    bucket: Bucket, table: JobTable, job_id: str, stage: StageName, failure: Failure, *, release: bool = True
+) -> EndManifest:
+    """End a job after a stage failed for good. A trained model is delivered even if it cannot be compressed.
+
+    Args:
+        release: give the job's place among its tenant's open ones back now. A stage may not touch what tenants use, and
+            leaves that to the tracker, which the end manifest wakes.
+    """
+    is_delivered = stage is StageName.COMPRESS
+    state = JobState.COMPLETED_DEGRADED if is_delivered else JobState.FAILED
+    message = f"{DEGRADED} {failure.sentence}" if is_delivered else None
+    end = _write_end(bucket, job_id, state, stage=stage, failure=failure, message=message)
+    if release:
+        record_manifest(table, end)
+    else:
+        table.record(end)
+    return end
 
 
 def stop_job(bucket: Bucket, table: JobTable, job_id: str) -> EndManifest:

@@ -115,7 +115,7 @@ def _run_guarded(stage: Stage, lease: Lease, stored: StoredManifest, folder: Pat
     except SpaceportError as error:
         log.warning("%s", error)
         _release(lease, error)
-        fail_job(lease.bucket, lease.table, lease.job_id, stage.name, failure_of(error))
+        fail_job(lease.bucket, lease.table, lease.job_id, stage.name, failure_of(error), release=False)
         return REFUSED
     except Exception:
         log.exception("%s of %s failed", stage.name, lease.job_id)

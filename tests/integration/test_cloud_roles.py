@@ -1,0 +1,224 @@
+"""Nothing more: each right of a role is needed by a call that its code makes when all that can happen to jobs happens.
+
+Nothing missing is what every other test in the embedded cloud sees, since it refuses calls without a right.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cloud_cases import LONG, MAIL, TINY, Cloud, workers
+from cloud_fixtures import running_cloud
+from test_cloud_api import Api, send_form
+from test_cloud_hung import is_worker, sweep
+from test_cloud_multipart import Client
+from test_cloud_tenants import STRANGER, confirm, disable_rule
+from waiting import PATIENCE, until
+
+from functions.links import FILES
+from functions.sweeper.heal import MAX_NUDGES
+from spaceport.demo import Survey
+from spaceport.local import cloud as cloud_module
+from spaceport.local.roles import LOG, Right, deployed_policies, rights_of
+from spaceport.pipeline import layout
+from spaceport.pipeline.contract import AnyManifest, Artefact, JobState, StageName
+from spaceport.pipeline.jobs.quotas import Quotas
+from spaceport.pipeline.options import resolve
+from spaceport.pipeline.storage import Bucket
+
+HOUR = 3600
+BY_AWS = ("SubmitRole", "MachineRole", "FlowLogsRole", "ImageBuildRole")
+"""Roles with which only AWS itself makes calls."""
+UNSEEN = {
+    "sqs:SendMessage": "Lambda sends the dead letters of a function with its role",
+    "s3:AbortMultipartUpload jobs/": "boto3 takes an upload back that failed halfway",
+    "dynamodb:DeleteItem": "powertools forgets a mail that SES refused",
+    "s3:DeleteObjectVersion gaussian/checkpoint": "trainings of seconds keep no checkpoint; test_cloud_resume has one",
+}
+"""Rights that this test needs no call for, by action and a part of the resource, each with the reason."""
+
+
+@pytest.fixture
+def cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
+    """Deployed as in AWS: no address is confirmed by its domain."""
+    monkeypatch.setattr(cloud_module, "PARAMETERS", cloud_module.PARAMETERS | {"MailDomains": ""})
+    with running_cloud(tmp_path / "state") as cloud:
+        document = {"tenants": {"default": {"mail": [MAIL]}}}
+        cloud.deployment.bucket.put_small(layout.TENANTS, json.dumps(document).encode())
+        yield cloud
+
+
+@pytest.mark.slow
+def test_every_right_is_needed(cloud: Cloud, survey: Survey) -> None:
+    api = Api(cloud)
+    send_mails(cloud, api, survey)
+    begin_by_api(cloud, api, survey)
+    refuse_inputs(cloud)
+    fail_and_sweep(cloud)
+    lose_events(cloud)
+    until(lambda: unneeded(cloud) == [], lambda: "\n".join(unneeded(cloud)), 60)
+
+
+def unneeded(cloud: Cloud) -> list[str]:
+    """Rights without which every call so far would have been allowed all the same."""
+    records = [json.loads(line) for line in (cloud.embedded.state / "logs" / LOG).read_text().splitlines()]
+    needed = {(record["role"], *map(str, record["rights"][0])) for record in records if len(record["rights"]) == 1}
+    iam = cloud.embedded.access.client("iam")
+    names = [role["RoleName"] for role in iam.list_roles()["Roles"] if role["RoleName"].split("-")[1] not in BY_AWS]
+    assert len(names) > 5
+    return [
+        f"{name}: {right.as_json()}"
+        for name in names
+        for right in rights_of(deployed_policies(iam, name))
+        if (name, *map(str, right.as_json())) not in needed and not is_unseen(right)
+    ]
+
+
+def is_unseen(right: Right) -> bool:
+    actions = [key.split(" ") for key in UNSEEN]
+    return any(right.action == action and all(part in right.resource for part in rest) for action, *rest in actions)
+
+
+def send_mails(cloud: Cloud, api: Api, survey: Survey) -> None:
+    """To an address that was confirmed, and to one that is listed; its links, and its event once more."""
+    confirm(cloud, api)
+    uploads = cloud.deployment.uploads
+    metadata = {"job-id": "no-zip", "email": STRANGER}
+    uploads.client.put_object(Bucket=uploads.name, Key="uploads/no-zip.zip", Body=b"no zip", Metadata=metadata)
+    assert cloud.ended("no-zip").state is JobState.REJECTED
+    assert cloud.ended(cloud.upload(survey.zip_path, "whole")).state is JobState.COMPLETED, cloud.logs()
+    (mail,) = [mail for mail in cloud.mails(3) if MAIL in mail["To"]]
+    links = re.findall(r"http\S+X-Amz-Signature\S+", mail["BodyText"])
+    assert len(links) == 2
+    for link in links:
+        with urllib.request.urlopen(link, timeout=PATIENCE) as answer:
+            assert answer.read()
+    cloud.deployment.bucket.nudge(layout.end_key("whole"))
+
+
+def begin_by_api(cloud: Cloud, api: Api, survey: Survey) -> None:
+    """By a form, in parts, from an upload that lies there, and from each stage of a job; stops and links."""
+    data = survey.zip_path.read_bytes()
+    _, form = api("POST", "/uploads", {"name": "By form", "bytes": 6})
+    assert send_form(form["url"], form["fields"], b"no zip") in {200, 201, 204}
+    upload_in_parts(cloud, api, data)
+    disable_rule(cloud, "UploadToIntake")
+    cloud.upload(data, "lies-there")
+    bodies: list[dict[str, Any]] = [{"s3Url": f"s3://{cloud.deployment.uploads.name}/uploads/lies-there.zip"}]
+    bodies += [{"continues": "whole", "step": step} for step in ("sfm", "train")]
+    for body in bodies:
+        status, begun = api("POST", "/start-job", body | {"options": TINY})
+        assert status == 202, begun
+        assert api("POST", "/stop-job", {"jobId": begun["jobId"]})[0] == 200
+    _, last = api("POST", "/start-job", {"continues": "whole", "step": "compress", "options": TINY, "email": MAIL})
+    assert cloud.ended(last["jobId"]).state is JobState.COMPLETED, cloud.logs()
+    links = api("GET", f"/jobs/{last['jobId']}")[1]["links"] + api("GET", "/jobs/whole")[1]["links"]
+    assert {link["file"] for link in links} == set(FILES)
+    for link in links:
+        with urllib.request.urlopen(link["url"], timeout=PATIENCE) as answer:
+            assert len(answer.read()) == link["bytes"]
+    assert api("GET", "/jobs")[0] == api("GET", "/jobs?owner=me")[0] == 200
+
+
+def upload_in_parts(cloud: Cloud, api: Api, data: bytes) -> None:
+    for is_completed in (False, True):
+        status, begun = api("POST", "/uploads", {"name": "In parts", "bytes": len(data), "multipart": True})
+        assert status == 201, begun
+        client = Client(api, begun["jobId"], data)
+        assert [client.put(number) for number in range(1, begun["parts"] + 1)] == [200] * begun["parts"]
+        assert client.uploaded()
+        if not is_completed:
+            assert api("DELETE", client.path)[0] < 300
+            continue
+        assert api("POST", f"{client.path}/complete", {"options": TINY})[0] < 300
+        cloud.until(begun["jobId"], lambda _: True)
+        assert api("POST", "/stop-job", {"jobId": begun["jobId"]})[0] == 200
+
+
+def refuse_inputs(cloud: Cloud) -> None:
+    """Each stage once ends a job, whose input no try can use."""
+    bucket = cloud.deployment.bucket
+    bad = {"artefacts": [Artefact(key="jobs/whole/../other", bytes=1)]}
+    for stage, state in ((StageName.TRAIN, JobState.FAILED), (StageName.COMPRESS, JobState.COMPLETED_DEGRADED)):
+        begin(bucket, f"bad-{stage}", stage, **bad)
+        assert cloud.ended(f"bad-{stage}").state is state
+    request = read(bucket, "whole", StageName.SFM).request
+    assert request.upload
+    other = request.model_copy(update={"upload": request.upload.model_copy(update={"etag": "0" * 32})})
+    begin(bucket, "bad-sfm", StageName.SFM, request=other)
+    assert cloud.ended("bad-sfm").state is JobState.FAILED
+
+
+def fail_and_sweep(cloud: Cloud) -> None:
+    """A Batch job that fails; one that nobody needs, behind it; and a place of a job that never began."""
+    deployed = cloud.deployment
+    options = resolve(LONG)
+    request = read(deployed.bucket, "whole", StageName.SFM).request.model_copy(update={"options": options})
+    begin(deployed.bucket, "to-fail", StageName.SFM, request=request)
+    cloud.working_on("to-fail", StageName.SFM)
+    (worker,) = [pid for pid in workers(cloud.embedded.state) if is_worker(pid)]
+    os.kill(worker, signal.SIGSTOP)
+    holder = deployed.table.stages("to-fail")[StageName.SFM].holder
+    (running,) = deployed.batch.describe_jobs(jobs=[holder])["jobs"]
+    key = layout.request_key("bad-sfm")  # of a job that has ended
+    deployed.batch.submit_job(
+        jobName="sfm",
+        jobQueue=running["jobQueue"],
+        jobDefinition=running["jobDefinition"],
+        parameters={"bucket": deployed.bucket.name, "key": key},
+    )
+    Quotas(deployed.table).restore_jobs("default", {"never-began"})
+    assert sweep(cloud) == {"unneeded": 1, "freed": 1}
+    deployed.batch.terminate_job(jobId=holder, reason="the test ends it")
+    assert cloud.ended("to-fail").state is JobState.FAILED
+
+
+def lose_events(cloud: Cloud) -> None:
+    """Each stage once without its event, for the sweeper to wake; and one that it gives up."""
+    bucket, rows = cloud.deployment.bucket, cloud.deployment.table.table
+    for rule in ("RequestToSfm", "ColmapToTrain", "GaussianToCompress"):
+        disable_rule(cloud, rule)
+    for stage in StageName:
+        begin(bucket, f"lost-{stage}", stage)
+        cloud.until(f"lost-{stage}", lambda _: True)
+        make_silent(rows, f"lost-{stage}")
+    assert sweep(cloud)["nudged"] == len(StageName)
+    rows.update_item(
+        Key={"job_id": "lost-sfm", "record": "nudges#sfm"},
+        UpdateExpression="SET nudges = :many",
+        ExpressionAttributeValues={":many": MAX_NUDGES},
+    )
+    make_silent(rows, "lost-sfm")
+    assert sweep(cloud)["ended"] == 1
+
+
+def read(bucket: Bucket, job: str, stage: StageName) -> AnyManifest:
+    """The manifest that woke a stage."""
+    stored = bucket.read_manifest(layout.input_manifest_key(job, stage))
+    assert stored
+    return stored.manifest
+
+
+def begin(bucket: Bucket, job: str, stage: StageName, **changes: Any) -> None:
+    """Begin a job from a stage of `whole`, as nobody may but the owner of the cloud."""
+    manifest = read(bucket, "whole", stage).model_copy(update={"job_id": job, **changes})
+    bucket.put_manifest(layout.input_manifest_key(job, stage), manifest)
+
+
+def make_silent(rows: Any, job: str) -> None:
+    """As if its row had not been written for an hour."""
+    ago = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(time.time() - HOUR))
+    rows.update_item(
+        Key={"job_id": job, "record": "job"},
+        UpdateExpression="SET updated_at = :ago",
+        ExpressionAttributeValues={":ago": ago},
+    )
