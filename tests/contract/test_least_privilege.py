@@ -197,7 +197,13 @@ def test_links_are_to_what_their_signers_may_read() -> None:
         for role in ("NotifyFunctionRole", "ApiFunctionRole")
     }
     assert set(MODELS) == readable["NotifyFunctionRole"] - {"", "manifest.json"}
-    assert set(FILES) == readable["ApiFunctionRole"] - {"", "manifest.json", "birth.json", "submission.json", "shares/*"}
+    assert set(FILES) == readable["ApiFunctionRole"] - {
+        "",
+        "manifest.json",
+        "birth.json",
+        "submission.json",
+        "shares/*",
+    }
 
 
 class _Recorder:

@@ -37,7 +37,7 @@ class ContainerRunner(Runner):
         environment = {
             **job.job_definition.environment,
             **job.environment,
-            **self._environment,
+            **self._environment_of(job.job_definition.role),
             MARK: str(self._state),
             "AWS_BATCH_JOB_ID": job.id,
             "AWS_BATCH_JOB_ATTEMPT": str(len(job.attempts) + 1),
