@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from template import of_type, resources
+from template import of_type, raw, resources
 
 from spaceport.pipeline.storage import PHOTOS_TAG
 
@@ -27,3 +27,14 @@ def test_photos_expire_before_models() -> None:
     (photos,) = [rule for rule in rules if "TagFilters" in rule]
     assert [f"{each['Key']}={each['Value']}" for each in photos["TagFilters"]] == [PHOTOS_TAG]
     assert photos["ExpirationInDays"] == "KeepPhotosDays"
+
+
+def test_a_second_stack_does_not_make_the_sender_again() -> None:
+    """The identity of an address is the account's: to make it twice would roll the stack back."""
+    assert resources()["Sender"]["Condition"] == "NewSender"
+    made = raw()["Conditions"]["NewSender"]["Fn::And"]
+    assert {"Fn::Equals": [{"Ref": "CreateSender"}, "true"]} in made
+
+
+def test_functions_run_on_a_python_that_lambda_supports() -> None:
+    assert {each["Runtime"] for each in of_type("AWS::Lambda::Function").values()} == {"python3.13"}
