@@ -6,7 +6,7 @@ import os
 import time
 import warnings
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import boto3
 from botocore.config import Config
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 NAMESPACE = os.environ.get("SPACEPORT_METRICS", "Spaceport")
 """Of all CloudWatch metrics. Each stack has its own, or two in one account would count as one."""
+LINKS: Final = Config(signature_version="s3v4", s3={"addressing_style": "virtual"})
+"""They name the bucket's own host in its region: `s3.amazonaws.com` redirects, and browsers then refuse."""
 TENANTS_SECONDS = 60
 """How long a change of `tenants.json` may take to be noticed."""
 warnings.filterwarnings("ignore", "No application metrics to publish")  # most invocations have nothing to count
@@ -29,8 +31,7 @@ warnings.filterwarnings("ignore", "No application metrics to publish")  # most i
 
 @cache
 def s3() -> S3Client:
-    """Whose links name the bucket's own host in its region: `s3.amazonaws.com` redirects, and browsers then refuse."""
-    return boto3.client("s3", config=Config(signature_version="s3v4", s3={"addressing_style": "virtual"}))
+    return boto3.client("s3", config=LINKS)
 
 
 @cache
