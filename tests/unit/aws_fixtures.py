@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import boto3
 import pytest
 from moto import mock_aws
+from moto.core.botocore_stubber import BotocoreStubber
 
 from spaceport.pipeline.jobs.table import JobTable
 from spaceport.pipeline.storage import Bucket
@@ -28,6 +30,20 @@ def _clients_are_made_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(boto3, "client", cache(boto3.client))
         patch.setattr(boto3, "resource", cache(boto3.resource))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _calls_are_atomic() -> Iterator[None]:
+    """AWS applies each call as a whole. moto changes its rows step by step, which mixes the calls of two threads."""
+    lock, answer = threading.RLock(), BotocoreStubber.__call__
+
+    def answer_alone(stubber: BotocoreStubber, event_name: str, request: Any, **more: Any) -> Any:
+        with lock:
+            return answer(stubber, event_name, request, **more)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(BotocoreStubber, "__call__", answer_alone)
         yield
 
 
