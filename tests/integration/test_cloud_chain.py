@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +20,39 @@ from spaceport.demo import Survey, load_truth
 from spaceport.demo.align import align
 from spaceport.local import cloud as embedded_cloud
 from spaceport.local import translate
-from spaceport.local.cloud import ROOT, EmbeddedCloud
+from spaceport.local.cloud import ROOT, STACK, EmbeddedCloud
 from spaceport.pipeline.contract import JobState, StageName
+from spaceport.pipeline.jobs.state import JobRecord
+from spaceport.pipeline.layout import manifest_key
 from spaceport.splats.cameras import read_cameras
 from spaceport.splats.formats.ply import read_ply
 
+STEPS: dict[str, tuple[JobState | None, list[str]]] = {
+    "UploadToIntake": (None, []),
+    "RequestToSfm": (JobState.RECEIVED, ["request"]),
+    "ColmapToTrain": (JobState.TRAINING, ["request", "colmap"]),
+    "GaussianToCompress": (JobState.COMPRESSING, ["request", "colmap", "gaussian"]),
+}
+"""Each rule, and where a job stands without it: its state, and the folders whose manifests it has."""
 
-def test_a_zip_becomes_a_splat(cloud: Cloud, survey: Survey, tmp_path: Path) -> None:
-    job = cloud.upload(survey.zip_path, "small-survey")
+
+def test_each_rule_moves_a_job_one_step_and_a_zip_becomes_a_splat(cloud: Cloud, survey: Survey, tmp_path: Path) -> None:
+    events, job = cloud.embedded.access.client("events"), "small-survey"
+    rules = {rule: _physical_name(cloud, rule) for rule in STEPS}
+    for name in rules.values():
+        events.disable_rule(Name=name)
+    cloud.upload(survey.zip_path, job)
+    for rule, (state, made) in STEPS.items():
+        if state is not None:
+            cloud.until(job, partial(_is_in, state), 300)
+        with pytest.raises(AssertionError, match="not within"):
+            cloud.until(job, partial(_has_left, state), seconds=3)
+        assert cloud.manifest_keys(job) == set(made)
+        events.enable_rule(Name=rules[rule])
+        if made:
+            cloud.deployment.bucket.nudge(manifest_key(job, made[-1]))
+        else:
+            cloud.upload(survey.zip_path, job)
     row = cloud.ended(job)
     assert row.state is JobState.COMPLETED, cloud.logs()
     assert row.percent == 100
@@ -43,6 +69,20 @@ def test_a_zip_becomes_a_splat(cloud: Cloud, survey: Survey, tmp_path: Path) -> 
 
     (mail,) = cloud.mails(1)
     assert MAIL in json.dumps(mail)
+
+
+def _is_in(state: JobState | None, row: JobRecord) -> bool:
+    return row.state is state
+
+
+def _has_left(state: JobState | None, row: JobRecord) -> bool:
+    return row.state is not state
+
+
+def _physical_name(cloud: Cloud, rule: str) -> str:
+    stacks = cloud.embedded.access.client("cloudformation")
+    detail = stacks.describe_stack_resource(StackName=STACK, LogicalResourceId=rule)["StackResourceDetail"]
+    return str(detail["PhysicalResourceId"])
 
 
 def _cameras_are_where_they_were(out: Path, survey: Survey) -> None:
@@ -94,38 +134,6 @@ def _runs(state: Path, count: int) -> list[str]:
     """Which Batch jobs were begun, by their logs; the duplicate of the last stage may still be on its way."""
     until(lambda: len(list((state / "logs").glob("*-*.log"))) >= count)
     return sorted(path.name.split("-")[0] for path in (state / "logs").glob("*-*.log"))
-
-
-@pytest.mark.parametrize(
-    ("rule", "state", "made"),
-    [
-        ("UploadToIntake", None, set()),
-        ("RequestToSfm", JobState.RECEIVED, {"request"}),
-        ("ColmapToTrain", JobState.TRAINING, {"request", "colmap"}),
-        ("GaussianToCompress", JobState.COMPRESSING, {"request", "colmap", "gaussian"}),
-    ],
-)
-def test_without_a_rule_the_chain_stops_exactly_there(
-    survey: Survey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rule: str, state: JobState | None, made: set[str]
-) -> None:
-    load = translate.load
-
-    def cut(template: Path) -> Any:
-        tree = load(template)
-        del tree["Resources"][rule]
-        for name in [name for name, item in tree["Resources"].items() if rule in json.dumps(item)]:
-            del tree["Resources"][name]  # the permission to invoke, which names its rule
-        return tree
-
-    monkeypatch.setattr(translate, "load", cut)
-    with EmbeddedCloud(tmp_path / "state") as embedded:
-        cloud = Cloud(embedded)
-        job = cloud.upload(survey.zip_path, "cut-short")
-        if state is not None:
-            cloud.until(job, lambda row: row.state is state)
-        with pytest.raises(AssertionError, match="not within"):
-            cloud.until(job, lambda row: row.state is not state, seconds=3)
-        assert cloud.manifest_keys(job) == made
 
 
 def test_a_template_is_only_read_by_the_translation() -> None:

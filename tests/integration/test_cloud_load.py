@@ -43,6 +43,7 @@ def test_many_uploads_at_once_and_a_poisoned_event(cloud: Cloud) -> None:
     while (ended := sum(row is not None and row.state in END_STATES for row in map(cloud.row, jobs))) < UPLOADS:
         most = max(most, len(survivors(cloud.embedded.state.resolve(), "_worker.py")))
         assert time.monotonic() < deadline, f"{ended} have ended\n{cloud.logs()}"
+        time.sleep(0.02)
     assert {row.state for row in map(cloud.row, jobs) if row} == {JobState.REJECTED}
     cloud.mails(UPLOADS)
     workers, share = concurrency()

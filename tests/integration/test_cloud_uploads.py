@@ -7,16 +7,19 @@ import json
 import struct
 import warnings
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cloud_cases import MAIL, Cloud
+from cloud_fixtures import running_cloud
 
 from functions.notify.mail import unlinked
 from spaceport.demo import Survey
 from spaceport.pipeline.contract import JobState
 from spaceport.pipeline.errors import Slug
+from spaceport.pipeline.jobs.state import END_STATES
 from spaceport.pipeline.layout import job_prefix
 
 PHOTO = b"\xff\xd8\xff\xe0 not looked at"
@@ -91,9 +94,15 @@ HOSTILE: dict[str, tuple[bytes, Slug]] = {
 }
 
 
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    with running_cloud(tmp_path_factory.mktemp("cloud") / "state") as cloud:
+        yield cloud
+
+
 def test_each_bad_upload_ends_with_its_own_slug_sentence_and_mail(cloud: Cloud) -> None:
     before = set(cloud.embedded.state.parent.iterdir())
-    for count, (name, (data, slug)) in enumerate(HOSTILE.items(), start=1):
+    for count, (name, (data, slug)) in enumerate(HOSTILE.items(), start=len(cloud.mails(0)) + 1):
         row = cloud.ended(cloud.upload(data, name))
         assert row.failure is not None, name
         assert (row.state, row.failure.slug) == (JobState.REJECTED, slug), name
@@ -127,8 +136,9 @@ def odd_zip(survey: Survey) -> bytes:
 
 def test_odd_zips_are_taken(cloud: Cloud, odd_zip: bytes, survey: Survey) -> None:
     job = cloud.upload(odd_zip, "odd-zip")
-    row = cloud.ended(job)
-    assert row.state is JobState.COMPLETED, cloud.logs()
+    row = cloud.until(job, lambda row: row.state in {JobState.TRAINING, *END_STATES}, 300)
+    assert row.state is JobState.TRAINING, cloud.logs()
+    cloud.deployment.stop(job)
     assert row.counts["registered"] == survey.photos
     bucket = cloud.deployment.bucket
     report: dict[str, Any] = json.loads(
