@@ -40,7 +40,7 @@ web-for-tests: $(READY)
 	@if $(MAKE) --no-print-directory $(WEB_READY); then $(MAKE) --no-print-directory web; \
 	else echo "npm could not install what builds the page: the tests that need it are skipped"; fi
 
-# On all cores. Files of the second line share clouds and models among their tests, so each stays on one core; every
+# On all cores. Files of the second line share clouds and models among their tests, so each stays in one process; every
 # test has its own state folder, ports and process groups. `unit` first: it compiles most kernels.
 test: $(READY) $(NPM_READY) web-for-tests ## the tests, as CI runs them
 	$(BIN)/pytest -m "not slow and not gpu" -n auto tests/unit tests/contract
@@ -130,17 +130,18 @@ sam: $(SAM) $(CHECKOV) ## sam validate --lint, checkov and sam build
 	$(PYTHON) requirements/checks.py $(CHECKOV)
 	$(SAM) build
 
+# Without --no-compile pip would compile 14,000 modules, of which the tests import a fraction.
 $(READY): pyproject.toml requirements/dev.txt
 	$(PYTHON) -m venv .venv
 	@echo "Installing into .venv, which takes a few minutes the first time"
 	@if [ "$(origin TORCH)" != file ] || nvidia-smi >/dev/null 2>&1 || [ -e /proc/driver/nvidia/version ]; then \
-	  $(PIP) install $(TORCH); \
+	  $(PIP) install --no-compile $(TORCH); \
 	else \
-	  $(PIP) install --timeout 10 --retries 1 --index-url $(CPU_WHEELS) $(TORCH) 2>.venv/torch.log \
+	  $(PIP) install --no-compile --timeout 10 --retries 1 --index-url $(CPU_WHEELS) $(TORCH) 2>.venv/torch.log \
 	  || { echo "No CPU build of torch from $(CPU_WHEELS): taking the one on PyPI (why: .venv/torch.log)"; \
-	       $(PIP) install $(TORCH); }; \
+	       $(PIP) install --no-compile $(TORCH); }; \
 	fi
-	$(PIP) install --require-hashes --no-deps --requirement requirements/dev.txt
+	$(PIP) install --no-compile --require-hashes --no-deps --requirement requirements/dev.txt
 	$(PIP) install --no-deps --no-build-isolation --editable .
 	touch $@
 
@@ -166,7 +167,7 @@ $(WEB_READY): web/package.json web/package-lock.json | $(READY)
 # Pins of tools must not mix with ours, nor with each other: virtual environments inside the virtual environment.
 $(AUDIT): requirements/audit.txt | $(READY)
 	$(PYTHON) -m venv --clear .venv/audit
-	.venv/audit/bin/pip --quiet --disable-pip-version-check install --require-hashes --no-deps --requirement $<
+	.venv/audit/bin/pip --quiet --disable-pip-version-check install --no-compile --require-hashes --no-deps --requirement $<
 	touch $@
 
 $(SAM): requirements/sam.txt | $(READY)

@@ -3,6 +3,7 @@
 New examples: `make explore`, or pytest with `--hypothesis-profile=explore`.
 """
 
+import os
 import signal
 from pathlib import Path
 
@@ -23,17 +24,25 @@ LONGEST = (
     "test_cloud_stops",
     "test_cloud_chain",
     "test_sfm_real",
-    "test_sfm_survey",
-    "test_train_resume_points",
-    "test_train_fit",
     "test_cloud_resume",
-    "test_cloud_api",
+    "test_train_resume_points",
+    "test_sfm_survey",
     "test_sfm_formats",
-    "test_cloud_terminal",
+    "test_train_fit",
+    "test_cloud_api",
+    "test_cloud_shared",
     "test_cloud_dies",
+    "test_cloud_uploads",
     "test_sfm_broken",
+    "test_cloud_terminal",
     "test_sfm_killed",
+    "test_cloud_hung",
 )
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """One more than there are cores where whole files are handed out: for much of their time they wait."""
+    return len(os.sched_getaffinity(0)) + 1 if config.option.dist == "loadfile" else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
