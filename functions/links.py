@@ -23,19 +23,22 @@ MODELS: dict[str, str] = {
     "gaussian/model.ply": "full model (PLY)",
 }
 """End of the key and label, the most wanted first."""
-FILES: dict[str, str] = MODELS | {
-    "compressed/preview.jpg": "preview of the compressed model",
-    "gaussian/preview.jpg": "preview of the full model",
-    "colmap/report.json": "report of structure from motion",
-    "gaussian/report.json": "report of training",
-    "compressed/report.json": "report of compression",
-}
 PICTURES: dict[str, str] = {
     "compressed/poster.jpg": "picture of the model",
     "compressed/flight.mp4": "flight through the model",
     "compressed/preview.jpg": "preview of the compressed model",
     "gaussian/preview.jpg": "preview of the full model",
 }
+FILES: dict[str, str] = (
+    MODELS
+    | PICTURES
+    | {
+        "compressed/report.html": "report as one page",
+        "colmap/report.json": "report of structure from motion",
+        "gaussian/report.json": "report of training",
+        "compressed/report.json": "report of compression",
+    }
+)
 
 
 class Link(BaseModel):

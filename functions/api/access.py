@@ -19,10 +19,15 @@ def visible_job(caller: Caller, job_id: str) -> JobRecord:
     Raises:
         UnknownJob: there is none; of another tenant's job in the same words, and after the same one read.
     """
-    row = table().get(job_id)
+    return visible_row(caller, job_id)[0]
+
+
+def visible_row(caller: Caller, job_id: str) -> tuple[JobRecord, int]:
+    """The same with the row's version."""
+    row, version = table().get_versioned(job_id)
     if row is None or row.tenant != caller.tenant:
         raise UnknownJob(f"There is no job {job_id}.")
-    return row
+    return row, version
 
 
 def job_to_handle(caller: Caller, job_id: str) -> JobRecord:

@@ -17,23 +17,26 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import TypeAdapter, ValidationError
 
-from functions.api import addresses, confirm, model, multipart, shares
-from functions.api.access import job_to_handle, visible_job
+from functions.api import addresses, confirm, estimate, job, model, multipart, shares
+from functions.api.access import job_to_handle
 from functions.api.addresses import Unconfirmed, check_email
 from functions.api.caller import audit_call, caller_of, json_body
 from functions.api.errors import Forbidden, error_response
+from functions.api.job import public
 from functions.api.start import StartJob, start
 from functions.api.upload import UploadRequest, sign_upload
 from functions.clients import NAMESPACE, batch, bucket, queues, table, tenants
-from functions.links import FILES, links
 from spaceport.pipeline.contract import EndManifest, JobId, JobState
 from spaceport.pipeline.errors import Conflict, Refused, Slug, UnknownJob
 from spaceport.pipeline.jobs.batch import terminate_jobs
+from spaceport.pipeline.jobs.cursor import Cursor
 from spaceport.pipeline.jobs.ending import stop_job
 from spaceport.pipeline.jobs.quotas import Quotas
-from spaceport.pipeline.jobs.state import END_STATES, JobRecord
 from spaceport.pipeline.options import LEGACY, PRESETS, JobOptions, resolve, validation_message
 from spaceport.pipeline.tenants import KeyId, UnreadableTenants
+from spaceport.pipeline.uploads.kinds import PHOTO_SUFFIXES, VIDEO_SUFFIXES
+from spaceport.pipeline.uploads.photo_zip import MAX_TOTAL_BYTES, MIN_PHOTOS
+from spaceport.pipeline.uploads.zip_directory import MAX_ENTRIES
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
@@ -54,6 +57,8 @@ def cors(origin: str) -> CORSConfig | None:
 app = APIGatewayRestResolver(cors=cors(os.environ.get("SPACEPORT_WEB_ORIGIN", "")))
 app.include_router(addresses.router)
 app.include_router(confirm.router)
+app.include_router(estimate.router)
+app.include_router(job.router)
 app.include_router(model.router)
 app.include_router(multipart.router)
 app.include_router(shares.router)
@@ -96,33 +101,28 @@ def list_jobs() -> dict[str, Any]:
     limit = TypeAdapter(int).validate_python(query.get("limit", DEFAULT_LIMIT))
     state = TypeAdapter(JobState).validate_python(query["state"]) if query.get("state") else None
     owner = caller.key if query.get("owner") == "me" else OWNER.validate_python(query.get("owner"))
-    rows = table().of_tenant(caller.tenant, min(max(limit, 1), MAX_LIMIT), state=state, owner=owner)
-    return {"jobs": [_public(row) for row in rows]}
-
-
-@app.get("/jobs/<job_id>")
-def show_job(job_id: str) -> dict[str, Any]:
-    caller = caller_of(app.current_event)
-    row = visible_job(caller, JOB_ID.validate_python(job_id))
-    keys = row.outputs.values() if row.state in END_STATES else ()  # the page polls, and manifests can be megabytes
-    manifests = [stored.manifest for stored in map(bucket().read_manifest, keys) if stored]
-    file_links = [link.model_dump() for link in links(manifests, row.name, FILES)]
-    if file_links:
-        audit_call(app.current_event, caller, job_id)
-    stages = {name: stage.model_dump(mode="json", exclude_none=True) for name, stage in table().stages(job_id).items()}
-    answer = {"job": _public(row), "stages": stages, "links": file_links}
-    reason = table().unsent_mail(job_id) if row.state in END_STATES and row.email else None
-    return answer | ({"noMail": reason} if reason else {})
+    after = Cursor.parse(query["cursor"]) if query.get("cursor") else None
+    size = min(max(limit, 1), MAX_LIMIT)
+    rows, cursor = table().page_of_tenant(caller.tenant, size, after, state=state, owner=owner)
+    return {"jobs": [public(row) for row in rows]} | ({"cursor": str(cursor)} if cursor else {})
 
 
 @app.get("/options")
 def options() -> dict[str, Any]:
-    """The options of a job: a JSON Schema, what each preset changes, and the flat names accepted from old clients."""
+    """The options of a job: a JSON Schema, what each preset changes, flat names of old clients; and limits of a zip."""
     return {
         "schema": JobOptions.model_json_schema(),
         "defaults": resolve({}).model_dump(mode="json"),
         "presets": PRESETS,
         "legacy": list(LEGACY),
+        "limits": {
+            "bytes_unpacked": MAX_TOTAL_BYTES,
+            "files": MAX_ENTRIES,
+            "upload_bytes": multipart.MAX_BYTES,
+            "min_photos": MIN_PHOTOS,
+            "photo_suffixes": sorted(PHOTO_SUFFIXES),
+            "video_suffixes": sorted(VIDEO_SUFFIXES),
+        },
     }
 
 
@@ -199,7 +199,3 @@ app.exception_handler(Exception)(_unforeseen)
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     return app.resolve(event, context)
-
-
-def _public(row: JobRecord) -> dict[str, Any]:
-    return row.model_dump(mode="json", exclude_none=True, exclude={"record", "facts"})

@@ -32,8 +32,8 @@ def test_job_table_finds_its_keys_and_indexes(monkeypatch: pytest.MonkeyPatch) -
         assert table.get("no-such-job") is None
         assert table.stages("no-such-job") == {}
         assert table.by_state(JobState.RECEIVED) == []
-        assert table.of_tenant("default") == []
-        assert table.of_tenant("default", owner="nobody") == []
+        assert table.page_of_tenant("default", 10) == ([], None)
+        assert table.page_of_tenant("default", 10, owner="nobody") == ([], None)
 
 
 def test_the_schemas_beside_the_events_are_the_models() -> None:

@@ -249,6 +249,7 @@ def test_everyone_needs_a_key_for_the_api() -> None:
         ("/jobs", "get"),
         ("/jobs/{id}", "get"),
         ("/options", "get"),
+        ("/estimate", "post"),
         ("/jobs/{id}/model", "get"),
         ("/jobs/{id}/shares", "get"),
         ("/jobs/{id}/shares", "post"),

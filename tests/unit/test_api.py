@@ -15,9 +15,10 @@ from pipeline_cases import JOB, ended, key_of, photo_zip, requested, staged, who
 from functions.api import app, start
 from functions.api.upload import MAX_BYTES
 from spaceport.pipeline.contract import Artefact, JobState, RequestManifest, StageManifest, StageName
+from spaceport.pipeline.jobs.state import HEADLINES
 from spaceport.pipeline.jobs.table import JobTable
 from spaceport.pipeline.layout import input_manifest_key, request_key
-from spaceport.pipeline.options import JobOptions
+from spaceport.pipeline.options import JobOptions, resolve
 from spaceport.pipeline.storage import Bucket
 
 ZIP = "uploads/brighton_beach.zip"
@@ -225,6 +226,76 @@ def test_jobs_are_listed_newest_first_and_by_state_and_owner(bucket: Bucket, tab
         assert ask("api_jobs", queryStringParameters=query)[0] == 400
 
 
+def test_a_list_goes_on_where_a_page_of_it_ended(bucket: Bucket, table: JobTable) -> None:
+    begin(bucket, table, *(requested(f"job-{number:02}", owner="mno"[number % 3]) for number in range(7)))
+    queries: list[dict[str, str]] = [{}, {"state": "RECEIVED"}, {"owner": "m"}]
+    for query in queries:
+        every = [job["job_id"] for job in ask("api_jobs", queryStringParameters=query)[1]["jobs"]]
+        assert len(every) == (7 if "owner" not in query else 3)
+        for limit in (1, 2, 3, 7, 8):
+            seen: list[str] = []
+            more: dict[str, str] | None = {}
+            while more is not None:
+                answer = ask("api_jobs", queryStringParameters=query | more | {"limit": str(limit)})[1]
+                seen += [job["job_id"] for job in answer["jobs"]]
+                more = {"cursor": answer["cursor"]} if "cursor" in answer else None
+                assert len(answer["jobs"]) == limit or not more
+            assert seen == every
+
+
+@pytest.mark.parametrize("cursor", ["x", "e30=", "é", "A" * 5000, "eyJqb2JfaWQiOiAiLi4ifQ=="])
+def test_a_cursor_that_is_none(cursor: str) -> None:
+    status, answer = ask("api_jobs", queryStringParameters={"cursor": cursor})
+    assert (status, answer["slug"]) == (400, "bad_options")
+
+
+def test_a_job_that_has_not_changed_is_not_sent_again(bucket: Bucket, table: JobTable) -> None:
+    def poll(etag: str | None = None) -> tuple[int, str, str]:
+        loaded = call("api_job", path=f"/jobs/{JOB}")
+        loaded["headers"] = {"if-none-match": etag} if etag else {}
+        answer = app.handler(loaded, Context())
+        return answer["statusCode"], answer["multiValueHeaders"]["ETag"][0], answer["body"]
+
+    begin(bucket, table, requested())
+    status, etag, body = poll()
+    assert (status, json.loads(body)["poll_seconds"]) == (200, 2)
+    assert json.loads(body)["headline"] == "Setting up your processing pipeline"
+    for known in (etag, f"W/{etag}", f'"other", {etag}'):
+        assert poll(known) == (304, etag, "")
+    assert poll('"other"')[0] == 200
+    begin(bucket, table, staged(StageName.SFM))
+    status, changed, _ = poll(etag)
+    assert (status, changed != etag) == (200, True)
+    begin(bucket, table, ended(JobState.STOPPED))
+    etag = poll()[1]
+    table.note_unsent_mail(JOB, "nobody confirmed the address")
+    status, changed, body = poll(etag)
+    assert (status, json.loads(body)["noMail"]) == (200, "nobody confirmed the address")
+    assert json.loads(body)["headline"] == "Processing stopped, finished work kept"
+    assert json.loads(body)["poll_seconds"] is None
+
+
+def test_every_state_has_its_headline() -> None:
+    assert set(HEADLINES) == set(JobState)
+
+
+def test_an_estimate_says_what_the_row_will_say(bucket: Bucket, table: JobTable) -> None:
+    body = {"photos": 18, "options": {"preset": "high"}}
+    about = {"path": "/estimate", "httpMethod": "POST"}
+    status, answer = ask("api_start_nested", body, **about)
+    begin(bucket, table, requested(options=resolve({"preset": "high"})))
+    row = table.get(JOB)
+    assert row and status == 200
+    assert answer["usd"] == pytest.approx(row.estimate_usd, abs=2e-4)
+    assert set(answer["stages"]) == set(StageName)
+    assert answer["seconds"] == pytest.approx(sum(stage["seconds"] for stage in answer["stages"].values()), abs=2)
+    assert answer["stages"]["train"]["seconds"] > 120
+    without = ask("api_start_nested", body | {"options": {"compress_enabled": False}}, **about)[1]
+    assert set(without["stages"]) == {"sfm", "train"}
+    for wrong in ({"photos": 0}, {"photos": 10**9}, {"photos": 9, "options": {"surprise": 1}}, {}):
+        assert ask("api_start_nested", wrong, **about)[0] == 400
+
+
 def test_a_job_is_shown_with_stages_and_links(bucket: Bucket, table: JobTable) -> None:
     model = Artefact(key=f"jobs/{JOB}/compressed/model.sog", bytes=7)
     compressed = staged(StageName.COMPRESS).model_copy(update={"artefacts": [model]})
@@ -262,6 +333,10 @@ def test_options_describe_themselves() -> None:
     assert answer["defaults"] == JobOptions().model_dump(mode="json")
     assert set(answer["presets"]) == {"draft", "standard", "high"}
     assert "max_iterations" in answer["legacy"]
+    limits = answer["limits"]
+    assert (limits["files"], limits["min_photos"]) == (10_000, 3)
+    assert ".jpg" in limits["photo_suffixes"] and ".mp4" in limits["video_suffixes"]
+    assert limits["upload_bytes"] > limits["bytes_unpacked"] == 16 * 10**9
 
 
 def test_an_upload_is_signed_for_this_zip_alone() -> None:

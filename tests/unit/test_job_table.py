@@ -61,10 +61,10 @@ def test_jobs_of_a_tenant(table: JobTable) -> None:
     table.record(requested(owner="key-1", tenant="acme"))
     table.record(requested("other-job", tenant="acme"))
     table.record(requested("foreign-job", owner="key-1"))  # the key was another tenant's before
-    assert {row.job_id for row in table.of_tenant("acme")} == {JOB, "other-job"}
-    assert [row.job_id for row in table.of_tenant("acme", owner="key-1")] == [JOB]
-    assert [row.job_id for row in table.of_tenant("default", owner="key-1")] == ["foreign-job"]
-    assert table.of_tenant("acme", state=JobState.COMPLETED) == []
+    assert {row.job_id for row in table.page_of_tenant("acme", 9)[0]} == {JOB, "other-job"}
+    assert [row.job_id for row in table.page_of_tenant("acme", 9, owner="key-1")[0]] == [JOB]
+    assert [row.job_id for row in table.page_of_tenant("default", 9, owner="key-1")[0]] == ["foreign-job"]
+    assert table.page_of_tenant("acme", 9, state=JobState.COMPLETED) == ([], None)
 
 
 def test_a_page_is_full_whatever_was_left_out_of_it(table: JobTable, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,8 +80,8 @@ def test_a_page_is_full_whatever_was_left_out_of_it(table: JobTable, monkeypatch
         return query(**arguments | {"Limit": 2})
 
     monkeypatch.setattr(table.table, "query", small_pages)
-    assert [row.job_id for row in table.of_tenant("acme", 3)] == ["job-11", "job-10", "job-09"]
-    done = table.of_tenant("acme", 2, state=JobState.COMPLETED)
+    assert [row.job_id for row in table.page_of_tenant("acme", 3)[0]] == ["job-11", "job-10", "job-09"]
+    done = table.page_of_tenant("acme", 2, state=JobState.COMPLETED)[0]
     assert {row.job_id for row in done} == {"job-01", "job-02"}
     assert len(calls) > 4
 

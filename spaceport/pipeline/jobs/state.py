@@ -69,6 +69,15 @@ def _by_stage(value: Any) -> Any:
     return {} if isinstance(value, float | int) else value
 
 
+HEADLINES: dict[JobState, str] = MESSAGES | {
+    JobState.COMPLETED_DEGRADED: "Your 3D model is ready, uncompressed",
+    JobState.FAILED: "This job could not be finished",
+    JobState.STOPPED: "Processing stopped, finished work kept",
+    JobState.REJECTED: "This upload could not be used",
+}
+"""One sentence for each state, for pages; `message` says more."""
+
+
 class JobRecord(BaseModel):
     """The row `record = "job"`: what a person wants to know of a job."""
 

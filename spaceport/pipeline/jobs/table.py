@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from enum import Enum
 from functools import reduce
@@ -24,6 +23,8 @@ from boto3.dynamodb.conditions import Attr, Key
 from botocore.exceptions import ClientError
 
 from spaceport.pipeline.contract import AnyManifest, Failure, JobState, StageName
+from spaceport.pipeline.jobs.attributes import from_dynamodb, to_dynamodb
+from spaceport.pipeline.jobs.cursor import Cursor
 from spaceport.pipeline.jobs.state import Beat, JobRecord, StageRecord, StageState, advance
 
 if TYPE_CHECKING:
@@ -68,15 +69,19 @@ class JobTable:
         return datetime.fromtimestamp(self.clock(), UTC)
 
     def get(self, job_id: str) -> JobRecord | None:
+        return self.get_versioned(job_id)[0]
+
+    def get_versioned(self, job_id: str) -> tuple[JobRecord | None, int]:
+        """The job's row with its version: how often it was written; 0 when there is none."""
         item = self._item(job_id, JOB)
-        return JobRecord.model_validate(item) if item else None
+        return (JobRecord.model_validate(item) if item else None), _version(item)
 
     def stages(self, job_id: str) -> dict[StageName, StageRecord]:
         """The stages of a job that were ever claimed."""
         response = self.table.query(
             KeyConditionExpression=Key("job_id").eq(job_id) & Key("record").begins_with("stage#"), ConsistentRead=True
         )
-        rows = [StageRecord.model_validate(_from_dynamodb(item)) for item in response["Items"]]
+        rows = [StageRecord.model_validate(from_dynamodb(item)) for item in response["Items"]]
         return {StageName(row.record.removeprefix("stage#")): row for row in rows}
 
     def note_unsent_mail(self, job_id: str, reason: str) -> None:
@@ -90,16 +95,25 @@ class JobTable:
 
     def by_state(self, state: JobState, limit: int = 100) -> list[JobRecord]:
         """Jobs in a state, the newest first."""
-        return self._newest("by_state", Key("state").eq(state.value), limit)
+        return self._newest("state", state.value, limit)[0]
 
-    def of_tenant(
-        self, tenant: str, limit: int = 100, *, state: JobState | None = None, owner: str | None = None
-    ) -> list[JobRecord]:
-        """Jobs of a tenant, the newest first; only those in a state, or of an owner, if one is named."""
+    def page_of_tenant(
+        self,
+        tenant: str,
+        limit: int,
+        after: Cursor | None = None,
+        *,
+        state: JobState | None = None,
+        owner: str | None = None,
+    ) -> tuple[list[JobRecord], Cursor | None]:
+        """Jobs of a tenant, the newest first; only those in a state, or of an owner, if one is named.
+
+        Returns them with the cursor behind them, from which the next page goes on; None where no more may follow.
+        """
         conditions = [Attr("state").eq(state.value)] if state else []
         if owner:
-            return self._newest("by_owner", Key("owner").eq(owner), limit, [*conditions, Attr("tenant").eq(tenant)])
-        return self._newest("by_tenant", Key("tenant").eq(tenant), limit, conditions)
+            return self._newest("owner", owner, limit, [*conditions, Attr("tenant").eq(tenant)], after)
+        return self._newest("tenant", tenant, limit, conditions, after)
 
     def record(self, event: AnyManifest | Beat, job_id: str | None = None) -> JobRecord | None:
         """Fold an event into the job's row; idempotent. Returns the row as it then is.
@@ -127,7 +141,7 @@ class JobTable:
 
     def version(self, job_id: str) -> int:
         """The version of the job's row: how often it was written; 0 when there is none."""
-        return _version(self._item(job_id, JOB))
+        return self.get_versioned(job_id)[1]
 
     def replace(self, job_id: str, manifests: Iterable[AnyManifest], version: int) -> bool:
         """Replace the job's row by what `manifests` say, whatever it held; leases and idempotency marks stay.
@@ -162,7 +176,7 @@ class JobTable:
                     ":holder": holder,
                     ":attempt": attempt,
                     ":lease": self._lease_end(),
-                    ":now": _to_dynamodb(self.clock()),
+                    ":now": to_dynamodb(self.clock()),
                     ":one": 1,
                 }
                 | ({":end": int(self.clock() + self._keep)} if self._keep else {}),
@@ -177,7 +191,7 @@ class JobTable:
 
     def renew(self, job_id: str, stage: StageName, holder: str, spent: float) -> bool:
         """Renew a lease, after `spent` seconds of all tries. False when it is another worker's now."""
-        values = {":lease": self._lease_end(), ":spent": _to_dynamodb(spent)}
+        values = {":lease": self._lease_end(), ":spent": to_dynamodb(spent)}
         return self._if_held(job_id, stage, holder, "SET lease_until = :lease, spent = :spent", values)
 
     def finish(self, job_id: str, stage: StageName, holder: str) -> bool:
@@ -188,7 +202,7 @@ class JobTable:
 
     def release(self, job_id: str, stage: StageName, holder: str, spent: float, failure: Failure | None = None) -> bool:
         """Give a lease back, so that the next try need not wait until it expires; `failure` says why."""
-        values: dict[str, Any] = {":released": StageState.RELEASED.value, ":zero": 0, ":spent": _to_dynamodb(spent)}
+        values: dict[str, Any] = {":released": StageState.RELEASED.value, ":zero": 0, ":spent": to_dynamodb(spent)}
         expression = "SET #work = :released, lease_until = :zero, spent = :spent"
         if failure:
             expression += ", failure = :failure"
@@ -213,7 +227,7 @@ class JobTable:
 
     def _compare_and_swap(self, after: JobRecord, old: int, before: Mapping[str, Any] | None = None) -> bool:
         body = after.model_dump(mode="json", exclude_none=True)
-        item = {name: _to_dynamodb(value) for name, value in body.items()} | {"version": old + 1}
+        item = {name: to_dynamodb(value) for name, value in body.items()} | {"version": old + 1}
         if self._keep:
             item["expiration"] = int(after.updated_at.timestamp() + self._keep)
         elif before and "expiration" in before:  # a command line does not know for how long
@@ -228,17 +242,26 @@ class JobTable:
             return False
         return True
 
-    def _newest(self, index: str, key: Any, limit: int, conditions: Sequence[Any] = ()) -> list[JobRecord]:
+    def _newest(
+        self, attribute: str, value: str, limit: int, conditions: Sequence[Any] = (), after: Cursor | None = None
+    ) -> tuple[list[JobRecord], Cursor | None]:
         """Up to `limit` rows. A page counts the rows that it leaves out, so pages are read until there are enough."""
         more: dict[str, Any] = {"FilterExpression": reduce(and_, conditions)} if conditions else {"Limit": limit}
+        if after:
+            more["ExclusiveStartKey"] = after.start_key(JOB) | {attribute: value}
         rows: list[JobRecord] = []
-        while len(rows) < limit:
-            response = self.table.query(IndexName=index, KeyConditionExpression=key, ScanIndexForward=False, **more)
-            rows += [JobRecord.model_validate(_from_dynamodb(item)) for item in response["Items"]]
-            if "LastEvaluatedKey" not in response:
+        while True:
+            key = Key(attribute).eq(value)
+            response = self.table.query(
+                IndexName=f"by_{attribute}", KeyConditionExpression=key, ScanIndexForward=False, **more
+            )
+            rows += [JobRecord.model_validate(from_dynamodb(item)) for item in response["Items"]]
+            is_last = "LastEvaluatedKey" not in response
+            if is_last or len(rows) >= limit:
                 break
             more["ExclusiveStartKey"] = response["LastEvaluatedKey"]
-        return rows[:limit]
+        is_complete = is_last and len(rows) <= limit
+        return rows[:limit], None if is_complete or not rows else Cursor.behind(rows[:limit][-1])
 
     def _item(self, job_id: str, record: str) -> dict[str, Any] | None:
         return self._read(job_id, record)[0]
@@ -246,7 +269,7 @@ class JobTable:
     def _read(self, job_id: str, record: str) -> tuple[dict[str, Any] | None, datetime]:
         """A row, and when the table answered."""
         response = self.table.get_item(Key={"job_id": job_id, "record": record}, ConsistentRead=True)
-        item = _from_dynamodb(response["Item"]) if "Item" in response else None
+        item = from_dynamodb(response["Item"]) if "Item" in response else None
         return item, datetime.fromtimestamp(_answered_at(response), UTC)
 
     def _read_clock(self) -> float:
@@ -254,7 +277,7 @@ class JobTable:
         return _answered_at(self.table.get_item(Key={"job_id": CLOCK, "record": CLOCK}))
 
     def _lease_end(self) -> Any:
-        return _to_dynamodb(self.clock() + LEASE_SECONDS)
+        return to_dynamodb(self.clock() + LEASE_SECONDS)
 
 
 def _key(job_id: str, stage: StageName) -> dict[str, Any]:
@@ -274,27 +297,3 @@ def _version(item: dict[str, Any] | None) -> int:
 def condition_failed(error: ClientError) -> bool:
     """Whether a conditional write was refused for its condition."""
     return error.response.get("Error", {}).get("Code") == "ConditionalCheckFailedException"
-
-
-def _to_dynamodb(value: Any) -> Any:
-    """DynamoDB holds decimals, not floats."""
-    match value:
-        case float():
-            return Decimal(str(round(value, 6)))
-        case dict():
-            return {name: _to_dynamodb(part) for name, part in value.items()}
-        case list():
-            return [_to_dynamodb(part) for part in value]
-    return value
-
-
-def _from_dynamodb(value: Any) -> Any:
-    """The inverse: whole decimals become int, others float."""
-    match value:
-        case Decimal():
-            return int(value) if value == value.to_integral_value() else float(value)
-        case dict():
-            return {name: _from_dynamodb(part) for name, part in value.items()}
-        case list():
-            return [_from_dynamodb(part) for part in value]
-    return value

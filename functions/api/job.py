@@ -1,0 +1,71 @@
+"""`GET /jobs/ID`: a job as its page polls it. The answer has an ETag, so that most of them are 304 and a few bytes."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any, Final
+
+from aws_lambda_powertools.event_handler import Response, content_types
+from aws_lambda_powertools.event_handler.api_gateway import Router
+from pydantic import TypeAdapter
+
+from functions.api.access import visible_row
+from functions.api.caller import audit_call, caller_of, current_event
+from functions.clients import bucket, table
+from functions.links import FILES, links
+from spaceport.pipeline.contract import JobId, JobState, StageName
+from spaceport.pipeline.jobs.ending import UNCOMPRESSED
+from spaceport.pipeline.jobs.state import END_STATES, HEADLINES, JobRecord
+
+POLL_SECONDS: Final = 2
+"""As often as workers write the row."""
+LINK_SECONDS: Final = 3600
+"""How long an answer with links may be kept: they work for longer."""
+JOB_ID: Final[TypeAdapter[str]] = TypeAdapter(JobId)
+
+router = Router()  # type: ignore[no-untyped-call]
+
+
+@router.get("/jobs/<job_id>")
+def show_job(job_id: str) -> Response[str]:
+    event = current_event(router)
+    caller = caller_of(event)
+    row, version = visible_row(caller, JOB_ID.validate_python(job_id))
+    has_ended = row.state in END_STATES
+    reason = table().unsent_mail(row.job_id) if has_ended and row.email else None
+    etag = f'"{version}-{int(time.time()) // LINK_SECONDS}{"-mail" if reason else ""}"'
+    headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
+    if etag in _etags(event.headers.get("if-none-match") or ""):
+        return Response(304, body="", headers=headers)
+    keys = row.outputs.values() if has_ended else ()  # the page polls, and manifests can be megabytes
+    manifests = [stored.manifest for stored in map(bucket().read_manifest, keys) if stored]
+    file_links = [link.model_dump() for link in links(manifests, row.name, FILES)]
+    if file_links:
+        audit_call(event, caller, row.job_id)
+    stages = table().stages(row.job_id)
+    answer = {
+        "job": public(row),
+        "headline": headline(row),
+        "poll_seconds": None if has_ended else POLL_SECONDS,
+        "stages": {name: stage.model_dump(mode="json", exclude_none=True) for name, stage in stages.items()},
+        "links": file_links,
+    } | ({"noMail": reason} if reason else {})
+    return Response(200, content_types.APPLICATION_JSON, json.dumps(answer), headers=headers)
+
+
+def public(row: JobRecord) -> dict[str, Any]:
+    """A job's row, as who may see the job sees it."""
+    return row.model_dump(mode="json", exclude_none=True, exclude={"record", "facts"})
+
+
+def headline(row: JobRecord) -> str:
+    """One sentence for where a job is."""
+    if row.state is JobState.COMPLETED and StageName.COMPRESS not in row.outputs and row.message == UNCOMPRESSED:
+        return HEADLINES[JobState.COMPLETED_DEGRADED]
+    return HEADLINES[row.state]
+
+
+def _etags(header: str) -> set[str]:
+    """Those of `If-None-Match`; whoever compresses an answer on its way makes a weak one of ours."""
+    return {each.strip().removeprefix("W/") for each in header.split(",")}
