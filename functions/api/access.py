@@ -25,7 +25,7 @@ def visible_job(caller: Caller, job_id: str) -> JobRecord:
 def visible_row(caller: Caller, job_id: str) -> tuple[JobRecord, int]:
     """The same with the row's version."""
     row, version = table().get_versioned(job_id)
-    if row is None or row.tenant != caller.tenant:
+    if row is None or row.tenant != caller.tenant or row.deleted_at:
         raise UnknownJob(f"There is no job {job_id}.")
     return row, version
 

@@ -1,4 +1,4 @@
-"""The API: start, stop and show jobs, list the options, sign an upload.
+"""The API: start, stop, show, share and delete jobs, list the options, sign an upload.
 
 Every caller has an API key, and sees the jobs of its tenant and nothing of any other; `access.py` says who may stop and
 continue which. A job that is started here is its key's.

@@ -1,4 +1,7 @@
-"""`GET /jobs/ID`: a job as its page polls it. The answer has an ETag, so that most of them are 304 and a few bytes."""
+"""`/jobs/ID`: a job as its page polls it, and its deletion.
+
+The answer to a poll has an ETag, so that most answers are 304 and a few bytes.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,12 @@ from aws_lambda_powertools.event_handler import Response, content_types
 from aws_lambda_powertools.event_handler.api_gateway import Router
 from pydantic import TypeAdapter
 
-from functions.api.access import visible_row
+from functions.api.access import job_to_handle, visible_row
 from functions.api.caller import audit_call, caller_of, current_event
 from functions.clients import bucket, table
 from functions.links import FILES, links
 from spaceport.pipeline.contract import JobId, JobState, StageName
+from spaceport.pipeline.jobs.deletion import request_deletion
 from spaceport.pipeline.jobs.ending import UNCOMPRESSED
 from spaceport.pipeline.jobs.state import END_STATES, HEADLINES, JobRecord
 
@@ -22,6 +26,7 @@ POLL_SECONDS: Final = 2
 """As often as workers write the row."""
 LINK_SECONDS: Final = 3600
 """How long an answer with links may be kept: they work for longer."""
+DELETED: Final = "The job is gone, and its upload, its files and its links are deleted within minutes."
 JOB_ID: Final[TypeAdapter[str]] = TypeAdapter(JobId)
 
 router = Router()  # type: ignore[no-untyped-call]
@@ -52,6 +57,16 @@ def show_job(job_id: str) -> Response[str]:
         "links": file_links,
     } | ({"noMail": reason} if reason else {})
     return Response(200, content_types.APPLICATION_JSON, json.dumps(answer), headers=headers)
+
+
+@router.delete("/jobs/<job_id>")
+def delete_job(job_id: str) -> tuple[dict[str, Any], int]:
+    event = current_event(router)
+    caller = caller_of(event)
+    row = job_to_handle(caller, JOB_ID.validate_python(job_id))
+    audit_call(event, caller, row.job_id)
+    request_deletion(bucket(), table(), row)
+    return {"jobId": row.job_id, "message": DELETED}, 202
 
 
 def public(row: JobRecord) -> dict[str, Any]:

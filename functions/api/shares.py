@@ -138,7 +138,7 @@ def _opened() -> tuple[Share, JobRecord]:
     event = current_event(router)
     share = share_of_token(bucket(), event.headers.get(TOKEN_HEADER) or "")
     row = table().get(share.job_id)
-    if row is None:
+    if row is None or row.deleted_at:
         raise InvalidShare
     subject = f"{row.job_id} by share {share.id[:12]}"
     audit(table(), row.tenant, f"GET {event.path}", subject, source=source_ip(event))

@@ -17,7 +17,8 @@ manifests in the bucket, the lease in the table and the job in the queue, and do
 - that was done `MAX_NUDGES` times: end it, as NEVER_STARTED or MACHINE_LOST, so that its owner gets a mail, and all of
   its Batch jobs.
 
-Last, `unneeded.py` ends the Batch jobs of jobs that have ended, and others that nobody needs.
+Then `unneeded.py` ends the Batch jobs of jobs that have ended, and others that nobody needs. Last, `deletions.py`
+deletes the jobs that their owners want deleted.
 
 Time is the table's (`JobTable.clock`), and whatever ends work counts runs of the sweeper, not hours: for a laptop that
 slept, the night took no time.
@@ -38,6 +39,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.clients import NAMESPACE, batch, bucket, queues, table, tenants
+from functions.sweeper.deletions import delete
 from functions.sweeper.heal import heal
 from functions.sweeper.measure import measure_queues
 from functions.sweeper.places import free_place, open_jobs
@@ -45,6 +47,7 @@ from functions.sweeper.silent import silent_jobs
 from functions.sweeper.sweep import Sweep, by_job
 from functions.sweeper.unneeded import end_unneeded
 from spaceport.pipeline.jobs.batch import unfinished_jobs
+from spaceport.pipeline.jobs.deletion import requested_deletions
 from spaceport.pipeline.tenants import UnreadableTenants
 
 SILENCE = timedelta(minutes=10)
@@ -67,6 +70,7 @@ def handler(_: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     steps: list[tuple[str, Action]] = [(job_id, heal) for job_id in silent]
     steps += [(job_id, _end_unneeded) for job_id in sweep.batch_jobs if job_id not in silent]
     steps += [(job_id, partial(_free_place, tenant)) for tenant, job_id in _open_jobs(sweep)]
+    steps += [(job_id, delete) for job_id in requested_deletions(sweep.bucket)]
     actions: Counter[str] = Counter()
     for number, (job_id, step) in enumerate(steps):
         if context.get_remaining_time_in_millis() < RESERVE_MS:

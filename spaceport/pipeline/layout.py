@@ -18,6 +18,7 @@ MANIFEST = "manifest.json"
 TENANTS = "tenants.json"
 """The operator's list of tenants, in the pipeline bucket."""
 TENANT_FILES = "tenants/"
+DELETIONS = "deletions/"
 
 REQUEST = "request"
 END = "end"
@@ -87,6 +88,11 @@ def birth_key(job_id: str) -> str:
 def submission_key(job_id: str) -> str:
     """Of what the owner of an upload in parts wants of its job."""
     return f"{job_prefix(job_id)}{SUBMISSION}"
+
+
+def deletion_key(job_id: str) -> str:
+    """Of the wish to have a job deleted."""
+    return f"{DELETIONS}{job_id}.json"
 
 
 def shares_prefix(job_id: str) -> str:

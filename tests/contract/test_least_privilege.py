@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from template import of_type, resources
 
+from functions.api.model import LEVELS, VIEWER
 from functions.links import FILES, MODELS
 from services.images import SOURCE_KEY
 from spaceport.pipeline import layout
@@ -20,6 +21,7 @@ from spaceport.pipeline.jobs.table import CLOCK, JobTable
 LIST, READ, WRITE, VERSION = "s3:ListBucket", "s3:GetObject", "s3:PutObject", "s3:GetObjectVersion"
 GET, PUT, UPDATE, QUERY = "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:Query"
 ROWS = {GET, PUT, UPDATE, QUERY}
+ROW_END = "dynamodb:DeleteItem"
 BATCH = {"batch:ListJobs", "batch:DescribeJobs", "batch:TerminateJob"}
 STAGE = {LIST, READ, WRITE, "s3:AbortMultipartUpload", *ROWS}
 DELETE = {"s3:DeleteObjectVersion"}
@@ -29,8 +31,11 @@ DEAD = "sqs:SendMessage"
 RIGHTS: dict[str, set[str]] = {
     "IntakeFunctionRole": {LIST, READ, VERSION, WRITE, DEAD, *ROWS - {QUERY}},
     "TrackerFunctionRole": {LIST, READ, WRITE, DEAD, *ROWS},
-    "NotifyFunctionRole": {LIST, READ, DEAD, "ses:SendEmail", "dynamodb:DeleteItem", *ROWS - {QUERY}},
-    "SweeperFunctionRole": {LIST, READ, WRITE, DEAD, *ROWS, *BATCH},
+    "NotifyFunctionRole": {LIST, READ, DEAD, "ses:SendEmail", ROW_END, *ROWS - {QUERY}},
+    "SweeperFunctionRole": {
+        *(LIST, "s3:ListBucketVersions", READ, VERSION, WRITE, DEAD, ROW_END),
+        *(DELETE | ROWS | BATCH),
+    },
     "ApiFunctionRole": {LIST, READ, VERSION, WRITE, *PARTS, "ses:SendEmail", *ROWS, *BATCH},
     "SubmitRole": {"batch:SubmitJob"},
     "ImageBuildRole": {
@@ -92,10 +97,10 @@ COUNT, STAGES = {GET, UPDATE}, ("SfmRole", "TrainRole", "CompressRole")
 PARTITIONS: dict[str, dict[str, set[str]]] = {
     "IntakeFunctionRole": {"jobs": {GET, PUT}, "tenants": COUNT},
     "TrackerFunctionRole": {"jobs": {GET, PUT, QUERY}, "tenants": {UPDATE}},
-    "NotifyFunctionRole": {"jobs": {GET, PUT, UPDATE, "dynamodb:DeleteItem"}, "tenants": COUNT, "audit": {PUT}},
-    "SweeperFunctionRole": {"jobs": ROWS, "tenants": COUNT, "by_state": {QUERY}},
+    "NotifyFunctionRole": {"jobs": {GET, PUT, UPDATE, ROW_END}, "tenants": COUNT, "audit": {PUT}},
+    "SweeperFunctionRole": {"jobs": {*ROWS, ROW_END}, "tenants": COUNT, "by_state": {QUERY}},
     "ApiFunctionRole": {
-        "jobs": {GET, PUT, QUERY},
+        "jobs": ROWS,
         "tenants": COUNT,
         "audit": {PUT},
         "by_tenant": {QUERY},
@@ -197,13 +202,8 @@ def test_links_are_to_what_their_signers_may_read() -> None:
         for role in ("NotifyFunctionRole", "ApiFunctionRole")
     }
     assert set(MODELS) == readable["NotifyFunctionRole"] - {"", "manifest.json"}
-    assert set(FILES) == readable["ApiFunctionRole"] - {
-        "",
-        "manifest.json",
-        "birth.json",
-        "submission.json",
-        "shares/*",
-    }
+    own = {"", "manifest.json", "birth.json", "submission.json", "shares/*"}
+    assert {*FILES, VIEWER, f"{LEVELS}*"} == readable["ApiFunctionRole"] - own
 
 
 class _Recorder:
@@ -222,14 +222,21 @@ class _Recorder:
         self.keys.append(Key["job_id"])
 
 
-def test_only_checkpoints_are_ever_deleted() -> None:
-    deletes = [
-        each
+def test_only_the_sweeper_and_for_checkpoints_the_stages_delete() -> None:
+    deletes = {
+        role: [name.split(":::")[1] for name in listed(each["Resource"])]
         for role in RIGHTS
         for each in statements(role)
         if any("s3:Delete" in one for one in listed(each["Action"]))
-    ]
-    assert [each["Resource"].split("/jobs/")[1] for each in deletes] == ["*/colmap/checkpoint", "*/gaussian/checkpoint"]
+    }
+    pipeline, uploads = _name("PipelineBucket"), _name("UploadsBucket")
+    prefixes = (layout.JOBS, layout.BIRTHS, layout.DELETIONS)
+    assert deletes == {
+        "SweeperFunctionRole": [f"spaceport-{pipeline}/{each}*" for each in prefixes]
+        + [f"spaceport-{uploads}/uploads/*"],
+        "SfmRole": [f"spaceport-{pipeline}/jobs/*/colmap/checkpoint"],
+        "TrainRole": [f"spaceport-{pipeline}/jobs/*/gaussian/checkpoint"],
+    }
     assert layout.checkpoint_key("job", StageName.SFM) == "jobs/job/colmap/checkpoint"
     assert layout.checkpoint_key("job", StageName.TRAIN) == "jobs/job/gaussian/checkpoint"
 
@@ -250,6 +257,7 @@ def test_everyone_needs_a_key_for_the_api() -> None:
         ("/jobs/{id}", "get"),
         ("/options", "get"),
         ("/estimate", "post"),
+        ("/jobs/{id}", "delete"),
         ("/jobs/{id}/model", "get"),
         ("/jobs/{id}/shares", "get"),
         ("/jobs/{id}/shares", "post"),
@@ -318,17 +326,17 @@ def test_who_takes_ids_and_who_knows_the_tenants() -> None:
     taking = {key: {READ, WRITE} for key in ("IntakeFunctionRole", "ApiFunctionRole")}
     for name, expected in (
         ("jobs/*/birth.json", taking | {"SweeperFunctionRole": {READ}}),
-        ("births/*", taking),
+        ("births/*", taking | {"SweeperFunctionRole": {READ, *DELETE}}),
+        ("deletions/*", {"ApiFunctionRole": {WRITE}, "SweeperFunctionRole": DELETE}),
         ("jobs/*/shares/*", {"ApiFunctionRole": {READ, WRITE}}),
         ("jobs/*/submission.json", {"ApiFunctionRole": {READ, WRITE}, "IntakeFunctionRole": {READ}}),
         ("tenants.json", {key: {READ} for key in (*taking, "NotifyFunctionRole", "SweeperFunctionRole")}),
     ):
-        holders = {
-            role: set(listed(each["Action"]))
-            for role in RIGHTS
-            for each in statements(role)
-            if any(str(resource).endswith(f"/{name}") for resource in listed(each["Resource"]))
-        }
+        holders: dict[str, set[str]] = {}
+        for role in RIGHTS:
+            for each in statements(role):
+                if any(str(resource).endswith(f"/{name}") for resource in listed(each["Resource"])):
+                    holders[role] = holders.get(role, set()) | set(listed(each["Action"]))
         assert holders == expected
     assert layout.birth_key("job") == "jobs/job/birth.json"
     assert layout.birth_of_source_key("any").startswith("births/")

@@ -114,6 +114,8 @@ class JobRecord(BaseModel):
     outputs: dict[str, str] = {}
     """Stage to the key of its manifest."""
     continues: JobId | None = None
+    deleted_at: datetime | None = None
+    """When its owner had it deleted: it is shown to nobody, and the sweeper is about to forget it."""
 
 
 class StageState(StrEnum):

@@ -255,7 +255,8 @@ class JobTable:
             response = self.table.query(
                 IndexName=f"by_{attribute}", KeyConditionExpression=key, ScanIndexForward=False, **more
             )
-            rows += [JobRecord.model_validate(from_dynamodb(item)) for item in response["Items"]]
+            records = (JobRecord.model_validate(from_dynamodb(item)) for item in response["Items"])
+            rows += [row for row in records if row.deleted_at is None]
             is_last = "LastEvaluatedKey" not in response
             if is_last or len(rows) >= limit:
                 break
