@@ -60,7 +60,7 @@ def choose(page: Page, files: list[Path]) -> None:
 
 def row_of(cloud: EmbeddedCloud, name: str) -> JobRecord | None:
     table = deployment_of(cloud.access).table
-    return next((row for row in table.of_tenant("default", 50) if row.name == name), None)
+    return next((row for row in table.page_of_tenant("default", 50)[0] if row.name == name), None)
 
 
 def uploaded(cloud: EmbeddedCloud, job_id: str) -> dict[str, bytes]:
