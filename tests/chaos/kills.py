@@ -21,7 +21,7 @@ MOST_PER_BATCH_JOB = 3
 """A Batch job has five attempts: a storm that took them all would only test that it ends as `machine_lost`."""
 LONGEST_STOP = 6.0  # seconds
 LIFE_SECONDS = 60.0
-"""From a start of the cloud to its next kill: of a cloud that dies at once, with its queues and its mailbox in its
+"""From when the cloud is up to its next kill: of a cloud that dies at once, with its queues and its mailbox in its
 memory, nobody can say whether a mail was sent."""
 SENDER = "-NotifyFunction-"
 """In the command of whoever sends mails at the end of jobs."""
@@ -45,7 +45,7 @@ class Killer:
             return False
         batch_id = victim.batch_id
         ends_cloud = victim.role in CLOUD or (victim.role is Role.GUARD and not batch_id)
-        if ends_cloud and time.time() - self._world.life.began < LIFE_SECONDS:
+        if ends_cloud and time.time() - (self._world.life.up_since or time.time()) < LIFE_SECONDS:
             return False
         if ends_cloud:
             self._world.life.is_killed = True

@@ -36,6 +36,7 @@ class Life:
     process: subprocess.Popen[bytes]
     log: Path
     began: float = field(default_factory=time.time)
+    up_since: float | None = None
     ended: float | None = None
     is_killed: bool = False
     """Somebody killed a process without which the cloud ends."""
@@ -110,6 +111,7 @@ class World:
                 self._secret = access.secret
                 if number == 0:
                     self._raise_limits()
+                self.life.up_since = time.time()
                 self._up.set()
                 return True
             time.sleep(0.05)
