@@ -36,7 +36,7 @@ from world import World
 
 from spaceport.demo import load_truth
 
-SETTLE_SECONDS = 1800.0
+SETTLE_SECONDS = 3600.0
 MODELS = Path(__file__).with_name("models.py")
 
 

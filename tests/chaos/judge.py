@@ -76,7 +76,7 @@ def settle(world: World, ledger: Ledger, seconds: float) -> None:
             is_quiet = False
         if not is_quiet:
             quiet_since = time.monotonic()
-        time.sleep(2)
+        time.sleep(5)
 
 
 def read_jobs(bucket: Bucket, known: Jobs | None = None) -> Jobs:

@@ -26,7 +26,7 @@ CLOCK_SHIFT = 600.0
 """Seconds by which machines are wrong. AWS itself refuses who is off by more than fifteen minutes."""
 APART_SECONDS = 0.75
 """Between one thing that is done to the cloud and the next."""
-LATE_SECONDS = 240.0
+LATE_SECONDS = 600.0
 """For so long what is owed is made up for, when the cloud was down for a part of the storm."""
 
 
