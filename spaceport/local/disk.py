@@ -1,9 +1,10 @@
 """A full disk under the embedded S3: a write that does not fit is refused with 507 before anything is acknowledged.
 
 The embedded AWS answers 200, sends the event, and then only logs that it could not write: the object would be gone
-after the next start. So each write is checked twice. When it arrives, by its length: a large one must leave `RESERVE`,
+after the next start. So each write is checked. When it arrives, by its length: a large one must leave `RESERVE`,
 which is for what ends jobs in order, manifests and logs. And when all of it is known, before the object is listed: its
-very bytes. botocore sends a request that was answered 507 only once.
+very bytes. If the write fails all the same, the object is taken off the list again. botocore sends a request that was
+answered 507 only once.
 """
 
 from __future__ import annotations
@@ -24,6 +25,10 @@ SMALL: Final = 1 << 20
 """Bytes of a write that may use the reserve, and what even such a one has to leave."""
 FULL: Final = "InsufficientStorage"
 _refused: ContextVar[list[str]] = ContextVar("refused")
+_listed: ContextVar[tuple[dict[str, Any] | None] | None] = ContextVar("listed", default=None)
+"""What this request's object displaced, once it is listed."""
+_unwritten: ContextVar[bool] = ContextVar("unwritten", default=False)
+"""Whether a file of this request's object could not be written."""
 
 
 class DiskFull(Exception):
@@ -103,14 +108,61 @@ class DiskGuard:
             free = self._free()
             size = 0 if getattr(data, "spool", None) else len(data)  # a large one is in a file, which is only moved
             if free >= size + (former or {}).get("size", 0) + SMALL:  # the former version is written again
+                _listed.set((former,))
                 return record(bucket, key, former, written, data)
-            objects = s3._buckets[bucket]["objects"]
-            del objects[key]
-            if former is not None:
-                objects[key] = former
+            _list_former(s3, bucket, key, former)
             raise refuse(len(data), free)
 
         s3._record_object_version = checked
+
+    def check_after_writing(self, s3: Any) -> None:
+        """Let ministack's module `s3` raise `DiskFull` for an object that could not be written to its file after all.
+
+        Others use the disk too: what was free when it was checked may be gone. Its event is on its way by then: whoever
+        gets it finds no object, as if it had been deleted.
+        """
+        persist, write = s3._persist_object, s3._atomic_write
+
+        @functools.wraps(write)
+        def noted(*arguments: Any, **named: Any) -> None:
+            try:
+                write(*arguments, **named)
+            except OSError:
+                _unwritten.set(True)
+                raise
+
+        @functools.wraps(persist)
+        def persisted(bucket: str, key: str, written: Any) -> None:
+            _unwritten.set(False)
+            persist(bucket, key, written)  # it only logs what goes wrong
+            listed = _listed.get()
+            if listed is None or not _unwritten.get():
+                return
+            (former,) = listed
+            _forget_version(s3._object_versions.get((bucket, key), []), written)
+            _list_former(s3, bucket, key, former)
+            if former is None:
+                s3._remove_key_files(s3._object_disk_path(bucket, key))
+            raise refuse(written["size"], self._free())
+
+        s3._atomic_write = noted
+        s3._persist_object = persisted
+
+
+def _list_former(s3: Any, bucket: str, key: str, former: dict[str, Any] | None) -> None:
+    """List an object as it was before the write that is refused."""
+    objects = s3._buckets[bucket]["objects"]
+    del objects[key]
+    if former is not None:
+        objects[key] = former
+
+
+def _forget_version(versions: list[dict[str, Any]], written: dict[str, Any]) -> None:
+    """Of a bucket with versions, those of one key: the last one is not to be."""
+    if versions and versions[-1]["version_id"] == written.get("version_id"):
+        del versions[-1]
+        for version in versions[-1:]:
+            version["is_latest"] = True
 
 
 def refuse(size: int, free: int) -> DiskFull:

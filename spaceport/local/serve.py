@@ -25,6 +25,7 @@ if __name__ == "__main__":
     quick_queues.install()
     guard = DiskGuard(large_objects.install(ministack.app), partial(free_bytes, Path(os.environ["S3_DATA_DIR"])))
     guard.check_before_listing(s3)
+    guard.check_after_writing(s3)
     roles = Roles(function_roles.policies_of, logs / LOG)
     port = int(os.environ["GATEWAY_PORT"])
     door = Door(guard, port, credentials, roles, function_roles.partition_key)

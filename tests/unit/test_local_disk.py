@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ministack.services import s3
 
 from spaceport.local.disk import RESERVE, SMALL, DiskFull, DiskGuard
 
@@ -76,15 +80,16 @@ def test_an_object_that_does_not_fit_is_not_listed(former: dict[str, int] | None
     """The disk has filled up while it came, or it was copied or put together of parts."""
     objects: dict[str, Any] = {"key": {"size": SMALL}, "other": {}}
     recorded: list[str] = []
-    s3 = SimpleNamespace(
-        _buckets={"bucket": {"objects": objects}}, _record_object_version=lambda *words: recorded.append(words[1])
+    fake = SimpleNamespace(
+        _buckets={"bucket": {"objects": objects}},
+        _record_object_version=lambda *words: recorded.append(words[1]),
     )
     server = Server(2 * SMALL - 1)
-    server.guard.check_before_listing(s3)
+    server.guard.check_before_listing(fake)
 
     async def write(_: Any, __: Any, send: Any) -> None:
         try:
-            s3._record_object_version("bucket", "key", former, objects["key"], b"x" * SMALL)
+            fake._record_object_version("bucket", "key", former, objects["key"], b"x" * SMALL)
         except DiskFull:
             await send({"type": "http.response.start", "status": 500, "headers": []})
             await send({"type": "http.response.body", "body": b"ministack's own words"})
@@ -93,3 +98,56 @@ def test_an_object_that_does_not_fit_is_not_listed(former: dict[str, int] | None
     assert server.status("PUT", 1, SIGNED) == 507
     assert objects == {"other": {}} | ({"key": former} if former else {})
     assert recorded == []
+
+
+@pytest.mark.parametrize("failing", [".tmp", ".meta.json.tmp"])
+@pytest.mark.parametrize("versioning", [None, "Enabled"])
+def test_an_object_that_could_not_be_written_after_all_is_not_acknowledged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str, versioning: str | None
+) -> None:
+    """Somebody else took the room between the look at the disk and the write; ministack would answer 200."""
+    for name, value in {
+        "S3_PERSIST": True,
+        "DATA_DIR": str(tmp_path),
+        "_buckets": {"bucket": {"objects": {}}},
+        "_bucket_versioning": {"bucket": versioning} if versioning else {},
+        "_object_versions": {},
+        "_fire_s3_event_async": lambda *_, **__: None,
+    }.items():
+        monkeypatch.setattr(s3, name, value)
+    for name in ("_record_object_version", "_persist_object", "_atomic_write"):
+        monkeypatch.setattr(s3, name, getattr(s3, name))  # the guard replaces them
+    server = Server(1 << 40)
+    server.guard.check_before_listing(s3)
+    server.guard.check_after_writing(s3)
+    is_full = False
+    opened = os.open
+
+    def full(path: Any, *arguments: Any) -> int:
+        if is_full and str(path).endswith(f"a.zip{failing}"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return opened(path, *arguments)
+
+    monkeypatch.setattr(os, "open", full)
+
+    async def put(_: Any, __: Any, send: Any) -> None:
+        try:
+            status = s3._put_object("bucket", "a.zip", b"zip", {"x-amz-meta-job-id": "a"})[0]
+        except DiskFull:
+            status = 500
+        await send({"type": "http.response.start", "status": status, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    server.guard._app = put
+    is_full = True
+    assert server.status("PUT", 3, SIGNED) == 507
+    assert s3._buckets == {"bucket": {"objects": {}}}
+    assert not any(s3._object_versions.values())
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    is_full = False
+    assert server.status("PUT", 3, SIGNED) == 200
+    is_full = True
+    assert server.status("PUT", 3, SIGNED) == 507
+    assert list(s3._buckets["bucket"]["objects"]) == ["a.zip"], "the former one stays"
+    versions = s3._object_versions.get(("bucket", "a.zip"), [])
+    assert [version["is_latest"] for version in versions] == ([True] if versioning else [])
