@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 from email.utils import parseaddr
 from typing import Any, Final
 from urllib.parse import parse_qs, unquote
+from xml.etree.ElementTree import ParseError
 
+from defusedxml.ElementTree import fromstring  # type: ignore[import-untyped]  # ministack brings it
 from ministack.core.iam_actions import _s3_action
 
 from spaceport.local.access import ACCOUNT, REGION
@@ -51,8 +53,6 @@ def s3_calls(request: SignedRequest) -> list[Call]:
     bucket, _, key = unquote(request.raw_path).lstrip("/").partition("/")
     query = {name: values[0] for name, values in request.query.items()}
     action = f"s3:{_s3_action(request.method, request.raw_path, request.query)}"
-    if request.method == "POST" and "delete" in query:
-        action = "s3:DeleteObjects"  # whose keys are in the body: no role may, so nobody has to read them
     resource = object_arn(bucket, key) if key else bucket_arn(bucket)
     calls = [Call(action, resource, {"s3:prefix": query["prefix"]} if "prefix" in query else {})]
     if request.headers.get("x-amz-tagging"):
@@ -60,6 +60,32 @@ def s3_calls(request: SignedRequest) -> list[Call]:
     source = request.headers.get("x-amz-copy-source")
     if source:
         calls.append(Call("s3:GetObject", f"arn:aws:s3:::{unquote(source).lstrip('/')}"))
+    return calls
+
+
+def is_delete_objects(request: SignedRequest) -> bool:
+    """Whether a request of S3 is DeleteObjects, the one whose body says what it is about."""
+    return request.method == "POST" and "delete" in request.query
+
+
+def delete_calls(request: SignedRequest, body: bytes) -> list[Call]:
+    """Those of DeleteObjects: one for each object, or version of one.
+
+    Raises:
+        ValueError: it is none.
+    """
+    bucket = unquote(request.raw_path).strip("/")
+    try:
+        entries = [each for each in fromstring(body) if each.tag.endswith("Object")]
+    except ParseError as error:
+        raise ValueError(str(error)) from error
+    calls = []
+    for entry in entries:
+        parts = {part.tag.rpartition("}")[2]: part.text or "" for part in entry}
+        action = "s3:DeleteObjectVersion" if parts.get("VersionId") else "s3:DeleteObject"
+        calls.append(Call(action, object_arn(bucket, parts["Key"])))
+    if not calls:
+        raise ValueError("no object is named")
     return calls
 
 

@@ -26,7 +26,18 @@ from urllib.parse import parse_qs
 from ministack.core.iam_actions import access_denied_response
 
 from spaceport.local.access import SECRET_HEADER
-from spaceport.local.calls import LIST, OBJECT_READS, Call, PartitionKey, bucket_arn, form_calls, json_calls, s3_calls
+from spaceport.local.calls import (
+    LIST,
+    OBJECT_READS,
+    Call,
+    PartitionKey,
+    bucket_arn,
+    delete_calls,
+    form_calls,
+    is_delete_objects,
+    json_calls,
+    s3_calls,
+)
 from spaceport.local.cross_origin import is_cross_origin, is_own_host
 from spaceport.local.roles import Roles
 from spaceport.local.signatures import (
@@ -140,11 +151,13 @@ class Door:
         signer = None if data is None else signer_of_header(request, data, self._credentials)
         if signer is None or signer.access_key == self._credentials.access_key:
             return Entry() if signer else None
-        if signer.service == "s3":
+        if signer.service == "s3" and not is_delete_objects(request):
             return self._entry_of(signer, s3_calls(request))
         if is_hashed:
             data = await body.read(MAX_SIGNED_BODY)
         try:
+            if signer.service == "s3":
+                return self._entry_of(signer, delete_calls(request, data or b""))
             return self._entry_of(signer, json_calls(request, signer.service, data or b"", self._partition_key))
         except (ValueError, TypeError, AttributeError, KeyError):
             return None

@@ -136,3 +136,26 @@ def test_an_aborted_upload_takes_no_part(api: Api) -> None:
     assert api("DELETE", client.path)[0] == 200
     assert client.put(1) == 404
     assert api("GET", client.path)[0] == 404
+
+
+def test_a_deleted_job_is_forgotten_by_the_sweeper_with_its_own_role(cloud: Cloud, api: Api) -> None:
+    _, begun = api("POST", "/uploads", {"name": "No zip", "bytes": 6, "multipart": True})
+    job = begun["jobId"]
+    assert Client(api, job, b"no zip").put(1) == 200
+    assert api("POST", f"/uploads/{job}/complete", {})[0] == 202
+    cloud.ended(job)
+    _, made = api("POST", f"/jobs/{job}/shares", {})
+    assert api("DELETE", f"/jobs/{job}")[0] == 202
+    assert api("GET", f"/jobs/{job}")[0] == 404
+    key, api.headers = api.headers, {"x-share-token": made["token"]}
+    assert api("GET", "/shared")[0] == 404
+    api.headers = key
+
+    functions = cloud.embedded.access.client("lambda")
+    names = [each["FunctionName"] for each in functions.list_functions()["Functions"]]
+    (sweeper,) = [name for name in names if "Sweeper" in name]
+    assert b'"deleted": 1' in functions.invoke(FunctionName=sweeper, Payload=b"{}")["Payload"].read(), cloud.logs()
+    for prefix in (f"jobs/{job}/", "deletions/"):
+        assert not cloud.deployment.bucket.has_any(prefix)
+    assert not cloud.deployment.uploads.has_any(begun["key"])
+    assert cloud.row(job) is None

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from test_local_door import ACCESS, Sent, a_door, form, presigned, request, signed_by_boto3
 
 from spaceport.local.access import ACCOUNT, role_secret
-from spaceport.local.calls import Call
+from spaceport.local.calls import Call, delete_calls
 from spaceport.local.roles import Roles, rights_of
+from spaceport.local.signatures import SignedRequest
 
 STAGE = ACCESS.as_role("spaceport-StageRole-1A2B")
 TABLE = f"arn:aws:dynamodb:us-east-1:{ACCOUNT}:table/jobs"
@@ -120,7 +121,7 @@ def test_a_copy_needs_to_read_its_source() -> None:
 @pytest.mark.parametrize(
     ("service", "call", "arguments"),
     [
-        (S3, "delete_objects", {"Bucket": "b", "Delete": {"Objects": [{"Key": "k"}]}}),
+        (S3, "list_buckets", {}),
         (DB, "transact_write_items", {"TransactItems": [{"Delete": {"TableName": "jobs", "Key": ROW}}]}),
         (DB, "batch_get_item", {"RequestItems": {"jobs": {"Keys": [ROW]}}}),
         ("lambda", "list_functions", {}),
@@ -253,3 +254,19 @@ def matches(pattern: str, text: str) -> bool:
     if pattern[0] == "*":
         return any(matches(pattern[1:], text[at:]) for at in range(len(text) + 1))
     return bool(text) and pattern[0] in {"?", text[0]} and matches(pattern[1:], text[1:])
+
+
+def test_deleting_many_objects_is_deleting_each() -> None:
+    objects = [{"Key": "jobs/x & y", "VersionId": "3"}, {"Key": "jobs/z"}]
+    sent = signed_by_boto3(STAGE, S3, "delete_objects", Bucket="b", Delete={"Objects": objects})
+    both = ["s3:DeleteObject", "s3:DeleteObjectVersion"]
+    assert is_allowed(sent, allow(both, "arn:aws:s3:::b/jobs/*"))
+    assert is_allowed(sent, allow(both[0], "arn:aws:s3:::b/jobs/z"), allow(both[1], "arn:aws:s3:::b/jobs/x & y"))
+    for too_little in (
+        allow(both, "arn:aws:s3:::b/jobs/z"), allow(both[0], "*"), allow(both[1], "*"), allow(both, "arn:aws:s3:::b")
+    ):  # fmt: skip
+        assert not is_allowed(sent, too_little)
+    request = SignedRequest("POST", "/b", {"delete": [""]}, {})
+    for wrong in (b"", b"<Delete/>", b"<Delete><Object/></Delete>", b"<Delete><Object>"):
+        with pytest.raises((ValueError, KeyError)):
+            delete_calls(request, wrong)
