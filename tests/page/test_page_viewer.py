@@ -92,6 +92,7 @@ def test_the_model_stands_upright_and_can_be_turned_over(page: Page, cloud: Embe
     with page.expect_download() as download:
         page.get_by_role("button", name="Picture").click()
     assert Image.open(download.value.path()).size == (1920, 1080)
+    expect(page.get_by_role("button", name="Orbit")).to_have_attribute("aria-pressed", "true")
     page.get_by_role("button", name="Fly").click()
     expect(page.get_by_role("button", name="Fly")).to_have_attribute("aria-pressed", "true")
     page.get_by_role("button", name="Turn over").click()

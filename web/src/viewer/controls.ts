@@ -1,6 +1,6 @@
 /** The viewer's controls: buttons with names, for all that can be done by dragging, and more. */
 
-import { html, nothing } from "lit-html";
+import { html } from "lit-html";
 import { CONTROLS } from "../words/en.ts";
 import type { ViewerHandle } from "./open.ts";
 
@@ -20,7 +20,6 @@ export function controls(viewer: ViewerHandle, around: Surroundings) {
     toggle(label, state.cameraMode === name, () => (state.cameraMode = name));
   return html`<div class="controls" role="toolbar" aria-label=${CONTROLS.title}>
     ${mode("orbit", CONTROLS.orbit)} ${mode("fly", CONTROLS.fly)}
-    ${state.hasAnimation ? toggle(CONTROLS.flight, !state.animationPaused, () => (state.animationPaused = !state.animationPaused)) : nothing}
     <button @click=${() => viewer.resetCamera()}>${CONTROLS.reset}</button>
     <button @click=${around.turnOver}>${CONTROLS.turn}</button>
     ${toggle(CONTROLS.smooth, state.performanceMode, () => (state.performanceMode = !state.performanceMode))}

@@ -31,6 +31,7 @@ export async function openModel(container: HTMLElement, contents: Response, up: 
   const viewer = await createViewer({
     container,
     ui: false,
+    noanim: true, // nothing moves by itself
     contentUrl: contents.url,
     contentFilename: "model.sog",
     contents: Promise.resolve(contents),

@@ -133,9 +133,14 @@ export class SplatView extends HTMLElement {
     canvas?.addEventListener("webglcontextlost", () => this.#set({ kind: "failed", sentence: VIEWER.lost }));
     viewer.state.inputEnabled = false;
     viewer.events.on("progress:changed", this.#draw);
-    viewer.events.on("loaded:changed", () => this.#set({ kind: "ready" }));
-    for (const key of ["cameraMode", "performanceMode", "animationPaused", "hasAnimation"]) viewer.events.on(`${key}:changed`, this.#draw);
-    if (viewer.state.loaded) this.#set({ kind: "ready" });
+    viewer.events.on("loaded:changed", () => this.#ready(viewer));
+    for (const key of ["cameraMode", "performanceMode"]) viewer.events.on(`${key}:changed`, this.#draw);
+    if (viewer.state.loaded) this.#ready(viewer);
+  }
+
+  #ready(viewer: ViewerHandle): void {
+    viewer.state.cameraMode = "orbit"; // where there is no flight of the model's own, the engine makes up one
+    this.#set({ kind: "ready" });
   }
 
   #set(phase: Phase): void {

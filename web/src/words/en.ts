@@ -190,7 +190,6 @@ export const CONTROLS = {
   title: "Viewer",
   orbit: "Orbit",
   fly: "Fly",
-  flight: "Flight",
   reset: "Reset",
   turn: "Turn over",
   smooth: "Smoother",
