@@ -140,8 +140,8 @@ class JobTable:
         return len(rows)
 
     def version(self, job_id: str) -> int:
-        """The version of the job's row: how often it was written; 0 when there is none."""
-        return self.get_versioned(job_id)[1]
+        """The version of the job's row, readable or not: how often it was written; 0 when there is none."""
+        return _version(self._item(job_id, JOB))
 
     def replace(self, job_id: str, manifests: Iterable[AnyManifest], version: int) -> bool:
         """Replace the job's row by what `manifests` say, whatever it held; leases and idempotency marks stay.
