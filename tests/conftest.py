@@ -3,12 +3,19 @@
 New examples: `make explore`, or pytest with `--hypothesis-profile=explore`.
 """
 
+from __future__ import annotations
+
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 # A shell starts what it runs in the background with Ctrl-C ignored, children inherit that, and tests press Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -38,6 +45,15 @@ LONGEST = (
     "test_sfm_killed",
     "test_cloud_hung",
 )
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Of the browser's and the page's tests: here, so that a worker that runs both has one."""
+    from browser_fixtures import launched  # noqa: PLC0415 (other tests need no Playwright)
+
+    with launched() as browser:
+        yield browser
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:

@@ -1,5 +1,5 @@
-"""Fixtures of the browser tests; in modules of their own names, since mypy knows one `conftest` only."""
+"""The fixture of the browser tests; in a module of its own name, since mypy knows one `conftest` only."""
 
-from browser_fixtures import browser, page
+from browser_fixtures import page
 
-__all__ = ["browser", "page"]
+__all__ = ["page"]
