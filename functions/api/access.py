@@ -6,17 +6,26 @@ began, and those that no key began; an admin key of the tenant may handle all of
 
 from __future__ import annotations
 
+from typing import Final
+
+from pydantic import TypeAdapter
+
 from functions.api.errors import Forbidden
 from functions.clients import table
+from spaceport.pipeline.contract import JobId
 from spaceport.pipeline.errors import UnknownJob
 from spaceport.pipeline.jobs.state import JobRecord
 from spaceport.pipeline.tenants import Caller
+
+JOB_ID: Final[TypeAdapter[str]] = TypeAdapter(JobId)
+"""Of ids in paths and bodies, which are anybody's text."""
 
 
 def visible_job(caller: Caller, job_id: str) -> JobRecord:
     """The row of a job of the caller's tenant.
 
     Raises:
+        ValidationError: it can be no id.
         UnknownJob: there is none; of another tenant's job in the same words, and after the same one read.
     """
     return visible_row(caller, job_id)[0]
@@ -24,7 +33,7 @@ def visible_job(caller: Caller, job_id: str) -> JobRecord:
 
 def visible_row(caller: Caller, job_id: str) -> tuple[JobRecord, int]:
     """The same with the row's version."""
-    row, version = table().get_versioned(job_id)
+    row, version = table().get_versioned(JOB_ID.validate_python(job_id))
     if row is None or row.tenant != caller.tenant or row.deleted_at:
         raise UnknownJob(f"There is no job {job_id}.")
     return row, version

@@ -18,7 +18,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import TypeAdapter, ValidationError
 
 from functions.api import addresses, confirm, estimate, job, model, multipart, shares
-from functions.api.access import job_to_handle
+from functions.api.access import JOB_ID, job_to_handle
 from functions.api.addresses import Unconfirmed, check_email
 from functions.api.caller import audit_call, caller_of, json_body
 from functions.api.errors import Forbidden, error_response
@@ -26,7 +26,7 @@ from functions.api.job import public
 from functions.api.start import StartJob, start
 from functions.api.upload import UploadRequest, sign_upload
 from functions.clients import NAMESPACE, batch, bucket, queues, table, tenants
-from spaceport.pipeline.contract import EndManifest, JobId, JobState
+from spaceport.pipeline.contract import EndManifest, JobState
 from spaceport.pipeline.errors import Conflict, Refused, Slug, UnknownJob
 from spaceport.pipeline.jobs.batch import terminate_jobs
 from spaceport.pipeline.jobs.cursor import Cursor
@@ -40,7 +40,6 @@ from spaceport.pipeline.uploads.zip_directory import MAX_ENTRIES
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
-JOB_ID: TypeAdapter[str] = TypeAdapter(JobId)
 OWNER: TypeAdapter[KeyId | None] = TypeAdapter(KeyId | None)
 
 logger = Logger(service="api")

@@ -9,10 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from functions.api.caller import caller_of, current_event, json_body
 from spaceport.pipeline.contract import StageName
-from spaceport.pipeline.costs import estimate_costs
-from spaceport.pipeline.effort import choose_effort
+from spaceport.pipeline.costs import estimate_costs, estimate_seconds
 from spaceport.pipeline.options import resolve
-from spaceport.pipeline.pricing import stage_seconds
 from spaceport.pipeline.uploads.zip_directory import MAX_ENTRIES
 
 router = Router()  # type: ignore[no-untyped-call]
@@ -34,9 +32,7 @@ def estimate() -> dict[str, Any]:
     caller_of(event)
     request = EstimateRequest.model_validate(json_body(event))
     options = resolve(request.options)
-    seconds = stage_seconds(
-        request.photos, choose_effort(options.train, None, request.photos).iterations_for(request.photos)
-    )
+    seconds = estimate_seconds(options.train, request.photos)
     costs = estimate_costs(options.train, request.photos)
     wanted = [stage for stage in StageName if stage is not StageName.COMPRESS or options.compress_enabled]
     return {

@@ -11,13 +11,12 @@ from typing import Any, Final
 
 from aws_lambda_powertools.event_handler import Response, content_types
 from aws_lambda_powertools.event_handler.api_gateway import Router
-from pydantic import TypeAdapter
 
 from functions.api.access import job_to_handle, visible_row
 from functions.api.caller import audit_call, caller_of, current_event
 from functions.clients import bucket, table
 from functions.links import FILES, links
-from spaceport.pipeline.contract import JobId, JobState, StageName
+from spaceport.pipeline.contract import JobState, StageName
 from spaceport.pipeline.jobs.deletion import request_deletion
 from spaceport.pipeline.jobs.ending import UNCOMPRESSED
 from spaceport.pipeline.jobs.state import END_STATES, HEADLINES, JobRecord
@@ -27,7 +26,6 @@ POLL_SECONDS: Final = 2
 LINK_SECONDS: Final = 3600
 """How long an answer with links may be kept: they work for longer."""
 DELETED: Final = "The job is gone, and its upload, its files and its links are deleted within minutes."
-JOB_ID: Final[TypeAdapter[str]] = TypeAdapter(JobId)
 
 router = Router()  # type: ignore[no-untyped-call]
 
@@ -36,7 +34,7 @@ router = Router()  # type: ignore[no-untyped-call]
 def show_job(job_id: str) -> Response[str]:
     event = current_event(router)
     caller = caller_of(event)
-    row, version = visible_row(caller, JOB_ID.validate_python(job_id))
+    row, version = visible_row(caller, job_id)
     has_ended = row.state in END_STATES
     reason = table().unsent_mail(row.job_id) if has_ended and row.email else None
     etag = f'"{version}-{int(time.time()) // LINK_SECONDS}{"-mail" if reason else ""}"'
@@ -63,7 +61,7 @@ def show_job(job_id: str) -> Response[str]:
 def delete_job(job_id: str) -> tuple[dict[str, Any], int]:
     event = current_event(router)
     caller = caller_of(event)
-    row = job_to_handle(caller, JOB_ID.validate_python(job_id))
+    row = job_to_handle(caller, job_id)
     audit_call(event, caller, row.job_id)
     request_deletion(bucket(), table(), row)
     return {"jobId": row.job_id, "message": DELETED}, 202

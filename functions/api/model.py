@@ -8,14 +8,14 @@ from typing import Any, Final
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.api_gateway import Router
-from pydantic import TypeAdapter
+from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
 
 from functions.api.access import visible_job
 from functions.api.caller import audit_call, caller_of, current_event
 from functions.api.errors import error_response
 from functions.clients import bucket
 from functions.links import artefacts_of_tenant, presigned
-from spaceport.pipeline.contract import Artefact, JobId, StageManifest, StageName, now
+from spaceport.pipeline.contract import Artefact, StageManifest, StageName, now
 from spaceport.pipeline.jobs.state import JobRecord
 
 SECONDS: Final = 3600
@@ -25,7 +25,6 @@ MAX_VIEWER_BYTES: Final = 1 << 20
 SOG, LEVELS, LOD_META, VIEWER = "compressed/model.sog", "compressed/lod/", "lod-meta.json", "compressed/viewer.json"
 POSTERS: Final = ("compressed/poster.jpg", "compressed/preview.jpg")
 NO_MODEL: Final = "There is no compressed model of this job. Its page says how far it came, and lists what there is."
-JOB_ID: Final[TypeAdapter[str]] = TypeAdapter(JobId)
 
 router = Router()  # type: ignore[no-untyped-call]
 
@@ -34,12 +33,17 @@ router = Router()  # type: ignore[no-untyped-call]
 def show_model(job_id: str) -> dict[str, Any] | Response[str]:
     event = current_event(router)
     caller = caller_of(event)
-    row = visible_job(caller, JOB_ID.validate_python(job_id))
-    answer = model_of(row, single=(event.query_string_parameters or {}).get("of") == "sog")
+    row = visible_job(caller, job_id)
+    answer = model_of(row, single=wants_single(event))
     if answer is None:
         return error_response(404, "no_model", NO_MODEL)
     audit_call(event, caller, row.job_id)
     return answer
+
+
+def wants_single(event: APIGatewayProxyEvent) -> bool:
+    """Whether a call asks for the whole model in one file: `?of=sog`."""
+    return (event.query_string_parameters or {}).get("of") == "sog"
 
 
 def model_of(row: JobRecord, *, single: bool) -> dict[str, Any] | None:

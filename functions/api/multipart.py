@@ -11,13 +11,13 @@ from urllib.parse import quote
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.api_gateway import Router
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field
 
+from functions.api.access import JOB_ID
 from functions.api.addresses import check_email
 from functions.api.caller import audit_call, caller_of, current_event, json_body
 from functions.api.errors import error_response
 from functions.clients import bucket, s3, table, tenants, uploads
-from spaceport.pipeline.contract import JobId
 from spaceport.pipeline.errors import Refused, Slug
 from spaceport.pipeline.jobs.births import bear, new_job_id, signed_source
 from spaceport.pipeline.jobs.multipart import (
@@ -43,7 +43,6 @@ SECONDS: Final = 900
 MAX_MISSING: Final = 32
 MAX_QUOTED_NAME: Final = 1800  # S3 accepts 2 KB of metadata
 CHECKSUM: Final = "x-amz-checksum-crc32"
-JOB_ID: Final[TypeAdapter[str]] = TypeAdapter(JobId)
 
 router = Router()  # type: ignore[no-untyped-call]
 

@@ -13,16 +13,16 @@ from typing import Annotated, Any, Final
 
 from aws_lambda_powertools.event_handler import Response, content_types
 from aws_lambda_powertools.event_handler.api_gateway import Router
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field
 
 from functions.api.access import job_to_handle
 from functions.api.caller import audit_call, caller_of, current_event, json_body, source_ip
 from functions.api.errors import error_response
-from functions.api.model import NO_MODEL, SECONDS, SOG, model_of
+from functions.api.model import NO_MODEL, SECONDS, SOG, model_of, wants_single
 from functions.api.share_report import reports_of_share
 from functions.clients import bucket, table
 from functions.links import MODELS, PICTURES, artefacts_of_tenant, links
-from spaceport.pipeline.contract import JobId, StageManifest, now
+from spaceport.pipeline.contract import StageManifest, now
 from spaceport.pipeline.errors import Refused, Slug, UnknownJob
 from spaceport.pipeline.jobs.audit import audit
 from spaceport.pipeline.jobs.shares import (
@@ -44,7 +44,6 @@ COUNTS: Final = ("photos", "registered", "points", "gaussians", "sog_bytes")
 """What a holder sees of the job's counts."""
 INVALID: Final = "This link does not work: it is mistyped, was withdrawn or has ended. Ask whoever sent it for another."
 HEADERS: Final = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Robots-Tag": "noindex"}
-JOB_ID: Final[TypeAdapter[str]] = TypeAdapter(JobId)
 
 router = Router()  # type: ignore[no-untyped-call]
 
@@ -64,7 +63,7 @@ class ShareRequest(BaseModel):
 def share_job(job_id: str) -> tuple[dict[str, Any], int]:
     event = current_event(router)
     caller = caller_of(event)
-    row = job_to_handle(caller, JOB_ID.validate_python(job_id))
+    row = job_to_handle(caller, job_id)
     request = ShareRequest.model_validate(json_body(event))
     kept = int(float(os.environ.get(KEEP_DAYS) or MAX_DAYS))
     if request.days is not None and request.days > kept:
@@ -77,7 +76,7 @@ def share_job(job_id: str) -> tuple[dict[str, Any], int]:
 
 @router.get("/jobs/<job_id>/shares")
 def show_shares(job_id: str) -> dict[str, Any]:
-    row = job_to_handle(caller_of(current_event(router)), JOB_ID.validate_python(job_id))
+    row = job_to_handle(caller_of(current_event(router)), job_id)
     return {"shares": [_public(share) for share in list_shares(bucket(), row.job_id)]}
 
 
@@ -85,7 +84,7 @@ def show_shares(job_id: str) -> dict[str, Any]:
 def withdraw(job_id: str, share_id: str) -> dict[str, Any]:
     event = current_event(router)
     caller = caller_of(event)
-    row = job_to_handle(caller, JOB_ID.validate_python(job_id))
+    row = job_to_handle(caller, job_id)
     audit_call(event, caller, row.job_id)
     share = withdraw_share(bucket(), row.job_id, share_id)
     if share is None:
@@ -128,8 +127,7 @@ def open_model() -> Response[str]:
         _, row = _opened()
     except InvalidShare:
         return _invalid()
-    single = (current_event(router).query_string_parameters or {}).get("of") == "sog"
-    answer = model_of(row, single=single)
+    answer = model_of(row, single=wants_single(current_event(router)))
     return _answer(answer) if answer else error_response(404, "no_model", NO_MODEL)
 
 

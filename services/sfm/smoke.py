@@ -22,7 +22,7 @@ from spaceport.progress import Silent
 WIDTH, HEIGHT, FOCAL = 480, 360, 400.0  # pixels
 TEXELS: Final = 1024  # a side of the texture
 SHIFTS: Final = [(east, north) for north in (0.0, 1.2) for east in (0.0, 0.8, 1.6, 2.4)]
-"""Of the camera over the ground, in metres; it looks straight down from 5 m."""
+"""Of the camera over the ground, in metres; it points straight down from 5 m."""
 
 
 def main() -> int:

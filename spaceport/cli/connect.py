@@ -121,7 +121,7 @@ def greeting(cloud: RunningCloud) -> str:
     return "\n".join(
         (
             f"The embedded cloud is up. AWS at {cloud.access.endpoint}, Batch at {cloud.access.batch_endpoint}.",
-            page_line(cloud.access),
+            page_line(cloud.access, deployment.api_key_id),
             "Drop a zip, and a job begins by itself:",
             f"  . {environment} && aws s3 cp photos.zip s3://{deployment.uploads.name}/uploads/",
             "Then, in another terminal: spaceport jobs",
@@ -130,15 +130,12 @@ def greeting(cloud: RunningCloud) -> str:
     )
 
 
-def page_line(access: Access) -> str:
+def page_line(access: Access, api_key_id: str) -> str:
     """The link that opens the page of an embedded cloud signed in, or how to get the page."""
-    from spaceport.local.cloud import STACK  # noqa: PLC0415
     from spaceport.local.page import page_link  # noqa: PLC0415
     from spaceport.web import is_built  # noqa: PLC0415
 
     if not is_built():
         return "The page is not built: run `make web`, then start again."
-    (stack,) = access.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"]
-    outputs = {item["OutputKey"]: item["OutputValue"] for item in stack["Outputs"]}
-    key = access.client("apigateway").get_api_key(apiKey=outputs["ApiKeyId"], includeValue=True)["value"]
+    key = access.client("apigateway").get_api_key(apiKey=api_key_id, includeValue=True)["value"]
     return f"Your jobs in a browser: {page_link(access.endpoint, key)}"

@@ -41,6 +41,8 @@ class Deployment:
     queues: tuple[str, ...]
     mail_domains: str = ""
     """The domains whose addresses need no confirmation: the template's parameter `MailDomains`."""
+    api_key_id: str = ""
+    """Of the API's own key: the stack's output `ApiKeyId`."""
     check: Callable[[], None] = lambda: None
     """Raises when it has died, before calls to it time out."""
 
@@ -83,4 +85,5 @@ def connect(stack: str, session: boto3.Session, endpoint: str | None = None, bat
         batch=session.client("batch", endpoint_url=batch or endpoint),
         queues=tuple(outputs[name] for name in ("CpuQueue", "GpuQueue") if name in outputs),
         mail_domains=parameters.get("MailDomains", ""),
+        api_key_id=outputs.get("ApiKeyId", ""),
     )

@@ -86,10 +86,14 @@ def stage_cost(machine: str, machine_usd: float, seconds: float, kept: Kept) -> 
     )
 
 
+def estimate_seconds(options: TrainOptions, photos: int) -> dict[StageName, float]:
+    """How long each stage is likely to have its machine, with as many iterations as the options mean."""
+    return stage_seconds(photos, choose_effort(options, None, photos).iterations_for(photos))
+
+
 def estimate_costs(options: TrainOptions, photos: int, first: StageName = StageName.SFM) -> dict[StageName, Cost]:
     """What a job is likely to cost on the machines of the template, from its `first` stage on."""
-    iterations = choose_effort(options, None, photos).iterations_for(photos)
-    seconds = stage_seconds(photos, iterations)
+    seconds = estimate_seconds(options, photos)
     uploaded = photos * PHOTO_BYTES
     kept = {
         StageName.SFM: Kept(2 * photos + 100, round((1 + UNDISTORTED) * uploaded), 0, uploaded),
@@ -110,7 +114,8 @@ def estimate_job_usd(options: TrainOptions, photos: int, first: StageName = Stag
 
 def is_of_another_job(manifest: StageManifest) -> bool:
     """Whether a job that goes on with another one's results has the manifest from that one."""
-    return any(not artefact.key.startswith(job_prefix(manifest.job_id)) for artefact in manifest.artefacts)
+    own = job_prefix(manifest.job_id)
+    return not all(artefact.key.startswith(own) for artefact in manifest.artefacts)
 
 
 def actual_cost(manifest: StageManifest) -> Cost:

@@ -91,7 +91,7 @@ def submission_key(job_id: str) -> str:
 
 
 def deletion_key(job_id: str) -> str:
-    """Of the wish to have a job deleted."""
+    """Of the request to have a job deleted."""
     return f"{DELETIONS}{job_id}.json"
 
 

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 from waiting import PATIENCE
 
-from spaceport.cli.connect import page_line
+from spaceport.cli.connect import deployment_of, page_line
 from spaceport.local.cloud import EmbeddedCloud
 from spaceport.web import is_built
 
@@ -43,4 +43,4 @@ def link_of(cloud: EmbeddedCloud) -> str:
     """The link that `spaceport up` prints."""
     if not is_built():
         pytest.skip("needs the page: make web")
-    return page_line(cloud.access).rpartition(" ")[2]
+    return page_line(cloud.access, deployment_of(cloud.access).api_key_id).rpartition(" ")[2]

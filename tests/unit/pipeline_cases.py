@@ -22,6 +22,7 @@ from spaceport.pipeline.contract import (
 )
 from spaceport.pipeline.jobs.table import JobTable, LeaseAnswer
 from spaceport.pipeline.layout import end_key, request_key, stage_manifest_key
+from spaceport.pipeline.storage import Bucket
 
 JOB = "beach-0123456789"
 START = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -100,3 +101,10 @@ def forget(table: JobTable, job_id: str) -> None:
     with table.table.batch_writer() as batch:
         for item in answer["Items"]:
             batch.delete_item(Key={"job_id": item["job_id"], "record": item["record"]})
+
+
+def begin(bucket: Bucket, table: JobTable, *manifests: AnyManifest) -> None:
+    """Write manifests, and the rows that they make."""
+    for manifest in manifests:
+        bucket.put_manifest(key_of(manifest), manifest)
+        table.record(manifest)

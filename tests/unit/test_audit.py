@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from function_cases import Batch, Context, call, deploy
-from pipeline_cases import JOB, key_of, photo_zip, requested, staged, whole_job
+from pipeline_cases import JOB, begin, photo_zip, requested, staged, whole_job
 
 from functions.api import app, caller
 from functions.links import FILES
@@ -28,12 +28,6 @@ def _deployed(bucket: Bucket, uploads: Bucket, table: JobTable, monkeypatch: pyt
     monkeypatch.setattr(app, "batch", Batch)
     metadata = {"job-id": "new-job"}
     uploads.client.put_object(Bucket="uploads", Key="uploads/beach.zip", Body=photo_zip(4), Metadata=metadata)
-
-
-def begin(bucket: Bucket, table: JobTable, *manifests: Any) -> None:
-    for manifest in manifests:
-        bucket.put_manifest(key_of(manifest), manifest)
-        table.record(manifest)
 
 
 def ask(name: str, body: Any = None, **changes: Any) -> int:

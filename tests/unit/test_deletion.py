@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from function_cases import Batch, Context, call, event, put_tenants
-from pipeline_cases import JOB, ended, key_of, requested, staged
+from pipeline_cases import JOB, begin, ended, requested, staged
 from test_forget import everything
 
 from functions.api import app as api
@@ -30,12 +30,6 @@ GONE = (404, {"slug": "not_found", "sentence": f"There is no job {JOB}."})
 @pytest.fixture(autouse=True)
 def _versioned(bucket: Bucket, batch: Batch) -> None:
     bucket.client.put_bucket_versioning(Bucket="pipeline", VersioningConfiguration={"Status": "Enabled"})
-
-
-def begin(bucket: Bucket, table: JobTable, *manifests: Any) -> None:
-    for manifest in manifests:
-        bucket.put_manifest(key_of(manifest), manifest)
-        table.record(manifest)
 
 
 def ask(method: str, path: str, body: Any = None, key: str = KEY) -> tuple[int, dict[str, Any]]:

@@ -3,51 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
-from botocore.awsrequest import AWSPreparedRequest
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from door_cases import ACCESS, PORT, SECRET, Sent, a_door, form, presigned, request, signed_by_boto3
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spaceport.local.access import ACCOUNT, SECRET_HEADER, Access, new_secret
-from spaceport.local.door import MAX_FORM_HEAD, Door
-from spaceport.local.roles import Roles
-from spaceport.local.signatures import Credentials
-
-PORT = 4566
-SECRET = new_secret()
-ACCESS = Access(f"http://127.0.0.1:{PORT}", "http://127.0.0.1:1", SECRET)
-STRANGER = Access(ACCESS.endpoint, ACCESS.batch_endpoint, new_secret())
-
-
-@dataclass(frozen=True)
-class Sent:
-    """An HTTP request as it arrives."""
-
-    method: str
-    path: str
-    query: str
-    headers: tuple[tuple[str, str], ...]
-    body: bytes = b""
-
-    def with_headers(self, **headers: str) -> Sent:
-        new = {name.replace("_", "-"): value for name, value in headers.items()}
-        return replace(self, headers=(*(pair for pair in self.headers if pair[0].lower() not in new), *new.items()))
-
-
-def request(method: str, path: str, *, query: str = "", body: bytes = b"", **headers: str) -> Sent:
-    return Sent(method, path, query, (("Host", f"127.0.0.1:{PORT}"),), body).with_headers(**headers)
-
-
-def a_door(app: Any, policies: Sequence[Any] = ()) -> Door:
-    """Of a cloud whose roles all have these policies."""
-    return Door(app, PORT, Credentials(ACCOUNT, SECRET), Roles(lambda _: policies), lambda _, index: index or "job_id")
+from spaceport.local.access import SECRET_HEADER, Access, new_secret
+from spaceport.local.door import MAX_FORM_HEAD
 
 
 def through_the_door(sent: Sent) -> tuple[bool, bytes]:
@@ -73,15 +40,7 @@ def through_the_door(sent: Sent) -> tuple[bool, bytes]:
         if "status" in message:
             answered.append(message["status"])
 
-    scope = {
-        "type": "http",
-        "method": sent.method,
-        "path": sent.path,
-        "raw_path": sent.path.encode(),
-        "query_string": sent.query.encode(),
-        "headers": [(name.encode(), value.encode()) for name, value in sent.headers],
-    }
-    asyncio.run(a_door(app)(scope, receive, send))
+    asyncio.run(a_door(app)(sent.scope(), receive, send))
     assert answered in ([], [403])
     return not answered, b"".join(read)
 
@@ -92,31 +51,7 @@ def is_let_in(sent: Sent) -> bool:
     return let_in
 
 
-def as_sent(prepared: AWSPreparedRequest) -> Sent:
-    parts = urlsplit(prepared.url)
-    body: Any = prepared.body or b""
-    body = body.read() if hasattr(body, "read") else body
-    pairs = prepared.headers.items()
-    headers = [(name, str(value, "latin-1") if isinstance(value, bytes) else value) for name, value in pairs]
-    others = [pair for pair in headers if pair[0].lower() != "host"]
-    data = body.encode() if isinstance(body, str) else bytes(body)
-    return Sent(prepared.method, parts.path, parts.query, (("Host", parts.netloc), *others), data)
-
-
-def signed_by_boto3(access: Access, service: str, call: str, **arguments: Any) -> Sent:
-    """The request that boto3 would send."""
-    client = access.client(service)
-    caught: list[Sent] = []
-
-    def catch(request: AWSPreparedRequest, **_: Any) -> None:
-        caught.append(as_sent(request))
-        raise ClientError({}, call)
-
-    client.meta.events.register("before-send", catch)
-    with pytest.raises(ClientError):
-        getattr(client, call)(**arguments)
-    return caught[0]
-
+STRANGER = Access(ACCESS.endpoint, ACCESS.batch_endpoint, new_secret())
 
 CALLS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "list": ("s3", "list_buckets", {}),
@@ -176,14 +111,6 @@ def test_an_old_signature_is_over(monkeypatch: pytest.MonkeyPatch, put: Sent) ->
     assert not is_let_in(old)
 
 
-def presigned(access: Access = ACCESS, seconds: int = 60, **arguments: Any) -> Sent:
-    s3 = access.session.client("s3", endpoint_url=access.endpoint, config=Config(signature_version="s3v4"))
-    url = urlsplit(
-        s3.generate_presigned_url("get_object", {"Bucket": "b", "Key": "jobs/a b/m.sog"} | arguments, seconds)
-    )
-    return Sent("GET", url.path, url.query, (("Host", url.netloc),))
-
-
 def test_presigned_addresses_get_in_for_what_they_name_and_while_they_last() -> None:
     good = presigned()
     assert is_let_in(good)
@@ -195,14 +122,6 @@ def test_presigned_addresses_get_in_for_what_they_name_and_while_they_last() -> 
     assert not is_let_in(replace(good, query=good.query.replace("X-Amz-Expires=60", "X-Amz-Expires=600")))
     assert not is_let_in(good.with_headers(x_amz_target="DynamoDB_20120810.Scan"))
     assert not is_let_in(good.with_headers(origin="http://localhost:8000"))
-
-
-def form(fields: dict[str, str], *, file: bytes = b"PK" * 2000) -> Sent:
-    mark = "--a-boundary"
-    parts = [f'--{mark}\r\nContent-Disposition: form-data; name="{k}"\r\n\r\n{v}\r\n' for k, v in fields.items()]
-    head = "".join(parts) + f'--{mark}\r\nContent-Disposition: form-data; name="file"; filename="a.zip"\r\n\r\n'
-    body = head.encode() + file + f"\r\n--{mark}--\r\n".encode()
-    return request("POST", "/uploads", body=body, content_type=f"multipart/form-data; boundary={mark}")
 
 
 def form_fields(access: Access = ACCESS, seconds: int = 60) -> dict[str, str]:

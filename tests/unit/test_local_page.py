@@ -116,4 +116,4 @@ def test_the_key_in_the_link_is_never_sent() -> None:
 
 def test_without_a_page_up_says_how_to_get_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("spaceport.web.is_built", lambda: False)
-    assert "make web" in connect.page_line(Access("http://127.0.0.1:1", "http://127.0.0.1:1", "secret"))
+    assert "make web" in connect.page_line(Access("http://127.0.0.1:1", "http://127.0.0.1:1", "secret"), "key")

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 from botocore.config import Config
+from door_cases import ACCESS, Sent, a_door, form, presigned, request, signed_by_boto3
 from hypothesis import given
 from hypothesis import strategies as st
-from test_local_door import ACCESS, Sent, a_door, form, presigned, request, signed_by_boto3
 
 from spaceport.local.access import ACCOUNT, role_secret
 from spaceport.local.calls import Call, delete_calls
@@ -46,15 +46,7 @@ def answer(sent: Sent, *policies: Any, status: int = 200) -> tuple[int, bytes]:
     async def send(message: Any) -> None:
         got.append(message)
 
-    scope = {
-        "type": "http",
-        "method": sent.method,
-        "path": sent.path,
-        "raw_path": sent.path.encode(),
-        "query_string": sent.query.encode(),
-        "headers": [(name.encode(), value.encode()) for name, value in sent.headers],
-    }
-    asyncio.run(a_door(app, policies)(scope, receive, send))
+    asyncio.run(a_door(app, policies)(sent.scope(), receive, send))
     assert [message["type"] for message in got] == ["http.response.start", "http.response.body"]
     return got[0]["status"], got[1]["body"]
 

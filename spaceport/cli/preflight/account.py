@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from spaceport.cli.preflight.checks import error_code
+from spaceport.pipeline.aws_errors import error_code
 
 _CONFIG: Final = Config(connect_timeout=5, read_timeout=20, retries={"max_attempts": 3, "mode": "standard"})
 

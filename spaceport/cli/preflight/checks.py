@@ -8,6 +8,8 @@ from enum import StrEnum
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from spaceport.pipeline.aws_errors import error_code
+
 
 class Verdict(StrEnum):
     OK = "ok"
@@ -56,11 +58,6 @@ def answers(subject: str, question: Question) -> Iterator[Check]:
         yield unknown(subject, f"{error.operation_name} was refused ({error_code(error)}): {error_message(error)}")
     except BotoCoreError as error:
         yield unknown(subject, f"AWS gave no answer: {error}")
-
-
-def error_code(error: ClientError) -> str:
-    """AWS's name of an error, for instance `AccessDeniedException`."""
-    return str(error.response.get("Error", {}).get("Code", ""))
 
 
 def error_message(error: ClientError) -> str:

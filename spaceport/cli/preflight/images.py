@@ -9,7 +9,8 @@ from typing import Final
 from botocore.exceptions import ClientError
 
 from spaceport.cli.preflight.account import Account, Stack
-from spaceport.cli.preflight.checks import Check, error_code, failed, ok, warning
+from spaceport.cli.preflight.checks import Check, failed, ok, warning
+from spaceport.pipeline.aws_errors import error_code
 
 _OURS: Final = re.compile(
     r"(?P<registry>\d{12})\.dkr[.-]ecr\.[^/]+/(?P<repository>[^:@]+)(:(?P<tag>[^@]+)|@(?P<digest>.+))"

@@ -7,8 +7,9 @@ from collections.abc import Collection, Iterator, Mapping
 from botocore.exceptions import ClientError
 
 from spaceport.cli.preflight.account import Account
-from spaceport.cli.preflight.checks import Check, error_code, failed, ok, warning
+from spaceport.cli.preflight.checks import Check, failed, ok, warning
 from spaceport.cli.preflight.needs import Machines, Needs
+from spaceport.pipeline.aws_errors import error_code
 
 SPOT_ROLE = "AWSServiceRoleForEC2Spot"
 

@@ -8,7 +8,8 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from spaceport.cli.preflight.account import Account
-from spaceport.cli.preflight.checks import Check, error_code, ok, warning
+from spaceport.cli.preflight.checks import Check, ok, warning
+from spaceport.pipeline.aws_errors import error_code
 
 PRODUCTION = (
     "aws sesv2 put-account-details --production-access-enabled --mail-type TRANSACTIONAL --website-url URL"

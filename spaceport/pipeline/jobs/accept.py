@@ -32,6 +32,7 @@ from spaceport.pipeline.jobs.births import bear, bear_of_upload, is_taken
 from spaceport.pipeline.jobs.ending import end_job, failure_of
 from spaceport.pipeline.jobs.multipart import metadata_of_upload
 from spaceport.pipeline.jobs.quotas import Quotas
+from spaceport.pipeline.jobs.state import photos_of
 from spaceport.pipeline.jobs.submission import (
     MAX_NAME,
     Submission,
@@ -179,20 +180,13 @@ def continue_job(
     standing = bucket.read_manifest(key) if submission.job_id else None
     if standing:
         return standing.manifest
-    usd = estimate_job_usd(request.options.train, _photos_of(stored.manifest), stage)
+    usd = estimate_job_usd(request.options.train, photos_of(stored.manifest), stage)
     quotas.reserve_job(request.tenant, limits, birth.job_id, usd)
     manifest = stored.manifest.model_copy(update={"job_id": birth.job_id, "request": request, "created_at": now()})
     if not bucket.put_manifest(key, manifest):
         standing = bucket.read_manifest(key)
         return standing.manifest if standing else manifest
     return manifest
-
-
-def _photos_of(manifest: AnyManifest) -> int:
-    if isinstance(manifest, RequestManifest):
-        return manifest.photos
-    photos = manifest.outcome.counts.get("photos", 0) if isinstance(manifest, StageManifest) else 0
-    return photos if isinstance(photos, int) else 0
 
 
 def _bear_continuation(bucket: Bucket, key: str, request: Request, wanted: str | None) -> Birth:

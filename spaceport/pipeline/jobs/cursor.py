@@ -33,7 +33,7 @@ class Cursor(BaseModel):
         try:
             return cls.model_validate_json(urlsafe_b64decode(text[:MAX_CURSOR].encode()))
         except (ValidationError, binascii.Error):
-            raise Refused(Slug.BAD_OPTIONS, detail="`cursor` is none that this list has given") from None
+            raise Refused(Slug.BAD_OPTIONS, detail="`cursor` is none of this list") from None
 
     def __str__(self) -> str:
         return urlsafe_b64encode(self.model_dump_json().encode()).decode()

@@ -1,7 +1,7 @@
-"""Deleting a job at its owner's wish: at once for people, and soon for good.
+"""Deleting a job at its owner's request: at once for people, and soon for good.
 
 The API has no right to delete anything. It writes `deletions/ID.json`, which is the truth, and hides the job's row; the
-sweeper forgets each job that is named there, and then deletes the wish.
+sweeper forgets each job that is named there, and then deletes the request.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def requested_deletions(bucket: Bucket) -> Iterator[str]:
 
 
 def delete_job(bucket: Bucket, uploads: Bucket, table: JobTable, job_id: str) -> bool:
-    """Delete a job for good, and the wish to. False while another job builds on its files: later, then."""
+    """Delete a job for good, and the request to. False while another job builds on its files: later, then."""
     try:
         forget_job(bucket, uploads, table, job_id)
     except Conflict:

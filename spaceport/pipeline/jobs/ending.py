@@ -31,21 +31,6 @@ def end_job(
     Raises:
         UnknownJob: there is no such job, and no `request` to make its end manifest from.
     """
-    end = _write_end(bucket, job_id, state, request=request, stage=stage, failure=failure, message=message)
-    record_manifest(table, end)
-    return end
-
-
-def _write_end(
-    bucket: Bucket,
-    job_id: str,
-    state: JobState,
-    *,
-    request: Request | None = None,
-    stage: StageName | None = None,
-    failure: Failure | None = None,
-    message: str | None = None,
-) -> EndManifest:
     end = EndManifest(
         job_id=job_id,
         created_at=now(),
@@ -55,8 +40,9 @@ def _write_end(
         failure=failure,
         message=message or (failure.sentence if failure else MESSAGES[state]),
     )
-    is_first = bucket.put_manifest(layout.end_key(job_id), end)
-    return end if is_first else read_end(bucket, job_id) or end
+    end = _put_end(bucket, end)
+    record_manifest(table, end)
+    return end
 
 
 def record_manifest(table: JobTable, manifest: AnyManifest) -> None:
@@ -76,9 +62,16 @@ def fail_job(
             leaves that to the tracker, which the end manifest wakes.
     """
     is_delivered = stage is StageName.COMPRESS
-    state = JobState.COMPLETED_DEGRADED if is_delivered else JobState.FAILED
-    message = f"{DEGRADED} {failure.sentence}" if is_delivered else None
-    end = _write_end(bucket, job_id, state, stage=stage, failure=failure, message=message)
+    end = EndManifest(
+        job_id=job_id,
+        created_at=now(),
+        state=JobState.COMPLETED_DEGRADED if is_delivered else JobState.FAILED,
+        request=request_of(bucket, job_id),
+        stage=stage,
+        failure=failure,
+        message=f"{DEGRADED} {failure.sentence}" if is_delivered else failure.sentence,
+    )
+    end = _put_end(bucket, end)
     if release:
         record_manifest(table, end)
     else:
@@ -94,6 +87,12 @@ def stop_job(bucket: Bucket, table: JobTable, job_id: str) -> EndManifest:
     """
     row = table.get(job_id)
     return end_job(bucket, table, job_id, JobState.STOPPED, stage=row.stage if row else None, message=STOPPED)
+
+
+def _put_end(bucket: Bucket, end: EndManifest) -> EndManifest:
+    """Write an end, unless there is one. Returns the one that stands."""
+    is_first = bucket.put_manifest(layout.end_key(end.job_id), end)
+    return end if is_first else read_end(bucket, end.job_id) or end
 
 
 def read_end(bucket: Bucket, job_id: str) -> EndManifest | None:

@@ -18,6 +18,7 @@ from botocore.exceptions import ClientError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from spaceport.pipeline import layout
+from spaceport.pipeline.aws_errors import error_code
 from spaceport.pipeline.contract import JOB_ID_PATTERN, SCHEMA_VERSION, JobId, TenantName, now
 from spaceport.pipeline.errors import Conflict, Refused, Slug, UnknownJob
 from spaceport.pipeline.jobs.table import JobTable
@@ -137,7 +138,7 @@ def list_parts(uploads: Bucket, upload: MultipartUpload) -> list[Part] | None:
             for each in page.get("Parts", [])
         ]
     except ClientError as error:
-        if _code(error) != "NoSuchUpload":
+        if error_code(error) != "NoSuchUpload":
             raise
         return None
 
@@ -151,7 +152,7 @@ def abort_upload(uploads: Bucket, upload: MultipartUpload) -> None:
     try:
         uploads.client.abort_multipart_upload(Bucket=uploads.name, Key=upload.key, UploadId=upload.upload_id)
     except ClientError as error:
-        if _code(error) != "NoSuchUpload":
+        if error_code(error) != "NoSuchUpload":
             raise
     if uploads.exists(upload.key):
         raise Conflict(f"The upload {upload.job_id} is complete, and its job has begun. Stop the job instead.")
@@ -188,9 +189,9 @@ def complete_upload(
             },
         )
     except ClientError as error:
-        if _code(error) in {"InvalidPart", "BadDigest"}:
+        if error_code(error) in {"InvalidPart", "BadDigest"}:
             raise Conflict(CHANGED.format(job_id=upload.job_id)) from None
-        if _code(error) != "NoSuchUpload" or not uploads.exists(upload.key):  # else another call came first
+        if error_code(error) != "NoSuchUpload" or not uploads.exists(upload.key):  # else another call came first
             raise
 
 
@@ -228,7 +229,3 @@ def _put_submission(bucket: Bucket, job_id: str, wanted: UploadSubmission) -> Up
         return read_submission(bucket, job_id) or wanted
     except ValidationError:
         raise Conflict(f"What the upload {job_id} was completed with cannot be read.") from None
-
-
-def _code(error: ClientError) -> str:
-    return str(error.response.get("Error", {}).get("Code", ""))

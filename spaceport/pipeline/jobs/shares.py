@@ -1,6 +1,6 @@
 """Links that show one job to whoever has them: capabilities, each with a scope, an end, and a withdrawal.
 
-A token is `JOB.SECRET`, 256 random bits that are told once. What it opens is `jobs/ID/shares/SHA256.json`, by the hash
+A token is `JOB.SECRET`, 256 random bits that are shown once. What it opens is `jobs/ID/shares/SHA256.json`, by the hash
 of the secret: in the bucket as all truth is, so that links outlive the table, and end with the job's files at the
 latest. A share is withdrawn by a word in that object, so no one needs the right to delete it.
 """
@@ -99,8 +99,8 @@ def list_shares(bucket: Bucket, job_id: str) -> list[Share]:
     digests = [
         item.key.rpartition("/")[2][: -len(".json")] for item in bucket.list_objects(layout.shares_prefix(job_id))
     ]
-    found = [_read(bucket, job_id, digest) for digest in digests[:MAX_SHARES]]
-    return sorted((share for share in found if share and share.works()), key=lambda it: it.created_at, reverse=True)
+    shares = [_read(bucket, job_id, digest) for digest in digests[:MAX_SHARES]]
+    return sorted((share for share in shares if share and share.works()), key=lambda it: it.created_at, reverse=True)
 
 
 def withdraw_share(bucket: Bucket, job_id: str, share_id: str) -> Share | None:

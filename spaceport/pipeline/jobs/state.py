@@ -65,10 +65,6 @@ MESSAGES: dict[JobState, str] = {
 }
 
 
-def _by_stage(value: Any) -> Any:
-    return {} if isinstance(value, float | int) else value
-
-
 HEADLINES: dict[JobState, str] = MESSAGES | {
     JobState.COMPLETED_DEGRADED: "Your 3D model is ready, uncompressed",
     JobState.FAILED: "This job could not be finished",
@@ -76,6 +72,11 @@ HEADLINES: dict[JobState, str] = MESSAGES | {
     JobState.REJECTED: "This upload could not be used",
 }
 """One sentence for each state, for pages; `message` says more."""
+
+
+def _by_stage(value: Any) -> Any:
+    """An estimate without the one figure of older rows."""
+    return {} if isinstance(value, float | int) else value
 
 
 class JobRecord(BaseModel):
@@ -204,10 +205,9 @@ def _apply_stage(record: JobRecord, event: StageManifest) -> dict[str, object]:
         "seconds": record.seconds | {event.stage: event.seconds},
         "outputs": record.outputs | {event.stage: stage_manifest_key(event.job_id, event.stage)},
     }
-    if is_of_another_job(event) and event.stage is not StageName.COMPRESS:
-        photos = event.outcome.counts.get("photos")
-        first = list(StageName)[list(StageName).index(event.stage) + 1]
-        changes["estimate_usd"] = _estimate(event.request, photos if isinstance(photos, int) else 0, first)
+    if is_of_another_job(event):
+        estimate = _estimate(event.request, photos_of(event), event.stage)
+        changes["estimate_usd"] = {stage: usd for stage, usd in estimate.items() if stage is not event.stage}
     if record.state in END_STATES:
         return changes
     changes["percent"] = max(record.percent, PERCENT_SPAN[event.stage][1])
@@ -215,6 +215,14 @@ def _apply_stage(record: JobRecord, event: StageManifest) -> dict[str, object]:
     if RANK[state] > RANK[record.state]:
         changes |= {"state": state, "stage": None, "live": {}, "message": MESSAGES[state]}
     return changes
+
+
+def photos_of(manifest: AnyManifest) -> int:
+    """How many photos a job has, by one of its manifests; 0 where that does not say."""
+    if isinstance(manifest, RequestManifest):
+        return manifest.photos
+    photos = manifest.outcome.counts.get("photos", 0) if isinstance(manifest, StageManifest) else 0
+    return photos if isinstance(photos, int) else 0
 
 
 def _estimate(request: Request, photos: int, first: StageName) -> dict[str, float]:

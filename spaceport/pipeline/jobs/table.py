@@ -22,6 +22,7 @@ import boto3
 from boto3.dynamodb.conditions import Attr, Key
 from botocore.exceptions import ClientError
 
+from spaceport.pipeline.aws_errors import error_code
 from spaceport.pipeline.contract import AnyManifest, Failure, JobState, StageName
 from spaceport.pipeline.jobs.attributes import from_dynamodb, to_dynamodb
 from spaceport.pipeline.jobs.cursor import Cursor
@@ -297,4 +298,4 @@ def _version(item: dict[str, Any] | None) -> int:
 
 def condition_failed(error: ClientError) -> bool:
     """Whether a conditional write was refused for its condition."""
-    return error.response.get("Error", {}).get("Code") == "ConditionalCheckFailedException"
+    return error_code(error) == "ConditionalCheckFailedException"
