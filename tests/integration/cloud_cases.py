@@ -98,6 +98,22 @@ def workers(state: Path) -> list[int]:
     return survivors(state, "services.")
 
 
+def the_process(state: Path, command: str) -> int:
+    """The one process of this command that runs on a state folder, not its guard.
+
+    Between fork and exec a child of it bears the same command line: then it is asked again.
+    """
+    seen: set[int] = set()
+
+    def alone() -> bool:
+        seen.clear()
+        seen.update(set(survivors(state, command)) - set(survivors(state, "guard.py")))
+        return len(seen) == 1
+
+    until(alone)
+    return seen.pop()
+
+
 class Crashing:
     """An embedded cloud in a process of its own, to be killed."""
 

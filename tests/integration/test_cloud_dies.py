@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from cloud_cases import LONG, workers
+from cloud_cases import LONG, the_process, workers
 from waiting import until
 
 from spaceport.cli.connect import deployment_of
@@ -34,7 +34,7 @@ def test_the_command_ends_and_says_so(survey: Survey, tmp_path: Path, command: s
         until(lambda: running(state) is not None)
         if command == "run":
             until(lambda: bool(workers(state)))
-        os.kill(_embedded_aws(state), signal.SIGKILL)
+        os.kill(the_process(state, "spaceport.local.serve"), signal.SIGKILL)
         assert process.wait(60) == 1
     finally:
         process.kill()
@@ -50,16 +50,6 @@ def test_what_its_death_caused_is_reported_as_its_death(tmp_path: Path) -> None:
     """It may die between its start and the first thing that a command asks of it."""
     state = (tmp_path / "state").resolve()
     with pytest.raises(CloudDied, match=r"has died \(exit code 137"), EmbeddedCloud(state) as cloud:
-        os.kill(_embedded_aws(state), signal.SIGKILL)
+        os.kill(the_process(state, "spaceport.local.serve"), signal.SIGKILL)
         deployment_of(cloud.access)
     assert survivors(state) == []
-
-
-def _embedded_aws(state: Path) -> int:
-    """The process itself, not its guard."""
-    (pid,) = [
-        pid
-        for pid in survivors(state)
-        if b"spaceport.local.serve" in (line := Path(f"/proc/{pid}/cmdline").read_bytes()) and b"guard.py" not in line
-    ]
-    return pid

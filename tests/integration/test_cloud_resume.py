@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cloud_cases import TINY, Cloud, Crashing, workers
+from cloud_cases import TINY, Cloud, Crashing, the_process
 from waiting import until
 
 from spaceport.demo import Survey
@@ -40,7 +40,7 @@ def test_a_training_whose_process_is_ended_goes_on_in_its_next_try(
         until_kept(cloud, job)
     else:
         cloud.until(job, lambda row: row.stage is StageName.TRAIN and int(row.live.get("iteration", 0)) > 300)
-    os.kill(service(cloud.embedded.state), sent)
+    os.kill(the_process(cloud.embedded.state, "services."), sent)
     batch_job = until_batch(cloud, "RUNNING")
     assert batch_job["attempts"][0]["container"]["exitCode"] == code
     spent_before = cloud.deployment.table.stages(job)[StageName.TRAIN].spent
@@ -66,12 +66,6 @@ def test_a_training_goes_on_after_the_whole_cloud_was_killed(survey: Survey, tmp
         again = Cloud(embedded)
         assert again.ended(job).state is JobState.COMPLETED, again.logs()
         assert_went_on(again, job, LONG)
-
-
-def service(state: Path) -> int:
-    """The process of the one service at work, not its guard."""
-    (pid,) = [pid for pid in workers(state) if b"guard.py" not in Path(f"/proc/{pid}/cmdline").read_bytes()]
-    return pid
 
 
 def until_kept(cloud: Cloud, job: str) -> None:
