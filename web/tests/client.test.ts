@@ -25,6 +25,15 @@ test("every call has the key, and it is in no address", async () => {
   assert.equal(calls[0]?.init.referrerPolicy, "no-referrer");
 });
 
+test("who has a link sends its token and no key, and the token is in no address", async () => {
+  const calls: Call[] = [];
+  const fetcher = (async (url: string, init: RequestInit) => (calls.push({ url, init }), json({}))) as typeof fetch;
+  await Client.ofShare("https://api.test/v1", "beach-job.secret", fetcher).get("/shared");
+  assert.equal(header(calls[0], "x-share-token"), "beach-job.secret");
+  assert.equal(header(calls[0], "x-api-key"), undefined);
+  assert.equal(calls[0]?.url, "https://api.test/v1/shared");
+});
+
 test("what has not changed is not sent again", async () => {
   const calls: Call[] = [];
   const api = client([json({ n: 1 }, { headers: { etag: '"a"' } }), new Response(null, { status: 304 }), json({ n: 2 })], calls);

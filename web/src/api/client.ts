@@ -38,12 +38,19 @@ export class Client {
   /**
    * @param base address of the API, without a slash at its end
    * @param key sent as `x-api-key`; null sends none
+   * @param credentials the headers that let in; the key's, if no others are handed over
    */
   constructor(
     readonly base: string,
     readonly key: string | null,
     private readonly fetcher: typeof fetch = (...call) => fetch(...call),
+    private readonly credentials: Readonly<Record<string, string>> = key === null ? {} : { "x-api-key": key },
   ) {}
+
+  /** For `/shared` and what is below it: whoever has a link has no key. */
+  static ofShare(base: string, token: string, fetcher?: typeof fetch): Client {
+    return new Client(base, null, fetcher, { "x-share-token": token });
+  }
 
   /** What is there, from memory where its ETag has not changed. */
   async get<T>(path: string): Promise<T> {
@@ -72,7 +79,7 @@ export class Client {
   async #send(method: string, path: string, headers: Record<string, string>, body?: string): Promise<Response> {
     const request: RequestInit = {
       method,
-      headers: this.key === null ? headers : { ...headers, "x-api-key": this.key },
+      headers: { ...headers, ...this.credentials },
       cache: "no-store", // the ETag is kept here
       referrerPolicy: "no-referrer",
       signal: AbortSignal.timeout(TIMEOUT_MS),

@@ -8,7 +8,8 @@ import type { Direction, ViewerHandle } from "./open.ts";
 
 export interface Source {
   client: Client;
-  jobId: string;
+  /** Of the API, where the model's addresses are asked for: `/jobs/ID/model` with a key, `/shared/model` with a link. */
+  path: string;
   name: string;
 }
 interface ModelAnswer {
@@ -37,7 +38,7 @@ export class SplatView extends HTMLElement {
   }
 
   set source(source: Source | null) {
-    const isSame = source?.jobId === this.#source?.jobId && source?.client === this.#source?.client;
+    const isSame = source?.path === this.#source?.path && source?.client === this.#source?.client;
     this.#source = source;
     if (!isSame && this.isConnected) void this.#open();
   }
@@ -91,13 +92,13 @@ export class SplatView extends HTMLElement {
   async #open(): Promise<void> {
     this.#close();
     const opening = this.#opening;
-    const { client, jobId, name } = this.#source ?? {};
-    if (!client || !jobId) return;
+    const { client, path, name } = this.#source ?? {};
+    if (!client || !path) return;
     this.#set({ kind: "loading" });
     let contents: Response;
     let up: Direction;
     try {
-      const answer = await client.get<ModelAnswer>(`/jobs/${jobId}/model?of=sog`);
+      const answer = await client.get<ModelAnswer>(`${path}?of=sog`);
       this.#poster = answer.poster;
       this.#draw();
       up = answer.viewer?.up ?? (UPS[0] as Direction);

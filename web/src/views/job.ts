@@ -19,7 +19,7 @@ export function jobView(app: App, state: AppState) {
   const { answer } = state;
   const hasModel = state.client !== null && answer.job.state === "COMPLETED";
   return html`${band(app, state, answer.job)}
-    ${hasModel ? html`<splat-view .source=${{ client: state.client, jobId: answer.job.job_id, name: answer.job.name }}></splat-view>` : nothing}
+    ${hasModel ? html`<splat-view .source=${{ client: state.client, path: `/jobs/${answer.job.job_id}/model`, name: answer.job.name }}></splat-view>` : nothing}
     <section class="column">
       ${stageRail(answer.job)}
       ${state.actionTrouble ? html`<p class="note bad" role="alert">${state.actionTrouble}</p>` : nothing}
