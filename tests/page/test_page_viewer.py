@@ -124,6 +124,28 @@ def test_a_model_that_cannot_be_loaded_is_a_sentence_and_can_be_tried_again(
     expect(page.get_by_role("toolbar", name="Viewer")).to_be_visible()
 
 
+def test_tabs_are_gone_along_by_keyboard_and_an_address_leads_to_each(
+    page: Page, cloud: EmbeddedCloud, finished: str
+) -> None:
+    opened(page, cloud, finished)
+    look, files = page.get_by_role("tab", name="Look"), page.get_by_role("tab", name="Files")
+    expect(look).to_have_attribute("aria-selected", "true")
+    look.press("ArrowRight")
+    expect(page.get_by_role("tab", name="Report")).to_be_focused()
+    page.keyboard.press("End")
+    expect(page.get_by_role("tab", name="Share")).to_have_attribute("aria-selected", "true")
+    page.keyboard.press("ArrowLeft")
+    expect(files).to_be_focused()
+    expect(page.get_by_role("tabpanel", name="Files").get_by_role("link")).to_have_count(1)
+    expect(page.locator("splat-view")).to_be_hidden()
+    assert page.url.endswith(f"?job={finished}&tab=files")
+    page.reload()
+    expect(files).to_have_attribute("aria-selected", "true")
+    expect(page.locator("splat-view")).to_have_count(0)
+    page.go_back()
+    expect(page.get_by_role("heading", name="Your jobs")).to_be_visible()
+
+
 @pytest.mark.slow
 def test_without_webgl_it_says_so_and_the_files_are_there(
     cloud: EmbeddedCloud, finished: str, browser: Browser
@@ -135,6 +157,7 @@ def test_without_webgl_it_says_so_and_the_files_are_there(
         page = without.new_page()
         opened(page, cloud, finished)
         expect(page.get_by_text("neither WebGL nor WebGPU")).to_be_visible()
+        page.get_by_role("tab", name="Files").click()
         expect(page.get_by_role("link", name="compressed model (SOG)")).to_be_visible()
     finally:
         without.close()

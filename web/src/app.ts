@@ -6,7 +6,7 @@ import { Poll } from "./api/poll.ts";
 import { hasEnded, STAGES, type Job, type JobAnswer, type JobsAnswer, type Stage } from "./api/types.ts";
 import { confirmed } from "./parts/confirm.ts";
 import { storedTheme, type Theme } from "./parts/theme_switch.ts";
-import { addressOf, routeOf, type Route } from "./route.ts";
+import { addressOf, routeOf, type Route, type Tab } from "./route.ts";
 import { Store } from "./store.ts";
 import type { Chosen } from "./upload/choose.ts";
 import { forgetUpload, storedUploads, type UploadRecord } from "./upload/resume.ts";
@@ -32,6 +32,8 @@ export interface AppState {
   /** When the answer arrived, in ISO 8601. */
   answeredAt: string | null;
   jobTrouble: Trouble | null;
+  /** Tabs of the job that have been shown: what is in them is kept, so that the model is not loaded again. */
+  shownTabs: Tab[];
   upload: UploadState | null;
   /** Uploads that ended before all was there, with the bytes that are. */
   interrupted: { record: UploadRecord; sent: number }[];
@@ -63,7 +65,7 @@ export class App {
       isOffline: false,
       theme: storedTheme(),
       jobs: null, hasMore: false, filter: "all", listTrouble: null,
-      answer: null, answeredAt: null, jobTrouble: null,
+      answer: null, answeredAt: null, jobTrouble: null, shownTabs: [],
       upload: null, interrupted: [], dropTrouble: null,
       isActing: false, actionTrouble: null,
     });
@@ -105,6 +107,15 @@ export class App {
     history.pushState(null, "", addressOf(route));
     this.#show(route);
     scrollTo(0, 0);
+  }
+
+  /** Show another tab of the job that is on the page. The way back leads to where one came from, not along the tabs. */
+  showTab(tab: Tab, before: Tab): void {
+    const { route, shownTabs } = this.store.state;
+    if (route.page !== "job") return;
+    const next: Route = { page: "job", id: route.id, tab };
+    history.replaceState(null, "", addressOf(next));
+    this.store.set({ route: next, shownTabs: [...new Set([...shownTabs, before, tab])] });
   }
 
   /** Begin an upload with what was dropped, or go on with one of which parts are there. */
@@ -170,7 +181,7 @@ export class App {
   #show(route: Route): void {
     const before = this.store.state.route;
     const isSame = before.page === "job" && route.page === "job" && before.id === route.id;
-    this.store.set({ route, ...(isSame ? {} : { answer: null, answeredAt: null, jobTrouble: null, actionTrouble: null }) });
+    this.store.set({ route, ...(isSame ? {} : { answer: null, answeredAt: null, jobTrouble: null, actionTrouble: null, shownTabs: [] }) });
     this.#poll?.stop();
     if (!this.store.state.client) return;
     if (route.page === "home") void this.#askInterrupted();

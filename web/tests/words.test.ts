@@ -28,10 +28,10 @@ test("ages", () => {
 });
 
 test("the address of every page leads to it, and no other id is taken", () => {
-  for (const route of [{ page: "home" }, { page: "new" }, { page: "job", id: "beach-0123456789" }] as const)
+  for (const route of [{ page: "home" }, { page: "new" }, { page: "job", id: "beach-0123456789" }, { page: "job", id: "beach-0123456789", tab: "files" }] as const)
     assert.deepEqual(routeOf(addressOf(route).slice(2)), route);
   assert.deepEqual(routeOf("?job=../x"), { page: "home" });
-  assert.deepEqual(routeOf("?job=beach-0123456789&tab=files"), { page: "job", id: "beach-0123456789" }, "of a mail");
+  assert.deepEqual(routeOf("?job=beach-0123456789&tab=<b>"), { page: "job", id: "beach-0123456789" });
 });
 
 test("the rail shows one stage running or stopped, and all before it done", () => {

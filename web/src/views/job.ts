@@ -1,12 +1,12 @@
 /** One job: how far it is, and when it has ended the model and the files. */
 import { html, nothing } from "lit-html";
-import { hasEnded, type Job, type JobAnswer } from "../api/types.ts";
+import { hasEnded, type Job } from "../api/types.ts";
 import { JOB_SECONDS, nextStage, type App, type AppState } from "../app.ts";
 import { progressLine } from "../parts/progress_line.ts";
 import { stageRail } from "../parts/stage_rail.ts";
 import { addressOf } from "../route.ts";
-import "../viewer/splat_view.ts";
-import { bytes, DATED, dollars, figures, GO_ON, HEADLINES, FILES, percent, SILENT, spent, STOP } from "../words/en.ts";
+import { DATED, dollars, figures, GO_ON, HEADLINES, percent, SILENT, spent, STOP } from "../words/en.ts";
+import { jobTabs } from "./job_tabs.ts";
 
 /** Seconds without a heartbeat after which a person is to know. */
 const SILENT_SECONDS = 90;
@@ -17,15 +17,12 @@ export function jobView(app: App, state: AppState) {
       <p>${state.jobTrouble.sentence}</p><a href=${addressOf({ page: "home" })}>Your jobs</a></section>`;
   if (!state.answer) return html`<section class="column"><p class="note" aria-busy="true">…</p></section>`;
   const { answer } = state;
-  const hasModel = state.client !== null && answer.job.state === "COMPLETED";
+  const notes = html`
+    ${state.actionTrouble ? html`<p class="column note bad" role="alert">${state.actionTrouble}</p>` : nothing}
+    ${answer.noMail ? html`<p class="column note warn">${answer.noMail}</p>` : nothing}`;
+  const tabs = hasEnded(answer.job) ? jobTabs(app, state, answer, notes) : null;
   return html`${band(app, state, answer.job)}
-    ${hasModel ? html`<splat-view .source=${{ client: state.client, path: `/jobs/${answer.job.job_id}/model`, name: answer.job.name }}></splat-view>` : nothing}
-    <section class="column">
-      ${stageRail(answer.job)}
-      ${state.actionTrouble ? html`<p class="note bad" role="alert">${state.actionTrouble}</p>` : nothing}
-      ${answer.noMail ? html`<p class="note warn">${answer.noMail}</p>` : nothing}
-      ${hasEnded(answer.job) ? ended(answer) : nothing}
-    </section>`;
+    ${tabs ?? html`${notes}<section class="column">${stageRail(answer.job)}</section>`}`;
 }
 
 function band(app: App, state: AppState, job: Job) {
@@ -64,13 +61,4 @@ function facts(state: AppState, job: Job): string {
   if (state.isOffline && state.answeredAt) return DATED(state.answeredAt);
   if (silence > SILENT_SECONDS) return SILENT(silence);
   return [...figures(job.live), ...(spent(job) ? [`${dollars(spent(job))} so far`] : [])].join(" · ");
-}
-
-function ended(answer: JobAnswer) {
-  if (!answer.links.length) return nothing;
-  return html`<h2>${FILES}</h2>
-    <ul class="files">
-      ${answer.links.map((link) => html`<li><a href=${link.url} download>${link.label}</a>
-        <span class="muted">${link.file.split("/").at(-1)}, ${bytes(link.bytes)}</span></li>`)}
-    </ul>`;
 }

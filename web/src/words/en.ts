@@ -21,7 +21,7 @@ export const STATE_NAMES: Record<State, string> = {
   COMPLETED_DEGRADED: "Ready, uncompressed", FAILED: "Failed", STOPPED: "Stopped", REJECTED: "Not usable",
 };
 export const STAGE_NAMES: Record<Stage, string> = { sfm: "Place photos", train: "Train", compress: "Compress" };
-export const FILES = "Files";
+export const TABS = { title: "The job", look: "Look", report: "Report", files: "Files", share: "Share" };
 
 export const OFFLINE = "No connection. Going on by itself.";
 export const KEY = {
