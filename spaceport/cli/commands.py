@@ -17,7 +17,7 @@ from spaceport.cli.arguments import HOME, Stack, State, open_deployment
 from spaceport.cli.compress import compress
 from spaceport.cli.console import console, error_console
 from spaceport.cli.convert import convert
-from spaceport.cli.deployment import NotDeployed
+from spaceport.cli.deployment import Deployment, NotDeployed
 from spaceport.cli.doctor import doctor
 from spaceport.cli.jobs import fetch, forget, jobs, retry, status, stop
 from spaceport.cli.options import options_table
@@ -29,6 +29,7 @@ from spaceport.local.state import NEEDED, check_room, locate
 from spaceport.pipeline.contract import JobState
 from spaceport.pipeline.errors import Conflict, Refused, UnknownJob
 from spaceport.pipeline.jobs.recovery import rebuild_table
+from spaceport.pipeline.jobs.state import JobRecord
 from spaceport.pipeline.options import Preset
 from spaceport.pipeline.tenants import UnreadableTenants
 from spaceport.pipeline.text import visible
@@ -72,7 +73,7 @@ def run(
         check_room(locate(state), NEEDED + COPIES * photos.stat().st_size)
     with open_deployment(stack, state, start=True) as deployment:
         row = run_job(deployment, photos, out or results_beside(photos), merged, email)
-    raise typer.Exit(report_end(row, console))
+    raise typer.Exit(_end(row, deployment, stack, state))
 
 
 @app.command("demo")
@@ -93,7 +94,7 @@ def demo_command(
         row = run_job(deployment, survey.zip_path, out, {"preset": preset.value}, None)
     if row.state is JobState.COMPLETED:
         console.print(demo.compare_with_truth(out, survey))
-    raise typer.Exit(report_end(row, console))
+    raise typer.Exit(_end(row, deployment, stack, state))
 
 
 @app.command()
@@ -161,6 +162,14 @@ def main() -> None:
     except OSError as error:  # a file or folder of the user's that cannot be read or written
         error_console.print(visible(f"{error.filename or 'Failed'}: {error.strerror or error}"), style="red")
         sys.exit(1)
+
+
+def _end(row: JobRecord, deployment: Deployment, stack: str | None, state: Path) -> int:
+    """Say how a job ended and where a browser shows it. Returns the exit code."""
+    code = report_end(row, console)
+    if line := connect.job_line(stack, locate(state), deployment, row.job_id):
+        console.print(line, soft_wrap=True)
+    return code
 
 
 def _seconds_until_interrupted() -> Iterator[None]:

@@ -137,5 +137,28 @@ def page_line(access: Access, api_key_id: str) -> str:
 
     if not is_built():
         return "The page is not built: run `make web`, then start again."
-    key = access.client("apigateway").get_api_key(apiKey=api_key_id, includeValue=True)["value"]
-    return f"Your jobs in a browser: {page_link(access.endpoint, key)}"
+    return f"Your jobs in a browser: {page_link(access.endpoint, _api_key(access, api_key_id))}"
+
+
+def job_line(stack: str | None, state: Path, deployment: Deployment, job_id: str) -> str | None:
+    """The link that shows a job in a browser after the command: signed in on a cloud that stays up for another command.
+
+    None where nothing serves the page then.
+    """
+    from spaceport.local.address import running  # noqa: PLC0415
+    from spaceport.local.daemon import is_used  # noqa: PLC0415
+    from spaceport.local.page import page_link  # noqa: PLC0415
+    from spaceport.web import is_built  # noqa: PLC0415
+
+    if stack:
+        return f"In a browser: {deployment.page_url.rstrip('/')}/?job={job_id}" if deployment.page_url else None
+    access = running(state) if is_used(state) and is_built() else None
+    with suppress(BotoCoreError):  # it ends this moment
+        if access:
+            return f"In a browser: {page_link(access.endpoint, _api_key(access, deployment.api_key_id), job_id)}"
+    return None
+
+
+def _api_key(access: Access, api_key_id: str) -> str:
+    key: str = access.client("apigateway").get_api_key(apiKey=api_key_id, includeValue=True)["value"]
+    return key

@@ -43,6 +43,8 @@ class Deployment:
     """The domains whose addresses need no confirmation: the template's parameter `MailDomains`."""
     api_key_id: str = ""
     """Of the API's own key: the stack's output `ApiKeyId`."""
+    page_url: str = ""
+    """Where a stack's page is: its output `PageUrl`, or else its parameter `WebUrl`."""
     check: Callable[[], None] = lambda: None
     """Raises when it has died, before calls to it time out."""
 
@@ -86,4 +88,5 @@ def connect(stack: str, session: boto3.Session, endpoint: str | None = None, bat
         queues=tuple(outputs[name] for name in ("CpuQueue", "GpuQueue") if name in outputs),
         mail_domains=parameters.get("MailDomains", ""),
         api_key_id=outputs.get("ApiKeyId", ""),
+        page_url=outputs.get("PageUrl") or parameters.get("WebUrl", ""),
     )

@@ -130,16 +130,19 @@ def _open_log(state: Path) -> IO[bytes]:
     return path.open("wb" if is_long else "ab")
 
 
+def is_used(state: Path) -> bool:
+    """Whether some command uses the cloud on `state`, so that it stays up."""
+    try:
+        users = (state / USERS).open("a")
+    except OSError:
+        return False
+    with users:
+        return not try_lock(users, fcntl.LOCK_EX) and try_lock(users, fcntl.LOCK_SH)
+
+
 def _wait_unless_used(daemon: subprocess.Popen[bytes], state: Path) -> None:
     """Wait until the daemon that we have started has ended, so that nothing of us runs any more; unless it is used."""
-    while daemon.poll() is None:
-        try:
-            users = (state / USERS).open("a")
-        except OSError:
-            return
-        with users:
-            if not try_lock(users, fcntl.LOCK_EX) and try_lock(users, fcntl.LOCK_SH):
-                return
+    while daemon.poll() is None and not is_used(state):
         time.sleep(POLL_SECONDS / 4)
 
 

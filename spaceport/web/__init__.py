@@ -14,13 +14,3 @@ CONFIG: Final = "config.json"
 def is_built() -> bool:
     """Whether there is a page to serve."""
     return (STATIC / INDEX).is_file()
-
-
-def content_security_policy(*hosts: str) -> str:
-    """The header for a page that calls the API and reads the buckets at `hosts`, and nothing else anywhere."""
-    elsewhere = "".join(f" {host}" for host in hosts)
-    return (
-        f"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:{elsewhere}; "
-        f"connect-src 'self'{elsewhere}; worker-src 'self' blob:; base-uri 'none'; form-action 'none'; "
-        "frame-ancestors 'none'"
-    )

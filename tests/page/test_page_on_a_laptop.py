@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 from urllib.parse import urlsplit
 
@@ -11,8 +12,9 @@ from page_cases import Watched, link_of
 from pipeline_cases import requested, staged
 from playwright.sync_api import Page, expect
 
-from spaceport.cli.connect import deployment_of
+from spaceport.cli.connect import deployment_of, job_line
 from spaceport.local.cloud import EmbeddedCloud
+from spaceport.local.daemon import USERS
 from spaceport.pipeline.contract import Figure, StageName, now
 from spaceport.pipeline.jobs.state import Beat
 
@@ -48,6 +50,20 @@ def test_the_link_opens_the_jobs_signed_in(page: Page, cloud: EmbeddedCloud) -> 
     assert not any(key in address for address in watched.addresses)
     assert {urlsplit(address).netloc for address in watched.addresses} == {urlsplit(link).netloc}
     assert watched.complaints == []
+
+
+def test_a_command_ends_with_the_job_s_link_where_the_cloud_stays_up(page: Page, cloud: EmbeddedCloud) -> None:
+    link_of(cloud)
+    add_job(cloud, "barn-0123456789", "Barn")
+    deployment = deployment_of(cloud.access)
+    assert job_line(None, cloud.state, deployment, "barn-0123456789") is None
+    with (cloud.state / USERS).open("a") as up:
+        fcntl.flock(up, fcntl.LOCK_SH)
+        line = job_line(None, cloud.state, deployment, "barn-0123456789")
+    assert line
+    page.goto(line.removeprefix("In a browser: "))
+    expect(page.get_by_role("heading", name="Barn")).to_be_visible()
+    assert page.url.endswith("/?job=barn-0123456789"), "the key is gone from the address"
 
 
 def test_a_job_is_watched_and_its_link_can_be_opened_again(page: Page, cloud: EmbeddedCloud) -> None:

@@ -49,7 +49,8 @@ class NoBatch:
 
 @pytest.fixture
 def deployment(bucket: Bucket, uploads: Bucket, table: JobTable, monkeypatch: pytest.MonkeyPatch) -> Deployment:
-    made = Deployment(bucket, uploads, table, NoBatch(), ("cpu",))  # type: ignore[arg-type]
+    page = "https://splats.example/"
+    made = Deployment(bucket, uploads, table, NoBatch(), ("cpu",), page_url=page)  # type: ignore[arg-type]
 
     @contextmanager
     def find(stack: str | None, state: Path, *, start: bool) -> Iterator[Deployment]:
@@ -254,10 +255,17 @@ def test_run_uploads_waits_and_takes_home(
     (tmp_path / "Größe.zip").write_bytes(photo_zip())
     out = tmp_path / "out"
     arguments = ("run", str(tmp_path / "Größe.zip"), "--out", str(out), "--preset", "draft", "--email", "a@b.org")
-    assert "Nobody has confirmed a@b.org" in call(*arguments, code=code)
+    output = call(*arguments, "--stack", "spaceport", code=code)
+    assert "Nobody has confirmed a@b.org" in output
+    assert output.endswith(f"In a browser: https://splats.example/?job={seen['job-id']}\n")
     assert (out / "compressed/model.sog").read_bytes() == b"SOG!"
     assert json.loads(seen["options"]) == {"preset": "draft"}
     assert (seen["job-name"], seen["email"]) == ("Gr%C3%B6%C3%9Fe", "a@b.org")
+
+
+def test_no_page_is_named_where_none_will_be(deployment: Deployment, tmp_path: Path) -> None:
+    assert connect.job_line(None, tmp_path, deployment, JOB) is None, "its cloud has ended with the command"
+    assert connect.job_line("spaceport", tmp_path, replace(deployment, page_url=""), JOB) is None
 
 
 def test_whose_mails_need_no_confirmation(deployment: Deployment) -> None:

@@ -23,6 +23,7 @@ def folder(tmp_path: Path) -> Path:
     folder = tmp_path / "static"
     (folder / "assets").mkdir(parents=True)
     (folder / "index.html").write_text("<title>Spaceport</title>")
+    (folder / "embed.html").write_text("<title>Model</title>")
     (folder / "assets" / "index-AB12.js").write_text("0")
     (tmp_path / "secret").write_text("secret")
     return folder
@@ -107,6 +108,18 @@ def test_a_link_from_anywhere_opens_it(folder: Path) -> None:
     link = {"sec_fetch_site": "cross-site", "sec_fetch_mode": "navigate", "sec_fetch_dest": "document"}
     assert sent(folder, PREFIX, **link)[0] == 200
     assert sent(folder, PREFIX, sec_fetch_site="none")[0] == 200
+
+
+def test_pages_of_others_may_frame_the_embedded_viewer_and_nothing_else(folder: Path) -> None:
+    frame = {"sec_fetch_site": "cross-site", "sec_fetch_mode": "navigate", "sec_fetch_dest": "iframe"}
+    status, headers, _ = sent(folder, f"{PREFIX}embed.html", **frame)
+    assert status == 200
+    assert "frame-ancestors *" in headers["content-security-policy"]
+    assert sent(folder, f"{PREFIX}embed.html", **frame, origin="null")[0] == 403
+    assert sent(folder, f"{PREFIX}embed.html", **frame | {"sec_fetch_mode": "no-cors"})[0] == 403
+    for name in ("", "index.html", "config.json", "assets/index-AB12.js"):
+        status, headers, _ = sent(folder, PREFIX + name, **frame)
+        assert (status, "frame-ancestors 'none'" in headers["content-security-policy"]) == (403, True)
 
 
 def test_the_key_in_the_link_is_never_sent() -> None:
