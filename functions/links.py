@@ -39,6 +39,14 @@ FILES: dict[str, str] = (
         "compressed/report.json": "report of compression",
     }
 )
+CAMERAS = "gaussian/cameras.json"
+REPORT_PICTURES = ("gaussian/preview.jpg", "compressed/preview.jpg")
+REPORT_FILES = ("colmap/report.json", "gaussian/report.json", "compressed/report.json", CAMERAS, *REPORT_PICTURES)
+"""What the page's report is made from, beside the sheets of small pictures."""
+THUMBS = "colmap/thumbs-"
+MAX_THUMBS = 200
+"""Sheets whose addresses are in an answer: of 20,000 photos."""
+_REPORT_FILE = re.compile("|".join([*map(re.escape, REPORT_FILES), rf"{THUMBS}[0-9]{{1,3}}\.webp"]))
 
 
 class Link(BaseModel):
@@ -76,15 +84,27 @@ def links(
     ]
 
 
+def report_addresses(manifests: Iterable[AnyManifest], seconds: int | None = None) -> dict[str, str]:
+    """Where the page reads what its report is made from, by the path below the job."""
+    files = {
+        path: artefact
+        for each in manifests
+        if isinstance(each, StageManifest)
+        for artefact in artefacts_of_tenant(each, (".json", ".jpg", ".webp"))
+        if _REPORT_FILE.fullmatch(path := split_key(artefact.key)[1])
+    }
+    thumbs = [path for path in files if path.startswith(THUMBS)]
+    too_many = set(sorted(thumbs, key=lambda path: (len(path), path))[MAX_THUMBS:])
+    return {path: presigned(artefact, seconds) for path, artefact in files.items() if path not in too_many}
+
+
 def artefacts_of_tenant(manifest: StageManifest, endings: tuple[str, ...] = ("",)) -> list[Artefact]:
     """The artefacts of a manifest whose keys end so; a continued job's may lie below another job of its tenant."""
     own = job_prefix(manifest.job_id)
-    return [
-        artefact
-        for artefact in manifest.artefacts
-        if artefact.key.endswith(endings)
-        and (artefact.key.startswith(own) or _has_tenant(split_key(artefact.key)[0], manifest.request.tenant))
-    ]
+    artefacts = [artefact for artefact in manifest.artefacts if artefact.key.endswith(endings)]
+    others = {split_key(artefact.key)[0] for artefact in artefacts if not artefact.key.startswith(own)}
+    trusted = {manifest.job_id, *(job_id for job_id in others if _has_tenant(job_id, manifest.request.tenant))}
+    return [artefact for artefact in artefacts if split_key(artefact.key)[0] in trusted]
 
 
 def _has_tenant(job_id: str, tenant: str) -> bool:

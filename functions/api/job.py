@@ -15,7 +15,7 @@ from aws_lambda_powertools.event_handler.api_gateway import Router
 from functions.api.access import job_to_handle, visible_row
 from functions.api.caller import audit_call, caller_of, current_event
 from functions.clients import bucket, table
-from functions.links import FILES, links
+from functions.links import FILES, links, report_addresses
 from spaceport.pipeline.contract import JobState, StageName
 from spaceport.pipeline.jobs.deletion import request_deletion
 from spaceport.pipeline.jobs.ending import UNCOMPRESSED
@@ -53,6 +53,7 @@ def show_job(job_id: str) -> Response[str]:
         "poll_seconds": None if has_ended else POLL_SECONDS,
         "stages": {name: stage.model_dump(mode="json", exclude_none=True) for name, stage in stages.items()},
         "links": file_links,
+        "report": report_addresses(manifests),
     } | ({"noMail": reason} if reason else {})
     return Response(200, content_types.APPLICATION_JSON, json.dumps(answer), headers=headers)
 

@@ -6,11 +6,11 @@ Options and costs are never shown. Where on the earth photos were taken is shown
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from functions.clients import bucket
-from functions.links import artefacts_of_tenant
+from functions.links import CAMERAS, REPORT_PICTURES, THUMBS, artefacts_of_tenant
 from spaceport.pipeline.contract import StageManifest, StageName
 from spaceport.pipeline.layout import STAGE_FOLDERS
 
@@ -39,7 +39,7 @@ FIELDS: Final[dict[StageName, frozenset[str]]] = {
 }
 PHOTO: Final = frozenset(
     {"name", "width", "height", "camera", "sharpness", "brightness", "blurred", "empty", "repeats", "used", "features"}
-    | {"partners", "matches", "registered", "points", "reason", "dense_name"}
+    | {"partners", "matches", "registered", "points", "reason", "dense_name", "thumb"}
 )
 PHOTO_POSITION: Final = frozenset({"position", "gps_residual_m", "gps_outlier", "gps_offset_m"})
 GEOREFERENCE: Final = frozenset(
@@ -67,6 +67,15 @@ def shown(stage: StageName, report: dict[str, Any], *, positions: bool) -> dict[
         if not positions:
             part["georeference"] = _only(part.get("georeference", {}), GEOREFERENCE)
     return part
+
+
+def files_of_share(addresses: Mapping[str, str], *, positions: bool) -> dict[str, str]:
+    """Those of a report's files that holders of a share may read: pictures; where photos were taken if it is wanted."""
+    return {
+        path: url
+        for path, url in addresses.items()
+        if path in REPORT_PICTURES or path.startswith(THUMBS) or (positions and path == CAMERAS)
+    }
 
 
 def _only(values: dict[str, Any], names: frozenset[str]) -> dict[str, Any]:

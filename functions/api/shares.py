@@ -19,9 +19,9 @@ from functions.api.access import job_to_handle
 from functions.api.caller import audit_call, caller_of, current_event, json_body, source_ip
 from functions.api.errors import error_response
 from functions.api.model import NO_MODEL, SECONDS, SOG, model_of, wants_single
-from functions.api.share_report import reports_of_share
+from functions.api.share_report import files_of_share, reports_of_share
 from functions.clients import bucket, table
-from functions.links import MODELS, PICTURES, artefacts_of_tenant, links
+from functions.links import MODELS, PICTURES, artefacts_of_tenant, links, report_addresses
 from spaceport.pipeline.contract import StageManifest, now
 from spaceport.pipeline.errors import Refused, Slug, UnknownJob
 from spaceport.pipeline.jobs.audit import audit
@@ -116,6 +116,7 @@ def open_share() -> Response[str]:
     }
     if share.may.allows(Scope.REPORT):
         answer["report"] = reports_of_share(manifests, positions=share.positions)
+        answer["files"] = files_of_share(report_addresses(manifests, SECONDS), positions=share.positions)
     if share.may.allows(Scope.DOWNLOAD):
         answer["links"] = [link.model_dump() for link in links(manifests, row.name, MODELS, SECONDS)]
     return _answer(answer)

@@ -21,6 +21,7 @@ from services.sfm.photos.ingest import IngestResult, ingest
 from services.sfm.prior_model.match import select_prior_model
 from services.sfm.report.build import build_report, missing_photo_warnings
 from services.sfm.report.figures import lengths_sentence
+from services.sfm.report.thumbs import write_thumbs
 from services.sfm.report.write import write_reports
 from services.sfm.staging import stage_control_points, stage_photos
 from spaceport.pipeline.contract import Outcome
@@ -114,7 +115,9 @@ def _run(source: Path, output: Path, scratch: Path, options: SfmOptions, progres
     )
     result = run_colmap(task, progress.on_progress, progress.check)
     snapshot = load_snapshot(scratch / SNAPSHOT)
-    report = build_report(ingested, staged, prior.report() if prior else None, capture, result, options, snapshot)
+    thumbs = write_thumbs(task.colmap, list(staged.values()), photos_folder, progress.check)
+    prior_report = prior.report() if prior else None
+    report = build_report(ingested, staged, prior_report, capture, result, options, snapshot, thumbs)
     write_reports(report, staged, capture, result, task, snapshot)
     shutil.rmtree(output / "colmap", ignore_errors=True)  # of an earlier try on this machine
     task.colmap.rename(output / "colmap")

@@ -10,7 +10,7 @@ import pytest
 from template import of_type, resources
 
 from functions.api.model import LEVELS, VIEWER
-from functions.links import FILES, MODELS
+from functions.links import FILES, MODELS, REPORT_FILES, THUMBS
 from services.images import SOURCE_KEY
 from spaceport.pipeline import layout
 from spaceport.pipeline.contract import JOB_ID_PATTERN, StageName
@@ -203,7 +203,7 @@ def test_links_are_to_what_their_signers_may_read() -> None:
     }
     assert set(MODELS) == readable["NotifyFunctionRole"] - {"", "manifest.json"}
     own = {"", "manifest.json", "birth.json", "submission.json", "shares/*"}
-    assert {*FILES, VIEWER, f"{LEVELS}*"} == readable["ApiFunctionRole"] - own
+    assert {*FILES, *REPORT_FILES, VIEWER, f"{LEVELS}*", f"{THUMBS}*.webp"} == readable["ApiFunctionRole"] - own
 
 
 class _Recorder:

@@ -58,7 +58,7 @@ def source_of(name: str, tmp_path: Path) -> Path:
 def check_output(output: Path, outcome: Outcome, options: SfmOptions) -> tuple[dict[str, Any], dict[str, Any]]:
     """What holds for every result; returns the report and the dense model."""
     assert {path.name for path in output.iterdir()} == {"extracted", "colmap"}
-    explained = {"report.json", "report.html", "georeference.json", "top_view.svg"}
+    explained = {"report.json", "report.html", "georeference.json", "top_view.svg", "thumbs-0.webp"}
     written = {path.name for path in (output / "colmap").iterdir()} - {"capture.svg"}  # only where there are positions
     assert written == {"sparse", "dense", *explained}
     assert {path.name for path in (output / "colmap/dense").iterdir()} == {"images", "sparse"}

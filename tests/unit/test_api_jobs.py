@@ -123,3 +123,16 @@ def test_a_job_is_shown_with_stages_and_links(bucket: Bucket, table: JobTable) -
     (link,) = ask("api_job", path=path)[1]["links"]
     assert (link["file"], link["bytes"]) == ("compressed/model.sog", 7)
     assert f"jobs/{JOB}/compressed/model.sog" in link["url"] and "X-Amz-Signature" in link["url"]
+
+
+def test_an_ended_job_says_where_its_report_is_read(bucket: Bucket, table: JobTable) -> None:
+    names = ["report.json", "thumbs-0.webp", "thumbs-1.webp", "thumbs-x.webp", "dense/images/thumbs-0.webp"]
+    colmap = [Artefact(key=f"jobs/{JOB}/colmap/{name}", bytes=7) for name in names]
+    other = Artefact(key="jobs/another-teams/colmap/thumbs-2.webp", bytes=7)
+    sfm = staged(StageName.SFM).model_copy(update={"artefacts": [*colmap, other]})
+    begin(bucket, table, requested(), sfm, requested("another-teams", tenant="other"))
+    assert ask("api_job", path=f"/jobs/{JOB}")[1]["report"] == {}
+    begin(bucket, table, ended(JobState.FAILED))
+    report = ask("api_job", path=f"/jobs/{JOB}")[1]["report"]
+    assert set(report) == {"colmap/report.json", "colmap/thumbs-0.webp", "colmap/thumbs-1.webp"}
+    assert all(f"jobs/{JOB}/{path}?" in url and "attachment" not in url for path, url in report.items())

@@ -237,7 +237,7 @@ def test_the_report_says_what_became_of_each_photo(tmp_path: Path) -> None:
     capture = assess_capture(photos, qualities, 1, 100)
     snapshot = Snapshot(["a.jpg"], np.zeros((1, 3)), np.zeros((0, 3)), np.zeros((0, 3), np.uint8))
     ingested = IngestResult([*photos, Unreadable("d.jpg", "it is broken")], copies)
-    report = build_report(ingested, staged, None, capture, result, SfmOptions(), snapshot)
+    report = build_report(ingested, staged, None, capture, result, SfmOptions(), snapshot, {})
     read = json.loads(report.model_dump_json())
     assert SfmReport.model_validate(read) == report
     reasons = {photo["name"]: photo["reason"] for photo in read["photos"]}

@@ -57,9 +57,14 @@ def begin(bucket: Bucket, table: JobTable, job_id: str) -> None:
     manifests: list[Any] = [requested(job_id, **about)]
     for stage in StageName:
         folder = f"jobs/{job_id}/{layout.STAGE_FOLDERS[stage].output}"
-        names = {StageName.SFM: ["report.json"], StageName.TRAIN: ["report.json", "model.ply", "preview.jpg"]}.get(
-            stage, ["report.json", "model.sog", "lod/lod-meta.json", "lod/0_0/meta.json", "viewer.json", "preview.jpg"]
-        )
+        names = {
+            StageName.SFM: ["report.json", "thumbs-0.webp"],
+            StageName.TRAIN: ["report.json", "model.ply", "preview.jpg", "cameras.json"],
+            StageName.COMPRESS: [
+                *("report.json", "model.sog", "preview.jpg"),
+                *("lod/lod-meta.json", "lod/0_0/meta.json", "viewer.json"),
+            ],
+        }[stage]
         bucket.put_small(f"{folder}/report.json", json.dumps(REPORTS[stage]).encode())
         made = [Artefact(key=f"{folder}/{name}", bytes=7) for name in names]
         manifests.append(staged(stage, job_id, **about).model_copy(update={"artefacts": made}))
@@ -118,7 +123,11 @@ def test_what_reports_show() -> None:
         "georeference": {"aligned": True, "metric": True},
         "findings": [],
     }
-    ticked = look(share(may="report", positions=True)["token"])[1]["report"]["sfm"]
+    pictures = {"colmap/thumbs-0.webp", "gaussian/preview.jpg", "compressed/preview.jpg"}
+    assert set(shown[Scope.REPORT]["files"]) == pictures and "files" not in shown[Scope.LOOK]
+    with_positions = look(share(may="report", positions=True)["token"])[1]
+    assert set(with_positions["files"]) == pictures | {"gaussian/cameras.json"}
+    ticked = with_positions["report"]["sfm"]
     assert ticked["photos"] == REPORTS[StageName.SFM]["photos"]
     assert ticked["georeference"] == REPORTS[StageName.SFM]["georeference"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Final
 
@@ -33,8 +33,12 @@ def build_report(
     result: ColmapResult,
     options: SfmOptions,
     snapshot: Snapshot,
+    thumbs: Mapping[str, int],
 ) -> SfmReport:
-    """The report of one run. `staged` maps names to the photos that COLMAP got; `snapshot` has the finished model."""
+    """The report of one run. `staged` maps names to the photos that COLMAP got; `snapshot` has the finished model.
+
+    `thumbs`: numbers of tiles by name, as `write_thumbs` returns them.
+    """
     apart = _separate_parts(staged, result)
     positions = {photo.name: photo.position for photo in ingested.readable}
     offsets = offsets_from_positions(snapshot, positions, result.georeference)
@@ -52,7 +56,7 @@ def build_report(
         cameras=result.cameras,
         georeference=_without_residuals(georeference_by_name(staged, result)),
         findings=[*ingested.findings, *result.findings],
-        photos=_photo_reports(ingested.photos, staged, capture, result, elsewhere, offsets),
+        photos=_photo_reports(ingested.photos, staged, capture, result, elsewhere, offsets, thumbs),
     )
 
 
@@ -104,6 +108,7 @@ def _photo_reports(
     result: ColmapResult,
     elsewhere: set[str],
     offsets: dict[str, Offset],
+    thumbs: Mapping[str, int],
 ) -> list[PhotoReport]:
     assessments = capture.assessments()
     georeference = georeference_by_name(staged, result)
@@ -131,6 +136,7 @@ def _photo_reports(
                 gps_residual_m=residuals.get(photo.name),
                 gps_outlier=outliers.get(photo.name),
                 gps_offset_m=offsets.get(photo.name),
+                thumb=thumbs.get(photo.name),
             )
         )
     return reports

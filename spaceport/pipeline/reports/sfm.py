@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
 from spaceport.pipeline.options import SfmOptions
+
+THUMB_SIZE: Final = (128, 96)
+"""Of a tile of `colmap/thumbs-N.webp`: width and height in pixels."""
+THUMB_COLUMNS, THUMB_ROWS = 10, 10
+"""Of such a sheet; the last one has only the rows that it needs."""
 
 
 class _Part(BaseModel):
@@ -336,6 +341,8 @@ class PhotoReport(_SparsePart):
     """Why it is not registered."""
     dense_name: str | None = None
     """Its file below `dense/images`."""
+    thumb: int | None = None
+    """Number of its tile, a hundred to a sheet: 123 is the 24th of `thumbs-1.webp`, row by row."""
     gps_residual_m: float | None = None
     gps_outlier: str | None = None
     """Why its position was not used."""
