@@ -2,34 +2,17 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from page_cases import Watched, link_of
 from playwright.sync_api import Page, Route, expect
+from upload_cases import MEGABYTE, choose, made, row_of, uploaded
 from waiting import until
 
 from spaceport.cli.connect import deployment_of
 from spaceport.local.cloud import EmbeddedCloud
-from spaceport.pipeline.jobs.batch import terminate_jobs
-from spaceport.pipeline.jobs.ending import stop_job
-from spaceport.pipeline.jobs.state import JobRecord
-
-MEGABYTE = 1 << 20
-
-
-def made(folder: Path, *sizes: int) -> list[Path]:
-    """Files that only their names make photos: no job of theirs gets far."""
-    random = np.random.default_rng(5)
-    files = [folder / f"DJI_{number}.JPG" for number in range(len(sizes))]
-    for file, size in zip(files, sizes, strict=True):
-        file.write_bytes(random.bytes(size))
-    return files
 
 
 @pytest.fixture
@@ -43,36 +26,8 @@ def large_photos(tmp_path: Path) -> list[Path]:
     return made(tmp_path, 17 * MEGABYTE + 1, 21 * MEGABYTE, 3 * MEGABYTE)
 
 
-@pytest.fixture
-def jobs(cloud: EmbeddedCloud) -> Iterator[list[str]]:
-    """Ids of jobs; they are stopped in the end."""
-    deployment = deployment_of(cloud.access)
-    ids: list[str] = []
-    yield ids
-    for job_id in ids:
-        stop_job(deployment.bucket, deployment.table, job_id)
-        terminate_jobs(deployment.batch, deployment.table, job_id, deployment.queues)
-
-
-def choose(page: Page, files: list[Path]) -> None:
-    page.get_by_label("Choose files").first.set_input_files(files)
-
-
-def row_of(cloud: EmbeddedCloud, name: str) -> JobRecord | None:
-    table = deployment_of(cloud.access).table
-    return next((row for row in table.page_of_tenant("default", 50)[0] if row.name == name), None)
-
-
-def uploaded(cloud: EmbeddedCloud, job_id: str) -> dict[str, bytes]:
-    uploads = deployment_of(cloud.access).uploads
-    body = uploads.client.get_object(Bucket=uploads.name, Key=f"uploads/{job_id}.zip")["Body"].read()
-    with zipfile.ZipFile(io.BytesIO(body)) as archive:
-        assert archive.testzip() is None
-        return {name: archive.read(name) for name in archive.namelist()}
-
-
 def test_photos_become_a_job_when_somebody_wants_it(
-    page: Page, cloud: EmbeddedCloud, photos: list[Path], jobs: list[str]
+    page: Page, cloud: EmbeddedCloud, photos: list[Path], jobs: list[str], tmp_path: Path
 ) -> None:
     watched = Watched.of(page)
     page.goto(link_of(cloud))
@@ -97,13 +52,13 @@ def test_photos_become_a_job_when_somebody_wants_it(
     assert request
     options: Any = request.manifest.request.options
     assert (options.preset, options.train.max_iterations) == ("draft", 123)
-    assert uploaded(cloud, job_id) == {file.name: file.read_bytes() for file in photos}
+    assert uploaded(cloud, job_id, tmp_path) == {file.name: file.read_bytes() for file in photos}
     assert watched.complaints == []
 
 
 @pytest.mark.slow
 def test_what_a_reload_has_ended_goes_on_with_the_same_files(
-    page: Page, cloud: EmbeddedCloud, large_photos: list[Path], jobs: list[str]
+    page: Page, cloud: EmbeddedCloud, large_photos: list[Path], jobs: list[str], tmp_path: Path
 ) -> None:
     sent: list[int] = []
     refuses = True
@@ -139,7 +94,7 @@ def test_what_a_reload_has_ended_goes_on_with_the_same_files(
     jobs.append(job_id)
     table = deployment_of(cloud.access).table
     until(lambda: table.get(job_id) is not None, lambda: "there is no job")
-    assert uploaded(cloud, job_id) == {file.name: file.read_bytes() for file in large_photos}
+    assert uploaded(cloud, job_id, tmp_path) == {file.name: file.read_bytes() for file in large_photos}
 
 
 def test_a_cancelled_upload_leaves_nothing(page: Page, cloud: EmbeddedCloud, photos: list[Path]) -> None:
