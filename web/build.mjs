@@ -11,7 +11,7 @@ import { gzipSync } from "node:zlib";
 
 const WEB = dirname(fileURLToPath(import.meta.url));
 const STATIC = join(WEB, "..", "spaceport", "web", "static");
-const PAGES = ["index"];
+const PAGES = ["index", "share", "embed"];
 const KB = 1000;
 /** Bytes after gzip: what arrives before the first paint, and the viewer, which is loaded when there is a model. */
 const BUDGETS = { html: 4 * KB, css: 10 * KB, js: 40 * KB, worker: 20 * KB, viewer: 600 * KB };

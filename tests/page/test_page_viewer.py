@@ -7,56 +7,22 @@ import io
 import numpy as np
 import numpy.typing as npt
 import pytest
+from finished_jobs import add_finished_job
 from page_cases import Watched, link_of
+from page_models import model_sog
 from PIL import Image
-from pipeline_cases import ended, requested, staged
 from playwright.sync_api import Browser, Page, Route, expect
-from random_models import gaussians
 from waiting import until
 
-from spaceport.cli.connect import deployment_of
 from spaceport.local.cloud import EmbeddedCloud
-from spaceport.pipeline.contract import AnyManifest, Artefact, StageName
-from spaceport.progress import Silent
-from spaceport.splats.model import Gaussians
-from spaceport.splats.sog.attributes.quality import FINEST
-from spaceport.splats.sog.codec.encode import EncoderSettings, encode
-from spaceport.splats.sog.codec.writer import write_bundle
 
 JOB = "tower-0123456789"
 
 
-def tower() -> Gaussians:
-    """Red on top of blue; z is up."""
-    random = np.random.default_rng(3)
-    means = random.uniform((-1, -1, -1.5), (1, 1, 1.5), (3000, 3))
-    colours = np.where(means[:, 2:] > 0, (1.7, -1.7, -1.7), (-1.7, -1.7, 1.7))
-    count = len(means)
-    return gaussians(
-        means=means,
-        quats=random.normal(size=(count, 4)),
-        scales=np.full((count, 3), np.log(0.06)),
-        opacities=np.full(count, 4.0),
-        sh0=colours[:, None],
-        shN=np.zeros((count, 0, 3)),
-    )
-
-
 @pytest.fixture(scope="session")
-def finished(cloud: EmbeddedCloud, tmp_path_factory: pytest.TempPathFactory) -> str:
+def finished(cloud: EmbeddedCloud) -> str:
     """The id of a job that has ended with a model."""
-    path = tmp_path_factory.mktemp("model") / "model.sog"
-    write_bundle(path, encode(tower(), EncoderSettings(FINEST), Silent()).files)
-    deployment, key = deployment_of(cloud.access), f"jobs/{JOB}/compressed/model.sog"
-    bucket = deployment.bucket
-    bucket.client.upload_file(str(path), bucket.name, key)
-    stages = [staged(stage, JOB, name="Tower") for stage in StageName]
-    stages[-1] = stages[-1].model_copy(update={"artefacts": [Artefact(key=key, bytes=path.stat().st_size)]})
-    manifests: list[AnyManifest] = [requested(JOB, name="Tower"), *stages, ended(job_id=JOB)]
-    for manifest in manifests:
-        deployment.table.record(manifest)
-    bucket.put_manifest(f"jobs/{JOB}/compressed/manifest.json", stages[-1])
-    return JOB
+    return add_finished_job(cloud, JOB, "Tower", {"compressed/model.sog": model_sog()})
 
 
 def opened(page: Page, cloud: EmbeddedCloud, job_id: str) -> None:

@@ -11,6 +11,8 @@ export interface Source {
   /** Of the API, where the model's addresses are asked for: `/jobs/ID/model` with a key, `/shared/model` with a link. */
   path: string;
   name: string;
+  /** A picture to show until the API has named its own. */
+  poster?: string | null;
 }
 interface ModelAnswer {
   files: Record<string, string>;
@@ -94,6 +96,7 @@ export class SplatView extends HTMLElement {
     const opening = this.#opening;
     const { client, path, name } = this.#source ?? {};
     if (!client || !path) return;
+    this.#poster ??= this.#source?.poster ?? null;
     this.#set({ kind: "loading" });
     let contents: Response;
     let up: Direction;

@@ -60,6 +60,25 @@ export const VIEWER = {
   name: (job: string) => `3D model of ${job}. Arrow keys or W, A, S, D move, plus and minus zoom, Escape leaves.`,
 };
 
+/** What the holder of a link reads. */
+export const SHARED = {
+  loading: "Opening",
+  invalidTitle: "Nothing to see here",
+  invalid: "This link no longer works. Ask whoever sent it.",
+  trouble: "Not loaded",
+  wait: "The model appears here as soon as it is ready.",
+  tabs: "What the link shows",
+  made: (iso: string) => `Made ${day(iso)}`,
+  until: (iso: string) => `This link works until ${day(iso)}`,
+  picture: (job: string) => `Picture of ${job}`,
+  open: "Look around in 3D",
+  nowhere: (error: string) => `The page does not know where its Spaceport is: ${error}.`,
+};
+
+export function day(iso: string): string {
+  return new Date(iso).toLocaleDateString("en", { dateStyle: "medium" });
+}
+
 export function failureLine(failure: Failure | undefined): string {
   return failure?.sentence ?? "";
 }
