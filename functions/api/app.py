@@ -17,20 +17,17 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import TypeAdapter, ValidationError
 
-from functions.api import addresses, confirm, estimate, job, model, multipart, shares
-from functions.api.access import JOB_ID, job_to_handle
+from functions.api import actions, addresses, confirm, estimate, job, model, multipart, shares
 from functions.api.addresses import Unconfirmed, check_email
 from functions.api.caller import audit_call, caller_of, json_body
 from functions.api.errors import Forbidden, error_response
 from functions.api.job import public
 from functions.api.start import StartJob, start
 from functions.api.upload import UploadRequest, sign_upload
-from functions.clients import NAMESPACE, batch, bucket, queues, table, tenants
+from functions.clients import NAMESPACE, table, tenants
 from spaceport.pipeline.contract import EndManifest, JobState
 from spaceport.pipeline.errors import Conflict, Refused, Slug, UnknownJob
-from spaceport.pipeline.jobs.batch import terminate_jobs
 from spaceport.pipeline.jobs.cursor import Cursor
-from spaceport.pipeline.jobs.ending import stop_job
 from spaceport.pipeline.jobs.quotas import Quotas
 from spaceport.pipeline.options import LEGACY, PRESETS, JobOptions, resolve, validation_message
 from spaceport.pipeline.tenants import KeyId, UnreadableTenants
@@ -54,6 +51,7 @@ def cors(origin: str) -> CORSConfig | None:
 
 
 app = APIGatewayRestResolver(cors=cors(os.environ.get("SPACEPORT_WEB_ORIGIN", "")))
+app.include_router(actions.router)
 app.include_router(addresses.router)
 app.include_router(confirm.router)
 app.include_router(estimate.router)
@@ -75,21 +73,6 @@ def start_job() -> tuple[dict[str, Any], int] | Response[str]:
         return error_response(400, manifest.failure.slug, manifest.failure.sentence, jobId=manifest.job_id)
     metrics.add_metric("Started", MetricUnit.Count, 1)
     return {"jobId": manifest.job_id, "name": manifest.request.name, "status": "/jobs/" + manifest.job_id}, 202
-
-
-@app.post("/stop-job")
-def stop() -> dict[str, Any]:
-    job_id = JOB_ID.validate_python(json_body(app.current_event).get("jobId"))
-    logger.set_correlation_id(job_id)
-    caller = caller_of(app.current_event)
-    job_to_handle(caller, job_id)
-    audit_call(app.current_event, caller, job_id)
-    end = stop_job(bucket(), table(), job_id)
-    if end.state is not JobState.STOPPED:
-        raise Conflict(f"Job {job_id} had ended already: {end.state}.")
-    ended = terminate_jobs(batch(), table(), job_id, queues())
-    logger.info("stopped", batch_jobs=ended)
-    return {"jobId": job_id, "state": end.state, "message": end.message, "batchJobs": ended}
 
 
 @app.get("/jobs")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
 from typing import Any, Final
 
 from aws_lambda_powertools.event_handler import Response, content_types
@@ -16,10 +17,11 @@ from functions.api.access import job_to_handle, visible_row
 from functions.api.caller import audit_call, caller_of, current_event
 from functions.clients import bucket, table
 from functions.links import FILES, links, report_addresses
-from spaceport.pipeline.contract import JobState, StageName
+from spaceport.pipeline.contract import AnyManifest, JobState, StageName
 from spaceport.pipeline.jobs.deletion import request_deletion
 from spaceport.pipeline.jobs.ending import UNCOMPRESSED
 from spaceport.pipeline.jobs.state import END_STATES, HEADLINES, JobRecord
+from spaceport.pipeline.layout import input_manifest_key, request_key
 
 POLL_SECONDS: Final = 2
 """As often as workers write the row."""
@@ -41,9 +43,8 @@ def show_job(job_id: str) -> Response[str]:
     headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
     if etag in _etags(event.headers.get("if-none-match") or ""):
         return Response(304, body="", headers=headers)
-    keys = row.outputs.values() if has_ended else ()  # the page polls, and manifests can be megabytes
-    manifests = [stored.manifest for stored in map(bucket().read_manifest, keys) if stored]
-    file_links = [link.model_dump() for link in links(manifests, row.name, FILES)]
+    manifests = _manifests(row) if has_ended else {}  # the page polls, and manifests can be megabytes
+    file_links = [link.model_dump() for link in links(manifests.values(), row.name, FILES)]
     if file_links:
         audit_call(event, caller, row.job_id)
     stages = table().stages(row.job_id)
@@ -53,9 +54,28 @@ def show_job(job_id: str) -> Response[str]:
         "poll_seconds": None if has_ended else POLL_SECONDS,
         "stages": {name: stage.model_dump(mode="json", exclude_none=True) for name, stage in stages.items()},
         "links": file_links,
-        "report": report_addresses(manifests),
-    } | ({"noMail": reason} if reason else {})
+        "report": report_addresses(manifests.values()),
+    }
+    if manifests:
+        answer |= to_go_on(row.job_id, manifests)
+    if reason:
+        answer["noMail"] = reason
     return Response(200, content_types.APPLICATION_JSON, json.dumps(answer), headers=headers)
+
+
+def _manifests(row: JobRecord) -> dict[str, AnyManifest]:
+    """Those of a job that are there but its end, by their keys."""
+    keys = (request_key(row.job_id), *row.outputs.values())
+    return {stored.key: stored.manifest for stored in map(bucket().read_manifest, keys) if stored}
+
+
+def to_go_on(job_id: str, manifests: Mapping[str, AnyManifest]) -> dict[str, Any]:
+    """For `POST /jobs/ID/retry`: the stages that have what they begin with, and the options as they were."""
+    last = next(reversed(manifests.values()))
+    return {
+        "retry_from": [stage for stage in StageName if input_manifest_key(job_id, stage) in manifests],
+        "options": last.request.options.model_dump(mode="json"),
+    }
 
 
 @router.delete("/jobs/<job_id>")

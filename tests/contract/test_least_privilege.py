@@ -258,6 +258,8 @@ def test_everyone_needs_a_key_for_the_api() -> None:
         ("/options", "get"),
         ("/estimate", "post"),
         ("/jobs/{id}", "delete"),
+        ("/jobs/{id}/stop", "post"),
+        ("/jobs/{id}/retry", "post"),
         ("/jobs/{id}/model", "get"),
         ("/jobs/{id}/shares", "get"),
         ("/jobs/{id}/shares", "post"),

@@ -18,8 +18,6 @@ from functions.api.caller import derived_key_id
 from spaceport.demo import Survey
 from spaceport.local.cloud import STACK
 from spaceport.pipeline.contract import JobState, StageName
-from spaceport.pipeline.jobs.accept import continue_job
-from spaceport.pipeline.jobs.submission import Submission
 from spaceport.pipeline.layout import TENANTS
 
 ACME = "a-key-of-acme-that-is-long-enough"
@@ -97,24 +95,23 @@ def test_upload_watch_stop_and_go_on(cloud: Cloud, api: Api, survey: Survey) -> 
     assert (status, answer["job"]["state"], answer["job"]["name"]) == (200, "TRAINING", "By form")
     assert job in json.dumps(api("GET", "/jobs")[1])
 
-    status, _ = api("POST", "/stop-job", {"jobId": job})
+    status, _ = api("POST", f"/jobs/{job}/stop")
     assert status == 200
     assert cloud.ended(job).state is JobState.STOPPED
     assert api("POST", "/stop-job", {"jobId": "no-such-job"})[0] == 404
 
     # What structure from motion made is not made again: a new job goes on from it.
-    begun = continue_job(
-        cloud.deployment.bucket, cloud.deployment.table, job, StageName.TRAIN, Submission(options=TINY)
-    )
-    row = cloud.ended(begun.job_id)
+    status, begun = api("POST", f"/jobs/{job}/retry", {"from": "train", "options": TINY})
+    assert status == 202, begun
+    row = cloud.ended(begun["jobId"])
     assert row.state is JobState.COMPLETED, cloud.logs()
     assert "sfm" not in row.seconds or row.continues == job
     runs = [path.name.split("-")[0] for path in (cloud.embedded.state / "logs").glob("*-*.log")]
     assert runs.count("sfm") == 1
-    links = api("GET", f"/jobs/{begun.job_id}")[1]["links"]
+    links = api("GET", f"/jobs/{begun['jobId']}")[1]["links"]
     with urllib.request.urlopen(links[0]["url"], timeout=PATIENCE) as answer:
         assert len(answer.read()) == links[0]["bytes"] == row.counts["sog_bytes"]
-    check_share(api, begun.job_id, links[0]["bytes"])
+    check_share(api, begun["jobId"], links[0]["bytes"])
 
 
 def check_share(api: Api, job: str, sog_bytes: int) -> None:

@@ -11,7 +11,7 @@ from function_cases import Batch, Context, call, deploy, event, put_tenants
 from pipeline_cases import key_of, photo_zip, requested, staged
 
 from functions import clients
-from functions.api import app
+from functions.api import actions, app
 from functions.api.caller import derived_key_id
 from functions.intake.app import handler as intake
 from functions.links import links
@@ -33,7 +33,7 @@ FIRMS = {
 def _deployed(bucket: Bucket, uploads: Bucket, table: JobTable, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     deploy(monkeypatch)
     fake = Batch()
-    monkeypatch.setattr(app, "batch", lambda: fake)
+    monkeypatch.setattr(actions, "batch", lambda: fake)
     put_tenants(bucket, FIRMS)
     yield
     clients._read_tenants.cache_clear()

@@ -13,7 +13,7 @@ from api_cases import ask
 from function_cases import Batch, Context, call, deploy
 from pipeline_cases import JOB, begin, photo_zip, requested, whole_job
 
-from functions.api import app, start
+from functions.api import actions, app, start
 from functions.api.upload import MAX_BYTES
 from spaceport.pipeline.contract import JobState, RequestManifest, StageManifest, StageName
 from spaceport.pipeline.jobs.table import JobTable
@@ -35,7 +35,7 @@ def _deployed(bucket: Bucket, uploads: Bucket, table: JobTable, monkeypatch: pyt
 @pytest.fixture
 def batch(monkeypatch: pytest.MonkeyPatch) -> Batch:
     fake = Batch()
-    monkeypatch.setattr(app, "batch", lambda: fake)
+    monkeypatch.setattr(actions, "batch", lambda: fake)
     return fake
 
 
@@ -257,7 +257,7 @@ def test_an_upload_that_would_be_refused_later_is_refused_now(body: Any) -> None
 @pytest.mark.parametrize(
     ("function", "module", "route", "body"),
     [
-        ("stop_job", app, "api_stop", {"jobId": JOB}),
+        ("stop_job", actions, "api_stop", {"jobId": JOB}),
         ("continue_job", start, "api_start_nested", {"continues": JOB, "step": "train"}),
     ],
 )

@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 from function_cases import Batch, Context, call, deploy
 from pipeline_cases import JOB, begin, photo_zip, requested, staged, whole_job
 
-from functions.api import app, caller
+from functions.api import actions, app, caller
 from functions.links import FILES
 from spaceport.pipeline.contract import Artefact, StageName
 from spaceport.pipeline.jobs.audit import audit
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:No application metrics")  # most
 @pytest.fixture(autouse=True)
 def _deployed(bucket: Bucket, uploads: Bucket, table: JobTable, monkeypatch: pytest.MonkeyPatch) -> None:
     deploy(monkeypatch)
-    monkeypatch.setattr(app, "batch", Batch)
+    monkeypatch.setattr(actions, "batch", Batch)
     metadata = {"job-id": "new-job"}
     uploads.client.put_object(Bucket="uploads", Key="uploads/beach.zip", Body=photo_zip(4), Metadata=metadata)
 

@@ -11,7 +11,7 @@ from boto3.dynamodb.conditions import Key
 from function_cases import Batch, Context, call, deploy, event
 from pipeline_cases import JOB, ended, key_of, photo_zip, requested, staged, whole_job
 
-from functions.api import app
+from functions.api import actions, app
 from functions.intake.app import handler as intake
 from spaceport.pipeline.contract import AnyManifest, JobState, StageName
 from spaceport.pipeline.jobs.accept import continue_job
@@ -26,7 +26,7 @@ OWN_ZIP, OWN_JOB = "uploads/own.zip", "own-job"
 def _deployed(bucket: Bucket, uploads: Bucket, table: JobTable, monkeypatch: pytest.MonkeyPatch) -> None:
     deploy(monkeypatch)
     batch = Batch()
-    monkeypatch.setattr(app, "batch", lambda: batch)
+    monkeypatch.setattr(actions, "batch", lambda: batch)
     own: list[AnyManifest] = [requested(OWN_JOB), *(staged(stage, OWN_JOB) for stage in StageName)]
     for manifest in own:
         bucket.put_manifest(key_of(manifest), manifest)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pipeline_cases import START, ended, key_of, photo_zip, requested, staged
 
-from functions.api import app
+from functions.api import actions, app
 from functions.intake.app import handler as intake
 from spaceport.pipeline.contract import DEFAULT_TENANT, AnyManifest, Artefact, Birth, JobState, StageName
 from spaceport.pipeline.jobs.births import signed_source
@@ -116,7 +116,7 @@ def world(bucket: Bucket, uploads: Bucket, table: JobTable, monkeypatch: pytest.
     del keys[DEFAULT_TENANT]
     put_tenants(bucket, keys)
     fake = Batch()
-    monkeypatch.setattr(app, "batch", lambda: fake)
+    monkeypatch.setattr(actions, "batch", lambda: fake)
     world = World(bucket, uploads, table)
     yield world
     world.close()
@@ -144,7 +144,15 @@ def on_gaussian(job_id: str, step: str, **more: Any) -> tuple[str, Any, dict[str
     return "api_start_later", {"gaussianOutputS3Uri": url, "pipelineStep": "compression"} | more, {}
 
 
-ON_A_JOB = (show, stop, go_on, on_colmap, on_gaussian)
+def stop_by_path(job_id: str, **_: Any) -> tuple[str, Any, dict[str, Any]]:
+    return "api_stop", {}, {"path": f"/jobs/{job_id}/stop"}
+
+
+def retry(job_id: str, step: str, **more: Any) -> tuple[str, Any, dict[str, Any]]:
+    return "api_stop", {"from": step} | more, {"path": f"/jobs/{job_id}/retry"}
+
+
+ON_A_JOB = (show, stop, stop_by_path, go_on, retry, on_colmap, on_gaussian)
 # A foreign id may be looked up, for the answer is the same as of an unknown one, and found to be taken.
 LOOKED_UP = {("GetItem", "job"), ("ListObjectsV2", ""), ("GetObject", "birth.json")}
 
@@ -182,7 +190,7 @@ def handle(world: World, tenant: str, data: st.DataObject) -> None:
     if JOBS.get(job_id) != tenant or "signed" in job_id:
         unknown = {"slug": "not_found", "sentence": f"There is no job {job_id}."}
         assert (status, json.loads(answer)) == (404, unknown)
-    elif wanted and action in {go_on, on_colmap, on_gaussian}:
+    elif wanted and action in {go_on, retry, on_colmap, on_gaussian}:
         assert status in {403, 404, 409}  # every id in this world is taken
 
 
