@@ -71,7 +71,7 @@ def _manifests(row: JobRecord) -> dict[str, AnyManifest]:
 
 def to_go_on(job_id: str, manifests: Mapping[str, AnyManifest]) -> dict[str, Any]:
     """For `POST /jobs/ID/retry`: the stages that have what they begin with, and the options as they were."""
-    last = next(reversed(manifests.values()))
+    *_, last = manifests.values()
     return {
         "retry_from": [stage for stage in StageName if input_manifest_key(job_id, stage) in manifests],
         "options": last.request.options.model_dump(mode="json"),
