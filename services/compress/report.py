@@ -46,14 +46,14 @@ def missed_target(compressed: Compressed) -> str | None:
 
 
 def make_report(
-    compressed: Compressed, ply_bytes: int, levels: Mapping[str, Any], options: CompressOptions
+    compressed: Compressed, ply_bytes: int, figures: Mapping[str, Any], options: CompressOptions
 ) -> CompressReport:
     """Everything that was measured, for report.json.
 
     Args:
         compressed: what came of the model.
         ply_bytes: size of the model's file.
-        levels: figures of its levels of detail, as from `write_lod`; empty without.
+        figures: of its levels of detail and of its pictures, as from `write_lod` and `write_look`; empty without.
         options: what was asked for.
     """
     best, encoded, size = compressed.best, compressed.encoded, len(compressed.bundle)
@@ -85,7 +85,7 @@ def make_report(
     }
     if published:
         fields["attribute_psnr"] = compressed.attribute_psnr
-    return CompressReport(**fields, **levels)
+    return CompressReport(**fields, **figures)
 
 
 def report_json(report: CompressReport) -> bytes:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from services.compress.core import Compressed, compress
 from services.compress.lod import write_lod
 from services.compress.proving.preview import side_by_side
 from services.compress.rate_control.tables import COMPRESSING
 from services.compress.report import degraded, make_outcome, make_report, report_json
+from services.compress.viewing.look import seconds_for_flight, write_look
+from services.compress.viewing.settings import read_georeference, read_training_seconds
 from spaceport.files import replacing_folder, write_atomic
 from spaceport.pipeline.contract import Outcome
 from spaceport.pipeline.errors import Refused, Slug
@@ -23,6 +27,8 @@ from spaceport.splats.sog.codec.errors import BrokenSog, TooMany
 from spaceport.splats.sog.codec.writer import BUNDLE, write_folder
 from spaceport.splats.sog.lod.writer import FOLDER, is_large
 
+FILE_SHARE: Final = 0.6  # of the progress, until the file is there; the rest is the flight
+
 
 def run(source: Path, output: Path, options: CompressOptions, progress: Progress) -> Outcome:
     """Compress `source`/gaussian/model.ply into `output`/compressed/; see the README for what is written.
@@ -32,28 +38,44 @@ def run(source: Path, output: Path, options: CompressOptions, progress: Progress
     Raises:
         Refused: the model is missing, unreadable, too large for a SOG, or holds nothing that can be shown.
     """
+    begun = time.monotonic()
     path = source / "gaussian" / "model.ply"
     progress.update(0.0, COMPRESSING)
     models = [_read_model(path)]
     cameras = _read_cameras(path.with_name("cameras.json"))
     ply_bytes, count = path.stat().st_size, len(models[0])
     try:
-        compressed = compress(models.pop(), cameras, options, progress)  # handed over, so that it can be freed there
+        # The model is handed over, so that it can be freed there.
+        compressed = compress(models.pop(), cameras, options, Share(progress, 0, FILE_SHARE))
     except (EmptyModel, TooMany) as error:
         raise Refused(Slug.BAD_MODEL, detail=error) from error
     except BrokenSog as error:  # what we wrote cannot be read back: our fault, and no reason to lose the model
         return degraded(str(error), {"gaussians": count, "ply_bytes": ply_bytes})
-    _write(output / "compressed", compressed, ply_bytes, options, progress)
+
+    def write_views(folder: Path) -> dict[str, Any]:
+        job_seconds = read_training_seconds(path.with_name("report.json")) + time.monotonic() - begun
+        seconds = seconds_for_flight(job_seconds) if options.flight else None
+        georeference = read_georeference(path.with_name("georeference.json"))
+        return write_look(folder, compressed, cameras, georeference, seconds, Share(progress, FILE_SHARE, 1))
+
+    _write(output / "compressed", compressed, ply_bytes, options, write_views, progress)
     psnr = round(compressed.proof.mean, 2)
     progress.update(1.0, COMPRESSING, sog_bytes=len(compressed.bundle), sog_psnr=psnr)
     return make_outcome(compressed, ply_bytes)
 
 
-def _write(target: Path, compressed: Compressed, ply_bytes: int, options: CompressOptions, progress: Progress) -> None:
+def _write(
+    target: Path,
+    compressed: Compressed,
+    ply_bytes: int,
+    options: CompressOptions,
+    write_views: Callable[[Path], dict[str, Any]],
+    progress: Progress,
+) -> None:
     """Fill the folder `target`, whole or not at all: with the model if it may be published, and with the report."""
     caption = f"{compressed.proof.views[0].psnr:.1f} dB"
     preview = side_by_side(*compressed.proof.pictures, note=caption)
-    levels: dict[str, Any] = {}
+    figures: dict[str, Any] = {}
     with replacing_folder(target) as folder:
         if compressed.rejection is None:
             write_folder(folder, compressed.encoded.files)
@@ -61,9 +83,12 @@ def _write(target: Path, compressed: Compressed, ply_bytes: int, options: Compre
             if (folder / BUNDLE).read_bytes() != compressed.bundle:
                 raise OSError("the bundle on disk is not the one that was read back and rendered")
             if options.lod == "always" or (options.lod == "auto" and is_large(compressed.encoded.gaussians)):
-                levels = write_lod(folder / FOLDER, compressed, options, Share(progress, 0.95, 1))
+                figures = write_lod(
+                    folder / FOLDER, compressed, options, Share(progress, 0.95 * FILE_SHARE, FILE_SHARE)
+                )
+            figures |= write_views(folder)
         write_atomic(folder / "preview.jpg", preview)
-        write_atomic(folder / "report.json", report_json(make_report(compressed, ply_bytes, levels, options)))
+        write_atomic(folder / "report.json", report_json(make_report(compressed, ply_bytes, figures, options)))
 
 
 def _read_model(path: Path) -> Gaussians:

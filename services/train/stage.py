@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -24,12 +24,14 @@ from services.train.plan import Decisions, TrainingPlan, first_points, make_plan
 from services.train.publish import publish
 from services.train.seeding import Points
 from services.train.trainer import Trainer
+from spaceport.files import write_atomic
 from spaceport.pipeline.contract import Outcome
 from spaceport.pipeline.options import TrainOptions
 from spaceport.pipeline.stages.limits import machine_limits
 from spaceport.progress import Progress, Share
 
 log = logging.getLogger(__name__)
+GEOREFERENCE: Final = "georeference.json"
 
 
 def run(
@@ -45,7 +47,8 @@ def run(
     """Train a model on an undistorted reconstruction.
 
     Reads `source/colmap/dense/`; writes `output/gaussian/` model.ply, cameras.json, training.log, training.png,
-    preview.jpg and report.json. A `checkpoint` in that folder is continued if it is of the same input and options.
+    preview.jpg and report.json, and passes on `source/colmap/georeference.json` where there is one. A `checkpoint` in
+    that folder is continued if it is of the same input and options.
 
     Args:
         source: folder of the reconstruction.
@@ -81,6 +84,7 @@ def run(
         trained = plan.schedule.iterations / (plan.schedule.iterations + EVALUATION_COST * evaluated)
         reason = trainer.run(Share(progress, 0, trained), curve, checkpoint)
         outcome = publish(plan, trainer, rasteriser, curve, reason, folder, Share(progress, trained, 1))
+        _pass_on(source / "colmap" / GEOREFERENCE, folder / GEOREFERENCE)
         checkpoint.path.unlink(missing_ok=True)
         progress.update(1.0, outcome.message, **outcome.counts)
         return outcome
@@ -116,6 +120,12 @@ def _resume(
         return None
     log.info("resuming after iteration %d", trainer.iteration)
     return trainer, earlier
+
+
+def _pass_on(source: Path, target: Path) -> None:
+    """Copy what says of which frame and scale the model is; its frame is that of the input."""
+    if source.exists():
+        write_atomic(target, source.read_bytes())
 
 
 @contextmanager

@@ -42,9 +42,18 @@ class StageFolders:
 
 STAGE_FOLDERS: dict[StageName, StageFolders] = {
     StageName.SFM: StageFolders(output="colmap", input=REQUEST, fetched_prefixes=()),
-    StageName.TRAIN: StageFolders(output="gaussian", input="colmap", fetched_prefixes=("colmap/dense/",)),
+    StageName.TRAIN: StageFolders(
+        output="gaussian", input="colmap", fetched_prefixes=("colmap/dense/", "colmap/georeference.json")
+    ),
     StageName.COMPRESS: StageFolders(
-        output="compressed", input="gaussian", fetched_prefixes=("gaussian/model.ply", "gaussian/cameras.json")
+        output="compressed",
+        input="gaussian",
+        fetched_prefixes=(
+            "gaussian/model.ply",
+            "gaussian/cameras.json",
+            "gaussian/georeference.json",
+            "gaussian/report.json",
+        ),
     ),
 }
 MANIFEST_FOLDERS = (REQUEST, *(STAGE_FOLDERS[stage].output for stage in StageName), END)

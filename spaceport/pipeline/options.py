@@ -111,6 +111,8 @@ class CompressOptions(_Options):
     """morton: a curve through space; walk: along it, to the most similar; auto: the smaller; plas: a smooth grid."""
     lod: Literal["auto", "never", "always"] = "auto"
     """Also write levels of detail, for streaming. auto: with over a million Gaussians, 16 m wide on two axes."""
+    flight: bool = True
+    """Also render a flight of ten seconds through the model as a video; it takes at most a tenth of the job's time."""
     min_psnr: Annotated[float, Field(gt=0, le=100)] = 30.0
     """The decoded file must match the model this well, in dB, or it is not published."""
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0

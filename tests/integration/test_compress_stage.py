@@ -17,9 +17,11 @@ from services.compress.rate_control import search
 from services.compress.rate_control.allocation import Target
 from services.compress.rate_control.search import Search, SearchResult
 from services.compress.stage import run
+from services.compress.viewing import pictures
 from spaceport.pipeline.errors import Refused, Slug, Stopped
 from spaceport.pipeline.options import CompressOptions, CompressPreset
 from spaceport.pipeline.reports.compress import CompressReport
+from spaceport.pipeline.reports.viewer import ViewerSettings
 from spaceport.progress import Progress, Silent
 from spaceport.splats.cameras import Camera, write_cameras
 from spaceport.splats.formats.ply import write_ply
@@ -30,7 +32,7 @@ from spaceport.splats.sog.codec.reader import read_bundle, read_sog
 BRIGHTON = Path(__file__).parents[2] / "../shared/data/models/brighton.ply"
 FILES = {
     "means_l.webp", "means_u.webp", "scales.webp", "quats.webp", "sh0.webp", "shN_centroids.webp", "shN_labels.webp",
-    "meta.json", "model.sog", "preview.jpg", "report.json",
+    "meta.json", "model.sog", "preview.jpg", "report.json", "viewer.json", "poster.jpg",
 }  # fmt: skip
 
 
@@ -104,6 +106,24 @@ def test_the_core_returns_what_the_stage_writes(
     assert not list((tmp_path / "empty").iterdir())
 
 
+def test_a_job_that_took_long_enough_has_a_flight(
+    model: Gaussians, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pictures, "FRAMES", 12)
+    source = job(tmp_path / "in", model, CAMERAS)
+    (source / "gaussian/report.json").write_text('{"seconds": 3000}')
+    run(source, tmp_path / "out", CompressOptions(), Silent())
+    folder = tmp_path / "out/compressed"
+    assert {path.name for path in folder.iterdir()} == FILES | {"flight.mp4"}
+    report = CompressReport.model_validate_json((folder / "report.json").read_bytes())
+    assert report.flight_missed is None and report.flight_size == (1280, 720) and report.flight_pictures == 12
+    assert report.look_seconds and report.look_seconds < 333
+    viewer = ViewerSettings.model_validate_json((folder / "viewer.json").read_bytes())
+    assert viewer.metric.why_not and len(viewer.flight.keys) == 60
+    with Image.open(folder / "poster.jpg") as poster:
+        assert poster.size == (1280, 720)
+
+
 ON_ONE_CORE = """
 import os, sys
 from pathlib import Path
@@ -111,22 +131,24 @@ os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])
 from services.compress.stage import run
 from spaceport.pipeline.options import CompressOptions, CompressPreset
 from spaceport.progress import Progress, Silent
-run(Path(sys.argv[1]), Path(sys.argv[2]), CompressOptions(lod="always"), Silent())
+run(Path(sys.argv[1]), Path(sys.argv[2]), CompressOptions(lod="always", flight=False), Silent())
 """
 
 
 def test_the_same_model_gives_the_same_files(model: Gaussians, tmp_path: Path) -> None:
     """Here, and in another process with as few threads as can be."""
     source = job(tmp_path / "in", model, CAMERAS)
-    run(source, tmp_path / "a", CompressOptions(lod="always"), Silent())
+    run(source, tmp_path / "a", CompressOptions(lod="always", flight=False), Silent())
     command = [sys.executable, "-c", ON_ONE_CORE, str(source), str(tmp_path / "b")]
     subprocess.run(command, check=True, cwd=Path(__file__).parents[2], timeout=300)
     files = {path.relative_to(tmp_path / "a") for path in (tmp_path / "a").rglob("*") if path.is_file()}
     assert {path.name for path in files} == FILES | {"lod-meta.json"}
     report = CompressReport.model_validate_json((tmp_path / "a/compressed/report.json").read_bytes())
     assert report.published and report.lod_psnr is not None and len(report.lod_counts or ()) == report.lod_levels
-    for name in files:
+    for name in files - {Path("compressed/report.json")}:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
+    other = CompressReport.model_validate_json((tmp_path / "b/compressed/report.json").read_bytes())
+    assert other.model_copy(update={"look_seconds": report.look_seconds}) == report
     assert len(files) == sum(path.is_file() for path in (tmp_path / "b").rglob("*"))
 
 

@@ -64,20 +64,24 @@ class Prover:
         self.cameras = cameras
         self._progress = progress
         self._rasterisers = {antialiased: SimdRasteriser(antialiased=antialiased) for antialiased in (False, True)}
-        self.originals = [self._render(original, camera) for camera in cameras]
+        self.originals = [self.render(original, camera) for camera in cameras]
 
     def compare(self, decoded: Gaussians) -> Proof:
         """Render `decoded` from every camera and measure PSNR against the original, values clipped to 0..1."""
-        pictures = [self._render(decoded, camera) for camera in self.cameras]
+        pictures = [self.render(decoded, camera) for camera in self.cameras]
         views = [
             ViewPsnr(camera.name, camera.held_out, min(PSNR_CAP, psnr(original, picture)))
             for camera, original, picture in zip(self.cameras, self.originals, pictures, strict=True)
         ]
         return Proof(views, (self.originals[0], pictures[0]))
 
-    def _render(self, gaussians: Gaussians, camera: Camera) -> Picture:
+    def render(
+        self, gaussians: Gaussians, camera: Camera, background: tuple[float, float, float] = (0, 0, 0)
+    ) -> Picture:
+        """A model from one camera [H,W,3], clipped to 0..1."""
         self._progress.check()
-        picture = self._rasterisers[gaussians.antialiased].render(gaussians.arrays(), camera)
+        rasteriser = self._rasterisers[gaussians.antialiased]
+        picture = rasteriser.render(gaussians.arrays(), camera, background=background)
         return np.clip(picture, 0, 1, out=picture)
 
 

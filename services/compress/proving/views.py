@@ -39,15 +39,28 @@ def ring_cameras(gaussians: Gaussians) -> list[Camera]:
         np.cos(RING_ELEVATION) * (np.cos(turn) * side + np.sin(turn) * np.cross(up, side)) + np.sin(RING_ELEVATION) * up
         for turn in np.arange(RING_VIEWS) * 2 * np.pi / RING_VIEWS
     ]
-    return [_look_at(f"ring {i}", centre + d * distance, centre, up) for i, d in enumerate(directions)]
+    return [
+        look_at(centre + d * distance, centre, up, RING_SIZE, RING_FOCAL, f"ring {i}") for i, d in enumerate(directions)
+    ]
 
 
-def _look_at(name: str, position: NDArray[np.float64], target: NDArray[np.float64], up: NDArray[np.float64]) -> Camera:
+def look_at(
+    position: NDArray[np.float64],
+    target: NDArray[np.float64],
+    up: NDArray[np.float64],
+    size: tuple[int, int],
+    focal: float,
+    name: str = "",
+) -> Camera:
+    """A camera at `position` with `target` in its middle; `size` in pixels, and `focal` too.
+
+    It must not look straight along `up`.
+    """
     forward = (target - position) / np.linalg.norm(target - position)
     right = np.cross(forward, up)
     right /= np.linalg.norm(right)
     pose = np.eye(4)
     pose[:3, :3] = np.stack([right, np.cross(forward, right), forward])
     pose[:3, 3] = -pose[:3, :3] @ position
-    width, height = RING_SIZE
-    return Camera(name, width, height, RING_FOCAL, RING_FOCAL, width / 2, height / 2, pose)
+    width, height = size
+    return Camera(name, width, height, focal, focal, width / 2, height / 2, pose)

@@ -140,3 +140,12 @@ class CompressReport(_Model):
     """Mean PSNR of the finest level over the views, dB."""
     lod_missed: str | None = None
     """Why no levels of detail are published, although they were asked for."""
+    look_seconds: Error | None = None
+    """Seconds that the first view, the poster and the flight took to choose and render; absent where nothing is
+    published."""
+    flight_pictures: Number | None = None
+    """Pictures that were rendered for the video; of 300 frames, those without one of their own show the last."""
+    flight_size: tuple[Number, Number] | None = None
+    """Width and height at which they were rendered; the video is 1280 x 720."""
+    flight_missed: str | None = None
+    """Why there is no video of the flight, although it was asked for; a sentence."""

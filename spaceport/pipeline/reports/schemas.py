@@ -13,6 +13,7 @@ from spaceport.pipeline.options import JobOptions
 from spaceport.pipeline.reports.compress import CompressReport
 from spaceport.pipeline.reports.sfm import SfmReport
 from spaceport.pipeline.reports.train import TrainReport
+from spaceport.pipeline.reports.viewer import ViewerSettings
 
 MODELS: list[type[BaseModel]] = [
     RequestManifest,
@@ -22,6 +23,7 @@ MODELS: list[type[BaseModel]] = [
     SfmReport,
     TrainReport,
     CompressReport,
+    ViewerSettings,
 ]
 
 
