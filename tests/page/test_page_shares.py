@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import json
+import threading
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 from finished_jobs import add_finished_job
 from page_cases import Watched, link_of
 from page_models import model_sog
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
+from waiting import until
 
 from spaceport.local.cloud import EmbeddedCloud
 
 JOB, OTHER = "quay-0123456789", "yard-0123456789"
+HOSTILE = '<img src=x onerror="document.title=1">'
 GONE = "This link no longer works. Ask whoever sent it."
 
 
@@ -105,3 +111,100 @@ def test_the_secret_of_a_link_is_in_no_log_and_no_file(page: Page, cloud: Embedd
     assert any(share in path.name for path in files), "the share itself is among them"
     assert any(path.parent.name == "logs" for path in files)
     assert [path for path, body in files.items() if secret[:-4].encode() in body] == []
+
+
+def open_tab(page: Page, cloud: EmbeddedCloud, base: str) -> None:
+    """The owner's *Share*, signed in."""
+    page.goto(link_of(cloud))
+    expect(page.get_by_role("heading", name="Your jobs")).to_be_visible()
+    page.goto(f"{base}?job={JOB}&tab=share")
+    expect(page.get_by_role("heading", name="Links that work")).to_be_visible()
+
+
+def test_the_owner_makes_copies_and_withdraws_a_link(
+    page: Page, cloud: EmbeddedCloud, base: str, browser: Browser
+) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    watched = Watched.of(page)
+    open_tab(page, cloud, base)
+    expect(page.get_by_text("This Spaceport runs on this machine alone")).to_be_visible()
+    expect(page.get_by_label("Where on the earth")).to_be_disabled()
+    page.get_by_role("radio", name="Report").check()
+    page.get_by_label("Where on the earth").check()
+    page.get_by_label("Days until it ends").fill("7")
+    page.get_by_label("Note for you").fill(f"{HOSTILE} for Ann")
+    page.get_by_role("button", name="Make a link").click()
+    expect(page.get_by_label("Link", exact=True)).to_be_focused()
+    page.get_by_role("button", name="Copy the link").click()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    address = page.evaluate("navigator.clipboard.readText()")
+    assert address == page.get_by_label("Link", exact=True).input_value()
+    expect(page.get_by_text("make a link of the kind Look")).to_be_visible()
+    entry = page.get_by_role("listitem").filter(has_text=f"{HOSTILE} for Ann")
+    expect(entry).to_contain_text("Report, with positions")
+    with browser.new_context() as stranger:
+        visit = stranger.new_page()
+        visit.goto(address)
+        expect(visit.get_by_role("heading", name="Quay")).to_be_visible()
+        assert "Ann" not in visit.locator("body").inner_text()
+        entry.get_by_role("button", name="Withdraw").click()
+        expect(page.get_by_role("button", name="Keep it")).to_be_focused()
+        page.get_by_role("dialog").get_by_role("button", name="Withdraw").click()
+        expect(entry).to_have_count(0)
+        expect(page.get_by_label("Link", exact=True)).to_have_count(0)
+        visit.reload()
+        expect(visit.get_by_text(GONE)).to_be_visible()
+    page.reload()
+    expect(page.get_by_role("heading", name="Links that work")).to_be_visible()
+    expect(entry).to_have_count(0)
+    assert watched.complaints == []
+
+
+@contextmanager
+def another_site(*bodies: str) -> Iterator[str]:
+    """Somebody's web server on another port: `/0` is the first body, and so on."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(f"<!doctype html><title>Theirs</title>{bodies[int(self.path[1:])]}".encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def test_the_model_in_somebodys_page_comes_with_a_click(page: Page, cloud: EmbeddedCloud, base: str) -> None:
+    open_tab(page, cloud, base)
+    page.get_by_role("button", name="Make a link").click()
+    code = page.get_by_label("For a web page").input_value()
+    watched = Watched.of(page)
+    with another_site(code) as site:
+        page.goto(f"{site}/0")
+        frame = page.frame_locator("iframe[title=Quay]")
+        button = frame.get_by_role("button", name="Look around in 3D")
+        expect(button).to_be_visible()
+        assert not any("model.sog" in address for address in watched.addresses), "only the poster until then"
+        button.click()
+        expect(frame.get_by_role("toolbar", name="Viewer")).to_be_visible()
+    assert watched.complaints == []
+
+
+@pytest.mark.parametrize("name", ["", "index.html", "share.html"])
+def test_no_other_page_of_ours_is_framed(page: Page, base: str, name: str) -> None:
+    with another_site(f'<iframe src="{base}{name}"></iframe>') as site:
+        page.goto(f"{site}/0")
+        until(
+            lambda: len(page.frames) == 2 and page.frames[1].url.startswith("chrome-error:"), lambda: page.frames[1].url
+        )

@@ -1,8 +1,10 @@
 /** *Share*: links for people without a key. */
-import { nothing } from "lit-html";
+import { html, nothing } from "lit-html";
 import type { Job } from "../api/types.ts";
 import type { App, AppState } from "../app.ts";
+import "./job_shares.ts";
 
-export function shareTab(_app: App, _state: AppState, _job: Job): unknown {
-  return nothing;
+export function shareTab(_app: App, { client }: AppState, job: Job): unknown {
+  if (!client) return nothing;
+  return html`<div class="column"><job-shares .source=${{ client, jobId: job.job_id, name: job.name }}></job-shares></div>`;
 }

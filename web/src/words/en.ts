@@ -75,6 +75,41 @@ export const SHARED = {
   nowhere: (error: string) => `The page does not know where its Spaceport is: ${error}.`,
 };
 
+export const SHARE = {
+  about: "A link shows this job to people without an account, until it ends or you withdraw it. Your mail address, options and costs stay with you.",
+  laptop: "This Spaceport runs on this machine alone: its links open in browsers on this machine, while it runs.",
+  make: "A new link",
+  scope: "What it shows",
+  scopes: {
+    look: { name: "Look", text: "the model, to look around in" },
+    report: { name: "Report", text: "and what was measured, with the photos' names" },
+    download: { name: "Download", text: "and the model's files" },
+  },
+  positions: "Where on the earth the photos were taken, too",
+  withPositions: ", with positions",
+  days: "Days until it ends",
+  label: "Note for you",
+  labelNote: "nobody else sees it",
+  button: "Make a link",
+  ready: "The link",
+  once: "Copy it now: it is shown this once. Whoever has it can open it and hand it on.",
+  link: "Link",
+  frame: "For a web page, as HTML",
+  noFrame: "To put the model into a web page, make a link of the kind Look: everybody who sees the page has its link.",
+  copy: { link: "Copy the link", frame: "Copy the HTML" },
+  copied: "Copied",
+  list: "Links that work",
+  none: "None yet.",
+  noLabel: "Without a note",
+  until: (iso: string) => `until ${day(iso)}`,
+  withdraw: "Withdraw",
+  withdrawName: (label: string) => `Withdraw: ${label}`,
+  withdrawTitle: (label: string) => `Withdraw ${label ? `“${label}”` : "this link"}?`,
+  withdrawText: "Whoever opens it then reads that it no longer works. That cannot be taken back; you can make another.",
+  keep: "Keep it",
+  failed: "No connection. Try again.",
+};
+
 export function day(iso: string): string {
   return new Date(iso).toLocaleDateString("en", { dateStyle: "medium" });
 }
