@@ -57,7 +57,7 @@ def confirm_address() -> Response[str]:
         token = _token_in_form(event.decoded_body or "")
         address = address_of_link(bucket(), token)
         audit(table(), address.tenant, "POST /confirm", address.email, source=source_ip(event))
-        confirm(bucket(), token)
+        confirm(bucket(), address)
     except (InvalidLink, ValueError):  # which any stranger can send: not to be an error of the server
         return _invalid_link()
     return _page(200, "Confirmed", _about(address, "Mails about {models} will go to {email}. You can close this page."))

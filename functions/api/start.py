@@ -78,7 +78,7 @@ def start(body: StartJob, caller: Caller) -> AnyManifest:
     source = body.continues or _source_job(body, stage)
     if source is not None:
         job_to_handle(caller, source)
-        return continue_job(bucket(), table(), source, stage, body.submission(caller))
+        return continue_job(bucket(), table(), source, stage, body.submission(caller), tenants())
     key = _key_in(uploads(), body.upload, "s3Url")
     if not key.startswith(layout.UPLOADS):
         raise Refused(Slug.BAD_OPTIONS, detail=f"`s3Url` must name a zip below {layout.UPLOADS}")
@@ -87,7 +87,7 @@ def start(body: StartJob, caller: Caller) -> AnyManifest:
     if tenants().of_upload(key) != caller.tenant:
         uploads().head(key)  # takes as long as for an upload that is not there, and says the same
         raise Refused(Slug.UPLOAD_MISSING, name=key)
-    return accept_upload(bucket(), table(), uploads(), key, caller.tenant, submission)
+    return accept_upload(bucket(), table(), uploads(), key, caller.tenant, submission, tenants=tenants())
 
 
 def _source_job(body: StartJob, stage: StageName) -> str | None:

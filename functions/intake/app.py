@@ -49,7 +49,10 @@ def _accept(key: str, version: str | None) -> RequestManifest | EndManifest | No
         logger.warning("not below the uploads", key=key)
         return None
     try:
-        manifest = accept_upload(bucket(), table(), uploads(), key, tenants().of_upload(key), version=version)
+        known = tenants()
+        manifest = accept_upload(
+            bucket(), table(), uploads(), key, known.of_upload(key), version=version, tenants=known
+        )
     except Refused as refusal:  # deleted before it was inspected: there is no one to notify
         logger.warning("upload is gone", key=key, slug=refusal.slug)
         return None

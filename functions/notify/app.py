@@ -67,11 +67,13 @@ def handler(event: S3EventBridgeNotificationEvent, context: LambdaContext) -> No
         logger.warning("no end manifest")
         return
     address, sender = end.request.email, mails.sender()
-    reason = _reason_for_no_mail(end)
-    if reason or not address or not sender:
+    if not address:
+        logger.warning("no mail: the job has no address", state=end.state)
+        return
+    reason = _reason_for_no_mail(end, address) if sender else "this deployment has no sender"
+    if reason or not sender:
         logger.warning("no mail", reason=reason, state=end.state)
-        if address and reason:
-            table().note_unsent_mail(job_id, reason)
+        table().note_unsent_mail(job_id, str(reason))
         return
     file_links = links(manifests, end.request.name)
     mail = _mail(end, manifests, file_links)
@@ -80,15 +82,11 @@ def handler(event: S3EventBridgeNotificationEvent, context: LambdaContext) -> No
     logger.info("mail sent", state=end.state, message_id=message_id)
 
 
-def _reason_for_no_mail(end: EndManifest) -> str | None:
+def _reason_for_no_mail(end: EndManifest, address: str) -> str | None:
     """Why no mail may be sent; None if one may. It is then counted among the tenant's mails of today."""
     request = end.request
-    if not request.email:
-        return "the job has no address"
-    if not mails.sender():
-        return "this deployment has no sender"
     tenant = tenants().of(request.tenant)
-    if not is_confirmed(bucket(), request.tenant, tenant, mails.domains(), request.email):
+    if not is_confirmed(bucket(), request.tenant, tenant, mails.domains(), address):
         metrics.add_metric("MailsUnconfirmed", MetricUnit.Count, 1)
         return "the address is not confirmed"
     counted = Quotas(table()).reserve_mail(request.tenant, tenant.limits, f"job:{end.job_id}")

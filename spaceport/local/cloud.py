@@ -43,7 +43,7 @@ from spaceport.pipeline.jobs.recovery import accepted_uploads, pending_among, re
 from spaceport.pipeline.jobs.table import JobTable
 from spaceport.pipeline.layout import UPLOADS
 from spaceport.pipeline.storage import Bucket
-from spaceport.pipeline.tenants import UnreadableTenants, read_tenants
+from spaceport.pipeline.tenants import Tenants, UnreadableTenants, read_tenants
 from spaceport.pipeline.text import visible
 
 STACK = "spaceport"
@@ -169,13 +169,13 @@ class EmbeddedCloud:
             return
         for key in missed:
             if key.lower().endswith(".zip"):
-                _accept_again(bucket, table, uploads, key, tenants.of_upload(key))
+                _accept_again(bucket, table, uploads, key, tenants)
 
 
-def _accept_again(bucket: Bucket, table: JobTable, uploads: Bucket, key: str, tenant: str) -> None:
+def _accept_again(bucket: Bucket, table: JobTable, uploads: Bucket, key: str, tenants: Tenants) -> None:
     """Begin the job of an upload whose event was lost. What goes wrong with it keeps no other upload waiting."""
     try:
-        accept_upload(bucket, table, uploads, key, tenant)
+        accept_upload(bucket, table, uploads, key, tenants.of_upload(key), tenants=tenants)
     except Refused:  # deleted since the listing
         return
     except (ValueError, TypeError, TimeoutError, ClientError, BotoCoreError) as error:

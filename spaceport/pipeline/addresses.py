@@ -120,9 +120,8 @@ def address_of_link(bucket: Bucket, token: str) -> Address:
     return address
 
 
-def confirm(bucket: Bucket, token: str) -> Address:
-    """Confirm the address of a link, which then works no more. Raises `InvalidLink`."""
-    address = address_of_link(bucket, token)
+def confirm(bucket: Bucket, address: Address) -> Address:
+    """Confirm the address of a link, which then works no more."""
     confirmed = address.model_copy(update={"confirmed_at": now(), "token_sha256": None})
     _write(bucket, confirmed)
     return confirmed

@@ -98,7 +98,7 @@ PARTITIONS: dict[str, dict[str, set[str]]] = {
     "IntakeFunctionRole": {"jobs": {GET, PUT}, "tenants": COUNT},
     "TrackerFunctionRole": {"jobs": {GET, PUT, QUERY}, "tenants": {UPDATE}},
     "NotifyFunctionRole": {"jobs": {GET, PUT, UPDATE, ROW_END}, "tenants": COUNT, "audit": {PUT}},
-    "SweeperFunctionRole": {"jobs": {*ROWS, ROW_END}, "tenants": COUNT, "by_state": {QUERY}},
+    "SweeperFunctionRole": {"jobs": {*ROWS, ROW_END}, "tenants": COUNT, "by_state": {QUERY}, "by_tenant": {QUERY}},
     "ApiFunctionRole": {
         "jobs": ROWS,
         "tenants": COUNT,

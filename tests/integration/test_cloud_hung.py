@@ -99,10 +99,15 @@ def pass_an_hour(cloud: Cloud, job_id: str) -> None:
 
 def sweep(cloud: Cloud) -> dict[str, int]:
     """Run the deployed sweeper by hand."""
-    functions = cloud.embedded.access.client("lambda")
-    (name,) = [
-        each["FunctionName"] for each in functions.list_functions()["Functions"] if "Sweeper" in each["FunctionName"]
-    ]
-    answer = functions.invoke(FunctionName=name, Payload=json.dumps({"source": "aws.events"}).encode())
-    actions: dict[str, int] = json.load(answer["Payload"])
+    actions: dict[str, int] = invoke(cloud, "Sweeper", {"source": "aws.events"})
     return actions
+
+
+def invoke(cloud: Cloud, name: str, event: dict[str, Any]) -> Any:
+    """Run a deployed function by hand. Returns its answer."""
+    functions = cloud.embedded.access.client("lambda")
+    names = [each["FunctionName"] for each in functions.list_functions()["Functions"]]
+    (full_name,) = [each for each in names if name in each]
+    answer = functions.invoke(FunctionName=full_name, Payload=json.dumps(event).encode())
+    assert "FunctionError" not in answer, cloud.logs()
+    return json.load(answer["Payload"])

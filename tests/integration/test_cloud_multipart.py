@@ -18,6 +18,7 @@ import pytest
 from cloud_cases import TINY, Cloud
 from cloud_fixtures import running_cloud
 from test_cloud_api import Api, add_tenant
+from test_cloud_hung import sweep
 from waiting import PATIENCE, until
 
 from spaceport.demo import Survey
@@ -151,10 +152,7 @@ def test_a_deleted_job_is_forgotten_by_the_sweeper_with_its_own_role(cloud: Clou
     assert api("GET", "/shared")[0] == 404
     api.headers = key
 
-    functions = cloud.embedded.access.client("lambda")
-    names = [each["FunctionName"] for each in functions.list_functions()["Functions"]]
-    (sweeper,) = [name for name in names if "Sweeper" in name]
-    assert b'"deleted": 1' in functions.invoke(FunctionName=sweeper, Payload=b"{}")["Payload"].read(), cloud.logs()
+    assert sweep(cloud)["deleted"] == 1
     for prefix in (f"jobs/{job}/", "deletions/"):
         assert not cloud.deployment.bucket.has_any(prefix)
     assert not cloud.deployment.uploads.has_any(begun["key"])

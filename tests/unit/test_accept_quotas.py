@@ -14,6 +14,7 @@ from functions.api import app as api
 from functions.sweeper import app as sweeper
 from spaceport.pipeline.contract import DEFAULT_TENANT, AnyManifest, Birth, EndManifest, JobState, StageName, now
 from spaceport.pipeline.errors import Refused, Slug
+from spaceport.pipeline.jobs import accept
 from spaceport.pipeline.jobs.accept import accept_upload, continue_job
 from spaceport.pipeline.jobs.ending import stop_job
 from spaceport.pipeline.jobs.quotas import Quotas
@@ -23,7 +24,7 @@ from spaceport.pipeline.jobs.table import JobTable
 from spaceport.pipeline.jobs.tracker import on_manifest
 from spaceport.pipeline.layout import JOBS, birth_key, end_key, request_key, stage_manifest_key
 from spaceport.pipeline.storage import Bucket
-from spaceport.pipeline.tenants import Limits, UnreadableTenants
+from spaceport.pipeline.tenants import Limits, Tenants, UnreadableTenants
 
 pytestmark = pytest.mark.filterwarnings("ignore:No application metrics")  # most calls count nothing
 
@@ -108,6 +109,18 @@ def test_what_a_tenant_may_not_continue_leaves_nothing_behind(bucket: Bucket, ta
     with pytest.raises(Refused, match="1 unfinished jobs"):
         continue_job(bucket, table, "old-job", StageName.COMPRESS)
     assert {item.key for item in bucket.list_objects(JOBS)} == before
+
+
+def test_limits_that_a_function_knows_are_not_read_again(
+    bucket: Bucket, uploads: Bucket, table: JobTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(accept, "read_tenants", None)
+    uploads.client.put_object(Bucket="uploads", Key="uploads/a.zip", Body=photo_zip(4), Metadata={"job-id": "first"})
+    begun = accept_upload(bucket, table, uploads, "uploads/a.zip", DEFAULT_TENANT, tenants=Tenants())
+    assert begun.kind == "request"
+    full = Tenants.model_validate({"tenants": {"default": {"limits": {"open_jobs": 1}}}})
+    with pytest.raises(Refused, match="1 unfinished jobs"):
+        continue_job(bucket, table, "first", StageName.SFM, tenants=full)
 
 
 def test_a_continued_job_is_reserved_for_what_is_left_of_it(bucket: Bucket, table: JobTable) -> None:

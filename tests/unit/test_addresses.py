@@ -9,6 +9,7 @@ import pytest
 
 from spaceport.pipeline import addresses
 from spaceport.pipeline.addresses import (
+    Address,
     InvalidLink,
     address_of_link,
     confirm,
@@ -49,15 +50,19 @@ def test_what_needs_no_confirmation(tenant: Tenant, domains: str, email: str, *,
     assert is_listed(tenant, domains, email) is expected
 
 
+def confirm_link(bucket: Bucket, token: str) -> Address:
+    return confirm(bucket, address_of_link(bucket, token))
+
+
 def test_a_link_confirms_once_for_its_tenant_alone(bucket: Bucket) -> None:
     token = new_link(bucket, "acme", EMAIL)
     assert not is_confirmed(bucket, "acme", NOBODY, "", EMAIL)
-    assert confirm(bucket, token).email == EMAIL
+    assert confirm_link(bucket, token).email == EMAIL
     assert is_confirmed(bucket, "acme", NOBODY, "", EMAIL.lower())
     assert not is_confirmed(bucket, "borealis", NOBODY, "", EMAIL)
     assert not is_confirmed(bucket, "acme", NOBODY, "", "pilot2@example.com")
     with pytest.raises(InvalidLink):
-        confirm(bucket, token)
+        confirm_link(bucket, token)
     assert is_confirmed(bucket, "acme", NOBODY, "", EMAIL)
 
 
@@ -77,7 +82,7 @@ def test_a_link_ends_after_a_week(bucket: Bucket, monkeypatch: pytest.MonkeyPatc
     assert address_of_link(bucket, token).email == EMAIL
     monkeypatch.setattr(addresses, "now", lambda: later)
     with pytest.raises(InvalidLink):
-        confirm(bucket, token)
+        confirm_link(bucket, token)
     address = read_address(bucket, "acme", EMAIL)
     assert address and not address.is_pending(later)
 
@@ -85,15 +90,15 @@ def test_a_link_ends_after_a_week(bucket: Bucket, monkeypatch: pytest.MonkeyPatc
 def test_a_newer_link_ends_the_older(bucket: Bucket) -> None:
     older, newer = new_link(bucket, "acme", EMAIL), new_link(bucket, "acme", EMAIL)
     with pytest.raises(InvalidLink):
-        confirm(bucket, older)
-    confirm(bucket, newer)
+        confirm_link(bucket, older)
+    confirm_link(bucket, newer)
 
 
 def test_a_link_that_was_not_sent_confirms_nothing_and_holds_up_no_other(bucket: Bucket) -> None:
     token = new_link(bucket, "acme", EMAIL)
     forget_link(bucket, "acme", EMAIL)
     with pytest.raises(InvalidLink):
-        confirm(bucket, token)
+        confirm_link(bucket, token)
     address = read_address(bucket, "acme", EMAIL)
     assert address and not address.is_pending(now())
 
@@ -116,20 +121,20 @@ def test_a_link_that_was_changed_confirms_nothing(bucket: Bucket, change: object
     token = new_link(bucket, "acme", EMAIL)
     assert callable(change)
     with pytest.raises(InvalidLink):
-        confirm(bucket, change(token))
+        confirm_link(bucket, change(token))
     assert not is_confirmed(bucket, "acme", NOBODY, "", EMAIL)
 
 
 @pytest.mark.parametrize("raw", [b"", b"{", b"[]", b"x" * 5000])
 def test_what_cannot_be_read_is_not_confirmed(bucket: Bucket, raw: bytes) -> None:
-    confirm(bucket, new_link(bucket, "acme", EMAIL))
+    confirm_link(bucket, new_link(bucket, "acme", EMAIL))
     bucket.put_small(address_key("acme", hashlib.sha256(EMAIL.lower().encode()).hexdigest()), raw)
     assert not is_confirmed(bucket, "acme", NOBODY, "", EMAIL)
     assert list(list_addresses(bucket, "acme")) == []
 
 
 def test_a_confirmation_that_was_copied_to_another_address_is_none(bucket: Bucket) -> None:
-    confirm(bucket, new_link(bucket, "acme", EMAIL))
+    confirm_link(bucket, new_link(bucket, "acme", EMAIL))
     raw = bucket.read_small(address_key("acme", hashlib.sha256(EMAIL.lower().encode()).hexdigest()), 4096) or b""
     bucket.put_small(address_key("acme", hashlib.sha256(b"b@example.com").hexdigest()), raw)
     bucket.put_small(address_key("borealis", hashlib.sha256(EMAIL.lower().encode()).hexdigest()), raw)
@@ -139,7 +144,7 @@ def test_a_confirmation_that_was_copied_to_another_address_is_none(bucket: Bucke
 
 def test_the_addresses_of_a_tenant_are_listed(bucket: Bucket) -> None:
     new_link(bucket, "acme", "a@example.com")
-    confirm(bucket, new_link(bucket, "acme", "b@example.com"))
+    confirm_link(bucket, new_link(bucket, "acme", "b@example.com"))
     new_link(bucket, "borealis", "c@example.com")
     states = {address.email: address.confirmed_at is not None for address in list_addresses(bucket, "acme")}
     assert states == {"a@example.com": False, "b@example.com": True}

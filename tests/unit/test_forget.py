@@ -98,6 +98,15 @@ def test_a_job_whose_files_another_uses_is_not_forgotten_before_that(
     assert everything(bucket, uploads) == set()
 
 
+def test_a_job_is_forgotten_without_reading_the_rows_of_all(
+    bucket: Bucket, table: JobTable, uploads: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = begin(bucket, table, uploads, "field")
+    end(bucket, table, job_id)
+    monkeypatch.setattr(table, "by_state", None)
+    assert forget_job(bucket, uploads, table, job_id).rows >= 1
+
+
 def test_an_unknown_job_is_a_sentence(bucket: Bucket, table: JobTable, uploads: Bucket) -> None:
     with pytest.raises(UnknownJob, match="There is no job"):
         forget_job(bucket, uploads, table, "nobody-knows-it")

@@ -20,7 +20,7 @@ from functions.notify import app
 from functions.notify.mail import duration, figures, size, unlinked, write_mail
 from spaceport.local.functions import Invocation
 from spaceport.local.poller import NotHandled
-from spaceport.pipeline.addresses import confirm, new_link
+from spaceport.pipeline.addresses import address_of_link, confirm, new_link
 from spaceport.pipeline.contract import Artefact, EndManifest, Failure, JobState, Outcome, StageManifest, StageName
 from spaceport.pipeline.errors import Slug
 from spaceport.pipeline.jobs.quotas import Quotas
@@ -171,7 +171,7 @@ def test_no_mail_to_an_address_that_nobody_confirmed(
     tell(bucket, requested(), end(JobState.COMPLETED))
     assert sent() == []
     assert table.unsent_mail(JOB) == "the address is not confirmed"
-    confirm(bucket, new_link(bucket, "default", "pilot@example.com"))
+    confirm(bucket, address_of_link(bucket, new_link(bucket, "default", "pilot@example.com")))
     tell(bucket)
     assert len(sent()) == 1
 
@@ -180,7 +180,7 @@ def test_what_one_tenant_confirmed_is_not_confirmed_for_another(
     bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SPACEPORT_MAIL_DOMAINS", "")
-    confirm(bucket, new_link(bucket, "default", "pilot@example.com"))
+    confirm(bucket, address_of_link(bucket, new_link(bucket, "default", "pilot@example.com")))
     tell(bucket, end(JobState.COMPLETED, tenant="acme"))
     assert sent() == []
 

@@ -44,7 +44,7 @@ from spaceport.pipeline.jobs.submission import (
 from spaceport.pipeline.jobs.table import JobTable
 from spaceport.pipeline.options import resolve
 from spaceport.pipeline.storage import Bucket
-from spaceport.pipeline.tenants import read_tenants
+from spaceport.pipeline.tenants import Limits, Tenants, read_tenants
 from spaceport.pipeline.uploads.photo_zip import inspect
 from spaceport.pipeline.uploads.ranged_reader import open_object
 
@@ -61,6 +61,7 @@ def accept_upload(
     tenant: str,
     submission: Submission | None = None,
     version: str | None = None,
+    tenants: Tenants | None = None,
 ) -> RequestManifest | EndManifest:
     """Begin the job of an uploaded zip, or reject it. Idempotent: one upload is one job.
 
@@ -68,6 +69,7 @@ def accept_upload(
         tenant: whose the upload is.
         submission: of an API call; overrides the object's metadata, which overrides `spaceport.json` in the zip.
         version: of the upload; the latest if None.
+        tenants: with the limits of all; read if None.
 
     Raises:
         Refused: `upload_missing`, when there is no such object and so no job to reject; `over_quota`, of a call, which
@@ -90,7 +92,8 @@ def accept_upload(
     )
     standing = _first_manifest(bucket, birth.job_id)
     if standing is None:
-        begun = _begin(bucket, table, uploads, birth.job_id, request, submission, metadata)
+        limits = (tenants or read_tenants(bucket)).of(request.tenant).limits
+        begun = _begin(bucket, table, uploads, birth.job_id, request, submission, metadata, limits)
         if isinstance(begun, EndManifest) or bucket.put_manifest(layout.request_key(birth.job_id), begun):
             return begun
         standing = _first_manifest(bucket, birth.job_id) or begun
@@ -107,9 +110,10 @@ def _begin(
     request: Request,
     submission: Submission | None,
     metadata: dict[str, str],
+    limits: Limits,
 ) -> RequestManifest | EndManifest:
     """The request manifest that an upload deserves, or the end manifest of its rejection, which is written."""
-    limits, quotas = read_tenants(bucket).of(request.tenant).limits, Quotas(table)
+    quotas = Quotas(table)
     try:
         quotas.reserve_upload(request.tenant, limits, job_id, request.upload.bytes if request.upload else 0)
         manifest = _inspect(uploads, job_id, request, submission or Submission(), metadata)
@@ -145,11 +149,16 @@ def _check_same(
 
 
 def continue_job(
-    bucket: Bucket, table: JobTable, source: str, stage: StageName, submission: Submission | None = None
+    bucket: Bucket,
+    table: JobTable,
+    source: str,
+    stage: StageName,
+    submission: Submission | None = None,
+    tenants: Tenants | None = None,
 ) -> AnyManifest:
     """Begin a job that starts at `stage` on what job `source` has made, by pointing at its artefacts.
 
-    With an id in the submission, the same call again gives the same job.
+    With an id in the submission, the same call again gives the same job. `tenants` are read if None.
 
     Raises:
         UnknownJob: `source` has no manifest for that stage to start from.
@@ -172,7 +181,7 @@ def continue_job(
         received_at=now(),
         continues=source,
     )
-    limits, quotas = read_tenants(bucket).of(request.tenant).limits, Quotas(table)
+    limits, quotas = (tenants or read_tenants(bucket)).of(request.tenant).limits, Quotas(table)
     if not submission.job_id:
         quotas.check_place(request.tenant, limits)  # before an id is taken for nothing
     birth = _bear_continuation(bucket, stored.key, request, submission.job_id)

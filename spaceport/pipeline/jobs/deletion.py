@@ -7,14 +7,11 @@ sweeper forgets each job that is named there, and then deletes the request.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
-
-from boto3.dynamodb.conditions import Attr, Key
 
 from spaceport.pipeline import layout
 from spaceport.pipeline.contract import now
 from spaceport.pipeline.errors import Conflict, UnknownJob
-from spaceport.pipeline.jobs.forget import forget_job
+from spaceport.pipeline.jobs.forget import forget_job, jobs_built_on
 from spaceport.pipeline.jobs.state import END_STATES, JobRecord
 from spaceport.pipeline.jobs.table import JOB, JobTable
 from spaceport.pipeline.storage import Bucket
@@ -28,7 +25,7 @@ def request_deletion(bucket: Bucket, table: JobTable, row: JobRecord) -> None:
     """
     if row.state not in END_STATES:
         raise Conflict(f"Job {row.job_id} has not ended ({row.state}). Stop it first.")
-    built = sorted(_built_on(table, row))
+    built = sorted(jobs_built_on(table, row.tenant, row.job_id, with_deleted=False))
     if built:
         raise Conflict(f"Job {row.job_id} holds files of {', '.join(built)}. Delete these first.")
     bucket.put_once(layout.deletion_key(row.job_id), b"{}")
@@ -56,20 +53,3 @@ def delete_job(bucket: Bucket, uploads: Bucket, table: JobTable, job_id: str) ->
         pass
     bucket.erase(layout.deletion_key(job_id))
     return True
-
-
-def _built_on(table: JobTable, row: JobRecord) -> Iterator[str]:
-    """Ids of the jobs that build on one, but for those that are being deleted too. They have its tenant."""
-    more: dict[str, Any] = {}
-    while True:
-        response = table.table.query(
-            IndexName="by_tenant",
-            KeyConditionExpression=Key("tenant").eq(row.tenant),
-            FilterExpression=Attr("continues").eq(row.job_id) & Attr("deleted_at").not_exists(),
-            ProjectionExpression="job_id",
-            **more,
-        )
-        yield from (str(item["job_id"]) for item in response["Items"])
-        if "LastEvaluatedKey" not in response:
-            return
-        more = {"ExclusiveStartKey": response["LastEvaluatedKey"]}

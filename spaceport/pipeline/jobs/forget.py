@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
+
+from boto3.dynamodb.conditions import Attr, Key
 
 from spaceport.pipeline import layout
 from spaceport.pipeline.contract import JobState, Request
@@ -41,10 +43,11 @@ def forget_job(bucket: Bucket, uploads: Bucket, table: JobTable, job_id: str) ->
     row = table.get(job_id)
     if row and row.state not in END_STATES:
         raise Conflict(f"Job {job_id} has not ended ({row.state}). Stop it first.")
-    built = sorted(other.job_id for other in _all_rows(table) if other.continues == job_id)
+    request = _request_of(bucket, job_id)
+    tenant = row.tenant if row else request.tenant if request else None
+    built = sorted(jobs_built_on(table, tenant, job_id)) if tenant else []
     if built:
         raise Conflict(f"Job {job_id} holds files of {', '.join(built)}. Forget these first.")
-    request = _request_of(bucket, job_id)
     objects = _forget_upload(bucket, uploads, job_id, request) if request else 0
     prefix = layout.job_prefix(job_id)
     manifests = {layout.manifest_key(job_id, folder) for folder in layout.MANIFEST_FOLDERS}
@@ -56,8 +59,35 @@ def forget_job(bucket: Bucket, uploads: Bucket, table: JobTable, job_id: str) ->
     return Forgotten(job_id, objects, rows)
 
 
+def jobs_built_on(table: JobTable, tenant: str, job_id: str, *, with_deleted: bool = True) -> Iterator[str]:
+    """Ids of the jobs that build on the files of a job; they have its tenant.
+
+    Args:
+        with_deleted: also those that are to be deleted, and are not yet.
+    """
+    condition: Any = Attr("continues").eq(job_id)
+    if not with_deleted:
+        condition &= Attr("deleted_at").not_exists()
+    more: dict[str, Any] = {}
+    while True:
+        response = table.table.query(
+            IndexName="by_tenant",
+            KeyConditionExpression=Key("tenant").eq(tenant),
+            FilterExpression=condition,
+            ProjectionExpression="job_id",
+            **more,
+        )
+        yield from (str(item["job_id"]) for item in response["Items"])
+        if "LastEvaluatedKey" not in response:
+            return
+        more = {"ExclusiveStartKey": response["LastEvaluatedKey"]}
+
+
 def jobs_of_email(table: JobTable, email: str) -> list[JobRecord]:
-    """The jobs whose mails go to an address, those that build on others first."""
+    """The jobs whose mails go to an address, those that build on others first.
+
+    Reads the rows of all jobs, once: an index by address would keep addresses in one more place.
+    """
     rows = [row for row in _all_rows(table) if row.email and row.email.lower() == email.lower()]
     return sorted(rows, key=lambda row: row.created_at, reverse=True)
 
