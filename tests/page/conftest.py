@@ -2,5 +2,6 @@
 
 from browser_fixtures import page
 from page_fixtures import cloud, jobs, profile
+from test_page_viewer import finished
 
-__all__ = ["cloud", "jobs", "page", "profile"]
+__all__ = ["cloud", "finished", "jobs", "page", "profile"]
