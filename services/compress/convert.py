@@ -26,7 +26,20 @@ from spaceport.progress import Progress, Share
 from spaceport.splats.cameras import Camera, read_cameras
 from spaceport.splats.formats import gltf, html
 from spaceport.splats.formats.limits import UNBUNDLED, BrokenFile, bytes_of
-from spaceport.splats.formats.table import GLB, GLTF, HTML, SOG, SOG_FOLDER, STREAMED_SOG, Format, format_of, read_model
+from spaceport.splats.formats.ply import write_ply
+from spaceport.splats.formats.table import (
+    GLB,
+    GLTF,
+    HTML,
+    PLY,
+    SOG,
+    SOG_FOLDER,
+    STREAMED_SOG,
+    Format,
+    format_of,
+    read_model,
+)
+from spaceport.splats.frame import AXES, Vec3, axis_name
 from spaceport.splats.model import Gaussians
 from spaceport.splats.sh import SHN_SIZES, degree_of_size
 from spaceport.splats.sog.codec.sanitise import sanitise
@@ -35,10 +48,6 @@ from spaceport.splats.sog.lod.reader import LOD_META
 from spaceport.splats.sog.palette.palette import used_coefficients
 
 CAMERAS = "cameras.json"
-UPS: dict[str, html.Vec3] = {
-    **{"x": (1, 0, 0), "y": (0, 1, 0), "z": (0, 0, 1)},
-    **{"-x": (-1, 0, 0), "-y": (0, -1, 0), "-z": (0, 0, -1)},
-}
 WRITING = "Writing"
 COMPARING_READ_BACK = "Comparing with the original"
 
@@ -51,9 +60,11 @@ class ConvertOptions:
     sh_degree: int | None = None
     """SH bands to keep at most; None: all."""
     up: str | None = None
-    """A key of `UPS`; None: z for models that came with cameras of ours, a guess for others."""
+    """A key of `AXES`; None: what the file says, z for models that came with cameras of ours, a guess for others."""
     title: str | None = None
     """Of an HTML page; None: the name of its file."""
+    restore_origin: bool = False
+    """Add the origin of a model that was moved near 0 to its positions again. Of a PLY only."""
 
 
 @dataclass(frozen=True)
@@ -71,17 +82,21 @@ def convert(source: Path, target: Path, options: ConvertOptions, progress: Progr
 
     Returns:
         The formats, numbers of Gaussians and bytes of both; the PSNR in dB, None where nothing is lost; what was left
-        out, in words; and of a SOG also `missed`, `attribute_bytes` and `attribute_psnr` as in its report.
+        out, in words; `notes`, sentences on what was made up; and of a SOG also `missed`, `attribute_bytes` and
+        `attribute_psnr` as in its report.
 
     Raises:
         ValueError: a sentence on what is wrong with the file, or why it cannot be written like that.
         OSError: a file cannot be read or written.
     """
     form = format_of(target)
+    if options.restore_origin and form is not PLY:
+        raise BrokenFile(f"Only a PLY has the digits for positions far from 0; {form.name} keeps them near it.")
     target.parent.mkdir(parents=True, exist_ok=True)
     progress.update(0.0, f"Reading {source.name}")
     model, source_form = read_model(source)
-    before, lost = len(model), []
+    model, up = _with_up(model, source, options)
+    before, lost, notes = len(model), [], [*model.notes, *up.notes(form)]
     if options.sh_degree is not None and options.sh_degree < model.sh_degree:
         lost.append(f"SH bands above {options.sh_degree}, as asked for")
         model = _with_bands(model, options.sh_degree)
@@ -93,7 +108,11 @@ def convert(source: Path, target: Path, options: ConvertOptions, progress: Progr
         lost.append(f"SH bands: {form.name} has no room for them")
     if kept.antialiased and not form.antialiased:
         lost.append(f"that it must be drawn antialiased: {form.name} has no room for it")
-    written = _write(source, target, kept, options, lost, progress)
+    if any(kept.frame.origin) and not form.origin:
+        lost.append(f"the origin at {_coordinates(kept.frame.origin)}: {form.name} has no room for it")
+    elif any(kept.frame.origin) and not options.restore_origin:
+        notes.append(f"0 is at {_coordinates(kept.frame.origin)} of the source's coordinates; the file says so.")
+    written = _write(source, target, kept, up.axis, options, lost, progress)
     progress.update(1.0, WRITING)
     return {
         "from": source_form.name,
@@ -102,32 +121,65 @@ def convert(source: Path, target: Path, options: ConvertOptions, progress: Progr
         "bytes": [bytes_of(source), bytes_of(target)],
         "psnr": written.psnr,
         "lost": lost,
+        "notes": notes,
         **written.figures,
     }
 
 
+@dataclass(frozen=True)
+class _Up:
+    """Which way is up."""
+
+    axis: Vec3
+    is_guess: bool
+
+    def notes(self, form: Format) -> list[str]:
+        """That it is a guess, where the written file depends on it."""
+        if not self.is_guess or form not in (GLB, GLTF, HTML):
+            return []
+        guess = f"Nothing says which way is up; {axis_name(self.axis)} is a guess."
+        return [f"{guess} If the model lies wrong, add --up z or another axis."]
+
+
+def _with_up(model: Gaussians, source: Path, options: ConvertOptions) -> tuple[Gaussians, _Up]:
+    """The model with what is known of its up, and which one to use."""
+    known = AXES[options.up] if options.up else model.frame.up
+    if known is None and (source.parent / CAMERAS).is_file():
+        known = AXES["z"]
+    up = _Up(known or html.likely_up(model), is_guess=known is None)
+    return replace(model, frame=replace(model.frame, up=known)), up
+
+
+def _cameras(source: Path, model: Gaussians) -> list[Camera]:
+    """Those beside the source; none where the model was moved, since they were not."""
+    path = source.parent / CAMERAS
+    return read_cameras(path) if path.is_file() and not any(model.frame.origin) else []
+
+
+def _coordinates(point: Vec3) -> str:
+    return " ".join(f"{part:.12g}" for part in point)
+
+
 def _write(
-    source: Path, target: Path, model: Gaussians, options: ConvertOptions, lost: list[str], progress: Progress
+    source: Path, target: Path, model: Gaussians, up: Vec3, options: ConvertOptions, lost: list[str], progress: Progress
 ) -> _Written:
     """Write the model, and add to `lost` what the format leaves out."""
     form = format_of(target)
-    path = source.parent / CAMERAS
-    up = UPS[options.up] if options.up else UPS["z"] if path.is_file() else html.likely_up(model)
     if form in (GLB, GLTF):
         progress.update(0.5, WRITING)
         gltf.write(target, model, up)
         return _Written()
     if form in (SOG, SOG_FOLDER, STREAMED_SOG, HTML):
-        cameras = read_cameras(path) if path.is_file() else []
-        return _write_sog(target, form, model, cameras, up, options, lost, progress)
+        return _write_sog(target, form, model, _cameras(source, model), up, options, lost, progress)
     if form.write is None or form.read is None:
         raise BrokenFile(f"{form.name} is read here, but not written.")
     progress.update(0.3, WRITING)
-    form.write(target, model)
-    if form.exact:
+    if form is PLY:
+        write_ply(target, model, at_origin=not options.restore_origin)
         return _Written()
+    form.write(target, model)
     progress.update(0.6, COMPARING_READ_BACK)
-    selected = select_cameras(read_cameras(path) if path.is_file() else [])
+    selected = select_cameras(_cameras(source, model))
     return _Written(Prover(model, selected or ring_cameras(model), progress).compare(form.read(target)).mean)
 
 
@@ -136,7 +188,7 @@ def _write_sog(
     form: Format,
     model: Gaussians,
     cameras: list[Camera],
-    up: html.Vec3,
+    up: Vec3,
     options: ConvertOptions,
     lost: list[str],
     progress: Progress,
@@ -211,13 +263,16 @@ def main(command_line: list[str]) -> int:
     parser.add_argument("target", type=Path)
     parser.add_argument("--options", default="{}", help="CompressOptions as JSON")
     parser.add_argument("--sh-degree", type=int, choices=range(4))
-    parser.add_argument("--up", choices=UPS)
+    parser.add_argument("--up", choices=AXES)
     parser.add_argument("--title")
+    parser.add_argument("--restore-origin", action="store_true")
     arguments = parser.parse_args(command_line)
 
     def work(progress: JsonLinesProgress) -> dict[str, Any]:
         compress_options = CompressOptions.model_validate_json(arguments.options)
-        options = ConvertOptions(compress_options, arguments.sh_degree, arguments.up, arguments.title)
+        options = ConvertOptions(
+            compress_options, arguments.sh_degree, arguments.up, arguments.title, arguments.restore_origin
+        )
         return convert(arguments.source, arguments.target, options, progress)
 
     return run_with_json_lines(work)

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spaceport.splats.cameras import Camera
+from spaceport.splats.frame import Z_UP
 from spaceport.splats.model import Gaussians
 
 EXTENT_MARGIN: Final = 1.1
@@ -49,7 +50,7 @@ class SceneTransform:
         """Trained Gaussians in world units."""
         means = gaussians.means.astype(np.float64) * self.extent + self.centre
         scales = gaussians.scales + np.float32(math.log(self.extent))
-        return replace(gaussians, means=means.astype(np.float32), scales=scales)
+        return replace(gaussians, means=means.astype(np.float32), scales=scales, frame=Z_UP)
 
 
 def transform_from_cameras(cameras: list[Camera], xyz: npt.NDArray[np.float64]) -> SceneTransform:

@@ -33,17 +33,24 @@ class Axis(StrEnum):
     MINUS_X, MINUS_Y, MINUS_Z = "-x", "-y", "-z"
 
 
-def convert(
+def convert(  # noqa: PLR0913  an argument an option
     source: Annotated[Path, typer.Argument(metavar="IN", help="The model.", exists=True)],
     target: Annotated[Path, typer.Argument(metavar="OUT", help="The file to write; its name gives the format.")],
+    *,
     preset: PresetOption = None,
     target_psnr: TargetOption = None,
     max_bytes: BytesOption = None,
     sh_degree: Annotated[int | None, typer.Option(min=0, max=3, help="Drop SH bands above this.")] = None,
     up: Annotated[
         Axis | None,
-        typer.Option(help="Up axis, for .glb, .gltf and .html; default: z beside a cameras.json, else a guess."),
+        typer.Option(help="Up axis; default: what IN says, z beside a cameras.json, else a guess, which is printed."),
     ] = None,
+    restore_origin: Annotated[
+        bool,
+        typer.Option(
+            "--restore-origin", help="Write positions far from 0, which were moved near it, as they were (.ply)."
+        ),
+    ] = False,
     title: Annotated[str | None, typer.Option(help="The title of an .html page; default: the file name.")] = None,
 ) -> None:
     """Turn a model into another format: `spaceport convert model.ply model.html`.
@@ -64,6 +71,7 @@ def convert(
     arguments = [str(source), str(target), f"--options={json.dumps(options)}"]
     flags = {"sh-degree": sh_degree, "up": up, "title": title}
     arguments += [f"--{name}={value}" for name, value in flags.items() if value is not None]
+    arguments += ["--restore-origin"] * restore_origin
     try:
         report = run_child("services.compress.convert", arguments, console)
     except ChildFailed as error:
@@ -86,12 +94,14 @@ def describe_result(source: str, target: str, report: dict[str, Any]) -> str:
     """A conversion's report in one line."""
     before, after = report["bytes"]
     change = f"{before / after:.1f} times smaller" if before > after else f"{after / before:.1f} times larger"
-    alike = f", {report['psnr']:.1f} dB against the original" if report["psnr"] is not None else ", nothing rounded"
+    notes = [*report["notes"], report.get("missed")]
+    alike = f", {report['psnr']:.1f} dB against the original" if report["psnr"] is not None else ""
+    if report["psnr"] is None and not report["notes"]:
+        alike = ", nothing rounded"
     lost = f" Left out: {'; '.join(report['lost'])}." if report["lost"] else ""
-    missed = f" {report['missed']}" if report.get("missed") else ""
     return (
         f"{source} ({report['from']}, {_size(before)}) → {target} ({report['to']}, {_size(after)}): "
-        f"{report['gaussians'][1]:,} Gaussians, {change}{alike}.{lost}{missed}"
+        f"{report['gaussians'][1]:,} Gaussians, {change}{alike}.{lost}" + "".join(f" {note}" for note in notes if note)
     )
 
 

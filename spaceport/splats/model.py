@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from spaceport.splats.frame import UNKNOWN, Frame
 from spaceport.splats.sh import SHN_SIZES, degree_of_size
 
 Floats = npt.NDArray[np.float32]
@@ -35,6 +37,10 @@ class Gaussians:
     antialiased: bool = False
     """Whether it was trained, and must be rendered, with opacities that compensate the blur of the projection
     (Mip-Splatting, Yu et al. 2023)."""
+    frame: Frame = UNKNOWN
+    """What the coordinates of `means` mean."""
+    notes: tuple[str, ...] = ()
+    """What the reader of its file left out or made up: a sentence each."""
 
     def __post_init__(self) -> None:
         n = len(self.means)
@@ -58,7 +64,8 @@ class Gaussians:
 
     def subset(self, index: npt.NDArray[np.bool_] | npt.NDArray[np.integer]) -> Gaussians:
         """Those that a mask [N] or an index array selects, in its order."""
-        return Gaussians(**{name: array[index] for name, array in self.arrays().items()}, antialiased=self.antialiased)
+        chosen: dict[str, Any] = {name: array[index] for name, array in self.arrays().items()}
+        return replace(self, **chosen)
 
     def arrays(self) -> dict[str, Floats]:
         """The arrays by name, not copied: what a rasteriser takes as `params`."""

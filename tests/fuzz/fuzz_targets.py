@@ -7,10 +7,12 @@ table of formats is the registry: a format that is added there is fuzzed from th
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import shutil
 import sys
 import tempfile
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from model_cases import ColmapModel, ModelCamera, ModelImage, ModelPoint
+from ply_dialects import DIALECTS
 from random_models import noise
 from zip_writer import FAT, UTF8, Member, unicode_path, written
 
@@ -25,8 +28,18 @@ from services.sfm.prior_model.validate import MIN_POINTS, read_prior_model
 from spaceport.pipeline.errors import Refused
 from spaceport.pipeline.uploads import photo_zip
 from spaceport.progress import Silent
-from spaceport.splats.formats import spz
-from spaceport.splats.formats.table import FORMATS, SOG_FOLDER, SPZ, STREAMED_SOG, Format
+from spaceport.splats.formats import gltf, spz
+from spaceport.splats.formats.table import (
+    FORMATS,
+    GLB,
+    GLTF,
+    PLY,
+    SOG_FOLDER,
+    SPZ,
+    STREAMED_SOG,
+    Format,
+    read_model,
+)
 from spaceport.splats.sog.attributes.quality import STANDARD
 from spaceport.splats.sog.codec.encode import EncoderSettings, encode
 from spaceport.splats.sog.codec.writer import write_bundle
@@ -154,6 +167,7 @@ def targets() -> dict[str, Target]:
     targets += [
         Target("sog-files", gaussians(SOG_FOLDER), _set_of("sog-files"), lambda: _numbered(sog_files(3))),
         Target("sog-levels", gaussians(STREAMED_SOG), _levels, lambda: {"lod-meta.json": json.dumps(LEVELS).encode()}),
+        Target("model-zip", read_zipped, lambda data, folder: _laid_out(data, folder / "m.zip"), model_zips),
         Target("spz-inside", gaussians(SPZ), _gzipped, _inside_spz),
         Target("zip", unpack_zip, lambda data, folder: _laid_out(data, folder / "upload.zip"), zips),
         Target("colmap-binary", colmap_model, _set_of("colmap-binary"), lambda: _numbered(COLMAP.parts(".bin"))),
@@ -179,6 +193,8 @@ def _written(form: Format) -> dict[str, bytes]:
         for degree, coefficients in enumerate((0, 3, 8, 15)):
             if form.name == "SOG":
                 write_bundle(path, sog_files(coefficients))
+            elif form in (GLB, GLTF):
+                gltf.write(path, noise(9, coefficients, seed=coefficients))
             elif form.write is not None:
                 form.write(path, noise(9, coefficients, seed=coefficients))
             seeds[f"degree-{degree}"] = path.read_bytes()
@@ -186,7 +202,30 @@ def _written(form: Format) -> dict[str, bytes]:
             for version in (2, 3, 4):
                 spz.write(path, noise(9, 3, seed=3), version)
                 seeds[f"version-{version}"] = path.read_bytes()
+        if form is PLY:
+            seeds |= {name: DIALECTS[name].encode(noise(9, 3)) for name in ("ascii-windows", "big-endian", "mac")}
     return seeds
+
+
+def model_zips() -> dict[str, bytes]:
+    """Models as people zip them: a set in a folder, a file with a comment."""
+    seeds = {}
+    for name, files, comment in (
+        ("folder", {f"my model/{file}": data for file, data in sog_files(0).items()}, b""),
+        ("comment", _written(SPZ), b"made by somebody"),
+    ):
+        stream = io.BytesIO()
+        with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as bundle:
+            bundle.comment = comment
+            for file, data in list(files.items())[: 99 if name == "folder" else 1]:
+                bundle.writestr(file if "." in file else f"{file}.spz", data)
+        seeds[name] = stream.getvalue()
+    return seeds
+
+
+def read_zipped(path: Path) -> None:
+    """Read whatever model a zip holds."""
+    assert len(read_model(path)[0])
 
 
 def _name(form: Format) -> str:

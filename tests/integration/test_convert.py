@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -23,10 +25,11 @@ from spaceport.progress import Silent
 from spaceport.splats.formats.limits import BrokenFile
 from spaceport.splats.formats.ply import read_ply, write_ply
 from spaceport.splats.formats.table import read_model
+from spaceport.splats.frame import AXES, Frame
 from spaceport.splats.model import Gaussians
 
-READABLE = ("m.ply", "m.compressed.ply", "m.spz", "m.splat", "m.sog", "set")
-WRITABLE = (*READABLE, "levels/lod-meta.json", "m.glb", "m.gltf", "m.html")
+READABLE = ("m.ply", "m.compressed.ply", "m.spz", "m.splat", "m.sog", "set", "m.glb", "m.gltf")
+WRITABLE = (*READABLE, "levels/lod-meta.json", "m.html")
 QUICK = CompressOptions(preset=CompressPreset.WEB)
 
 
@@ -54,7 +57,7 @@ def test_any_format_becomes_any_other(sources: Path, source: str, target: str, t
         target.split("/", maxsplit=1)[0]
     ]  # nothing half done is left beside it
     assert result["bytes"][1] > 3000
-    if not target.endswith((".glb", ".gltf", ".html")):
+    if not target.endswith(".html"):
         model, _ = read_model(tmp_path / target)
         without = any("SH bands" in each for each in result["lost"]) or read_model(sources / source)[0].sh_degree == 0
         assert len(model) == 400 and model.sh_degree == (0 if without else 1)
@@ -76,6 +79,53 @@ def test_what_is_lost_is_said(tmp_path: Path) -> None:
     ]
     result = convert(tmp_path / "m.ply", tmp_path / "n.ply", ConvertOptions(sh_degree=0), Silent())
     assert result["lost"] == ["SH bands above 0, as asked for"] and read_ply(tmp_path / "n.ply").sh_degree == 0
+
+
+def up_of_page(page: Path) -> list[float]:
+    scene = re.search(r'"up":\s*\[([^]]+)]', page.read_text())
+    assert scene
+    return [float(part) for part in scene[1].split(",")]
+
+
+def test_up_is_what_the_file_says_else_a_guess_that_is_printed(tmp_path: Path) -> None:
+    write_ply(tmp_path / "unknown.ply", smooth())
+    write_ply(tmp_path / "z.ply", replace(smooth(), frame=Frame(up=AXES["z"])))
+    convert(tmp_path / "z.ply", tmp_path / "z.sog", ConvertOptions(QUICK), Silent())
+
+    guessed = convert(tmp_path / "unknown.ply", tmp_path / "unknown.html", ConvertOptions(QUICK), Silent())
+    assert guessed["notes"] == [
+        "Nothing says which way is up; -y is a guess. If the model lies wrong, add --up z or another axis."
+    ]
+    assert up_of_page(tmp_path / "unknown.html") == [0, -1, 0]
+
+    known = convert(tmp_path / "z.sog", tmp_path / "z.html", ConvertOptions(QUICK), Silent())
+    assert known["notes"] == [] and up_of_page(tmp_path / "z.html") == [0, 0, 1]
+
+    stated = ConvertOptions(QUICK, up="x")
+    assert convert(tmp_path / "unknown.ply", tmp_path / "x.glb", stated, Silent())["notes"] == []
+    assert read_model(tmp_path / "x.glb")[0].frame.up == pytest.approx((1, 0, 0))
+
+
+def test_a_model_far_away_comes_back_where_it_was(tmp_path: Path) -> None:
+    near = smooth()
+    write_ply(tmp_path / "far.ply", replace(near, frame=Frame(origin=(358000.0, 5589500.0, 0.0))), at_origin=False)
+    result = convert(tmp_path / "far.ply", tmp_path / "m.sog", ConvertOptions(QUICK), Silent())
+    assert any("were moved" in note for note in result["notes"])
+    assert any(note.startswith("0 is at 358000 5589500 0 of the source") for note in result["notes"])
+
+    restore = ConvertOptions(QUICK, restore_origin=True)
+    convert(tmp_path / "m.sog", tmp_path / "back.ply", restore, Silent())
+    data = (tmp_path / "back.ply").read_bytes()
+    assert b"property double x" in data and b"Origin" not in data
+    back = read_ply(tmp_path / "back.ply")
+    low, high = (getattr(np, name)(back.means + np.array(back.frame.origin), axis=0) for name in ("min", "max"))
+    np.testing.assert_allclose(low, near.means.min(axis=0) + np.array((358000, 5589500, 0)), atol=0.1)
+    np.testing.assert_allclose(high, near.means.max(axis=0) + np.array((358000, 5589500, 0)), atol=0.1)
+
+    with pytest.raises(BrokenFile, match="Only a PLY"):
+        convert(tmp_path / "far.ply", tmp_path / "m.spz", restore, Silent())
+    lost = convert(tmp_path / "far.ply", tmp_path / "m.spz", ConvertOptions(), Silent())["lost"]
+    assert "the origin at 358000 5589500 0: SPZ has no room for it" in lost
 
 
 def test_an_unbundled_set_is_not_mixed_with_what_is_there(sources: Path, tmp_path: Path) -> None:
@@ -127,7 +177,7 @@ def test_the_command_tells_sizes_likeness_and_losses(sources: Path, tmp_path: Pa
 
 @pytest.mark.parametrize(
     ("source", "target", "words"),
-    [("m.ply", "m.obj", "No format has names like"), ("broken.ply", "m.spz", "header is damaged")],
+    [("m.ply", "m.obj", "No format has names like"), ("broken.ply", "m.spz", "does not end")],
 )
 def test_the_command_says_why_not(sources: Path, tmp_path: Path, source: str, target: str, words: str) -> None:
     (sources / "broken.ply").write_bytes(b"ply\nnonsense")

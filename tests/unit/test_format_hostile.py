@@ -47,11 +47,12 @@ CASES: dict[str, tuple[str, Callable[[bytes], bytes], str]] = {
     "SPZ 3 without a body": ("3.spz", lambda data: gzip.compress(gzip.decompress(data)[:16]), "cut short"),
     "SPZ 3 without a header": ("3.spz", lambda data: gzip.compress(b"NGSP"), "in its header"),
     "SPZ of another magic": ("3.spz", lambda data: regzipped(data, 0, "<I", 7), "does not begin with NGSP"),
-    "SPZ 1": ("3.spz", lambda data: regzipped(data, 4, "<I", 1), "version 1"),
+    "SPZ 0": ("3.spz", lambda data: regzipped(data, 4, "<I", 0), "version 0"),
     "SPZ 5": ("4.spz", lambda data: patched(data, 4, "<I", 5), "version 5"),
     "SPZ 4 within gzip": ("4.spz", gzip.compress, "must not be packed"),
     "SPZ 3 without gzip": ("3.spz", gzip.decompress, "must be packed"),
-    "SPZ of degree 4": ("4.spz", lambda data: patched(data, 12, "<B", 4), "degree 4"),
+    "SPZ of degree 5": ("4.spz", lambda data: patched(data, 12, "<B", 5), "degree 5"),
+    "SPZ of another degree": ("4.spz", lambda data: patched(data, 12, "<B", 4), "does not fit"),
     "SPZ of 200 fraction bits": ("4.spz", lambda data: patched(data, 13, "<B", 200), "200 fraction bits"),
     "SPZ 4 of too many": ("4.spz", lambda data: patched(data, 8, "<I", 2**32 - 1), "memory limit"),
     "SPZ 4 of more than there are": ("4.spz", lambda data: patched(data, 8, "<I", COUNT + 1), "does not fit"),
@@ -88,7 +89,7 @@ CASES: dict[str, tuple[str, Callable[[bytes], bytes], str]] = {
     "compressed PLY with a list": (
         "m.compressed.ply",
         lambda data: data.replace(b"property uint packed_color", b"property list uint8 int packed_color"),
-        "a line that does not belong there",
+        "not packed",
     ),
     "compressed PLY with NaN": (
         "m.compressed.ply",

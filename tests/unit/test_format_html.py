@@ -10,6 +10,7 @@ from random_models import noise
 
 from spaceport.splats.cameras import Camera
 from spaceport.splats.formats import html
+from spaceport.splats.frame import Vec3
 
 Y_DOWN = (0.0, -1.0, 0.0)
 
@@ -26,7 +27,7 @@ def test_land_is_flat_along_its_upward_axis_and_all_else_has_y_downwards() -> No
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (0.2, 2, 0.3), (9, 0.1, 5)])
 @pytest.mark.parametrize("up", [Y_DOWN, (0.0, 0.0, 1.0), (1.0, 0.0, 0.0)])
-def test_a_model_is_seen_whole_and_from_above(shape: tuple[float, float, float], up: html.Vec3) -> None:
+def test_a_model_is_seen_whole_and_from_above(shape: tuple[float, float, float], up: Vec3) -> None:
     random = np.random.default_rng(0)
     means = random.uniform(-1, 1, (2000, 3)) * shape + (5, -3, 8)
     means[:10] += 1e4  # floaters

@@ -5,14 +5,16 @@ Positions and sizes take 11, 10 and 11 bits within the chunk's bounds, rotations
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spaceport.files import replacing
 from spaceport.splats.formats.limits import BrokenFile, as_gaussians, budget_of, check_count
+from spaceport.splats.formats.ply_frame import comments_of, frame_of, is_antialiased
+from spaceport.splats.formats.ply_header import MAX_HEADER, Element, PlyHeader, is_ply, parse_header
 from spaceport.splats.model import Gaussians
 from spaceport.splats.sh import C0
 from spaceport.splats.sog.attributes import opacity, positions, rotations
@@ -21,7 +23,6 @@ from spaceport.splats.sog.codec.sanitise import SMALLEST_LOG_SCALE
 
 CHUNK = 256
 SH_SPAN = 8.0  # coefficients from -4 to 4
-MAX_HEADER = 16384
 COUNTS_OF_SH = {0: 0, 9: 3, 24: 8, 45: 15}
 AXES = ("x", "y", "z")
 BOUNDS = [f"{end}_{axis}" for end in ("min", "max") for axis in AXES]
@@ -35,7 +36,7 @@ Words = NDArray[np.uint32]
 
 def is_compressed(head: bytes) -> bool:
     """Whether `head` is the beginning of a compressed PLY."""
-    return head.startswith(b"ply\n") and b"\nelement chunk " in head.partition(b"end_header")[0]
+    return is_ply(head) and b"element chunk " in head.partition(b"end_header")[0]
 
 
 def read(path: Path) -> Gaussians:
@@ -46,7 +47,9 @@ def read(path: Path) -> Gaussians:
         OSError: it cannot be read.
     """
     with path.open("rb") as file:
-        count, bounds, sh = _read_header(file)
+        header = parse_header(file.read(MAX_HEADER))
+        file.seek(header.size)
+        count, bounds, sh = _layout(header)
         check_count(count, sh // 3, budget_of(path))
         chunks = -(-count // CHUNK)
         need = 4 * (chunks * bounds + count * len(PACKED)) + count * sh
@@ -58,7 +61,8 @@ def read(path: Path) -> Gaussians:
         codes = np.frombuffer(file.read(count * sh), np.uint8).reshape(count, 3, sh // 3)
     if not np.isfinite(edges).all():
         raise BrokenFile("The compressed PLY has a chunk whose bounds are not finite.")
-    return _decode(words, edges[np.arange(count) // CHUNK].reshape(count, -1, 2, 3), codes)
+    model = _decode(words, edges[np.arange(count) // CHUNK].reshape(count, -1, 2, 3), codes)
+    return replace(model, antialiased=is_antialiased(header), frame=frame_of(header))
 
 
 def write(path: Path, gaussians: Gaussians) -> None:
@@ -83,13 +87,16 @@ def write(path: Path, gaussians: Gaussians) -> None:
     edges = np.stack([lows, highs], axis=2)
     codes = np.clip(np.trunc((stored.shN / SH_SPAN + 0.5) * 256), 0, 255).astype(np.uint8)
     with replacing(path) as part, part.open("wb") as file:
-        file.write(_header(len(stored), len(starts), 3 * stored.shN.shape[1]))
+        file.write(_header(stored, len(starts)))
         for block in (edges, words, codes.transpose(0, 2, 1)):
             file.write(block.tobytes())
 
 
-def _header(count: int, chunks: int, sh: int) -> bytes:
-    lines = ["ply", "format binary_little_endian 1.0", f"element chunk {chunks}"]
+def _header(model: Gaussians, chunks: int) -> bytes:
+    count, sh = len(model), 3 * model.shN.shape[1]
+    lines = ["ply", "format binary_little_endian 1.0"]
+    lines += [f"comment {text}" for text in comments_of(model.frame, antialiased=model.antialiased)]
+    lines += [f"element chunk {chunks}"]
     lines += [f"property float {name}" for name in BOUNDS + COLOUR_BOUNDS]
     lines += [f"element vertex {count}"] + [f"property uint {name}" for name in PACKED]
     if sh:
@@ -97,43 +104,27 @@ def _header(count: int, chunks: int, sh: int) -> bytes:
     return "\n".join([*lines, "end_header", ""]).encode("ascii")
 
 
-def _read_header(file: BinaryIO) -> tuple[int, int, int]:
-    """Number of Gaussians, bounds per chunk and SH bytes per Gaussian. Only the layout that all writers use is read."""
-    head = file.read(MAX_HEADER)
-    text, mark, _ = head.partition(b"\nend_header\n")
-    if not mark or not text.startswith(b"ply\n"):
-        raise BrokenFile("The file is not a compressed PLY, or its header is damaged.")
-    file.seek(len(text) + len(mark))
-    lines = [line for line in text.decode("latin-1").split("\n") if not line.startswith(("comment", "obj_info"))]
-    if lines[:2] != ["ply", "format binary_little_endian 1.0"]:
+def _layout(header: PlyHeader) -> tuple[int, int, int]:
+    """Number of Gaussians, bounds per chunk and SH bytes per Gaussian. Only what all writers write is read."""
+    if header.encoding != "binary_little_endian":
         raise BrokenFile("A compressed PLY must be binary_little_endian 1.0.")
-    elements: dict[str, tuple[int, list[str]]] = {}
-    for line in lines[2:]:
-        words = line.split()
-        if len(words) == 3 and words[0] == "element" and words[2].isdigit() and len(words[2]) < 11:
-            elements[words[1]] = (int(words[2]), [])
-        elif len(words) == 3 and words[0] == "property" and elements:
-            elements[next(reversed(elements))][1].append(" ".join(words[1:]))
-        else:
-            raise BrokenFile(f"The compressed PLY's header has a line that does not belong there: {line[:60]!r}.")
-    return _layout(elements)
-
-
-def _layout(elements: dict[str, tuple[int, list[str]]]) -> tuple[int, int, int]:
+    elements = {element.name: element for element in header.elements}
     if list(elements) not in (["chunk", "vertex"], ["chunk", "vertex", "sh"]):
         raise BrokenFile(f"The compressed PLY holds {', '.join(elements)[:60]!r} instead of chunk, vertex and sh.")
-    chunks, bounds = elements["chunk"]
-    count, packed = elements["vertex"]
-    sh_count, sh = elements.get("sh", (count, []))
-    if packed != [f"uint {name}" for name in PACKED]:
+    chunk, vertex = elements["chunk"], elements["vertex"]
+    sh = elements.get("sh", Element("sh", vertex.count, {}))
+    if vertex.properties != dict.fromkeys(PACKED, "u4"):
         raise BrokenFile("The compressed PLY's vertices are not packed as its format says.")
-    if bounds not in ([f"float {name}" for name in BOUNDS], [f"float {name}" for name in BOUNDS + COLOUR_BOUNDS]):
+    if chunk.properties not in (dict.fromkeys(BOUNDS, "f4"), dict.fromkeys(BOUNDS + COLOUR_BOUNDS, "f4")):
         raise BrokenFile("The compressed PLY's chunks do not hold the bounds that its format has.")
-    if len(sh) not in COUNTS_OF_SH or sh != [f"uchar f_rest_{i}" for i in range(len(sh))]:
+    size = len(sh.properties)
+    if size not in COUNTS_OF_SH or sh.properties != {f"f_rest_{i}": "u1" for i in range(size)}:
         raise BrokenFile("The compressed PLY's SH values are not those of 1, 2 or 3 bands.")
-    if chunks != -(-count // CHUNK) or sh_count != count:
-        raise BrokenFile(f"The compressed PLY has {chunks} chunks and {sh_count} SH rows for {count} Gaussians.")
-    return count, len(bounds), len(sh)
+    if chunk.count != -(-vertex.count // CHUNK) or sh.count != vertex.count:
+        raise BrokenFile(
+            f"The compressed PLY has {chunk.count} chunks and {sh.count} SH rows for {vertex.count} Gaussians."
+        )
+    return vertex.count, len(chunk.properties), size
 
 
 def _decode(words: Words, edges: Doubles, codes: NDArray[np.uint8]) -> Gaussians:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spaceport.files import write_atomic
+from spaceport.splats.extras import extras_of
 from spaceport.splats.model import Gaussians
 from spaceport.splats.sh import C0, SHN_SIZES
 from spaceport.splats.sog.attributes import opacity, rotations
@@ -70,6 +71,7 @@ def _document(gaussians: Gaussians, up: tuple[float, float, float]) -> tuple[dic
     }
     document = {
         "asset": {"version": "2.0", "generator": GENERATOR},
+        **({"extras": extras} if (extras := extras_of(gaussians.frame)) else {}),
         "extensionsUsed": [EXTENSION],
         "scene": 0,
         "scenes": [{"nodes": [0]}],

@@ -18,6 +18,7 @@ import numpy as np
 
 from spaceport.files import write_atomic
 from spaceport.splats.cameras import Camera
+from spaceport.splats.frame import Vec3
 from spaceport.splats.model import Gaussians
 
 PIECE_BYTES = 96 * 1024  # bytes; a multiple of three, so that each piece is base64 of its own
@@ -27,8 +28,6 @@ FLATNESS = 0.3  # thinnest by median extent, under which a model is taken for la
 BULK_QUANTILES = (0.05, 0.95)  # of the positions, for which way is up
 SEEN_QUANTILES = (0.01, 0.99)  # of the positions that the first view holds: the rest are floaters
 SHOWN_LOGIT = -1.4  # opacity 0.2; fainter ones are ignored when the first view is chosen
-
-Vec3 = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ class FirstView:
 
 
 def likely_up(gaussians: Gaussians) -> Vec3:
-    """The upward axis of a model that came without cameras; a guess, since no format says.
+    """The upward axis of a model that came without cameras; a guess, where no file says.
 
     Trainers keep COLMAP's axes, with y downwards. Land seen from above is flat instead, and flat along that axis.
     """

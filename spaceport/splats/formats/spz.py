@@ -1,7 +1,8 @@
 """Niantic's SPZ: fixed-point positions, 8-bit attributes; gzip around it all (versions 2 and 3) or zstd for each (4).
 
-Written from the format's description (github.com/nianticlabs/spz, README and headers). It has no header field for axes;
-the values are stored as they are, as splat-transform does, so that a model keeps its frame through any conversion.
+Written from the format's description (github.com/nianticlabs/spz, README and headers). The values are stored as they
+are, as splat-transform does, so that a model keeps its frame through any conversion; an extension says which axis is
+up. Without it the format means y.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spaceport.files import write_atomic
-from spaceport.splats.formats import spz_container
+from spaceport.splats.formats import spz_container, spz_extensions
 from spaceport.splats.formats.limits import BrokenFile, as_gaussians, budget_of
+from spaceport.splats.formats.ply import BAND_4
 from spaceport.splats.formats.spz_container import Header, PackedGaussians
 from spaceport.splats.model import Gaussians
+from spaceport.splats.sh import SHN_SIZES
 from spaceport.splats.sog.attributes import opacity, rotations
 
 FRACTIONAL_BITS = 12  # of positions: steps of 1/4096 unit; fewer only where positions would not fit
@@ -31,26 +34,32 @@ Bytes = NDArray[np.uint8]
 
 
 def read(path: Path) -> Gaussians:
-    """Read SPZ, versions 2 to 4.
+    """Read SPZ, versions 1 to 4.
 
     Raises:
         BrokenFile: a sentence on the first rule that the file breaks.
         OSError: it cannot be read.
     """
-    budget = budget_of(path)
-    header, packed = spz_container.unpack(path.read_bytes(), budget)
+    return decode(path.read_bytes(), budget_of(path))
+
+
+def decode(data: bytes, budget: int) -> Gaussians:
+    """The model of an SPZ's bytes, within a budget of memory in bytes. Raises BrokenFile."""
+    header, packed = spz_container.unpack(data, budget)
     num_points, coefficients = header.num_points, header.coefficients
+    used = min(coefficients, SHN_SIZES[-1])
+    unpack_rotations = _unpack_first_three if header.version < 3 else _unpack_smallest_three
     model = as_gaussians(
-        means=_unpack_positions(packed.positions, header.fractional_bits),
-        quats=_unpack_first_three(packed.rotations)
-        if header.version == 2
-        else _unpack_smallest_three(packed.rotations),
+        means=_unpack_positions(packed.positions, header),
+        quats=unpack_rotations(packed.rotations),
         scales=packed.scales.reshape(num_points, 3).astype(np.float32) / SCALE_STEPS - SCALE_OFFSET,
         opacities=opacity.decode(packed.alphas),
         sh0=((packed.colors.reshape(num_points, 1, 3) / np.float32(255)) - 0.5) / COLOUR_SCALE,
-        shN=(packed.sh.reshape(num_points, coefficients, 3).astype(np.float32) - 128) / 128,
+        shN=(packed.sh.reshape(num_points, coefficients, 3)[:, :used].astype(np.float32) - 128) / 128,
     )
-    return replace(model, antialiased=header.antialiased)
+    notes = (BAND_4,) if coefficients > used else ()
+    frame = spz_extensions.frame_of(header.extensions)
+    return replace(model, antialiased=header.antialiased, frame=frame, notes=notes)
 
 
 def write(path: Path, gaussians: Gaussians, version: int = 3) -> None:
@@ -60,7 +69,12 @@ def write(path: Path, gaussians: Gaussians, version: int = 3) -> None:
         BrokenFile: a position lies beyond 8 million units, which 24 bits cannot hold.
     """
     header = Header(
-        version, len(gaussians), gaussians.sh_degree, _fractional_bits(gaussians.means), gaussians.antialiased
+        version,
+        len(gaussians),
+        gaussians.sh_degree,
+        _fractional_bits(gaussians.means),
+        gaussians.antialiased,
+        spz_extensions.extensions_of(gaussians.frame),
     )
     bytes_of_scale = np.floor((gaussians.scales + SCALE_OFFSET) * SCALE_STEPS + 0.5)
     bytes_of_colour = np.floor((gaussians.sh0 * COLOUR_SCALE + 0.5) * 255 + 0.5)
@@ -84,11 +98,13 @@ def _fractional_bits(means: NDArray[np.float32]) -> int:
     raise BrokenFile(f"A position lies {farthest:.3g} units away; SPZ holds at most {LIMIT}.")
 
 
-def _unpack_positions(packed: Bytes, bits: int) -> NDArray[np.float32]:
+def _unpack_positions(packed: Bytes, header: Header) -> NDArray[np.float32]:
+    if header.version == 1:  # half floats; never released, but files exist
+        return packed.view("<f2").reshape(-1, 3).astype(np.float32)
     parts = packed.reshape(-1, 3, 3).astype(np.int32)
     fixed = parts[..., 0] | parts[..., 1] << 8 | parts[..., 2] << 16
     signed = fixed - ((fixed & 0x800000) << 1)
-    return (signed / float(1 << bits)).astype(np.float32)
+    return (signed / float(1 << header.fractional_bits)).astype(np.float32)
 
 
 def _pack_positions(means: NDArray[np.float32], bits: int) -> Bytes:

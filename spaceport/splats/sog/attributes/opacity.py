@@ -20,7 +20,11 @@ def encode(opacities: NDArray[np.floating]) -> NDArray[np.uint8]:
 
 def decode(code: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Opacity logits of alpha bytes; the ends, which have no finite logit, become -40 and 40."""
-    share = np.arange(256) / 255
+    return np.asarray(logit(np.arange(256) / 255)[code])
+
+
+def logit(share: NDArray[np.floating]) -> NDArray[np.float32]:
+    """The logits of opacities 0 to 1, cut at -40 and 40."""
     with np.errstate(divide="ignore"):
-        logits = np.clip(np.log(share) - np.log1p(-share), -OPAQUE_LOGIT, OPAQUE_LOGIT)
-    return np.asarray(logits.astype(np.float32)[code])
+        logits = np.log(share) - np.log1p(-share)
+    return np.asarray(np.clip(logits, -OPAQUE_LOGIT, OPAQUE_LOGIT), np.float32)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from spaceport.splats.extras import frame_of
 from spaceport.splats.model import Floats, Gaussians
 from spaceport.splats.sh import SHN_SIZES
 from spaceport.splats.sog.attributes import opacity, positions, rotations
@@ -79,7 +80,8 @@ def decode_v2(meta: MetaV2, fetch: Fetch, budget: int) -> Gaussians:
             raise BrokenSog(f"{meta.shN.files[0]} does not have the width of {meta.shN.bands} bands.")
         labels = _labels(reader, meta.shN.files[1], len(centroids))
         shn = np.array(meta.shN.codebook, np.float32)[centroids][labels]
-    return Gaussians(means, quats, scales, opacity.decode(colour[:, 3]), sh0[:, None], shn, meta.antialias)
+    frame = frame_of(meta.extras)
+    return Gaussians(means, quats, scales, opacity.decode(colour[:, 3]), sh0[:, None], shn, meta.antialias, frame)
 
 
 def decode_v1(meta: MetaV1, fetch: Fetch, budget: int) -> Gaussians:

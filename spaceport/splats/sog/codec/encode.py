@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spaceport.progress import Progress, Silent
+from spaceport.splats.extras import extras_of
 from spaceport.splats.model import Gaussians
 from spaceport.splats.sh import SHN_SIZES, degree_of_size
 from spaceport.splats.sog.attributes import importance, positions, rotations
@@ -75,11 +76,13 @@ class Draft:
         shn = np.zeros((len(decoded["means"]), 0, 3), np.float32)
         if self.palette is not None:
             shn = self.palette.centroids.reshape(len(self.palette.codes), -1, 3)[self.palette.labels[rows]]
-        return Gaussians(**decoded, shN=shn, antialiased=self.prepared.stored.antialiased)
+        stored = self.prepared.stored
+        return Gaussians(**decoded, shN=shn, antialiased=stored.antialiased, frame=stored.frame)
 
     def equals(self, other: Gaussians) -> bool:
         """Whether a model that was read holds just this, to the bit."""
-        if len(other) != len(self.prepared.stored) or other.antialiased != self.prepared.stored.antialiased:
+        stored = self.prepared.stored
+        if (len(other), other.antialiased, other.frame) != (len(stored), stored.antialiased, stored.frame):
             return False
         return all(
             np.array_equal(values, getattr(other, name)[rows])
@@ -205,6 +208,8 @@ def encode_images(draft: Draft) -> Encoded:
     files |= {file: coded[file] for file in palette_images}
     prepared = draft.prepared
     meta: dict[str, Any] = {"version": 2, "asset": {"generator": GENERATOR}, "count": len(prepared.stored)}
+    if extras := extras_of(prepared.stored.frame):
+        meta["extras"] = extras
     if prepared.stored.antialiased:
         meta["antialias"] = True
     for name, attribute in draft.attributes.items():

@@ -106,6 +106,7 @@ class MetaV2(MetaModel):
     sh0: CodebookMeta
     shN: ShNMeta | None = None
     antialias: bool = False
+    extras: Any = None
 
 
 class _Shaped(MetaModel):

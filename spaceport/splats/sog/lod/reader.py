@@ -6,6 +6,7 @@ Reads what `writer.py` writes and what PlayCanvas' splat-transform does.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -97,7 +98,7 @@ def read_level(path: Path, level: int = 0, budget: int = BUDGET) -> Gaussians:
     whole: dict[str, Any] = {
         name: np.concatenate([_pad(getattr(part, name), name, bands) for part in parts]) for name in parts[0].arrays()
     }
-    return Gaussians(**whole, antialiased=parts[0].antialiased)
+    return replace(parts[0], **whole)
 
 
 def check_streamed(path: Path, budget: int = BUDGET) -> None:
