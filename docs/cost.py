@@ -28,6 +28,8 @@ ALARM_MONTH, ALARM_METRICS = 0.10, 14
 METRIC_MONTH, IDLE_METRICS, JOB_METRICS = 0.30, 8, 20  # of our own: the sweeper's; those of one job, each for an hour
 AUDITED, KEY_MONTH = 0.10 / 1e5, 1.00
 ENDPOINT_HOUR, ENDPOINTS, ZONES = 0.01, 7, 3
+CLOUDFRONT_GB, CLOUDFRONT_FREE_GB, VISIT_GB = 0.085, 1000, 0.0007
+"""Of the page, with its viewer, as its budgets allow; after gzip. Models come from S3."""
 
 
 def job_costs(photos: int, preset: Preset = Preset.STANDARD) -> Cost:
@@ -59,6 +61,7 @@ def page() -> str:
     )
     photos_month = 300 * PHOTO_BYTES / 1e9 * S3_GB_MONTH
     private = ENDPOINT_HOUR * ENDPOINTS * ZONES * HOURS_OF_MONTH
+    visits = CLOUDFRONT_FREE_GB / VISIT_GB
     model_month = (MODEL_BYTES + SOG_BYTES) / 1e9 * S3_GB_MONTH
     return f"""# What it costs
 
@@ -101,6 +104,7 @@ What changes it:
 | `Audit=true` | {AUDITED * 1e5:.2f} dollars for 100,000 requests of objects; a job of 300 photos makes about 1,800 |
 | `ApiAccessLogs=true` | {LOG_GB:.2f} dollars for each gigabyte of logs |
 | `OwnKey=true` | {KEY_MONTH:.2f} dollars a month, as much again after each of two rotations; 0.03 for 10,000 uses |
+| `Page=true` | nothing up to {visits:,.0f} visits a month; then {CLOUDFRONT_GB} dollars a gigabyte |
 | `WebAclArn` | WAF's own prices: from 5 dollars a month, one more for each rule, 0.60 for a million requests |
 | `MonthlyBudgetUsd` | nothing |
 | `train.preset`, `train.max_usd` | machines: a job stops training when `max_usd` is spent |

@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 
 NAMESPACE = os.environ.get("SPACEPORT_METRICS", "Spaceport")
 """Of all CloudWatch metrics. Each stack has its own, or two in one account would count as one."""
-LINKS: Final = Config(signature_version="s3v4", s3={"addressing_style": "virtual"})
-"""They name the bucket's own host in its region: `s3.amazonaws.com` redirects, and browsers then refuse."""
+LINKS: Final = Config(
+    signature_version="s3v4", s3={"addressing_style": "virtual", "us_east_1_regional_endpoint": "regional"}
+)
+"""They name the bucket's own host in its region, which is the one that the page's policy lets it read."""
 TENANTS_SECONDS = 60
 """How long a change of `tenants.json` may take to be noticed."""
 warnings.filterwarnings("ignore", "No application metrics to publish")  # most invocations have nothing to count

@@ -13,10 +13,12 @@ ROOT = Path(__file__).parents[2]
 EVENTS = ROOT / "events"
 ACCOUNT, REGION, STACK = "123456789012", "us-east-1", "spaceport"
 PSEUDO = {"AWS::AccountId": ACCOUNT, "AWS::Region": REGION, "AWS::StackName": STACK, "AWS::Partition": "aws"}
+PSEUDO |= {"AWS::URLSuffix": "amazonaws.com"}
 NAMES = {
     "UploadsBucket": f"{STACK}-uploads-{ACCOUNT}-{REGION}",
     "PipelineBucket": f"{STACK}-pipeline-{ACCOUNT}-{REGION}",
     "AuditBucket": f"{STACK}-audit-{ACCOUNT}-{REGION}",
+    "PageBucket": f"{STACK}-page-{ACCOUNT}-{REGION}",
     "JobTable": f"{STACK}-jobs",
     "CpuQueue": f"arn:aws:batch:{REGION}:{ACCOUNT}:job-queue/CpuQueue-3f0c9a1b",
     "GpuQueue": f"arn:aws:batch:{REGION}:{ACCOUNT}:job-queue/GpuQueue-3f0c9a1b",

@@ -11,6 +11,8 @@ from template import of_type, raw
 from spaceport.local.cloud import PARAMETERS
 
 NONE = {"Ref": "AWS::NoValue"}
+PAGE_ORIGIN = {"Fn::If": ["HasWebOrigin", "WebOrigin", "https://PageDistribution.DomainName"]}
+"""What the parameter says, or the name that CloudFront has given our page."""
 
 
 def rules() -> dict[str, dict[str, Any]]:
@@ -19,17 +21,21 @@ def rules() -> dict[str, dict[str, Any]]:
 
 
 def test_no_page_is_let_in_unless_its_origin_is_set() -> None:
-    assert raw()["Parameters"]["WebOrigin"]["Default"] == ""
-    assert raw()["Conditions"]["HasOrigin"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "WebOrigin"}, ""]}]}
+    conditions = raw()["Conditions"]
+    assert (raw()["Parameters"]["WebOrigin"]["Default"], raw()["Parameters"]["Page"]["Default"]) == ("", "false")
+    assert conditions["HasWebOrigin"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "WebOrigin"}, ""]}]}
+    assert conditions["HasOrigin"] == {"Fn::Or": [{"Condition": "HasWebOrigin"}, {"Condition": "HasPage"}]}
     for bucket in ("UploadsBucket", "PipelineBucket"):
         condition, rules_of_bucket, otherwise = of_type("AWS::S3::Bucket")[bucket]["CorsConfiguration"]["Fn::If"]
         assert (condition, otherwise) == ("HasOrigin", "AWS::NoValue")
         (rule,) = rules_of_bucket["CorsRules"]
-        assert rule["AllowedOrigins"] == ["WebOrigin"]
+        assert rule["AllowedOrigins"] == [PAGE_ORIGIN]
     responses = raw()["Resources"]["Api"]["Properties"]["GatewayResponses"]
     header = responses["DEFAULT_4XX"]["ResponseParameters"]["Headers"]["Access-Control-Allow-Origin"]
-    assert header == {"Fn::If": ["HasOrigin", {"Fn::Sub": "'${WebOrigin}'"}, NONE]}
-    assert "SPACEPORT_WEB_ORIGIN" in of_type("AWS::Lambda::Function")["ApiFunction"]["Environment"]["Variables"]
+    own = {"Fn::Sub": "'https://${PageDistribution.DomainName}'"}
+    assert header == {"Fn::If": ["HasWebOrigin", {"Fn::Sub": "'${WebOrigin}'"}, {"Fn::If": ["HasPage", own, NONE]}]}
+    variables = of_type("AWS::Lambda::Function")["ApiFunction"]["Environment"]["Variables"]
+    assert variables["SPACEPORT_WEB_ORIGIN"] == {"Fn::If": ["HasOrigin", PAGE_ORIGIN, ""]}
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from functions.clients import s3
 
 
 @pytest.mark.parametrize(
-    ("region", "host"), [("us-east-1", "s3.amazonaws.com"), ("eu-central-1", "s3.eu-central-1.amazonaws.com")]
+    ("region", "host"), [("us-east-1", "s3.us-east-1.amazonaws.com"), ("eu-central-1", "s3.eu-central-1.amazonaws.com")]
 )
 def test_links_name_the_bucket_in_its_region(monkeypatch: pytest.MonkeyPatch, region: str, host: str) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", region)
