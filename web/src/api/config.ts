@@ -17,7 +17,7 @@ export async function readConfig(): Promise<Config> {
   return { api: new URL(api, location.href).href.replace(/\/$/, ""), linkKey: link_key === true };
 }
 
-/** The key in the address, which then loses it: no history entry and no screenshot has it. Null where there is none. */
+/** The key in the address, which then loses it: going back does not lead to it, and no screenshot has it. Null where there is none. */
 export function takeKeyOfAddress(config: Config): string | null {
   const match = /^#key=([^&]*)$/.exec(location.hash);
   if (!match) return null;
