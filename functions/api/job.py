@@ -8,20 +8,24 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import Any, Final
 
 from aws_lambda_powertools.event_handler import Response, content_types
 from aws_lambda_powertools.event_handler.api_gateway import Router
+from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
 
 from functions.api.access import job_to_handle, visible_row
 from functions.api.caller import audit_call, caller_of, current_event
 from functions.clients import bucket, table
-from functions.links import FILES, links, report_addresses
-from spaceport.pipeline.contract import AnyManifest, JobState, StageName
+from functions.links import FILES, links, presigned, report_addresses
+from spaceport.pipeline.contract import AnyManifest, Artefact, JobState, StageName
 from spaceport.pipeline.jobs.deletion import request_deletion
 from spaceport.pipeline.jobs.ending import UNCOMPRESSED
 from spaceport.pipeline.jobs.state import END_STATES, HEADLINES, JobRecord
-from spaceport.pipeline.layout import input_manifest_key, request_key
+from spaceport.pipeline.layout import input_manifest_key, live_key, request_key
+from spaceport.pipeline.live import LIVE_JSON, LIVE_PICTURE, MAX_JSON_BYTES, Live
+from spaceport.pipeline.tenants import Caller
 
 POLL_SECONDS: Final = 2
 """As often as workers write the row."""
@@ -39,7 +43,8 @@ def show_job(job_id: str) -> Response[str]:
     row, version = visible_row(caller, job_id)
     has_ended = row.state in END_STATES
     reason = table().unsent_mail(row.job_id) if has_ended and row.email else None
-    etag = f'"{version}-{int(time.time()) // LINK_SECONDS}{"-mail" if reason else ""}"'
+    live, mark = read_live(row)
+    etag = f'"{version}-{int(time.time()) // LINK_SECONDS}{"-mail" if reason else ""}{mark}"'
     headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
     if etag in _etags(event.headers.get("if-none-match") or ""):
         return Response(304, body="", headers=headers)
@@ -56,11 +61,36 @@ def show_job(job_id: str) -> Response[str]:
         "links": file_links,
         "report": report_addresses(manifests.values()),
     }
+    if live:
+        answer |= _shown_live(event, caller, row.job_id, live)
     if manifests:
         answer |= to_go_on(row.job_id, manifests)
     if reason:
         answer["noMail"] = reason
     return Response(200, content_types.APPLICATION_JSON, json.dumps(answer), headers=headers)
+
+
+def read_live(row: JobRecord) -> tuple[Live | None, str]:
+    """What the row's running training shows of itself, and a mark that changes with it; None where there is nothing."""
+    if row.state is not JobState.TRAINING:
+        return None, ""
+    try:
+        raw = bucket().read_small(live_key(row.job_id, StageName.TRAIN, LIVE_JSON), MAX_JSON_BYTES)
+        return (Live.model_validate_json(raw), f"-{sha256(raw).hexdigest()[:16]}") if raw else (None, "")
+    except ValueError:  # damaged
+        return None, ""
+
+
+def _shown_live(event: APIGatewayProxyEvent, caller: Caller, job_id: str, live: Live) -> dict[str, Any]:
+    """`series` and `live`. The picture's address only where the caller does not have it: `?live=` is the time of its
+    picture, so that a page that polls fetches each picture, and is audited, once."""
+    shown = live.model_dump(mode="json")
+    picture = shown["picture"]
+    if picture and (event.query_string_parameters or {}).get("live") != picture["at"]:
+        audit_call(event, caller, job_id)
+        key = live_key(job_id, StageName.TRAIN, LIVE_PICTURE)
+        picture |= {"url": presigned(Artefact(key=key, bytes=0), LINK_SECONDS)}
+    return {"series": shown["series"], "live": picture}
 
 
 def _manifests(row: JobRecord) -> dict[str, AnyManifest]:

@@ -26,6 +26,7 @@ from services.train.estimate import Estimate, estimate_training
 from services.train.exposure import Exposures
 from services.train.hyperparameters import Hyperparameters
 from services.train.initialise import gaussians_from_points
+from services.train.live import LiveView
 from services.train.normalise import SceneTransform, transform_from_cameras
 from services.train.optimiser import Optimiser
 from services.train.rasterisers.protocol import Rasteriser
@@ -180,6 +181,7 @@ def make_trainer(
     points: Points,
     clock: Callable[[], float] = time.monotonic,
     begun: float | None = None,
+    live: LiveView | None = None,
 ) -> Trainer:
     """The trainer at its first iteration, with one Gaussian for each point (training frame); `begun` by the clock."""
     options = plan.options
@@ -194,7 +196,7 @@ def make_trainer(
         options.seed,
     )
     schedule = replace(plan.schedule, start=len(xyz))
-    return Trainer(plan.training_set, rasteriser, state, schedule, plan.hyperparameters.mcmc, clock, begun)
+    return Trainer(plan.training_set, rasteriser, state, schedule, plan.hyperparameters.mcmc, clock, begun, live)
 
 
 def sparse_points(plan: TrainingPlan, random: np.random.Generator) -> Points:

@@ -19,6 +19,7 @@ from services.train.checkpoint import CheckpointFile, CheckpointInterval
 from services.train.device import make_rasteriser
 from services.train.estimate import EVALUATION_COST
 from services.train.hyperparameters import Hyperparameters
+from services.train.live import LiveView
 from services.train.log import LogEntry, TrainingLog
 from services.train.plan import Decisions, TrainingPlan, first_points, make_plan, make_trainer, sparse_points
 from services.train.publish import publish
@@ -49,6 +50,7 @@ def run(
     Reads `source/colmap/dense/`; writes `output/gaussian/` model.ply, cameras.json, training.log, training.png,
     preview.jpg and report.json, and passes on `source/colmap/georeference.json` where there is one. A `checkpoint` in
     that folder is continued if it is of the same input and options.
+    While it trains, live.json and live.jpg there show how it is doing.
 
     Args:
         source: folder of the reconstruction.
@@ -74,7 +76,8 @@ def run(
         interval = checkpoint_interval or CheckpointInterval()
         checkpoint = CheckpointFile(folder / CHECKPOINT, plan.fingerprint, asdict(plan.decisions), interval)
         rasteriser = make_rasteriser(plan.device, antialiased=options.antialiased)
-        begin = partial(make_trainer, plan, rasteriser, clock=clock, begun=begun)
+        live = LiveView(folder, plan.training_set, rasteriser, plan.schedule.sh_degree)
+        begin = partial(make_trainer, plan, rasteriser, clock=clock, begun=begun, live=live)
         estimate = plan.estimate
         progress.update(0.0, estimate.sentence(plan.schedule), seconds_left=round(estimate.seconds))
         resumed = _resume(plan, begin, state)
@@ -86,6 +89,7 @@ def run(
         outcome = publish(plan, trainer, rasteriser, curve, reason, folder, Share(progress, trained, 1))
         _pass_on(source / "colmap" / GEOREFERENCE, folder / GEOREFERENCE)
         checkpoint.path.unlink(missing_ok=True)
+        live.remove()
         progress.update(1.0, outcome.message, **outcome.counts)
         return outcome
 

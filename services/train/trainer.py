@@ -14,6 +14,7 @@ import torch
 from services.train.checkpoint import CheckpointFile
 from services.train.estimate import EVALUATION_COST
 from services.train.evaluate import mean_psnr
+from services.train.live import LiveView
 from services.train.log import LogEntry, TrainingLog
 from services.train.mcmc import McmcParameters, inject_noise_to_position, refine, regularise
 from services.train.rasterisers.protocol import Rasteriser, Tensors, TrainingView
@@ -44,6 +45,7 @@ class Trainer:
         mcmc: hyperparameters of the densification.
         clock: seconds; for the log, deadlines and checkpoints.
         begun: when the stage began, by that clock: what it did before the first iteration counts; by default, now.
+        live: shows whoever watches how it is doing.
     """
 
     def __init__(
@@ -55,8 +57,10 @@ class Trainer:
         mcmc: McmcParameters,
         clock: Callable[[], float] = time.monotonic,
         begun: float | None = None,
+        live: LiveView | None = None,
     ) -> None:
         self._rasteriser = rasteriser
+        self._live = live
         self._check_every = 1 if rasteriser.device.type == "cpu" else GPU_CHECK_EVERY
         self._mcmc = mcmc
         self._photos = training_set.photos
@@ -175,6 +179,8 @@ class Trainer:
         if seconds_left is not None:
             counts["seconds_left"] = round(seconds_left)
         progress.update(self._time_budget.fraction(self.iteration, total), MESSAGE, **counts)
+        if self._live:
+            self._live.update(self._state.optimiser.parameters, self.iteration, log.entries)
 
     @property
     def iteration(self) -> int:

@@ -89,6 +89,11 @@ def checkpoint_key(job_id: str, stage: StageName) -> str:
     return f"{job_prefix(job_id)}{STAGE_FOLDERS[stage].output}/{CHECKPOINT}"
 
 
+def live_key(job_id: str, stage: StageName, name: str) -> str:
+    """Where a running stage shows itself; `live.py` says how. Not an artefact."""
+    return f"{job_prefix(job_id)}{STAGE_FOLDERS[stage].output}/{name}"
+
+
 def birth_key(job_id: str) -> str:
     """Of the object by whose put-once write a job's id is taken, and its owner known."""
     return f"{job_prefix(job_id)}{BIRTH}"

@@ -131,9 +131,9 @@ class Bucket:
             else:
                 return True
 
-    def put_small(self, key: str, body: bytes) -> None:
-        """Write a JSON object, in place of the one that is there."""
-        self.client.put_object(Bucket=self.name, Key=key, Body=body, ContentType="application/json")
+    def put_small(self, key: str, body: bytes, kind: str = "application/json") -> str | None:
+        """Write an object, in place of the one that is there. Returns its version, in a versioned bucket."""
+        return self.client.put_object(Bucket=self.name, Key=key, Body=body, ContentType=kind).get("VersionId")
 
     def nudge(self, key: str) -> None:
         """Write a manifest again, unchanged, so that its event fires once more. Harmless when nothing was lost."""

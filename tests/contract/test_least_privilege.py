@@ -17,6 +17,7 @@ from spaceport.pipeline.contract import JOB_ID_PATTERN, StageName
 from spaceport.pipeline.jobs.audit import audit
 from spaceport.pipeline.jobs.quotas import Quotas
 from spaceport.pipeline.jobs.table import CLOCK, JobTable
+from spaceport.pipeline.live import LIVE_JSON, LIVE_PICTURE
 
 LIST, READ, WRITE, VERSION = "s3:ListBucket", "s3:GetObject", "s3:PutObject", "s3:GetObjectVersion"
 GET, PUT, UPDATE, QUERY = "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:Query"
@@ -203,6 +204,7 @@ def test_links_are_to_what_their_signers_may_read() -> None:
     }
     assert set(MODELS) == readable["NotifyFunctionRole"] - {"", "manifest.json"}
     own = {"", "manifest.json", "birth.json", "submission.json", "shares/*"}
+    own |= {f"gaussian/{name}" for name in (LIVE_JSON, LIVE_PICTURE)}
     assert {*FILES, *REPORT_FILES, VIEWER, f"{LEVELS}*", f"{THUMBS}*.webp"} == readable["ApiFunctionRole"] - own
 
 
@@ -222,7 +224,7 @@ class _Recorder:
         self.keys.append(Key["job_id"])
 
 
-def test_only_the_sweeper_and_for_checkpoints_the_stages_delete() -> None:
+def test_only_the_sweeper_and_for_what_is_unfinished_the_stages_delete() -> None:
     deletes = {
         role: [name.split(":::")[1] for name in listed(each["Resource"])]
         for role in RIGHTS
@@ -235,7 +237,9 @@ def test_only_the_sweeper_and_for_checkpoints_the_stages_delete() -> None:
         "SweeperFunctionRole": [f"spaceport-{pipeline}/{each}*" for each in prefixes]
         + [f"spaceport-{uploads}/uploads/*"],
         "SfmRole": [f"spaceport-{pipeline}/jobs/*/colmap/checkpoint"],
-        "TrainRole": [f"spaceport-{pipeline}/jobs/*/gaussian/checkpoint"],
+        "TrainRole": [
+            f"spaceport-{pipeline}/jobs/*/gaussian/{name}" for name in ("checkpoint", LIVE_JSON, LIVE_PICTURE)
+        ],
     }
     assert layout.checkpoint_key("job", StageName.SFM) == "jobs/job/colmap/checkpoint"
     assert layout.checkpoint_key("job", StageName.TRAIN) == "jobs/job/gaussian/checkpoint"

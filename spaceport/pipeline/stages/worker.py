@@ -45,6 +45,7 @@ from spaceport.pipeline.pricing import cost_usd, instance_type
 from spaceport.pipeline.stages.checkpoint import CheckpointSync
 from spaceport.pipeline.stages.heartbeat import Heartbeat, Lease
 from spaceport.pipeline.stages.limits import machine_limits
+from spaceport.pipeline.stages.live import LiveSync
 from spaceport.pipeline.stages.stage import DONE, FAILED, REFUSED, RETRY, Stage
 from spaceport.pipeline.storage import CHUNK_BYTES, Bucket, StoredManifest
 from spaceport.progress import Progress
@@ -135,7 +136,8 @@ def _run(stage: Stage, lease: Lease, stored: StoredManifest, folder: Path) -> No
     output = folder / "output"
     output.mkdir(parents=True)
     checkpoint = CheckpointSync(lease, stored.etag, output / stage.checkpoint if stage.checkpoint else None, folder)
-    with Heartbeat(lease) as progress, checkpoint, machine_limits(TITLES[stage.name]):
+    live = LiveSync(lease, output)
+    with Heartbeat(lease) as progress, checkpoint, live, machine_limits(TITLES[stage.name]):
         progress.update(0.0, "Fetching the input")
         _fetch(stage, lease, manifest, source, progress)
         checkpoint.fetch()
