@@ -45,6 +45,8 @@ export interface FileLink {
 export interface JobAnswer {
   job: Job;
   links: FileLink[];
+  /** Of an ended job: where what its report is made from can be read, by path below the job. */
+  report?: Record<string, string>;
   noMail?: string;
   poll_seconds?: number;
 }

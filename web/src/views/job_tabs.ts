@@ -5,10 +5,15 @@ import type { App, AppState } from "../app.ts";
 import { filesTab, picturesOf } from "../parts/files_tab.ts";
 import { lookTab } from "../parts/look_tab.ts";
 import { reportTab } from "../parts/report_tab.ts";
+import type { Pose } from "../parts/report/types.ts";
 import { shareTab } from "../parts/share_tab.ts";
 import { tabBar, tabPanel } from "../parts/tabs.ts";
 import type { Tab } from "../route.ts";
 import { TABS } from "../words/en.ts";
+
+interface Standing {
+  standAt(pose: Pose): void;
+}
 
 /** The tabs that have something in them. */
 export function tabsOf({ job, links }: JobAnswer): Tab[] {
@@ -31,7 +36,15 @@ export function jobTabs(app: App, state: AppState, answer: JobAnswer, notes: unk
   const shown = route.tab && tabs.includes(route.tab) ? route.tab : first;
   const panels: Record<Tab, () => unknown> = {
     look: () => lookTab(client, answer),
-    report: () => reportTab(answer),
+    report: () => reportTab(client, answer, {
+      stand,
+      look: (pose) => {
+        app.showTab("look", shown);
+        stand(pose);
+        document.getElementById("tab-look")?.focus();
+        scrollTo(0, 0);
+      },
+    }),
     files: () => filesTab(answer.links),
     share: () => shareTab(app, state, answer.job),
   };
@@ -40,4 +53,8 @@ export function jobTabs(app: App, state: AppState, answer: JobAnswer, notes: unk
   return html`<div class="sky"><div class="column">${tabBar(TABS.title, buttons, shown, (tab) => app.showTab(tab, shown))}</div></div>
     ${notes}
     ${tabs.map((tab) => tabPanel(tab, tab === shown, hasBeenShown(tab) ? panels[tab]() : nothing))}`;
+}
+
+function stand(pose: Pose): void {
+  document.querySelector<Partial<Standing> & HTMLElement>("splat-view")?.standAt?.(pose);
 }

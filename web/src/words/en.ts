@@ -250,3 +250,107 @@ export const CONTROLS = {
   picture: "Picture",
   full: "Full screen",
 };
+
+export const REPORT = {
+  loading: "Loading the report",
+  failed: "The report could not be loaded.",
+  again: "Try again",
+  print: "Print or save as PDF",
+  findings: "Findings",
+  levels: { go: "Good to know", warn: "Warning", stop: "Grave" },
+  registered: (n: number, of: number) => `${whole(n)} of ${count(of, "photo")} ${n === 1 ? "was" : "were"} placed.`,
+  parts: (n: number, placed: number) =>
+    `The photos fall into ${whole(n)} parts that share nothing. This model is of the largest, ${count(placed, "photo")}. If the others show another place, upload them by themselves; if not, photograph what lies between.`,
+  lengths: (scale: number, metres: number | null, extent: number | null) =>
+    `Lengths are in metres, to ± ${percents(scale)}${metres && extent ? ` (± ${metre(metres)} over ${metre(extent)})` : ""}.`,
+  notMetric: (why: string) => `Lengths may not be called metres: ${why}${why.endsWith(".") ? "" : "."}`,
+  trained: ({ gaussians, iterations, stopped_by }: { gaussians: number; iterations: number; stopped_by: string }) =>
+    `The model has ${whole(gaussians)} Gaussians. Training took ${whole(iterations)} iterations and ended ${ENDS[stopped_by] ?? stopped_by}.`,
+  quality: (heldOut: number | null, trained: number | null) =>
+    heldOut !== null
+      ? `Photos that training never saw are matched to ${decibels(heldOut)}${trained !== null ? `, those it saw to ${decibels(trained)}` : ""}.`
+      : trained !== null ? `Photos are matched to ${decibels(trained)}; too few to keep some out of training.` : "",
+  compressed: (size: number, ratio: number, psnr: number) =>
+    `Compressed to ${bytes(size)}, ${ratio.toFixed(ratio < 9.95 ? 1 : 0)} times smaller, and as like the full model as ${decibels(psnr)}.`,
+  map: "Where the photos were taken",
+  mapLabel: (counts: { placed: number; left: number; apart: number }) =>
+    `Plan of the photos: ${whole(counts.placed)} placed, ${whole(counts.left)} left out, ${whole(counts.apart)} in another part. The table of photos says the same.`,
+  mapHint: "Choose a mark to see its photo.",
+  noScale: "Seen from above, in the model\u2019s own units.",
+  nowhere: (n: number) => `${count(n, "photo")} without a place ${n === 1 ? "is" : "are"} in the table only.`,
+  scale: (metres: number) => `${metres >= 1 ? whole(metres) : metres} m`,
+  fates: { all: "All", placed: "Placed", left: "Left out", apart: "Another part" },
+  placed: (points: number) => (points ? `Placed; sees ${count(points, "point")}.` : "Placed."),
+  outlier: (why: string) => `Its position was not used: ${why}.`,
+  photos: "Photos",
+  photo: "Photo",
+  filter: "Which photos",
+  order: "Order",
+  orders: { flown: "As they came", worst: "Worst first" },
+  likeness: "Likeness",
+  likenessHint: "How like its photo the model is, as PSNR from 10 to 40 dB: the longer, the better. Hatched: held out, so training never saw it. Not every photo is measured.",
+  notMeasured: "not measured",
+  heldOut: "held out",
+  trainedOn: "trained on",
+  stand: "Look from here",
+  standAt: (name: string) => `Look from where ${name} was taken`,
+  more: (n: number) => `And ${count(n, "photo")} more.`,
+  strips: "Photo, model, difference",
+  use: "Use",
+  stripLabel: "Rows of three pictures: photo, model, difference",
+  stripCaption: "From left to right: the photo, the model from the same place, and their difference four times as strong. Black is the same.",
+  compressedLabel: "Three pictures: full model, compressed model, difference",
+  compressedCaption: (psnr: number | null) =>
+    `The full model, the compressed one, and their difference ten times as strong${psnr === null ? "" : `: ${decibels(psnr)} in the mean`}.`,
+  bytes: "Where the bytes go",
+  bytesLabel: (all: string) => `Bar of ${all}, divided by attribute as in the table below`,
+  attribute: "Attribute",
+  size: "Size",
+  share: "Share",
+  sum: "All",
+  attributes: {
+    means: "Positions", scales: "Sizes", quats: "Rotations", sh0_opacity: "Colour and opacity", shN_centroids: "Palette of view-dependent colour",
+    shN_labels: "View-dependent colour", meta: "Description and zip",
+  } as Record<string, string>,
+  cost: "Time and cost",
+  free: "Nothing is charged where the stages ran: a machine of your own.",
+  stage: "Stage",
+  time: "Time",
+  paid: "Cost",
+  estimate: "Estimate",
+  against: "Against the estimate",
+  costHint: "The bar is the cost, the line across it the estimate.",
+};
+const ENDS: Record<string, string> = {
+  iterations: "as planned", plateau: "when more no longer helped", target_psnr: "at the likeness that was asked for",
+  time: "when its time was up", budget: "when its budget was spent",
+};
+
+export function decibels(value: number): string {
+  return `${value.toFixed(1)} dB`;
+}
+
+/** Of a whole; what is there is never called nothing. */
+export function share(value: number): string {
+  return value > 0 && value < 0.005 ? "under 1 %" : `${Math.round(value * 100)} %`;
+}
+
+function percents(value: number): string {
+  return `${Number((value * 100).toPrecision(2))} %`;
+}
+
+function metre(value: number): string {
+  return value < 0.995 ? `${whole(value * 100)} cm` : value < 9.95 ? `${value.toFixed(1)} m` : `${whole(value)} m`;
+}
+
+export function against(usd: number, estimate: number): string {
+  if (!(estimate > 0) || !(usd > 0)) return "";
+  const difference = Math.round((usd / estimate - 1) * 100);
+  return difference === 0 ? "as estimated" : `${Math.abs(difference)} % ${difference < 0 ? "under" : "over"}`;
+}
+
+/** A clause of a stage's as a sentence: `it is blurred` becomes `It is blurred.` */
+export function sentence(clause: string): string {
+  const text = clause.trim();
+  return text ? text[0]!.toUpperCase() + text.slice(1) + (/[.!?…]$/.test(text) ? "" : ".") : "";
+}
