@@ -74,7 +74,7 @@ async function sourceOf(job: Job, files: Record<string, string>): Promise<Report
   );
   const parts = { sfm, train, compress, cameras: (cameras as { cameras: CameraRow[] } | undefined)?.cameras };
   const there = Object.fromEntries(Object.entries(parts).filter(([, part]) => part !== undefined)) as ReportSource["parts"];
-  return { name: job.name, parts: there, files, hasModel: job.state === "COMPLETED", costs: { seconds: job.seconds, usd: job.cost_usd, estimate: job.estimate_usd } };
+  return { name: job.name, date: job.created_at, parts: there, files, hasModel: job.state === "COMPLETED", costs: { seconds: job.seconds, usd: job.cost_usd, estimate: job.estimate_usd } };
 }
 
 /** Undefined for what a job does not have. */

@@ -255,6 +255,7 @@ export const REPORT = {
   loading: "Loading the report",
   failed: "The report could not be loaded.",
   again: "Try again",
+  date: (iso: string) => new Date(iso).toLocaleDateString("en", { dateStyle: "long" }),
   print: "Print or save as PDF",
   findings: "Findings",
   levels: { go: "Good to know", warn: "Warning", stop: "Grave" },

@@ -6,8 +6,8 @@ import { nearest, project, roundLength, type Dot, type Plan, type Projection } f
 import { countsOf, type Fate, type PhotoRow } from "./rows.ts";
 
 const [WIDTH, MARGIN] = [800, 24];
-/** In units of the drawing: a finger's width on a phone. */
-const REACH = 44;
+/** Pixels of the screen within which a mark is meant: half of a finger's width. */
+const REACH = 22;
 const FATES: readonly Fate[] = ["placed", "left", "apart"];
 
 export function cameraMap(plan: Plan | null, chosen: PhotoRow | null, choose: (row: PhotoRow) => void) {
@@ -16,7 +16,7 @@ export function cameraMap(plan: Plan | null, chosen: PhotoRow | null, choose: (r
   const counts = countsOf(plan.dots.map(({ row }) => row));
   const there = FATES.filter((fate) => counts[fate]);
   return html`<section><h2>${REPORT.map}</h2>
-    <figure class="map">
+    <figure class="map" ${vars({ "--ratio": String(WIDTH / projection.height) })}>
       <svg viewBox="0 0 ${WIDTH} ${projection.height}" role="img" aria-label=${REPORT.mapLabel(counts)}
         @click=${(event: MouseEvent) => pick(event, plan, projection, choose)}>
         ${FATES.slice().reverse().map((fate) => plan.dots.filter(({ row }) => row.fate === fate).map((dot) => mark(dot, projection)))}
@@ -50,9 +50,10 @@ function ring(dot: Dot, projection: Projection) {
 }
 
 function pick(event: MouseEvent, plan: Plan, projection: Projection, choose: (row: PhotoRow) => void): void {
-  const box = (event.currentTarget as SVGElement).getBoundingClientRect();
-  const units = projection.width / box.width;
-  const dot = nearest(plan.dots, projection, (event.clientX - box.left) * units, (event.clientY - box.top) * units, REACH);
+  const drawing = (event.currentTarget as SVGSVGElement).getScreenCTM();
+  if (!drawing) return;
+  const { x, y } = new DOMPoint(event.clientX, event.clientY).matrixTransform(drawing.inverse());
+  const dot = nearest(plan.dots, projection, x, y, REACH / drawing.a);
   if (dot) choose(dot.row);
 }
 

@@ -58,7 +58,7 @@ export class JobReport extends HTMLElement {
   /** Rows are as high as the style sheet says, which is another height on a phone. */
   readonly #measure = () => {
     const rowHeight = this.querySelector<HTMLElement>("tr.photo")?.offsetHeight ?? 0;
-    const height = this.querySelector<HTMLElement>(".photos")?.clientHeight ?? 0;
+    const height = Math.min(this.querySelector<HTMLElement>(".photos")?.clientHeight ?? 0, innerHeight); // on paper it has no end
     if (rowHeight && height && (rowHeight !== this.#table.rowHeight || height !== this.#table.height)) this.#change({ rowHeight, height });
   };
 
@@ -100,7 +100,7 @@ export class JobReport extends HTMLElement {
     const rows = selected(this.#rows, this.#table.shown, this.#table.order);
     render(
       html`<article class="report">
-        <header class="head"><p class="print title">${source.name}</p>
+        <header class="head"><div class="print"><p class="title">${source.name}</p><p class="muted">${source.date ? REPORT.date(source.date) : nothing}</p></div>
           <button class="quiet screen" @click=${() => print()}>${REPORT.print}</button></header>
         ${guard([source], () => findingsList(findingsOf(source, this.#rows)))}
         ${guard([source, this.#chosen], () => cameraMap(this.#plan, this.#chosen, (row) => this.#choose(row)))}

@@ -65,6 +65,8 @@ export interface Costs {
 }
 export interface ReportSource {
   name: string;
+  /** When the job began, ISO 8601: it stands on paper. */
+  date?: string;
   parts: { sfm?: SfmPart; train?: TrainPart; compress?: CompressPart; cameras?: CameraRow[] };
   /** Addresses of pictures, by their path below the job: `colmap/thumbs-0.webp`, `gaussian/preview.jpg`… */
   files: Record<string, string>;
