@@ -21,6 +21,7 @@ from spaceport.cli.deployment import Deployment, NotDeployed
 from spaceport.cli.doctor import doctor
 from spaceport.cli.jobs import fetch, forget, jobs, retry, status, stop
 from spaceport.cli.options import options_table
+from spaceport.cli.publish_page import publish_page
 from spaceport.cli.results import report_end
 from spaceport.cli.run import results_beside, run_job
 from spaceport.cli.watch import JobNotStarted
@@ -138,6 +139,7 @@ def rebuild(stack: Stack = None, state: State = HOME) -> None:
 
 for command in (doctor, jobs, status, stop, retry, fetch, forget, convert, compress):
     app.command()(command)
+app.command("publish-page")(publish_page)
 
 
 def main() -> None:

@@ -72,13 +72,7 @@ def connect(stack: str, session: boto3.Session, endpoint: str | None = None, bat
         NotDeployed: AWS does not know the stack.
         BotoCoreError: AWS cannot be reached.
     """
-    try:
-        response = session.client("cloudformation", endpoint_url=endpoint).describe_stacks(StackName=stack)
-    except ClientError as error:
-        raise unreachable(stack, error) from error
-    description = response["Stacks"][0]
-    outputs = {item["OutputKey"]: item["OutputValue"] for item in description.get("Outputs", [])}
-    parameters = {item["ParameterKey"]: item["ParameterValue"] for item in description.get("Parameters", [])}
+    outputs, parameters = describe(stack, session, endpoint)
     s3 = session.client("s3", endpoint_url=endpoint)
     return Deployment(
         bucket=Bucket(outputs["PipelineBucket"], s3),
@@ -90,3 +84,15 @@ def connect(stack: str, session: boto3.Session, endpoint: str | None = None, bat
         api_key_id=outputs.get("ApiKeyId", ""),
         page_url=outputs.get("PageUrl") or parameters.get("WebUrl", ""),
     )
+
+
+def describe(stack: str, session: boto3.Session, endpoint: str | None = None) -> tuple[dict[str, str], dict[str, str]]:
+    """A stack's outputs and parameters. Raises as `connect`."""
+    try:
+        response = session.client("cloudformation", endpoint_url=endpoint).describe_stacks(StackName=stack)
+    except ClientError as error:
+        raise unreachable(stack, error) from error
+    description = response["Stacks"][0]
+    outputs = {item["OutputKey"]: item["OutputValue"] for item in description.get("Outputs", [])}
+    parameters = {item["ParameterKey"]: item["ParameterValue"] for item in description.get("Parameters", [])}
+    return outputs, parameters
