@@ -12,6 +12,7 @@ from typing import Any
 from page_cases import link_of
 from pipeline_cases import ended, requested, staged
 from playwright.sync_api import Error, Page, Route, expect
+from test_page_shares import ask
 from upload_cases import choose
 
 from spaceport.cli.connect import deployment_of
@@ -165,6 +166,43 @@ def tab(name: str) -> Callable[[Scene], None]:
     return open_tab
 
 
+def shared(name: str, may: str) -> Callable[[Scene], None]:
+    """`share.html` or `embed.html` with a link of that scope."""
+
+    def open_link(scene: Scene) -> None:
+        status, answer = ask(scene.cloud, "POST", f"/jobs/{scene.finished}/shares", {"may": may})
+        assert status == 201
+        scene.page.goto("about:blank")
+        scene.page.goto(f"{link_of(scene.cloud).partition('#')[0]}{name}.html#{answer['token']}")
+        expect(scene.page.get_by_role("button").first).to_be_visible()
+
+    return open_link
+
+
+def embed_opened(scene: Scene) -> None:
+    shared("embed", "look")(scene)
+    scene.page.get_by_role("button", name="Look around in 3D").click()
+    expect(scene.page.get_by_role("toolbar", name="Viewer")).to_be_visible()
+
+
+def share_gone(scene: Scene) -> None:
+    scene.page.goto("about:blank")
+    scene.page.goto(f"{link_of(scene.cloud).partition('#')[0]}share.html#nothing")
+    expect(scene.page.get_by_text("This link no longer works.")).to_be_visible()
+
+
+def share_made(scene: Scene) -> None:
+    tab("share")(scene)
+    scene.page.get_by_role("button", name="Make a link").click()
+    expect(scene.page.get_by_label("Link", exact=True)).to_be_visible()
+
+
+def withdraw_dialog(scene: Scene) -> None:
+    share_made(scene)
+    scene.page.get_by_role("button", name="Withdraw").first.click()
+    expect(scene.page.get_by_role("dialog")).to_be_visible()
+
+
 def job(job_id: str) -> Callable[[Scene], None]:
     return lambda scene: scene.job(job_id)
 
@@ -199,4 +237,10 @@ STATES: dict[str, Callable[[Scene], None]] = {
     "report": tab("report"),
     "files": tab("files"),
     "share": tab("share"),
+    "share-made": share_made,
+    "share-withdraw": withdraw_dialog,
+    "shared": shared("share", "download"),
+    "shared-gone": share_gone,
+    "embed": shared("embed", "look"),
+    "embed-opened": embed_opened,
 }
