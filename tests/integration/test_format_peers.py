@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from format_cases import assert_same
 from test_sog_splat_transform import NODE, TOOL, made, transform
@@ -15,6 +17,7 @@ from spaceport.progress import Silent
 from spaceport.splats.formats import gltf, spz
 from spaceport.splats.formats.ply import read_ply, write_ply
 from spaceport.splats.formats.table import FORMATS, GLB, GLTF, HTML, format_of, read_model
+from spaceport.splats.frame import Frame
 from spaceport.splats.sog.attributes.quality import FINEST
 from spaceport.splats.sog.codec.encode import EncoderSettings, encode
 from spaceport.splats.sog.codec.writer import write_bundle, write_folder
@@ -38,7 +41,7 @@ needs_validator = pytest.mark.skipif(
 @needs_transform
 @pytest.mark.parametrize("name", READ_BY_TRANSFORM)
 def test_it_reads_what_we_write(name: str, tmp_path: Path) -> None:
-    path, model = tmp_path / name, made(8)
+    path, model = tmp_path / name, replace(made(8), frame=Frame((0.0, 0.0, 1.0), (5e5, 4e6, 0.0), is_metric=True))
     if path.suffix == ".spz":
         spz.write(path, model, int(path.stem[1:]))
     elif write := format_of(path).write:
@@ -59,8 +62,8 @@ def test_it_reads_what_we_write(name: str, tmp_path: Path) -> None:
 
 
 def test_it_is_asked_about_every_format_that_it_can_read() -> None:
-    """It writes glTF and HTML but reads neither: PlayCanvas' engine and Khronos' validator open our glTF, a browser our
-    page."""
+    """It writes glTF and HTML but reads neither: PlayCanvas' engine, Khronos' validator and we open our glTF, a browser
+    our page."""
     assert set(FORMATS) - {format_of(Path(name)) for name in READ_BY_TRANSFORM} == {GLTF, GLB, HTML}
 
 
@@ -73,6 +76,22 @@ def test_we_read_what_it_writes(name: str, tmp_path: Path) -> None:
     model, form = read_model(tmp_path / name)
     assert form is format_of(tmp_path / name)
     assert_same(model, read_ply(tmp_path / "theirs.ply"), degrees=SPLAT_DEGREES if name.endswith("splat") else 0.1)
+
+
+@needs_transform
+def test_we_read_its_gltf(tmp_path: Path) -> None:
+    """It turns the model to glTF's axes, by a node or by itself: seen from the scene, both lie alike."""
+    model = made(15)
+    write_ply(tmp_path / "model.ply", model)
+    transform(tmp_path / "model.ply", tmp_path / "m.glb")
+    back, form = read_model(tmp_path / "m.glb")
+    assert form is GLB and len(back) == len(model)
+    for name in ("scales", "sh0"):
+        np.testing.assert_allclose(
+            np.sort(getattr(back, name), axis=None), np.sort(getattr(model, name), axis=None), atol=1e-4
+        )
+    distances = [np.linalg.norm(each.means - each.means[0], axis=1) for each in (back, model)]
+    np.testing.assert_allclose(distances[0], distances[1], atol=1e-3)
 
 
 @needs_validator

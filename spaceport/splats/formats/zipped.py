@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
+import struct
 import tempfile
 import zipfile
 import zlib
@@ -13,6 +15,18 @@ from pathlib import Path, PurePosixPath
 from spaceport.splats.formats.limits import UNBUNDLED, BrokenFile, budget_of
 
 MAX_ENTRIES = 100_000
+DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    RuntimeError,
+    NotImplementedError,
+    UnicodeDecodeError,
+    OverflowError,
+    IndexError,
+)
+"""What `zipfile` raises at a zip that is not as it should be."""
 METAS = ("lod-meta.json", "meta.json")
 SINGLE = (".ply", ".spz", ".splat", ".glb", ".gltf", ".sog")
 
@@ -34,22 +48,34 @@ def unpacked(path: Path) -> Iterator[Path]:
     Raises:
         BrokenFile: it holds no model or several, is damaged, or unpacks to more than reading it may need of memory.
     """
-    with tempfile.TemporaryDirectory(prefix="model-") as folder, zipfile.ZipFile(path) as bundle:
-        infos = {info.filename: info for info in bundle.infolist() if not info.is_dir()}
-        if len(infos) > MAX_ENTRIES:
-            raise BrokenFile(f"The zip holds {len(infos)} files, far more than a model needs.")
-        name = _model(list(infos))
-        if name is None:
-            raise BrokenFile("The zip holds no model: no meta.json, lod-meta.json, PLY, SPZ, splat or glTF.")
-        wanted = _belonging(name, list(infos))
-        if sum(infos[each].file_size for each in wanted) > budget_of(path):
-            raise BrokenFile("The zip unpacks to more than the memory limit allows.")
+    with tempfile.TemporaryDirectory(prefix="model-") as folder:
         try:
-            for each in wanted:
-                _unpack(bundle, infos[each], Path(folder) / wanted[each])
-        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
+            with zipfile.ZipFile(path) as bundle:
+                model = _unpack_model(bundle, Path(folder), budget_of(path))
+        except DAMAGED as error:
             raise BrokenFile("The zip is damaged, encrypted, or packed by a method that is not read here.") from error
-        yield Path(folder) / wanted[name]
+        except OSError as error:
+            if (
+                error.errno != errno.EINVAL
+            ):  # of an offset that no file has
+                raise
+            raise BrokenFile("The zip is damaged: a file in it begins nowhere.") from error
+        yield model
+
+
+def _unpack_model(bundle: zipfile.ZipFile, folder: Path, budget: int) -> Path:
+    infos = {info.filename: info for info in bundle.infolist() if not info.is_dir()}
+    if len(infos) > MAX_ENTRIES:
+        raise BrokenFile(f"The zip holds {len(infos)} files, far more than a model needs.")
+    name = _model(list(infos))
+    if name is None:
+        raise BrokenFile("The zip holds no model: no meta.json, lod-meta.json, PLY, SPZ, splat or glTF.")
+    wanted = _belonging(name, list(infos))
+    if sum(infos[each].file_size for each in wanted) > budget:
+        raise BrokenFile("The zip unpacks to more than the memory limit allows.")
+    for each, target in wanted.items():
+        _unpack(bundle, infos[each], folder / target)
+    return folder / wanted[name]
 
 
 def _model(names: list[str]) -> str | None:
