@@ -55,9 +55,7 @@ def unpacked(path: Path) -> Iterator[Path]:
         except DAMAGED as error:
             raise BrokenFile("The zip is damaged, encrypted, or packed by a method that is not read here.") from error
         except OSError as error:
-            if (
-                error.errno != errno.EINVAL
-            ):  # of an offset that no file has
+            if error.errno != errno.EINVAL:  # of an offset that no file has
                 raise
             raise BrokenFile("The zip is damaged: a file in it begins nowhere.") from error
         yield model
