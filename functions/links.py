@@ -23,9 +23,11 @@ MODELS: dict[str, str] = {
     "gaussian/model.ply": "full model (PLY)",
 }
 """End of the key and label, the most wanted first."""
+FLIGHT: dict[str, str] = {"compressed/flight.mp4": "flight through the model"}
+POSTER = "compressed/poster.jpg"
 PICTURES: dict[str, str] = {
-    "compressed/poster.jpg": "picture of the model",
-    "compressed/flight.mp4": "flight through the model",
+    POSTER: "picture of the model",
+    **FLIGHT,
     "compressed/preview.jpg": "preview of the compressed model",
     "gaussian/preview.jpg": "preview of the full model",
 }

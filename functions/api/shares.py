@@ -26,6 +26,7 @@ from spaceport.pipeline.contract import StageManifest, now
 from spaceport.pipeline.errors import Refused, Slug, UnknownJob
 from spaceport.pipeline.jobs.audit import audit
 from spaceport.pipeline.jobs.shares import (
+    DEFAULT_DAYS,
     InvalidShare,
     Scope,
     Share,
@@ -37,7 +38,6 @@ from spaceport.pipeline.jobs.shares import (
 from spaceport.pipeline.jobs.state import JobRecord
 from spaceport.pipeline.jobs.table import KEEP_DAYS
 
-DEFAULT_DAYS: Final = 30
 MAX_DAYS: Final = 365
 TOKEN_HEADER: Final = "x-share-token"  # noqa: S105  a name
 COUNTS: Final = ("photos", "registered", "points", "gaussians", "sog_bytes")

@@ -2,7 +2,8 @@
 
 The event may come twice. Powertools keeps an idempotency record beside the job's other rows (`record` = `mail#…`), so
 the second one sends nothing; a send that failed leaves no record and is tried again. Nothing but the record follows the
-call of SES: when a function is killed between the two, the mail is sent again (decision 15). Whether the address is
+call of SES: when a function is killed between the two, the mail is sent again (decision 15). A mail that has a share
+is known by that, which is saved between the two: so a job has one such share, and it works. Whether the address is
 confirmed is looked up right before the mail is sent. A job whose mail is not sent is as it is; log and row say why.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -26,20 +28,34 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions import mails
 from functions.clients import NAMESPACE, bucket, job_of_manifest, table, tenants
-from functions.links import DAY, Link, link_seconds, links
+from functions.links import DAY, FLIGHT, MODELS, POSTER, artefacts_of_tenant, link_seconds, links
 from functions.mails import Mail
-from functions.notify.mail import write_mail
+from functions.notify.mail import Pages, write_mail
 from spaceport.pipeline.addresses import is_confirmed
-from spaceport.pipeline.contract import AnyManifest, EndManifest
+from spaceport.pipeline.contract import AnyManifest, EndManifest, JobState, StageManifest
 from spaceport.pipeline.jobs.audit import audit
 from spaceport.pipeline.jobs.quotas import Quotas, Reservation
 from spaceport.pipeline.jobs.recovery import read_manifests
+from spaceport.pipeline.jobs.shares import (
+    DEFAULT_DAYS,
+    Scope,
+    Share,
+    draft_share,
+    has_mailed_share,
+    save_share,
+)
 from spaceport.pipeline.jobs.state import JobRecord, advance
+from spaceport.pipeline.jobs.table import KEEP_DAYS
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 IDEMPOTENCY_SECONDS = 365 * DAY
+SUCCESSES = {JobState.COMPLETED, JobState.COMPLETED_DEGRADED}
+SHARE_LABEL = "In the mail at the job's end"
+SENT_BEFORE = "sent before"
+MAX_PICTURE_BYTES = 200_000
+JPEG = b"\xff\xd8\xff"
 
 logger = Logger(service="notify")
 metrics = Metrics(namespace=NAMESPACE, service="notify")
@@ -75,11 +91,55 @@ def handler(event: S3EventBridgeNotificationEvent, context: LambdaContext) -> No
         logger.warning("no mail", reason=reason, state=end.state)
         table().note_unsent_mail(job_id, str(reason))
         return
-    file_links = links(manifests, end.request.name)
-    mail = _mail(end, manifests, file_links)
-    audited_as = end.request.tenant if file_links else None
-    message_id = _send_once(job_id, lambda job: _send(sender, address, mail, job, audited_as), context)
+    draft = _Draft.of(end, manifests)
+    message_id = _send_once(job_id, lambda job: _send(job, sender, address, draft), context)
     logger.info("mail sent", state=end.state, message_id=message_id)
+
+
+@dataclass(frozen=True)
+class _Draft:
+    """A mail, and what it hands out."""
+
+    end: EndManifest
+    mail: Mail
+    share: Share | None
+    """Of the mail's link; saved when the mail has left."""
+    hands_out: bool
+
+    @classmethod
+    def of(cls, end: EndManifest, manifests: list[AnyManifest]) -> _Draft:
+        """From the manifests alone: the table may not have the last one yet."""
+        record: JobRecord | None = None
+        for manifest in manifests:
+            record = advance(record, manifest)
+        assert record is not None  # noqa: S101  # a manifest always makes a row
+        file_links = links(manifests, end.request.name, MODELS | FLIGHT)
+        web = os.environ.get("SPACEPORT_WEB_URL", "").rstrip("/")
+        share, pages = None, Pages()
+        if web:
+            pages = Pages(job=f"{web}/?job={end.job_id}")
+            if end.state in SUCCESSES:
+                share, token = draft_share(end.job_id, _share_days(), Scope.REPORT, SHARE_LABEL, mailed=True)
+                pages = replace(pages, share=f"{web}/share.html#{token}", share_days=_share_days())
+        mail = write_mail(end, record, file_links, link_seconds(), pages, _poster(manifests))
+        return cls(end, mail, share, hands_out=bool(file_links or share))
+
+
+def _share_days() -> int:
+    return min(DEFAULT_DAYS, int(float(os.environ.get(KEEP_DAYS) or DEFAULT_DAYS)))
+
+
+def _poster(manifests: list[AnyManifest]) -> bytes | None:
+    """The picture of the model; None without one that a mail can hold."""
+    stages = [manifest for manifest in manifests if isinstance(manifest, StageManifest)]
+    for artefact in (each for stage in stages for each in artefacts_of_tenant(stage, (f"/{POSTER}",))):
+        try:
+            raw = bucket().read_small(artefact.key, MAX_PICTURE_BYTES)
+        except ValueError:
+            logger.warning("the picture is too large for a mail", key=artefact.key)
+            return None
+        return raw if raw and raw.startswith(JPEG) else None
+    return None
 
 
 def _reason_for_no_mail(end: EndManifest, address: str) -> str | None:
@@ -96,22 +156,15 @@ def _reason_for_no_mail(end: EndManifest, address: str) -> str | None:
     return None
 
 
-def _mail(end: EndManifest, manifests: list[AnyManifest], file_links: list[Link]) -> Mail:
-    """From the manifests alone: the table may not have the last one yet."""
-    record: JobRecord | None = None
-    for manifest in manifests:
-        record = advance(record, manifest)
-    assert record is not None  # noqa: S101  # a manifest always makes a row
-    web = os.environ.get("SPACEPORT_WEB_URL")
-    page = f"{web.rstrip('/')}/?job={end.job_id}" if web else None
-    return write_mail(end, record, file_links, link_seconds(), page)
-
-
-def _send(sender: str, address: str, mail: Mail, job: str, audited_as: str | None) -> str:
-    """`audited_as` is the tenant that hands out links with this mail, if it does."""
-    if audited_as:
-        audit(table(), audited_as, "mail with links", job)
-    message_id = mails.send(mail, sender, address, {"job": job})
+def _send(job_id: str, sender: str, address: str, draft: _Draft) -> str:
+    """Send it, unless its share says that an earlier invocation did, and died before that was recorded."""
+    if draft.share and has_mailed_share(bucket(), job_id):
+        return SENT_BEFORE
+    if draft.hands_out:
+        audit(table(), draft.end.request.tenant, "mail with links", job_id)
+    message_id = mails.send(draft.mail, sender, address, {"job": job_id})
+    if draft.share:
+        save_share(bucket(), draft.share)
     metrics.add_metric("Mails", MetricUnit.Count, 1)
     return message_id
 

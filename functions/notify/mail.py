@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from html import escape
+from dataclasses import dataclass
 from typing import Final
 
 from functions.links import DAY, Link
-from functions.mails import Mail
+from functions.mails import PICTURE_ID, Mail
+from functions.notify.mail_html import Button, Content, html_of
 from spaceport.pipeline.contract import EndManifest, JobState
 from spaceport.pipeline.errors import Slug
 from spaceport.pipeline.jobs.state import JobRecord
@@ -27,7 +28,15 @@ SUBJECTS: dict[JobState, str] = {
 }
 UPLOAD_AGAIN = "Nothing was charged. Correct it and upload again."
 UPLOAD_LATER = "Nothing was charged. Upload it again when there is room."
+GO_ON = "What was finished is kept. The job's page goes on from there."
 RETRY = "What was finished is kept. Whoever runs this service can resume from there: spaceport retry {job}"
+LOOK = "Look at the model"
+LOOK_DEGRADED = "See pictures and report"
+SHARE_HINT = (
+    "The link works for {days} days and needs no account: whoever has this mail can look at the model and read the "
+    "report. The job's page withdraws it."
+)
+OPEN_JOB = "Open the job's page"
 
 _NO_DOMAIN: Final = frozenset(
     {
@@ -53,8 +62,25 @@ _NO_DOMAIN: Final = frozenset(
 _DOT: Final = re.compile(r"(?<=[\w-])([.。．｡])(?=([^\W\d_][\w-]+))")
 
 
+@dataclass(frozen=True)
+class Pages:
+    """Where the page shows the job; None where no page is served."""
+
+    job: str | None = None
+    """For its owner, who has a key."""
+    share: str | None = None
+    """For whoever has the mail."""
+    share_days: int = 0
+    """How long that works."""
+
+
 def write_mail(
-    end: EndManifest, record: JobRecord, links: Sequence[Link], expires_seconds: int, page: str | None
+    end: EndManifest,
+    record: JobRecord,
+    links: Sequence[Link],
+    expires_seconds: int,
+    pages: Pages = Pages(),
+    picture: bytes | None = None,
 ) -> Mail:
     """The mail that tells the owner how the job ended.
 
@@ -62,15 +88,23 @@ def write_mail(
         record: the job's row, made from all its manifests.
         links: to the models, if there are any.
         expires_seconds: how long the links work at most.
-        page: the address of the job's page, if one is served.
+        picture: of the model, a JPEG.
     """
     name = unlinked(_one_line(end.request.name))
-    subject = SUBJECTS[end.state].format(name=name)
     about = f"Upload: “{name}”" if end.state is JobState.REJECTED else ""
-    lines = [unlinked(end.message), about, _advice(end, record)]
-    table = figures(record)
-    hint = _hint(end.job_id, expires_seconds, page) if links else (f"See the job at {page}" if page else "")
-    return Mail(subject, _text(lines, links, hint, table), _html(subject, lines, links, hint, table))
+    content = Content(
+        title=SUBJECTS[end.state].format(name=name),
+        picture=Button(f"Picture of the 3D model of “{name}”", pages.share or pages.job or "") if picture else None,
+        picture_id=PICTURE_ID,
+        lines=[unlinked(end.message), about, _advice(end, record, pages)],
+        button=_button(end.state, pages),
+        under_button=SHARE_HINT.format(days=pages.share_days) if pages.share else "",
+        downloads=[(Button(f"Download the {link.label}", link.url), size(link.bytes)) for link in links],
+        hint=_hint(end.job_id, expires_seconds, pages.job) if links else "",
+        figures=figures(record),
+        page=Button(OPEN_JOB, pages.job) if pages.job and pages.share else None,
+    )
+    return Mail(content.title, _text(content), html_of(content), picture)
 
 
 def unlinked(text: str) -> str:
@@ -79,13 +113,20 @@ def unlinked(text: str) -> str:
     return broken.replace("://", "[:]//")
 
 
-def _advice(end: EndManifest, record: JobRecord) -> str:
+def _button(state: JobState, pages: Pages) -> Button | None:
+    if pages.share:
+        return Button(LOOK if state is JobState.COMPLETED else LOOK_DEGRADED, pages.share)
+    return Button(OPEN_JOB, pages.job) if pages.job else None
+
+
+def _advice(end: EndManifest, record: JobRecord, pages: Pages) -> str:
     """What can be done next, beyond what the failure's own sentence says."""
     if end.state is JobState.REJECTED:
         is_over_quota = end.failure is not None and end.failure.slug is Slug.OVER_QUOTA
         return UPLOAD_LATER if is_over_quota else UPLOAD_AGAIN
-    unfinished = end.state in {JobState.FAILED, JobState.STOPPED}
-    return RETRY.format(job=end.job_id) if unfinished and record.outputs else ""
+    if end.state not in {JobState.FAILED, JobState.STOPPED} or not record.outputs:
+        return ""
+    return GO_ON if pages.job else RETRY.format(job=end.job_id)
 
 
 def figures(record: JobRecord) -> dict[str, str]:
@@ -124,33 +165,17 @@ def size(count: int) -> str:
 
 def _hint(job_id: str, expires_seconds: int, page: str | None) -> str:
     span = f"{expires_seconds // DAY} days" if expires_seconds >= 2 * DAY else f"{expires_seconds // 3600} hours"
-    again = f"open {page}" if page else f"the API gives new ones (GET /jobs/{job_id})"
-    return f"The links work for up to {span}. After that, {again}."
+    again = "the job's page has new ones" if page else f"the API gives new ones (GET /jobs/{job_id})"
+    return f"The downloads work for up to {span}. After that, {again}."
 
 
-def _text(lines: Sequence[str], links: Sequence[Link], hint: str, figures: dict[str, str]) -> str:
-    downloads = [f"Download the {link.label}, {size(link.bytes)}:\n{link.url}" for link in links]
-    table = "\n".join(f"{name}: {value}" for name, value in figures.items())
-    return "\n\n".join(part for part in (*lines, *downloads, hint, table) if part) + "\n"
-
-
-def _html(subject: str, lines: Sequence[str], links: Sequence[Link], hint: str, figures: dict[str, str]) -> str:
-    paragraphs = "".join(f"<p>{escape(line)}</p>" for line in lines if line)
-    downloads = "".join(
-        f'<p><a href="{escape(link.url)}" style="color:#0b57d0;font-weight:600">Download the {escape(link.label)}</a>'
-        f" ({size(link.bytes)})</p>"
-        for link in links
-    )
-    rows = "".join(
-        f'<tr><td style="padding:2px 16px 2px 0;color:#5f6368">{escape(name)}</td><td>{escape(value)}</td></tr>'
-        for name, value in figures.items()
-    )
-    note = f'<p style="color:#5f6368">{escape(hint)}</p>' if hint else ""
-    return (
-        '<!doctype html><html lang="en"><body style="font:16px/1.5 system-ui,sans-serif;color:#202124;max-width:36em">'
-        f'<h1 style="font-size:20px">{escape(subject)}</h1>{paragraphs}{downloads}{note}'
-        f"<table>{rows}</table></body></html>"
-    )
+def _text(content: Content) -> str:
+    buttons = [f"{content.button.label}:\n{content.button.url}"] if content.button else []
+    downloads = [f"{button.label}, {size}:\n{button.url}" for button, size in content.downloads]
+    table = "\n".join(f"{name}: {value}" for name, value in content.figures.items())
+    page = f"{content.page.label}: {content.page.url}" if content.page else ""
+    parts = (*content.lines, *buttons, content.under_button, *downloads, content.hint, table, page)
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _one_line(text: str) -> str:

@@ -32,7 +32,7 @@ from spaceport.local.functions import function_consumers
 from spaceport.local.logs import cloud_log, prune_job_logs
 from spaceport.local.ministack import Ministack
 from spaceport.local.package import package
-from spaceport.local.page import write_config
+from spaceport.local.page import PREFIX, write_config
 from spaceport.local.poller import Poller
 from spaceport.local.roles import LOG, Roles, deployed_policies
 from spaceport.local.state import as_state_unusable, lock, prepare
@@ -45,6 +45,7 @@ from spaceport.pipeline.layout import UPLOADS
 from spaceport.pipeline.storage import Bucket
 from spaceport.pipeline.tenants import Tenants, UnreadableTenants, read_tenants
 from spaceport.pipeline.text import visible
+from spaceport.web import is_built
 
 STACK = "spaceport"
 ROOT = Path(__file__).parents[2]
@@ -109,7 +110,7 @@ class EmbeddedCloud:
         self._ministack = Ministack(self.state, server.endpoint, secret)
         stack.callback(self._ministack.stop)
         self.access = self._ministack.access
-        outputs = deploy(self.access, STACK, translation, package(ROOT), PARAMETERS)
+        outputs = deploy(self.access, STACK, translation, package(ROOT), self._parameters())
         write_config(self.state, outputs["ApiUrl"])
         runner = self._batch(stack, translation, outputs, server)
         self._recover(outputs)
@@ -117,6 +118,10 @@ class EmbeddedCloud:
         consumers += function_consumers(self.access, translation.function_targets, outputs)
         stack.callback(Poller(lambda: self.access.client("sqs"), consumers).close)
         stack.callback(PublishedAddress(self.state, self.access).close)
+
+    def _parameters(self) -> dict[str, str]:
+        """With the page, if there is one, so that mails link to it: on this machine, while this cloud runs."""
+        return PARAMETERS | ({"WebUrl": f"{self.access.endpoint}{PREFIX}"} if is_built() else {})
 
     def _batch(
         self, stack: ExitStack, translation: Translation, outputs: dict[str, str], server: BatchServer

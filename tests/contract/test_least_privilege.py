@@ -10,7 +10,7 @@ import pytest
 from template import of_type, resources
 
 from functions.api.model import LEVELS, VIEWER
-from functions.links import FILES, MODELS, REPORT_FILES, THUMBS
+from functions.links import FILES, FLIGHT, MODELS, POSTER, REPORT_FILES, THUMBS
 from services.images import SOURCE_KEY
 from spaceport.pipeline import layout
 from spaceport.pipeline.contract import JOB_ID_PATTERN, StageName
@@ -32,7 +32,10 @@ DEAD = "sqs:SendMessage"
 RIGHTS: dict[str, set[str]] = {
     "IntakeFunctionRole": {LIST, READ, VERSION, WRITE, DEAD, *ROWS - {QUERY}},
     "TrackerFunctionRole": {LIST, READ, WRITE, DEAD, *ROWS},
-    "NotifyFunctionRole": {LIST, READ, DEAD, "ses:SendEmail", ROW_END, *ROWS - {QUERY}},
+    "NotifyFunctionRole": {
+        *(LIST, READ, WRITE, DEAD, "ses:SendEmail", "ses:SendRawEmail", ROW_END),
+        *(ROWS - {QUERY}),
+    },
     "SweeperFunctionRole": {
         *(LIST, "s3:ListBucketVersions", READ, VERSION, WRITE, DEAD, ROW_END),
         *(DELETE | ROWS | BATCH),
@@ -202,7 +205,7 @@ def test_links_are_to_what_their_signers_may_read() -> None:
         }
         for role in ("NotifyFunctionRole", "ApiFunctionRole")
     }
-    assert set(MODELS) == readable["NotifyFunctionRole"] - {"", "manifest.json"}
+    assert {*MODELS, *FLIGHT, POSTER} == readable["NotifyFunctionRole"] - {"", "manifest.json", "shares/*"}
     own = {"", "manifest.json", "birth.json", "submission.json", "shares/*"}
     own |= {f"gaussian/{name}" for name in (LIVE_JSON, LIVE_PICTURE)}
     assert {*FILES, *REPORT_FILES, VIEWER, f"{LEVELS}*", f"{THUMBS}*.webp"} == readable["ApiFunctionRole"] - own
@@ -247,7 +250,7 @@ def test_only_the_sweeper_and_for_what_is_unfinished_the_stages_delete() -> None
 
 @pytest.mark.parametrize("role", ["NotifyFunctionRole", "ApiFunctionRole"])
 def test_a_mail_has_only_our_sender(role: str) -> None:
-    (mail,) = [each for each in statements(role) if each["Action"] == "ses:SendEmail"]
+    (mail,) = [each for each in statements(role) if "ses:SendEmail" in listed(each["Action"])]
     assert mail["Condition"] == {"StringEquals": {"ses:FromAddress": "MailFrom"}}
 
 
@@ -334,7 +337,7 @@ def test_who_takes_ids_and_who_knows_the_tenants() -> None:
         ("jobs/*/birth.json", taking | {"SweeperFunctionRole": {READ}}),
         ("births/*", taking | {"SweeperFunctionRole": {READ, *DELETE}}),
         ("deletions/*", {"ApiFunctionRole": {WRITE}, "SweeperFunctionRole": DELETE}),
-        ("jobs/*/shares/*", {"ApiFunctionRole": {READ, WRITE}}),
+        ("jobs/*/shares/*", {key: {READ, WRITE} for key in ("ApiFunctionRole", "NotifyFunctionRole")}),
         ("jobs/*/submission.json", {"ApiFunctionRole": {READ, WRITE}, "IntakeFunctionRole": {READ}}),
         ("tenants.json", {key: {READ} for key in (*taking, "NotifyFunctionRole", "SweeperFunctionRole")}),
     ):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+from PIL import Image
 from random_models import gaussians
 
 from spaceport.progress import Silent
@@ -39,3 +41,11 @@ def model_sog() -> bytes:
         path = Path(folder) / "model.sog"
         write_bundle(path, encode(tower(), EncoderSettings(FINEST), Silent()).files)
         return path.read_bytes()
+
+
+@cache
+def poster() -> bytes:
+    """A picture of a plain sky, as a JPEG."""
+    file = io.BytesIO()
+    Image.new("RGB", (1280, 720), "steelblue").save(file, "JPEG")
+    return file.getvalue()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import urllib.error
 import urllib.request
@@ -14,11 +15,14 @@ from typing import Any
 import pytest
 from finished_jobs import add_finished_job
 from page_cases import Watched, link_of
-from page_models import model_sog
+from page_models import model_sog, poster
+from pipeline_cases import ended, key_of, request
 from playwright.sync_api import Browser, Page, expect
 from waiting import until
 
+from spaceport.cli.connect import deployment_of
 from spaceport.local.cloud import EmbeddedCloud
+from spaceport.local.mailbox import mails
 
 JOB, OTHER = "quay-0123456789", "yard-0123456789"
 HOSTILE = '<img src=x onerror="document.title=1">'
@@ -208,3 +212,25 @@ def test_no_other_page_of_ours_is_framed(page: Page, base: str, name: str) -> No
         until(
             lambda: len(page.frames) == 2 and page.frames[1].url.startswith("chrome-error:"), lambda: page.frames[1].url
         )
+
+
+def test_the_mail_of_a_finished_job_opens_it_without_a_key(page: Page, cloud: EmbeddedCloud, base: str) -> None:
+    job_id, bucket = "pier-0123456789", deployment_of(cloud.access).bucket
+    add_finished_job(cloud, job_id, "Pier", {"compressed/model.sog": model_sog(), "compressed/poster.jpg": poster()})
+    over = ended(job_id=job_id)
+    bucket.put_manifest(
+        key_of(over), over.model_copy(update={"request": request(name="Pier", email="ann@example.com")})
+    )
+
+    def mail() -> dict[str, Any] | None:
+        return next((each for each in mails(cloud.access) if each["To"] == ["ann@example.com"]), None)
+
+    until(lambda: mail() is not None, lambda: "no mail has come")
+    body = str((mail() or {})["BodyHtml"])
+    assert "cid:" in body and f"{base}?job={job_id}" in body
+    address = re.findall(r'href="([^"]+share.html#[^"]+)"', body)[0]
+    page.goto(address)
+    expect(page.get_by_role("heading", name="Pier")).to_be_visible()
+    expect(page.get_by_role("toolbar", name="Viewer")).to_be_visible()
+    share = ask(cloud, "GET", f"/jobs/{job_id}/shares")[1]["shares"]
+    assert [each["label"] for each in share] == ["In the mail at the job's end"]

@@ -17,7 +17,7 @@ from pipeline_cases import JOB, key_of, requested, staged
 from functions import mails
 from functions.links import MAX_SECONDS, SESSION_SECONDS, Link, link_seconds
 from functions.notify import app
-from functions.notify.mail import duration, figures, size, unlinked, write_mail
+from functions.notify.mail import Pages, duration, figures, size, unlinked, write_mail
 from spaceport.local.functions import Invocation
 from spaceport.local.poller import NotHandled
 from spaceport.pipeline.addresses import address_of_link, confirm, new_link
@@ -210,30 +210,30 @@ def test_the_page_is_linked_when_there_is_one(bucket: Bucket, monkeypatch: pytes
 def test_a_failed_job_says_why_and_what_to_do() -> None:
     failure = Failure(slug=Slug.TOO_FEW_REGISTERED, sentence="Only 9 of 48 photos could be placed. Fly with more.")
     over = end(JobState.FAILED, failure, message=failure.sentence)
-    mail = write_mail(over, row(requested(), over), [], SESSION_SECONDS, None)
+    mail = write_mail(over, row(requested(), over), [], SESSION_SECONDS)
     assert mail.subject == "“Beach” could not be made into a 3D model"
     assert failure.sentence in mail.text and failure.sentence in mail.html
     assert "spaceport retry" not in mail.text, "nothing was finished from which to go on"
-    assert "links work" not in mail.text
+    assert "downloads work" not in mail.text
 
 
 def test_what_was_finished_can_be_gone_on_from() -> None:
     over = end(JobState.STOPPED)
-    mail = write_mail(over, row(requested(), staged(StageName.SFM), over), [], SESSION_SECONDS, None)
+    mail = write_mail(over, row(requested(), staged(StageName.SFM), over), [], SESSION_SECONDS)
     assert f"spaceport retry {JOB}" in mail.text
 
 
 @pytest.mark.parametrize("state", sorted(END_STATES))
 def test_every_end_has_its_words(state: JobState) -> None:
     over = end(state)
-    mail = write_mail(over, row(over), [], MAX_SECONDS, None)
+    mail = write_mail(over, row(over), [], MAX_SECONDS)
     assert "Beach" in mail.text + mail.subject and "over" in mail.text
 
 
 def test_the_subject_of_a_refusal_holds_no_word_of_the_uploader() -> None:
     names = ("Beach", "WIN A PRIZE at https://evil.example", HOSTILE)
     over = [end(JobState.REJECTED, name=name, message=name) for name in names]
-    assert {write_mail(each, row(each), [], 1, None).subject for each in over} == {"An upload could not be used"}
+    assert {write_mail(each, row(each), [], 1).subject for each in over} == {"An upload could not be used"}
 
 
 @pytest.mark.parametrize("state", sorted(END_STATES))
@@ -241,7 +241,7 @@ def test_nothing_that_a_user_wrote_becomes_a_link(state: JobState) -> None:
     hostile = "see https://evil.example/x www.evil.example photos.zip me@evil.example evil。example"
     failure = Failure(slug=Slug.UNSAFE_PATH, sentence=hostile)
     over = end(state, failure, message=hostile, name=hostile)
-    mail = write_mail(over, row(over), [], 1, None)
+    mail = write_mail(over, row(over), [], 1)
     for text in (mail.subject, mail.text, mail.html):
         assert "://" not in text
         assert not re.search(r"(evil|photos)[.。]|[.。](example|zip)", text)
@@ -254,18 +254,18 @@ def test_what_is_no_link_is_left_as_it_is(text: str) -> None:
 
 def test_a_full_tenant_does_not_have_to_correct_its_upload() -> None:
     over = end(JobState.REJECTED, Failure(slug=Slug.OVER_QUOTA, sentence="full"))
-    mail = write_mail(over, row(over), [], 1, None)
+    mail = write_mail(over, row(over), [], 1)
     assert "when there is room" in mail.text and "Correct it" not in mail.text
 
 
 def test_what_a_user_wrote_cannot_break_out() -> None:
     over = end(JobState.COMPLETED, name=HOSTILE)
     link = Link(file="x", label="model", url='https://example.com/?a=1&b="2"', bytes=5)
-    mail = write_mail(over, row(over), [link], SESSION_SECONDS, "https://example.com/?job=1")
+    mail = write_mail(over, row(over), [link], SESSION_SECONDS, Pages(job="https://example.com/?job=1"))
     assert "\n" not in mail.subject and "\r" not in mail.subject
     assert "<script>" not in mail.html and "&lt;script&gt;" in mail.html
     assert 'href="https://example.com/?a=1&amp;b=&quot;2&quot;"' in mail.html
-    assert len(write_mail(end(JobState.COMPLETED, name="x" * 200), row(over), [], 1, None).subject) < 130
+    assert len(write_mail(end(JobState.COMPLETED, name="x" * 200), row(over), [], 1).subject) < 130
 
 
 def test_how_long_links_work_depends_on_who_signs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -274,8 +274,8 @@ def test_how_long_links_work_depends_on_who_signs(monkeypatch: pytest.MonkeyPatc
     assert link_seconds() == MAX_SECONDS
     over = end(JobState.COMPLETED)
     link = [Link(file="x", label="model", url="https://example.com", bytes=5)]
-    assert "up to 7 days" in write_mail(over, row(over), link, MAX_SECONDS, None).text
-    assert "up to 12 hours" in write_mail(over, row(over), link, SESSION_SECONDS, None).text
+    assert "up to 7 days" in write_mail(over, row(over), link, MAX_SECONDS).text
+    assert "up to 12 hours" in write_mail(over, row(over), link, SESSION_SECONDS).text
 
 
 def test_figures_are_told_only_where_they_were_measured() -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Final, Literal
@@ -22,6 +23,7 @@ from spaceport.pipeline.errors import Conflict
 from spaceport.pipeline.storage import Bucket
 
 SECRET_BYTES: Final = 32
+DEFAULT_DAYS: Final = 30
 MAX_SHARES: Final = 100
 """Of a job, withdrawn and expired ones among them."""
 MAX_BYTES: Final = 4 << 10
@@ -61,6 +63,8 @@ class Share(BaseModel):
     created_at: datetime
     expires_at: datetime
     withdrawn_at: datetime | None = None
+    mailed: bool = False
+    """Whether the mail at the end of the job has it. Of these there is one at most."""
 
     def works(self) -> bool:
         return self.withdrawn_at is None and now() < self.expires_at
@@ -80,6 +84,15 @@ def new_share(bucket: Bucket, job_id: str, days: int, may: Scope, label: str, *,
         raise Conflict(
             f"Job {job_id} was shared {MAX_SHARES} times, and cannot be shared again. Use a link that works."
         )
+    share, token = draft_share(job_id, days, may, label, positions=positions)
+    save_share(bucket, share)
+    return share, token
+
+
+def draft_share(
+    job_id: str, days: int, may: Scope, label: str, *, positions: bool = False, mailed: bool = False
+) -> tuple[Share, str]:
+    """A share and its token. It opens nothing until it is saved."""
     secret, at = secrets.token_urlsafe(SECRET_BYTES), now()
     share = Share(
         job_id=job_id,
@@ -89,18 +102,24 @@ def new_share(bucket: Bucket, job_id: str, days: int, may: Scope, label: str, *,
         label=label,
         created_at=at,
         expires_at=at + timedelta(days=days),
+        mailed=mailed,
     )
-    _write(bucket, share)
     return share, f"{job_id}.{secret}"
+
+
+def save_share(bucket: Bucket, share: Share) -> None:
+    bucket.put_small(layout.share_key(share.job_id, share.id), share.model_dump_json(indent=1).encode())
 
 
 def list_shares(bucket: Bucket, job_id: str) -> list[Share]:
     """The shares of a job that work, the newest first."""
-    digests = [
-        item.key.rpartition("/")[2][: -len(".json")] for item in bucket.list_objects(layout.shares_prefix(job_id))
-    ]
-    shares = [_read(bucket, job_id, digest) for digest in digests[:MAX_SHARES]]
-    return sorted((share for share in shares if share and share.works()), key=lambda it: it.created_at, reverse=True)
+    working = (share for share in _all(bucket, job_id) if share.works())
+    return sorted(working, key=lambda it: it.created_at, reverse=True)
+
+
+def has_mailed_share(bucket: Bucket, job_id: str) -> bool:
+    """Whether a mail with a share of this job has been sent, whatever became of the share."""
+    return any(share.mailed for share in _all(bucket, job_id))
 
 
 def withdraw_share(bucket: Bucket, job_id: str, share_id: str) -> Share | None:
@@ -108,7 +127,7 @@ def withdraw_share(bucket: Bucket, job_id: str, share_id: str) -> Share | None:
     share = _read(bucket, job_id, share_id)
     if share and share.withdrawn_at is None:
         share = share.model_copy(update={"withdrawn_at": now()})
-        _write(bucket, share)
+        save_share(bucket, share)
     return share
 
 
@@ -121,6 +140,14 @@ def share_of_token(bucket: Bucket, token: str) -> Share:
     return share
 
 
+def _all(bucket: Bucket, job_id: str) -> Iterator[Share]:
+    digests = [
+        item.key.rpartition("/")[2][: -len(".json")] for item in bucket.list_objects(layout.shares_prefix(job_id))
+    ]
+    shares = (_read(bucket, job_id, digest) for digest in digests[: MAX_SHARES + 1])
+    return (share for share in shares if share)
+
+
 def _read(bucket: Bucket, job_id: str, digest: str) -> Share | None:
     """A share; None too when it is unreadable, or is not the one that its key names."""
     if not _DIGEST.fullmatch(digest):
@@ -131,10 +158,6 @@ def _read(bucket: Bucket, job_id: str, digest: str) -> Share | None:
     except ValueError:  # a ValidationError is one too
         return None
     return share if share and (share.job_id, share.id) == (job_id, digest) else None
-
-
-def _write(bucket: Bucket, share: Share) -> None:
-    bucket.put_small(layout.share_key(share.job_id, share.id), share.model_dump_json(indent=1).encode())
 
 
 def _digest(secret: str) -> str:
