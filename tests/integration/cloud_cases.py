@@ -114,6 +114,11 @@ def the_process(state: Path, command: str) -> int:
     return seen.pop()
 
 
+def stage_process(state: Path, stage: StageName) -> int:
+    """The one process of a stage itself, neither its guard nor what it started."""
+    return the_process(state, f"-m\0services.{stage}\0")
+
+
 class Crashing:
     """An embedded cloud in a process of its own, to be killed."""
 

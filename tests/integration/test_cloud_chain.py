@@ -46,7 +46,7 @@ def test_each_rule_moves_a_job_one_step_and_a_zip_becomes_a_splat(cloud: Cloud, 
         if state is not None:
             cloud.until(job, partial(_is_in, state), 300)
         with pytest.raises(AssertionError, match="not within"):
-            cloud.until(job, partial(_has_left, state), seconds=3)
+            cloud.until(job, partial(_has_left, state), seconds=1.5)
         assert cloud.manifest_keys(job) == set(made)
         events.enable_rule(Name=rules[rule])
         if made:

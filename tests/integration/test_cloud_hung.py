@@ -7,11 +7,10 @@ import os
 import signal
 import time
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
-from cloud_cases import TINY, Cloud, workers
+from cloud_cases import TINY, Cloud, stage_process
 from waiting import until
 
 from spaceport.demo import Survey
@@ -31,8 +30,7 @@ def test_a_hung_worker_is_ended_and_the_queue_moves(
 ) -> None:
     hung = cloud.upload(survey.zip_path, "to-hang", QUICK)
     cloud.working_on(hung, StageName.SFM)
-    (worker,) = [pid for pid in workers(cloud.embedded.state) if is_worker(pid)]
-    os.kill(worker, signal.SIGSTOP)
+    os.kill(stage_process(cloud.embedded.state, StageName.SFM), signal.SIGSTOP)
     holder = cloud.deployment.table.stages(hung)[StageName.SFM].holder
     behind = cloud.upload(survey.zip_path, "behind-it", QUICK)
     until(lambda: sorted(unfinished(cloud).values()) == ["RUNNABLE", "RUNNING"], cloud.logs)
@@ -61,11 +59,6 @@ def go_on(cloud: Cloud, jobs: list[str], whole: bool) -> None:
     for job in jobs:
         cloud.deployment.stop(job)
         assert cloud.ended(job).state in {JobState.STOPPED, JobState.COMPLETED}
-
-
-def is_worker(pid: int) -> bool:
-    """Whether it is the process of a stage itself, neither its guard nor what it started."""
-    return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[1:3] == [b"-m", b"services.sfm"]
 
 
 def unfinished(cloud: Cloud) -> dict[str, str]:

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cloud_cases import LONG, MAIL, TINY, Cloud, workers
+from cloud_cases import LONG, MAIL, TINY, Cloud, stage_process
 from cloud_fixtures import running_cloud
 from test_cloud_api import Api, send_form
-from test_cloud_hung import invoke, is_worker, sweep
+from test_cloud_hung import invoke, sweep
 from test_cloud_multipart import Client
 from test_cloud_tenants import STRANGER, confirm, disable_rule
 from waiting import PATIENCE, until
@@ -218,8 +218,7 @@ def fail_and_sweep(cloud: Cloud) -> None:
     request = read(deployed.bucket, "whole", StageName.SFM).request.model_copy(update={"options": options})
     begin(deployed.bucket, "to-fail", StageName.SFM, request=request)
     cloud.working_on("to-fail", StageName.SFM)
-    (worker,) = [pid for pid in workers(cloud.embedded.state) if is_worker(pid)]
-    os.kill(worker, signal.SIGSTOP)
+    os.kill(stage_process(cloud.embedded.state, StageName.SFM), signal.SIGSTOP)
     holder = deployed.table.stages("to-fail")[StageName.SFM].holder
     (running,) = deployed.batch.describe_jobs(jobs=[holder])["jobs"]
     key = layout.request_key("bad-sfm")  # of a job that has ended

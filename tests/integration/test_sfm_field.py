@@ -49,7 +49,7 @@ def refusal(archive: Path, tmp_path: Path) -> str:
     begun = time.monotonic()
     with pytest.raises(Refused) as caught:
         reconstruct(archive, tmp_path)
-    assert time.monotonic() - begun < 2 * REFUSED_WITHIN_S, "slower than a busy machine explains"
+    assert time.monotonic() - begun < 6 * REFUSED_WITHIN_S, "slower than a busy machine explains"
     return str(caught.value)
 
 

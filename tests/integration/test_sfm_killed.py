@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cloud_cases import TINY, Cloud, workers
+from cloud_cases import TINY, Cloud, stage_process
 from sfm_cases import read_model
 from surveys import shared_survey
 from waiting import until
@@ -189,9 +189,7 @@ def test_batch_tries_again_and_goes_on(cloud: Cloud, survey: Survey) -> None:
     options = TINY | {"sfm": {"max_image_size": 512, "first_octave": -1}, "compress_enabled": False}
     job = cloud.upload(survey.zip_path, "to-resume", options)
     until(lambda: list((cloud.embedded.state / "work").glob("**/colmap/checkpoint")), cloud.logs)
-    commands = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in workers(cloud.embedded.state)}
-    (stage,) = [pid for pid, command in commands.items() if b"services.sfm\0" in command and b"guard" not in command]
-    os.kill(stage, signal.SIGTERM)
+    os.kill(stage_process(cloud.embedded.state, StageName.SFM), signal.SIGTERM)
     assert cloud.ended(job).state is JobState.COMPLETED, cloud.logs()
     (log,) = (cloud.embedded.state / "logs").glob("sfm-*.log")
     said = log.read_text()
