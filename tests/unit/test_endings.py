@@ -86,7 +86,7 @@ def test_a_manifest_that_is_gone_is_no_news(bucket: Bucket, table: JobTable) -> 
     assert table.get(JOB) is None
 
 
-@settings(max_examples=25)
+@settings(max_examples=10)
 @given(st.data())
 def test_events_in_any_order_and_number_end_in_the_same_row(
     bucket: Bucket, table: JobTable, data: st.DataObject

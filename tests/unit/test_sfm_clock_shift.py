@@ -58,7 +58,7 @@ def test_photos_of_one_second_are_spread_over_it() -> None:
     np.testing.assert_allclose(before[1:, 0], np.arange(5.0), atol=1e-9)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=16, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), noise=st.floats(0.01, 5.0), photos=st.integers(10, 60))
 def test_noise_alone_is_no_shift(seed: int, noise: float, photos: int) -> None:
     assert shift_of(lawnmower(), 0.0, seed, noise, photos) is None

@@ -36,7 +36,7 @@ EXACT = EncoderSettings(FINEST)
 
 
 ARRAYS = ("means", "quats", "scales", "opacities", "sh0", "shN")
-quick = settings(max_examples=25)
+quick = settings(max_examples=12)
 
 
 def bundled(encoded: Encoded, folder: Path) -> bytes:

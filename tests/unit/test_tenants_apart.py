@@ -270,7 +270,7 @@ def test_tenants_are_apart(world: World) -> None:
         assert {f"{tenant}-one", f"{tenant}-two", None} <= {row.owner for row in rows}
         before = world.of_others(tenant)
         world.calls.clear()
-        explore(world, tenant, handle, 20)
-        explore(world, tenant, list_and_upload, 5)
-        explore(world, tenant, upload_in_parts, 30)
+        explore(world, tenant, handle, 12)
+        explore(world, tenant, list_and_upload, 4)
+        explore(world, tenant, upload_in_parts, 15)
         assert world.of_others(tenant) == before
