@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from services.compress.core import Compressed, compress
+from services.compress.editing import Edit, apply
 from services.compress.json_lines import JsonLinesProgress, run_with_json_lines
 from services.compress.lod import write_lod
 from services.compress.proving.proof import Prover
@@ -63,6 +64,8 @@ class ConvertOptions:
     """A key of `AXES`; None: what the file says, z for models that came with cameras of ours, a guess for others."""
     title: str | None = None
     """Of an HTML page; None: the name of its file."""
+    edit: Edit = field(default_factory=Edit)
+    """Changes to the model."""
     restore_origin: bool = False
     """Add the origin of a model that was moved near 0 to its positions again. Of a PLY only."""
 
@@ -95,8 +98,11 @@ def convert(source: Path, target: Path, options: ConvertOptions, progress: Progr
     target.parent.mkdir(parents=True, exist_ok=True)
     progress.update(0.0, f"Reading {source.name}")
     model, source_form = read_model(source)
-    model, up = _with_up(model, source, options)
-    before, lost, notes = len(model), [], [*model.notes, *up.notes(form)]
+    model = _with_known_up(model, source, options)
+    before, notes = len(model), list(model.notes)
+    model, changes = apply(options.edit, model, progress)
+    up = _Up(model.frame.up or html.likely_up(model), is_guess=model.frame.up is None)
+    lost, notes = list[str](), [*notes, *changes, *up.notes(form)]
     if options.sh_degree is not None and options.sh_degree < model.sh_degree:
         lost.append(f"SH bands above {options.sh_degree}, as asked for")
         model = _with_bands(model, options.sh_degree)
@@ -141,19 +147,18 @@ class _Up:
         return [f"{guess} If the model lies wrong, add --up z or another axis."]
 
 
-def _with_up(model: Gaussians, source: Path, options: ConvertOptions) -> tuple[Gaussians, _Up]:
-    """The model with what is known of its up, and which one to use."""
+def _with_known_up(model: Gaussians, source: Path, options: ConvertOptions) -> Gaussians:
+    """The model with what is known of its up."""
     known = AXES[options.up] if options.up else model.frame.up
     if known is None and (source.parent / CAMERAS).is_file():
         known = AXES["z"]
-    up = _Up(known or html.likely_up(model), is_guess=known is None)
-    return replace(model, frame=replace(model.frame, up=known)), up
+    return replace(model, frame=replace(model.frame, up=known))
 
 
-def _cameras(source: Path, model: Gaussians) -> list[Camera]:
+def _cameras(source: Path, model: Gaussians, *, is_moved: bool) -> list[Camera]:
     """Those beside the source; none where the model was moved, since they were not."""
     path = source.parent / CAMERAS
-    return read_cameras(path) if path.is_file() and not any(model.frame.origin) else []
+    return read_cameras(path) if path.is_file() and not any(model.frame.origin) and not is_moved else []
 
 
 def _coordinates(point: Vec3) -> str:
@@ -170,7 +175,9 @@ def _write(
         gltf.write(target, model, up)
         return _Written()
     if form in (SOG, SOG_FOLDER, STREAMED_SOG, HTML):
-        return _write_sog(target, form, model, _cameras(source, model), up, options, lost, progress)
+        return _write_sog(
+            target, form, model, _cameras(source, model, is_moved=options.edit.moves), up, options, lost, progress
+        )
     if form.write is None or form.read is None:
         raise BrokenFile(f"{form.name} is read here, but not written.")
     progress.update(0.3, WRITING)
@@ -179,7 +186,7 @@ def _write(
         return _Written()
     form.write(target, model)
     progress.update(0.6, COMPARING_READ_BACK)
-    selected = select_cameras(_cameras(source, model))
+    selected = select_cameras(_cameras(source, model, is_moved=options.edit.moves))
     return _Written(Prover(model, selected or ring_cameras(model), progress).compare(form.read(target)).mean)
 
 
@@ -265,13 +272,19 @@ def main(command_line: list[str]) -> int:
     parser.add_argument("--sh-degree", type=int, choices=range(4))
     parser.add_argument("--up", choices=AXES)
     parser.add_argument("--title")
+    parser.add_argument("--edit", default="{}", help="services.compress.editing.Edit as JSON")
     parser.add_argument("--restore-origin", action="store_true")
     arguments = parser.parse_args(command_line)
 
     def work(progress: JsonLinesProgress) -> dict[str, Any]:
         compress_options = CompressOptions.model_validate_json(arguments.options)
         options = ConvertOptions(
-            compress_options, arguments.sh_degree, arguments.up, arguments.title, arguments.restore_origin
+            compress=compress_options,
+            sh_degree=arguments.sh_degree,
+            up=arguments.up,
+            title=arguments.title,
+            edit=Edit.model_validate_json(arguments.edit),
+            restore_origin=arguments.restore_origin,
         )
         return convert(arguments.source, arguments.target, options, progress)
 

@@ -45,6 +45,22 @@ def convert(  # noqa: PLR0913  an argument an option
         Axis | None,
         typer.Option(help="Up axis; default: what IN says, z beside a cameras.json, else a guess, which is printed."),
     ] = None,
+    merge: Annotated[
+        list[Path] | None, typer.Option(help="Add the Gaussians of another model; may be repeated.", exists=True)
+    ] = None,
+    rotate: Annotated[
+        str | None, typer.Option(metavar="X,Y,Z", help="Turn by degrees about x, then y, then z.")
+    ] = None,
+    scale: Annotated[float | None, typer.Option(min=1e-6, max=1e6, help="Enlarge so many times.")] = None,
+    move: Annotated[str | None, typer.Option(metavar="X,Y,Z", help="Move by so many units.")] = None,
+    crop: Annotated[
+        str | None,
+        typer.Option(metavar="X,Y,Z,X,Y,Z", help="Keep what lies in the box between two corners, the lower one first."),
+    ] = None,
+    decimate: Annotated[
+        str | None,
+        typer.Option(metavar="N|P%", help="Merge Gaussians until N, or P percent, are left, at the least loss."),
+    ] = None,
     restore_origin: Annotated[
         bool,
         typer.Option(
@@ -66,12 +82,16 @@ def convert(  # noqa: PLR0913  an argument an option
 
     Lossy files are read back and compared with IN from several cameras; the line at the end gives the PSNR, and what
     was left out. The presets and targets apply to SOG and HTML.
+
+    The model may be changed on its way, always in this order: merge, rotate, scale, move, crop, decimate.
     """
     options = compress_options(preset, target_psnr, max_bytes)
     arguments = [str(source), str(target), f"--options={json.dumps(options)}"]
     flags = {"sh-degree": sh_degree, "up": up, "title": title}
     arguments += [f"--{name}={value}" for name, value in flags.items() if value is not None]
     arguments += ["--restore-origin"] * restore_origin
+    edit = edit_of(merge or [], decimate, rotate=rotate, move=move, crop=crop) | ({"scale": scale} if scale else {})
+    arguments += [f"--edit={json.dumps(edit)}"]
     try:
         report = run_child("services.compress.convert", arguments, console)
     except ChildFailed as error:
@@ -80,6 +100,32 @@ def convert(  # noqa: PLR0913  an argument an option
     console.print(describe_result(source.name, target.name, report), soft_wrap=True)
     if report["to"] == "SOG":
         console.print(bytes_table(report["attribute_bytes"], report["attribute_psnr"], report["psnr"]))
+
+
+def edit_of(merge: list[Path], decimate: str | None, **vectors: str | None) -> dict[str, Any]:
+    """The changes to a model as `services.compress.editing.Edit` takes them.
+
+    Raises:
+        typer.BadParameter: what was typed is no number, or not as many as there must be.
+    """
+    edit: dict[str, Any] = {"merge": [str(path) for path in merge]}
+    for name, text in vectors.items():
+        if text is not None:
+            edit[name] = _numbers(name, text, 6 if name == "crop" else 3)
+    if decimate is not None:
+        number = _numbers("decimate", decimate.removesuffix("%"), 1)[0]
+        edit["decimate_percent" if decimate.endswith("%") else "decimate"] = number
+    return edit
+
+
+def _numbers(name: str, text: str, count: int) -> list[float]:
+    try:
+        numbers = [float(word) for word in text.split(",")]
+    except ValueError:
+        numbers = []
+    if len(numbers) != count:
+        raise typer.BadParameter(f"needs {count} number{'s' * (count > 1)}, parted by commas", param_hint=f"--{name}")
+    return numbers
 
 
 def compress_options(

@@ -85,3 +85,22 @@ def from_rgb(rgb: Array) -> Array:
     """The constant coefficient that shows `rgb` (0 to 1)."""
     result: Array = (rgb - 0.5) / C0
     return result
+
+
+def rotate_bands(shN: Array, rotation: Array) -> Array:
+    """`shN` [N, K, 3] of a model that is turned by `rotation` [3,3]: what was seen along d is seen along R d.
+
+    Each band turns within itself. Its matrix is the one that fits the basis at some directions before and after; the
+    basis being exactly closed under rotations, it fits to rounding.
+    """
+    degree = degree_of_size(shN.shape[1])
+    directions = np.random.default_rng(0).normal(size=(4 * coefficients(degree), 3))
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    before, after = basis(directions, degree), basis(directions @ rotation.T, degree)
+    turned = np.empty_like(shN)
+    for band in range(1, degree + 1):
+        columns = slice(band**2, (band + 1) ** 2)
+        matrix = np.linalg.lstsq(after[:, columns], before[:, columns], rcond=None)[0]
+        rows = slice(band**2 - 1, (band + 1) ** 2 - 1)
+        turned[:, rows] = np.einsum("jk,nkc->njc", matrix, shN[:, rows])
+    return turned

@@ -19,6 +19,7 @@ from test_sog_splat_transform import made
 from typer.testing import CliRunner
 
 from services.compress.convert import ConvertOptions, convert
+from services.compress.editing import Edit
 from spaceport.cli import app
 from spaceport.pipeline.options import CompressOptions, CompressPreset
 from spaceport.progress import Silent
@@ -126,6 +127,49 @@ def test_a_model_far_away_comes_back_where_it_was(tmp_path: Path) -> None:
         convert(tmp_path / "far.ply", tmp_path / "m.spz", restore, Silent())
     lost = convert(tmp_path / "far.ply", tmp_path / "m.spz", ConvertOptions(), Silent())["lost"]
     assert "the origin at 358000 5589500 0: SPZ has no room for it" in lost
+
+
+def test_a_model_is_changed_on_its_way(sources: Path, tmp_path: Path) -> None:
+    edit = Edit(merge=(sources / "m.ply",), rotate=(0, 0, 90), scale=2, move=(100, 0, 0), decimate=500)
+    result = convert(sources / "m.ply", tmp_path / "m.ply", ConvertOptions(edit=edit, up="x"), Silent())
+    assert result["gaussians"] == [400, 500]
+    assert re.fullmatch(
+        r"800 Gaussians were merged into 500: \d+\.\d dB against all of them, \d+\.\d dB in the worst view\.",
+        result["notes"][-1],
+    )
+    model = read_ply(tmp_path / "m.ply")
+    assert model.frame.up == pytest.approx((0, 1, 0)), "x was up before the turn"
+    assert abs(float(np.median(model.means[:, 0])) - 100) < 10
+
+    half = Edit(crop=(-1e3, -1e3, -1e3, 0, 1e3, 1e3), decimate_percent=100)
+    result = convert(sources / "m.ply", tmp_path / "half.ply", ConvertOptions(edit=half), Silent())
+    kept = int((smooth().means[:, 0] <= 0).sum())
+    assert result["notes"] == [
+        f"{400 - kept} Gaussians lay outside the box and were cut off.",
+        f"{kept} Gaussians are there to be seen, no more than {kept}: none were merged.",
+    ]
+    with pytest.raises(BrokenFile, match="Nothing lies in the box"):
+        nowhere = ConvertOptions(edit=Edit(crop=(900, 900, 900, 901, 901, 901)))
+        convert(sources / "m.ply", tmp_path / "none.ply", nowhere, Silent())
+    assert not (tmp_path / "none.ply").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["--crop", "1,2,3"], "needs 6 numbers"),
+        (["--move", "far"], "needs 3 numbers"),
+        (["--decimate", "half"], "needs 1 number"),
+        (["--decimate", "0"], "greater than or equal to 1"),
+        (["--decimate", "1.5"], "valid integer"),
+        (["--rotate", "nan,0,0"], "finite"),
+        (["--crop", "1,1,1,0,0,0"], "the lower one on each axis"),
+    ],
+)
+def test_a_change_that_cannot_be_made_is_refused(sources: Path, tmp_path: Path, words: list[str], why: str) -> None:
+    result = CliRunner().invoke(app, ["convert", str(sources / "m.ply"), str(tmp_path / "m.ply"), *words])
+    assert result.exit_code != 0 and why in " ".join(result.output.split()), result.output
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_unbundled_set_is_not_mixed_with_what_is_there(sources: Path, tmp_path: Path) -> None:

@@ -99,7 +99,7 @@ def _cube_group() -> NDArray[np.float64]:
     return np.array(group)
 
 
-def _product(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+def product(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
     """Hamilton product of quaternions [...,4], wxyz."""
     aw, ax, ay, az = np.moveaxis(a, -1, 0)
     bw, bx, by, bz = np.moveaxis(b, -1, 0)
@@ -157,7 +157,7 @@ def _relabel(
 def matrices(quats: NDArray[np.float64]) -> NDArray[np.float64]:
     """Rotation matrices [N,3,3] of unit quaternions [N,4]."""
     basis = np.concatenate([np.zeros((3, 1)), np.eye(3)], axis=1)
-    turned = _product(_product(quats[:, None], basis[None]), (quats * [1, -1, -1, -1])[:, None])
+    turned = product(product(quats[:, None], basis[None]), (quats * [1, -1, -1, -1])[:, None])
     return np.swapaxes(turned[..., 1:], 1, 2)
 
 

@@ -23,7 +23,6 @@ from spaceport.splats.sog.codec.order import morton_order
 
 NEIGHBOURS = 16  # along the Z-order, that a Gaussian may pair with
 COLOUR = 4.0  # what a difference of full white costs, in squares of the Gaussian's own size
-MAX_PASSES = 6
 LARGEST_ALPHA = 0.995
 SMALLEST_SIGMA = 1e-9
 
@@ -32,13 +31,17 @@ Doubles = NDArray[np.float64]
 
 def halve(gaussians: Gaussians) -> Gaussians:
     """A model of half as many Gaussians (rounded up), in Z-order."""
-    target = -(-len(gaussians) // 2)
-    for _ in range(MAX_PASSES):
-        surplus = len(gaussians) - target
-        if surplus <= 0:
-            break
+    return reduce_to(gaussians, -(-len(gaussians) // 2))
+
+
+def reduce_to(gaussians: Gaussians, target: int) -> Gaussians:
+    """A model of `target` Gaussians, in Z-order, at least one; unchanged where it has no more."""
+    while (surplus := len(gaussians) - max(target, 1)) > 0:
         along = gaussians.subset(morton_order(positions.encode(gaussians.means, *positions.bounds(gaussians.means))))
-        gaussians = _merge_pairs(along, _pairs(along, surplus))
+        pairs = _pairs(along, surplus)
+        if not len(pairs):
+            break
+        gaussians = _merge_pairs(along, pairs)
     return gaussians
 
 
