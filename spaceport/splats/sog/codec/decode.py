@@ -1,4 +1,4 @@
-"""Images and meta.json back to Gaussians, for versions 2 and 1."""
+"""Images and meta.json back to Gaussians, for versions 2 and 1 and for `sogs` 1.0.0."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from spaceport.splats.sog.attributes import opacity, positions, rotations
 from spaceport.splats.sog.codec import images
 from spaceport.splats.sog.codec.encode import CENTROIDS_PER_ROW
 from spaceport.splats.sog.codec.errors import BrokenSog
-from spaceport.splats.sog.codec.meta import MetaV1, MetaV2
+from spaceport.splats.sog.codec.meta import MetaSogs, MetaV1, MetaV2
 
 Bytes = NDArray[np.uint8]
 Fetch = Callable[[str], bytes]
@@ -97,6 +97,27 @@ def decode_v1(meta: MetaV1, fetch: Fetch, budget: int) -> Gaussians:
         labels = _labels(reader, meta.shN.files[1], len(centroids))
         shn = _dequantise(centroids, meta.shN.mins, meta.shN.maxs)[labels]
     return Gaussians(means, quats, scales, colour[:, 3], colour[:, None, :3], shn)
+
+
+def decode_sogs(meta: MetaSogs, fetch: Fetch, budget: int) -> Gaussians:
+    """Decode what `sogs` 1.0.0 writes. Raises BrokenSog."""
+    reader = _ImageReader(fetch, meta.count, budget)
+    means = _means(reader, meta.means.files, meta.means.mins, meta.means.maxs)
+    opacities = _dequantise(reader.rows(meta.opacities.files[0], 3)[:, :1], meta.opacities.mins, meta.opacities.maxs)
+    scales, wxy, sh0 = (
+        _dequantise(reader.rows(part.files[0], 3), part.mins, part.maxs) for part in (meta.scales, meta.quats, meta.sh0)
+    )
+    z = np.sqrt(np.maximum(0, 1 - np.square(wxy).sum(axis=1)))
+    shn = np.zeros((meta.count, 0, 3), np.float32)
+    if meta.shN is not None:
+        name, *halves = meta.shN.files
+        centroids = reader.centroids(name, None)
+        low, high = (reader.rows(half, 3)[:, 0].astype(np.int32) for half in halves)
+        labels = low | high << 8
+        if int(labels.max()) >= len(centroids):
+            raise BrokenSog(f"{name} has {len(centroids)} entries; entry {int(labels.max())} is named.")
+        shn = _dequantise(centroids, meta.shN.mins, meta.shN.maxs)[labels]
+    return Gaussians(means, np.column_stack([wxy, z]), scales, opacities[:, 0], sh0[:, None], shn)
 
 
 def _means(reader: _ImageReader, files: list[str], mins: list[float], maxs: list[float]) -> Floats:

@@ -1,4 +1,7 @@
-"""`meta.json` of SOG versions 2 and 1, strictly read. Unknown keys are ignored, as the format says."""
+"""`meta.json` of SOG versions 2 and 1, and of `sogs` 1.0.0 before them, strictly read.
+
+Unknown keys are ignored, as the format says.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,8 @@ Count = Annotated[int, Field(ge=1, le=LARGEST_COUNT, strict=True)]
 Three = Annotated[list[FiniteFloat], Field(min_length=3, max_length=3)]
 Four = Annotated[list[FiniteFloat], Field(min_length=4, max_length=4)]
 OneFile = Annotated[list[FileName], Field(min_length=1, max_length=1)]
+OneNumber = Annotated[list[FiniteFloat], Field(min_length=1, max_length=1)]
+ThreeFiles = Annotated[list[FileName], Field(min_length=3, max_length=3)]
 TwoFiles = Annotated[list[FileName], Field(min_length=2, max_length=2)]
 
 
@@ -161,14 +166,54 @@ class MetaV1(MetaModel):
         return self
 
 
-class _Version(MetaModel):
+class OpacitiesSogs(_Shaped, _Bounds):
+    mins: OneNumber
+    maxs: OneNumber
+    files: OneFile
+
+
+class ShNSogs(_Bounds):
+    """Centroids, and the low and the high byte of the labels."""
+
+    mins: FiniteFloat
+    maxs: FiniteFloat
+    quantization: Literal[8] = 8
+    files: ThreeFiles
+
+
+class MetaSogs(MetaModel):
+    """What `sogs` 1.0.0 writes, before versions: as version 1, but for opacities, quats and labels."""
+
+    means: MeansV1
+    opacities: OpacitiesSogs
+    scales: ScalesV1
+    quats: ScalesV1
+    """w, x and y of the rotations whose z is not negative."""
+    sh0: ScalesV1
+    shN: ShNSogs | None = None
+
+    @property
+    def count(self) -> int:
+        return self.means.shape[0]
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> Self:
+        if self.count < 1:
+            raise ValueError("the model is empty")
+        return self
+
+
+class _Kind(MetaModel):
+    """What tells the versions apart."""
+
     version: Any = None
+    opacities: Any = None
 
 
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def parse_meta(raw: bytes) -> MetaV2 | MetaV1:
+def parse_meta(raw: bytes) -> MetaV2 | MetaV1 | MetaSogs:
     """Read meta.json.
 
     Raises:
@@ -176,8 +221,11 @@ def parse_meta(raw: bytes) -> MetaV2 | MetaV1:
     """
     if len(raw) > LARGEST_JSON:
         raise BrokenSog(f"meta.json has {len(raw)} bytes; no SOG needs more than {LARGEST_JSON}.")
-    if parse_model(_Version, raw, "meta.json").version == 2:
+    kind = parse_model(_Kind, raw, "meta.json")
+    if kind.version == 2:
         return parse_model(MetaV2, raw, "meta.json")
+    if kind.version is None and kind.opacities is not None:
+        return parse_model(MetaSogs, raw, "meta.json")
     return parse_model(MetaV1, raw, "meta.json")
 
 

@@ -9,9 +9,9 @@ import zlib
 from pathlib import Path
 
 from spaceport.splats.model import Gaussians
-from spaceport.splats.sog.codec.decode import Fetch, decode_v1, decode_v2
+from spaceport.splats.sog.codec.decode import Fetch, decode_sogs, decode_v1, decode_v2
 from spaceport.splats.sog.codec.errors import BrokenSog
-from spaceport.splats.sog.codec.meta import LARGEST_JSON, MetaV2, parse_meta
+from spaceport.splats.sog.codec.meta import LARGEST_JSON, MetaSogs, MetaV2, parse_meta
 
 BUDGET = 1 << 30
 """Bytes of memory that reading may need by default."""
@@ -23,7 +23,7 @@ END_RECORD = 22
 
 
 def read_sog(path: Path, budget: int = BUDGET) -> Gaussians:
-    """Read version 2 or 1, bundled (.sog) or unbundled (a folder, or the meta.json in it).
+    """Read version 2 or 1, or what `sogs` 1.0.0 wrote, bundled (.sog) or unbundled (a folder, or the meta.json in it).
 
     Raises:
         BrokenSog: a sentence on the first rule that the file breaks, or that it needs more memory than `budget`.
@@ -69,7 +69,13 @@ def _decode(fetch: Fetch, name: str, budget: int) -> Gaussians:
     need = meta.count * (BYTES_PER_GAUSSIAN if meta.shN is None else BYTES_PER_SH_GAUSSIAN)
     if need > budget:
         raise BrokenSog(f"The file claims {meta.count} Gaussians, more than the memory limit of {budget} bytes allows.")
-    return decode_v2(meta, fetch, budget) if isinstance(meta, MetaV2) else decode_v1(meta, fetch, budget)
+    match meta:
+        case MetaV2():
+            return decode_v2(meta, fetch, budget)
+        case MetaSogs():
+            return decode_sogs(meta, fetch, budget)
+        case _:
+            return decode_v1(meta, fetch, budget)
 
 
 def _from_folder(folder: Path, largest: int) -> Fetch:
