@@ -21,7 +21,9 @@ FIELDS: Final[dict[StageName, frozenset[str]]] = {
         {"version", "intake", "capture", "rolling_shutter", "matching", "model", "other_models", "apart", "cameras"}
         | {"findings", "photos", "georeference"}
     ),
-    StageName.TRAIN: frozenset({"version", "counts", "quality", "photos", "image_size", "curve", "views", "watched"}),
+    StageName.TRAIN: frozenset(
+        {"version", "counts", "quality", "photos", "image_size", "curve", "views", "watched", "preview"}
+    ),
     StageName.COMPRESS: frozenset(
         {
             "gaussians",

@@ -12,6 +12,8 @@ from services.compress.lod import write_lod
 from services.compress.proving.preview import side_by_side
 from services.compress.rate_control.tables import COMPRESSING
 from services.compress.report import degraded, make_outcome, make_report, report_json
+from services.compress.report_page.inputs import Earlier, read_earlier
+from services.compress.report_page.page import write_page
 from services.compress.viewing.look import seconds_for_flight, write_look
 from services.compress.viewing.settings import read_georeference, read_training_seconds
 from spaceport.files import replacing_folder, write_atomic
@@ -58,7 +60,8 @@ def run(source: Path, output: Path, options: CompressOptions, progress: Progress
         georeference = read_georeference(path.with_name("georeference.json"))
         return write_look(folder, compressed, cameras, georeference, seconds, Share(progress, FILE_SHARE, 1))
 
-    _write(output / "compressed", compressed, ply_bytes, options, write_views, progress)
+    earlier = read_earlier(source, cameras)
+    _write(output / "compressed", compressed, ply_bytes, options, write_views, earlier, progress)
     psnr = round(compressed.proof.mean, 2)
     progress.update(1.0, COMPRESSING, sog_bytes=len(compressed.bundle), sog_psnr=psnr)
     return make_outcome(compressed, ply_bytes)
@@ -70,6 +73,7 @@ def _write(
     ply_bytes: int,
     options: CompressOptions,
     write_views: Callable[[Path], dict[str, Any]],
+    earlier: Earlier,
     progress: Progress,
 ) -> None:
     """Fill the folder `target`, whole or not at all: with the model if it may be published, and with the report."""
@@ -88,7 +92,9 @@ def _write(
                 )
             figures |= write_views(folder)
         write_atomic(folder / "preview.jpg", preview)
-        write_atomic(folder / "report.json", report_json(make_report(compressed, ply_bytes, figures, options)))
+        report = make_report(compressed, ply_bytes, figures, options)
+        write_atomic(folder / "report.json", report_json(report))
+        write_page(folder / "report.html", earlier, report, preview)
 
 
 def _read_model(path: Path) -> Gaussians:

@@ -52,7 +52,9 @@ def publish(
     model = plan.transform.to_world(to_gaussians(parameters, antialiased=plan.options.antialiased))
     write_ply(folder / "model.ply", model, sh_degree=3)
     write_cameras(folder / "cameras.json", plan.dataset.cameras)
-    _write_preview(plan, parameters, rasteriser, scores, folder / "preview.jpg")
+    by_name = {score.name: score for score in scores}
+    shown = _preview_cameras(plan.training_set.cameras, by_name)[:ROWS]
+    _write_preview(plan, parameters, rasteriser, shown, by_name, folder / "preview.jpg")
     outcome = Outcome(
         message=f"Trained {len(model):,} Gaussians in {trainer.iteration:,} iterations",
         counts={
@@ -68,8 +70,12 @@ def publish(
         device=plan.device.name,
     )
     _write_curve(plan, trainer, log, reason, folder / "training.png")
-    report = make_report(plan, trainer, outcome, scores, log, pruning).model_dump(mode="json", exclude_unset=True)
-    write_atomic(folder / "report.json", (json.dumps(report, indent=1, allow_nan=False) + "\n").encode())
+    preview = [camera.name for camera in shown]
+    report = make_report(plan, trainer, outcome, scores, log, pruning, preview)
+    write_atomic(
+        folder / "report.json",
+        (json.dumps(report.model_dump(mode="json", exclude_unset=True), indent=1, allow_nan=False) + "\n").encode(),
+    )
     return outcome
 
 
@@ -103,11 +109,15 @@ def _write_curve(plan: TrainingPlan, trainer: Trainer, log: TrainingLog, reason:
 
 
 def _write_preview(
-    plan: TrainingPlan, parameters: Tensors, rasteriser: Rasteriser, scores: list[ViewScore], path: Path
+    plan: TrainingPlan,
+    parameters: Tensors,
+    rasteriser: Rasteriser,
+    cameras: list[Camera],
+    by_name: dict[str, ViewScore],
+    path: Path,
 ) -> None:
-    by_name = {score.name: score for score in scores}
     rows = []
-    for camera in _preview_cameras(plan.training_set.cameras, by_name):
+    for camera in cameras:
         kind = "held out" if camera.held_out else "trained on"
         label = f"{camera.name} ({kind}, {by_name[camera.name].psnr:.1f} dB)"
         photo = plan.training_set.photos.at(camera)
@@ -132,6 +142,7 @@ def make_report(
     scores: list[ViewScore],
     log: TrainingLog,
     pruning: PruningReport | None,
+    preview: list[str],
 ) -> TrainReport:
     """What was decided and why, the curve, and every photo's scores."""
     return TrainReport.model_validate(
@@ -158,5 +169,6 @@ def make_report(
             "curve": [asdict(entry) for entry in log.entries],
             "views": [asdict(score) for score in scores],
             "pruned": asdict(pruning) if pruning else None,
+            "preview": preview,
         }
     )

@@ -38,6 +38,8 @@ class StageFolders:
     output: str
     input: str
     fetched_prefixes: tuple[str, ...]
+    report_prefixes: tuple[str, ...] = ()
+    """Of all stages before, what a report for people needs beside their manifests: fetched if it can be."""
 
 
 STAGE_FOLDERS: dict[StageName, StageFolders] = {
@@ -54,6 +56,7 @@ STAGE_FOLDERS: dict[StageName, StageFolders] = {
             "gaussian/georeference.json",
             "gaussian/report.json",
         ),
+        report_prefixes=("colmap/report.json", "colmap/thumbs-", "gaussian/report.json", "gaussian/preview.jpg"),
     ),
 }
 MANIFEST_FOLDERS = (REQUEST, *(STAGE_FOLDERS[stage].output for stage in StageName), END)

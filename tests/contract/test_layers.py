@@ -20,6 +20,7 @@ spaceport/local spaceport/demo spaceport/cli
 functions/intake functions/tracker functions/notify functions/api functions/sweeper
 services/sfm/photos services/sfm/capture services/sfm/colmap services/sfm/georeference services/sfm/prior_model
 services/sfm/report services/train services/compress/rate_control services/compress/proving
+services/compress/report_page
 events tests/unit tests/contract tests/integration tests/numeric tests/browser tests/fuzz tests/gpu
 benchmarks docs/decisions docs/measured
 """

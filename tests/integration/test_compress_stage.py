@@ -33,6 +33,7 @@ BRIGHTON = Path(__file__).parents[2] / "../shared/data/models/brighton.ply"
 FILES = {
     "means_l.webp", "means_u.webp", "scales.webp", "quats.webp", "sh0.webp", "shN_centroids.webp", "shN_labels.webp",
     "meta.json", "model.sog", "preview.jpg", "report.json", "viewer.json", "poster.jpg",
+    "report.html",
 }  # fmt: skip
 
 
@@ -158,7 +159,7 @@ def test_a_result_that_is_not_good_enough_is_not_published(model: Gaussians, tmp
     assert outcome.degraded is not None and outcome.degraded.slug is Slug.COMPRESSION_BROKEN
     assert "99.0 dB" in outcome.degraded.sentence and "sog_bytes" not in outcome.counts
     folder = tmp_path / "out" / "compressed"
-    assert {path.name for path in folder.iterdir()} == {"preview.jpg", "report.json"}
+    assert {path.name for path in folder.iterdir()} == {"preview.jpg", "report.json", "report.html"}
     report = json.loads((folder / "report.json").read_text())
     assert len(report["attempts"]) >= 1 and report["published"] is False
     assert "99.0 dB" in (CompressReport.model_validate(report).why_not or "")

@@ -356,3 +356,29 @@ def test_a_vanished_manifest_is_nothing_to_do(bench: Bench) -> None:
     assert bench.work(good, StageName.TRAIN, key=layout.stage_manifest_key(JOB, StageName.SFM)) == DONE
     assert bench.manifest(StageName.TRAIN) is None
     assert read_end(bench.bucket, JOB) is None
+
+
+def test_compression_gets_what_its_report_needs_of_all_stages_before_if_it_is_there(bench: Bench) -> None:
+    bucket = bench.bucket
+    bodies = {"colmap/report.json": b"sfm", "colmap/thumbs-0.webp": b"tiles", "gaussian/model.ply": b"ply"}
+    for path, body in bodies.items():
+        bucket.put_small(f"jobs/{JOB}/{path}", body)
+    artefacts = {
+        StageName.SFM: ["colmap/report.json", "colmap/thumbs-0.webp", "colmap/thumbs-1.webp", "colmap/dense/a.jpg"],
+        StageName.TRAIN: ["gaussian/model.ply"],
+    }
+    for stage, paths in artefacts.items():
+        made = [Artefact(key=f"jobs/{JOB}/{path}", bytes=len(bodies.get(path, b"gone"))) for path in paths]
+        manifest = staged(stage).model_copy(update={"artefacts": made})
+        bucket.put_manifest(layout.stage_manifest_key(JOB, stage), manifest)
+    seen: dict[str, bytes] = {}
+
+    def core(source: Path, *_: Any) -> Outcome:
+        seen.update({path.relative_to(source).as_posix(): path.read_bytes() for path in source.rglob("*.*")})
+        return Outcome(message="done")
+
+    assert bench.work(core, StageName.COMPRESS, key=layout.stage_manifest_key(JOB, StageName.TRAIN)) == DONE
+    assert seen["gaussian/model.ply"] == b"ply"
+    assert "colmap/thumbs-1.webp" not in seen and "colmap/dense/a.jpg" not in seen, "gone, and not wanted"
+    assert StageManifest.model_validate_json(seen["gaussian/manifest.json"]).stage is StageName.TRAIN
+    assert bench.manifest(StageName.COMPRESS)

@@ -156,5 +156,7 @@ class TrainReport(_Model):
     """Every evaluation, as in training.log, unrounded."""
     views: list[TrainView]
     """Every photo that was evaluated in the end."""
+    preview: list[str] | None = None
+    """Names of the photos in preview.jpg, from the top; absent from an older version's report."""
     pruned: TrainPruning | None
     """Null when the job did not ask for pruning."""

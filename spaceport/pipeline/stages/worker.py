@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from spaceport import __version__
 from spaceport.pipeline import layout
@@ -179,18 +179,48 @@ def _fetch(stage: Stage, lease: Lease, manifest: AnyManifest, source: Path, prog
             raise Refused(Slug.UPLOAD_MISSING, name=lease.job_id)
         _fetch_upload(lease, manifest.request.upload, source / "upload.zip", progress)
     elif isinstance(manifest, StageManifest):
-        artefacts = {source / path: artefact for path, artefact in _input_artefacts(stage, manifest)}
-        lease.bucket.fetch_all(artefacts, progress.check)
+        _fetch_artefacts(stage, lease, manifest, source, layout.STAGE_FOLDERS[stage.name].fetched_prefixes, progress)
+        if layout.STAGE_FOLDERS[stage.name].report_prefixes:
+            _fetch_reports(stage, lease, source, progress)
 
 
-def _input_artefacts(stage: Stage, manifest: StageManifest) -> list[tuple[PurePosixPath, Artefact]]:
+def _fetch_reports(stage: Stage, lease: Lease, source: Path, progress: Progress) -> None:
+    """What the stages before say of themselves, for a report: their manifests too, laid out as below the job.
+
+    What cannot be fetched is missing there: a report that says less is no reason to lose a model.
+    """
+    stages = list(StageName)
+    for earlier in stages[: stages.index(stage.name)]:
+        key = layout.stage_manifest_key(lease.job_id, earlier)
+        try:
+            stored = lease.bucket.read_manifest(key)
+            if stored is None or not isinstance(stored.manifest, StageManifest):
+                continue
+            prefixes = layout.STAGE_FOLDERS[stage.name].report_prefixes
+            _fetch_artefacts(stage, lease, stored.manifest, source, prefixes, progress)
+            path = source / layout.split_key(key)[1]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(stored.manifest.model_dump_json())
+        except (ClientError, BotoCoreError, LostResource, Refused, ValueError) as error:
+            log.warning("the report goes without %s: %s", earlier, type(error).__name__)
+
+
+def _fetch_artefacts(
+    stage: Stage, lease: Lease, manifest: StageManifest, source: Path, prefixes: tuple[str, ...], progress: Progress
+) -> None:
+    artefacts = {source / path: artefact for path, artefact in _selected(stage, manifest, prefixes)}
+    wanted = {path: artefact for path, artefact in artefacts.items() if not path.exists()}
+    lease.bucket.fetch_all(wanted, progress.check)
+
+
+def _selected(stage: Stage, manifest: StageManifest, prefixes: tuple[str, ...]) -> list[tuple[PurePosixPath, Artefact]]:
     """The artefacts that the stage fetches, and their paths below its input folder: the same as below the job."""
     artefacts = []
     for artefact in manifest.artefacts:
         path = PurePosixPath(layout.split_key(artefact.key)[1])
         if ".." in path.parts or path.is_absolute():
             raise Refused(Slug.INPUT_MISSING, stage=TITLES[stage.name], name=artefact.key)
-        if str(path).startswith(layout.STAGE_FOLDERS[stage.name].fetched_prefixes):
+        if str(path).startswith(prefixes):
             artefacts.append((path, artefact))
     return artefacts
 

@@ -1,0 +1,65 @@
+"""What the stages before have left for the report: read if it is there and can be read, else the report says less."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, TypeVar
+
+from pydantic import BaseModel
+
+from spaceport.pipeline.contract import StageManifest
+from spaceport.pipeline.reports.sfm import SfmReport
+from spaceport.pipeline.reports.train import TrainReport
+from spaceport.splats.cameras import Camera
+
+MAX_BYTES: Final = 64 << 20
+"""Of a file of JSON: of 100,000 photos."""
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """Of the stages before compression. All may be missing."""
+
+    sfm: SfmReport | None = None
+    train: TrainReport | None = None
+    manifests: list[StageManifest] = field(default_factory=list)
+    """In the order of the stages; they say what the job is called, and what it cost so far."""
+    cameras: list[Camera] = field(default_factory=list)
+    thumbs: list[Path] = field(default_factory=list)
+    """Sheets of small pictures, in order."""
+    preview: Path | None = None
+    """Rows of photo, model and difference."""
+
+
+def read_earlier(source: Path, cameras: list[Camera]) -> Earlier:
+    """`source` is laid out like `jobs/ID/` in the bucket."""
+    manifests = [_read(source / folder / "manifest.json", StageManifest) for folder in ("colmap", "gaussian")]
+    preview = source / "gaussian" / "preview.jpg"
+    return Earlier(
+        sfm=_read(source / "colmap" / "report.json", SfmReport),
+        train=_read(source / "gaussian" / "report.json", TrainReport),
+        manifests=[manifest for manifest in manifests if manifest],
+        cameras=cameras,
+        thumbs=_sheets(source / "colmap"),
+        preview=preview if preview.is_file() else None,
+    )
+
+
+def _read(path: Path, model: type[Model]) -> Model | None:
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            return None
+        return model.model_validate_json(path.read_bytes())
+    except (OSError, ValueError):  # not there, or of another version
+        return None
+
+
+def _sheets(folder: Path) -> list[Path]:
+    """`thumbs-0.webp` and on, as far as there is no gap: which tile is whose is told by number."""
+    sheets: list[Path] = []
+    while (path := folder / f"thumbs-{len(sheets)}.webp").is_file():
+        sheets.append(path)
+    return sheets

@@ -1,0 +1,152 @@
+"""The tables of `report.html`: photos, views, bytes, costs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+from xml.etree.ElementTree import Element
+
+from services.compress.report_page.inputs import Earlier
+from services.compress.report_page.markup import Content, element, name_of
+from services.compress.report_page.pictures import THUMB_HEIGHT, THUMB_WIDTH
+from services.compress.report_page.plan import apart_of, fate_of
+from services.compress.report_page.words import ATTRIBUTES, decibels, dollars, duration, sentence_of, size
+from spaceport.pipeline.contract import StageManifest, StageName
+from spaceport.pipeline.costs import actual_cost, estimate_costs
+from spaceport.pipeline.pricing import LOCAL
+from spaceport.pipeline.reports.sfm import THUMB_COLUMNS, THUMB_ROWS, PhotoReport, SfmReport
+from spaceport.pipeline.reports.train import TrainReport, TrainView
+from spaceport.pipeline.text import visible
+
+MOST_PHOTOS: Final = 500
+"""Rows; those that are not placed come first."""
+LEAST_PSNR, MOST_PSNR = 10.0, 40.0
+MARKS: Final = {"placed": "●", "left": "✕", "apart": "□"}
+STAGES: Final = {StageName.SFM: "Place photos", StageName.TRAIN: "Train", StageName.COMPRESS: "Compress"}
+PER_SHEET: Final = THUMB_COLUMNS * THUMB_ROWS
+_BAR: Final = "width:{:.1f}%"
+
+
+def photo_table(sfm: SfmReport, earlier: Earlier, sheets: int) -> list[Element]:
+    """What became of each photo. `sheets`: of small pictures that the page has."""
+    views = {view.name: view for view in earlier.train.views} if earlier.train else {}
+    apart = apart_of(sfm)
+    photos = sorted(sfm.photos, key=lambda photo: photo.registered)
+    rows = [
+        element(
+            "tr",
+            element("td", _thumb(photo, sheets)),
+            element("td", element("b", name_of(photo.name)), element("br"), _fate(photo, fate_of(photo, apart))),
+            element("td", *_likeness(views.get(photo.dense_name or photo.name))),
+        )
+        for photo in photos[:MOST_PHOTOS]
+    ]
+    made = [_table([("", ""), ("Photo", ""), ("Likeness", "psnr-column")], rows)]
+    if len(photos) > MOST_PHOTOS:
+        made.append(
+            element("p", f"And {len(photos) - MOST_PHOTOS:,} photos more, which are placed; the job's page has all.")
+        )
+    hint = (
+        "How like its photo the model is, as PSNR from 10 to 40 dB: the longer, the better. Hatched: held out, so"
+        " training never saw it. Not every photo is measured."
+    )
+    return [*made, element("p", hint, class_="muted")]
+
+
+def _thumb(photo: PhotoReport, sheets: int) -> Element:
+    if photo.thumb is None or photo.thumb // PER_SHEET >= sheets:
+        return element("span", class_="thumb")
+    row, column = divmod(photo.thumb % PER_SHEET, THUMB_COLUMNS)
+    place = f"background-position:{-column * THUMB_WIDTH}px {-row * THUMB_HEIGHT}px"
+    return element("span", class_=f"thumb s{photo.thumb // PER_SHEET}", style=place)
+
+
+def _fate(photo: PhotoReport, fate: str) -> Element:
+    seen = f"Placed; sees {photo.points:,} points." if photo.points else "Placed."
+    words = seen if fate == "placed" else sentence_of(photo.reason or "left out")
+    outlier = f" Its position was not used: {photo.gps_outlier}." if photo.gps_outlier else ""
+    return element("span", f"{MARKS[fate]} {words}{outlier}", class_=f"fate {fate}")
+
+
+def _likeness(view: TrainView | None) -> list[Content]:
+    if view is None:
+        return [element("span", "not measured", class_="muted")]
+    share = min(1.0, max(0.0, (view.psnr - LEAST_PSNR) / (MOST_PSNR - LEAST_PSNR)))
+    bar = element("i", style=_BAR.format(100 * share), class_="held" if view.held_out else "")
+    words = f"{decibels(view.psnr)}, held out" if view.held_out else decibels(view.psnr)
+    return [element("span", bar, class_="psnr"), words]
+
+
+def view_table(train: TrainReport) -> Element | None:
+    """The photos of the strips above it."""
+    views = {view.name: view for view in train.views}
+    shown = [views[name] for name in train.preview or [] if name in views]
+    rows = [
+        element(
+            "tr",
+            element("td", name_of(view.name)),
+            element("td", "held out" if view.held_out else "trained on"),
+            element("td", decibels(view.psnr), class_="n"),
+        )
+        for view in shown
+    ]
+    return _table([("Photo", ""), ("Use", ""), ("Likeness", "n")], rows) if rows else None
+
+
+def bytes_parts(attribute_bytes: dict[str, int]) -> list[Element]:
+    """One bar, and its table with the same patterns."""
+    parts = {name: count for name, count in attribute_bytes.items() if count}
+    total = sum(parts.values())
+    if not total:
+        return []
+    bar = [
+        element("i", class_=f"pattern-{at % 7}", style=_BAR.format(100 * count / total))
+        for at, count in enumerate(parts.values())
+    ]
+    rows = [
+        element(
+            "tr",
+            element(
+                "td", element("span", class_=f"swatch pattern-{at % 7}"), f" {ATTRIBUTES.get(name, visible(name, 40))}"
+            ),
+            element("td", size(count), class_="n"),
+            element("td", f"{100 * count / total:.0f} %" if count >= 0.005 * total else "under 1 %", class_="n"),
+        )
+        for at, (name, count) in enumerate(parts.items())
+    ]
+    rows.append(element("tr", element("th", "All"), element("td", size(total), class_="n"), element("td")))
+    label = f"Bar of {size(total)}, divided by attribute as in the table below"
+    return [
+        element("div", *bar, class_="bytes", role="img", aria_label=label),
+        _table([("Attribute", ""), ("Size", "n"), ("Share", "n")], rows),
+    ]
+
+
+def cost_parts(manifests: Sequence[StageManifest], photos: int) -> list[Element]:
+    """What the stages before took and cost, against the estimate; this stage's own is known only when it is over."""
+    if not manifests:
+        return []
+    estimates = estimate_costs(manifests[0].request.options.train, photos)
+    rows = [
+        element(
+            "tr",
+            element("th", STAGES[manifest.stage]),
+            *(
+                element("td", words, class_="n")
+                for words in (
+                    duration(manifest.seconds),
+                    dollars(actual_cost(manifest).total),
+                    dollars(0.0 if manifest.instance_type == LOCAL else estimates[manifest.stage].total),
+                )
+            ),
+        )
+        for manifest in manifests
+    ]
+    table = _table([("Stage", ""), ("Time", "n"), ("Cost", "n"), ("Estimate", "n")], rows)
+    return [table, element("p", "Compression itself is in the job's page, which has the sum.", class_="muted")]
+
+
+def _table(columns: Sequence[tuple[str, str]], rows: Sequence[Element]) -> Element:
+    """Columns: heading and class."""
+    head = element("tr", *(element("th", words, scope="col", class_=kind) for words, kind in columns))
+    return element("table", element("thead", head), element("tbody", *rows))
