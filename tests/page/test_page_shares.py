@@ -26,6 +26,7 @@ from spaceport.local.mailbox import mails
 
 JOB, OTHER = "quay-0123456789", "yard-0123456789"
 HOSTILE = '<img src=x onerror="document.title=1">'
+REPORT = {"ratio": 20.0, "sog_bytes": 100_000, "sog_psnr": 44.1, "options": {"dropped": 0.5}}
 GONE = "This link no longer works. Ask whoever sent it."
 
 
@@ -33,7 +34,8 @@ GONE = "This link no longer works. Ask whoever sent it."
 def base(cloud: EmbeddedCloud) -> str:
     """Where the page is served; two jobs with models are there."""
     for job_id, name in ((JOB, "Quay"), (OTHER, "Yard")):
-        add_finished_job(cloud, job_id, name, {"compressed/model.sog": model_sog()})
+        files = {"compressed/model.sog": model_sog(), "compressed/report.json": json.dumps(REPORT).encode()}
+        add_finished_job(cloud, job_id, name, files)
     return link_of(cloud).partition("#")[0]
 
 
@@ -96,6 +98,18 @@ def test_a_link_that_lets_download_has_the_files(page: Page, cloud: EmbeddedClou
         page.get_by_role("link", name="compressed model (SOG)").click()
     assert download.value.path().read_bytes() == model_sog()
     assert download.value.suggested_filename == "Quay.sog"
+
+
+def test_a_link_to_the_report_shows_it_without_files_and_costs(page: Page, cloud: EmbeddedCloud, base: str) -> None:
+    token, _ = new_link(cloud, may="report")
+    watched = Watched.of(page)
+    page.goto(f"{base}share.html#{token}")
+    page.get_by_role("tab", name="Report").click()
+    expect(page.get_by_text("Compressed to 100 kB, 20 times smaller")).to_be_visible()
+    expect(page.get_by_role("tab", name="Files")).to_have_count(0)
+    text = page.locator("body").inner_text()
+    assert "$" not in text and "pilot@example.com" not in text
+    assert watched.complaints == []
 
 
 @pytest.mark.parametrize("place", ["", "#", "#key=abc", f"#{JOB}.{'A' * 43}"])

@@ -1,5 +1,6 @@
 /** What the holder of a link sees: the token in the address, and the answer of `GET /shared`. */
 
+import type { ReportSource } from "../parts/report/types.ts";
 import { END_STATES, type FileLink, type Figure, type State } from "./types.ts";
 
 export type Scope = "look" | "report" | "download";
@@ -12,8 +13,9 @@ export interface SharedAnswer {
   pictures: FileLink[];
   /** Only where the link lets download. */
   links?: FileLink[];
-  /** By stage; only where the link shows the report. */
-  report?: Record<string, Record<string, unknown>>;
+  /** By stage; only where the link shows the report, as `files`, the addresses of its pictures. */
+  report?: ReportSource["parts"];
+  files?: Record<string, string>;
   links_expire_at: string;
 }
 

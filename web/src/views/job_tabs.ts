@@ -5,15 +5,11 @@ import type { App, AppState } from "../app.ts";
 import { filesTab, picturesOf } from "../parts/files_tab.ts";
 import { lookTab } from "../parts/look_tab.ts";
 import { reportTab } from "../parts/report_tab.ts";
-import type { Pose } from "../parts/report/types.ts";
 import { shareTab } from "../parts/share_tab.ts";
 import { tabBar, tabPanel } from "../parts/tabs.ts";
 import type { Tab } from "../route.ts";
+import { stand } from "../viewer/stand.ts";
 import { TABS } from "../words/en.ts";
-
-interface Standing {
-  standAt(pose: Pose): void;
-}
 
 /** The tabs that have something in them. */
 export function tabsOf({ job, links }: JobAnswer): Tab[] {
@@ -53,8 +49,4 @@ export function jobTabs(app: App, state: AppState, answer: JobAnswer, notes: unk
   return html`<div class="sky"><div class="column">${tabBar(TABS.title, buttons, shown, (tab) => app.showTab(tab, shown))}</div></div>
     ${notes}
     ${tabs.map((tab) => tabPanel(tab, tab === shown, hasBeenShown(tab) ? panels[tab]() : nothing))}`;
-}
-
-function stand(pose: Pose): void {
-  document.querySelector<Partial<Standing> & HTMLElement>("splat-view")?.standAt?.(pose);
 }

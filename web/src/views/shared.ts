@@ -8,7 +8,10 @@ import { tabBar, tabPanel } from "../parts/tabs.ts";
 import { themeSwitch, type Theme } from "../parts/theme_switch.ts";
 import type { Tab } from "../route.ts";
 import type { ShareState } from "../share_page.ts";
+import "../parts/shared_report.ts";
+import type { Pose } from "../parts/report/types.ts";
 import "../viewer/splat_view.ts";
+import { stand } from "../viewer/stand.ts";
 import { APP, figures, HEADLINES, OFFLINE, SHARED, TABS } from "../words/en.ts";
 
 export interface Shown {
@@ -67,7 +70,12 @@ function tabs(client: Client, answer: SharedAnswer, shown: Shown) {
     shown.tab = next;
     shown.redraw();
   };
-  const panel = (id: Tab) => (id === "look" ? look(client, answer) : filesTab(answer.links ?? []));
+  const panels: Partial<Record<Tab, () => unknown>> = {
+    look: () => look(client, answer),
+    report: () => report(answer, () => show("look")),
+    files: () => filesTab(answer.links ?? []),
+  };
+  const panel = (id: Tab) => panels[id]?.();
   return html`
     ${there.length > 1 ? html`<div class="sky"><div class="column">${tabBar(SHARED.tabs, there.map((id) => ({ id, label: TABS[id] })), tab, show)}</div></div>` : nothing}
     ${there.map((id) => (there.length > 1 ? tabPanel(id, id === tab, shown.before.has(id) ? panel(id) : nothing) : panel(id)))}`;
@@ -77,6 +85,7 @@ function tabs(client: Client, answer: SharedAnswer, shown: Shown) {
 export function tabsOf(answer: SharedAnswer): Tab[] {
   const tabs: [Tab, boolean][] = [
     ["look", answer.model || answer.pictures.length > 0],
+    ["report", Object.keys(answer.report ?? {}).length > 0],
     ["files", (answer.links ?? []).length > 0],
   ];
   return tabs.filter(([, isThere]) => isThere).map(([tab]) => tab);
@@ -89,6 +98,17 @@ function look(client: Client, answer: SharedAnswer) {
   return html`<div class="column pictures">
     ${pictures.map(({ url, label }) => html`<figure><img src=${url} alt=${label}><figcaption>${label}</figcaption></figure>`)}
   </div>`;
+}
+
+function report(answer: SharedAnswer, showModel: () => void) {
+  const pose = (event: Event) => (event as CustomEvent<Pose>).detail;
+  const look = (event: Event) => {
+    showModel();
+    stand(pose(event));
+    document.getElementById("tab-look")?.focus();
+    scrollTo(0, 0);
+  };
+  return html`<div class="column" @stand=${(event: Event) => stand(pose(event))} @look=${look}><shared-report .answer=${answer}></shared-report></div>`;
 }
 
 /** Where there is no page to draw: it does not know where to ask. */
