@@ -59,10 +59,13 @@ def add_jobs(cloud: EmbeddedCloud) -> None:
     deployment = deployment_of(cloud.access)
 
     def add(job_id: str, name: str, *stages: StageName, end: EndManifest | None = None) -> None:
-        manifests: list[AnyManifest] = [requested(job_id, name=name)]
+        now = datetime.now(UTC)
+        manifests: list[AnyManifest] = [requested(job_id, name=name, received_at=now - timedelta(minutes=9))]
         manifests += [staged(stage, job_id, name=name) for stage in stages]
-        for manifest in [*manifests, *([end] if end else [])]:
-            deployment.table.record(manifest)
+        manifests += [end] if end else []
+        for number, manifest in enumerate(manifests):
+            when = now - timedelta(minutes=9 - number)
+            deployment.table.record(manifest.model_copy(update={"created_at": when}))
 
     sfm, train, compress = StageName
     add("state-received", "Vineyard")
@@ -95,6 +98,11 @@ def key_refused(scene: Scene) -> None:
     scene.page.get_by_label("API key").fill("a-wrong-key-that-is-long-enough")
     scene.page.get_by_role("button", name="Open").click()
     expect(scene.page.get_by_role("alert")).to_contain_text("not accepted")
+
+
+def home(scene: Scene) -> None:
+    scene.home()
+    expect(scene.page.get_by_role("link").filter(has_text="Lighthouse")).to_be_visible()
 
 
 def home_empty(scene: Scene) -> None:
@@ -218,7 +226,7 @@ STATES: dict[str, Callable[[Scene], None]] = {
     "key": key_form,
     "key-refused": key_refused,
     "home-empty": home_empty,
-    "home": Scene.home,
+    "home": home,
     "home-offline": home_offline,
     "interrupted": interrupted,
     "new": new_job,

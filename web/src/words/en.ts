@@ -50,7 +50,7 @@ export const STOP = {
 export const GO_ON = (stage: Stage) => `Go on from ${STAGE_NAMES[stage]}`;
 export const SILENT = (seconds: number) => `No word for ${duration(seconds)}; it is being looked after.`;
 export const DATED = (iso: string) => `As of ${new Date(iso).toLocaleTimeString("en")}.`;
-export const THEMES = { system: "As the device", light: "Light", dark: "Dark" } as const;
+export const THEMES = { system: "System", light: "Light", dark: "Dark" } as const;
 export const VIEWER = {
   loading: "Loading the model",
   noWebgl: "This browser cannot draw 3D here: it has neither WebGL nor WebGPU. The preview and the files are below.",
