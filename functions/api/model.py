@@ -23,6 +23,7 @@ MAX_FILES: Final = 2500
 """Whose addresses fit into an answer of Lambda; a model of more levels than that is loaded whole."""
 MAX_VIEWER_BYTES: Final = 1 << 20
 SOG, LEVELS, LOD_META, VIEWER = "compressed/model.sog", "compressed/lod/", "lod-meta.json", "compressed/viewer.json"
+FLIGHT: Final = "compressed/flight.mp4"
 POSTERS: Final = ("compressed/poster.jpg", "compressed/preview.jpg")
 NO_MODEL: Final = "There is no compressed model of this job. Its page says how far it came, and lists what there is."
 
@@ -69,6 +70,7 @@ def model_of(row: JobRecord, *, single: bool) -> dict[str, Any] | None:
         "bytes": {name: artefact.bytes for name, artefact in files.items()},
         "viewer": _viewer(artefacts.get(VIEWER)),
         "poster": presigned(poster, SECONDS) if poster else None,
+        "flight": presigned(artefacts[FLIGHT], SECONDS) if FLIGHT in artefacts else None,
         "expires_at": (now() + timedelta(seconds=SECONDS)).isoformat(),
     }
 

@@ -18,8 +18,8 @@ def content_security_policy(name: str, *hosts: str) -> str:
     framed_by = "*" if name == EMBED else "'none'"
     return (
         f"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:{elsewhere}; "
-        f"connect-src 'self'{elsewhere}; worker-src 'self' blob:; base-uri 'none'; form-action 'none'; "
-        f"frame-ancestors {framed_by}"
+        f"media-src 'self'{elsewhere}; connect-src 'self'{elsewhere}; worker-src 'self' blob:; "
+        f"base-uri 'none'; form-action 'none'; frame-ancestors {framed_by}"
     )
 
 

@@ -96,7 +96,7 @@ test("the viewer stands where the photo was taken and looks the same way", () =>
   const pose = poseOf(camera("a.png.jpg", 3, 4), depthOf(parts));
   assert.deepEqual(pose.position, [3, 4, 40]);
   assert.deepEqual(pose.target.map((value) => Math.round(value * 1000) / 1000), [3, 4, 0.3]);
-  assert.ok(Math.abs(pose.fov - 90) < 1e-9);
+  assert.ok(Math.abs(pose.fov - (360 / Math.PI) * Math.atan(200 / 150)) < 1e-9, "along the longer side, as the viewer has it");
 });
 
 test("scales and tiles", () => {

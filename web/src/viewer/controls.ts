@@ -1,15 +1,17 @@
 /** The viewer's controls: buttons with names, for all that can be done by dragging, and more. */
 
-import { html } from "lit-html";
+import { html, nothing } from "lit-html";
 import { CONTROLS } from "../words/en.ts";
 import type { ViewerHandle } from "./open.ts";
 
-interface Surroundings {
+export interface Surroundings {
   name: string;
   isFull: boolean;
+  hasFlight: boolean;
+  isMeasuring: boolean;
   full(): void;
   turnOver(): void;
-  redraw(): void;
+  measure(): void;
 }
 
 const PICTURE = { width: 1920, height: 1080 };
@@ -20,12 +22,35 @@ export function controls(viewer: ViewerHandle, around: Surroundings) {
     toggle(label, state.cameraMode === name, () => (state.cameraMode = name));
   return html`<div class="controls" role="toolbar" aria-label=${CONTROLS.title}>
     ${mode("orbit", CONTROLS.orbit)} ${mode("fly", CONTROLS.fly)}
-    <button @click=${() => viewer.resetCamera()}>${CONTROLS.reset}</button>
+    ${around.hasFlight ? toggle(CONTROLS.flight, isFlying(viewer), () => fly(viewer)) : nothing}
+    <button @click=${() => reset(viewer)}>${CONTROLS.reset}</button>
     <button @click=${around.turnOver}>${CONTROLS.turn}</button>
-    ${toggle(CONTROLS.smooth, state.performanceMode, () => (state.performanceMode = !state.performanceMode))}
+    <button @click=${() => (state.performanceMode = !state.performanceMode)}>${state.performanceMode ? CONTROLS.sharper : CONTROLS.smoother}</button>
     <button @click=${() => void savePicture(viewer, around.name)}>${CONTROLS.picture}</button>
+    ${toggle(CONTROLS.tape, around.isMeasuring, around.measure)}
     ${toggle(CONTROLS.full, around.isFull, around.full)}
   </div>`;
+}
+
+export function isFlying({ state }: ViewerHandle): boolean {
+  return state.cameraMode === "anim" && !state.animationPaused;
+}
+
+/** On with the flight, or from its start where it has ended; or a pause, from which one can look around. */
+function fly(viewer: ViewerHandle): void {
+  const { state } = viewer;
+  if (isFlying(viewer)) {
+    state.animationPaused = true;
+    state.cameraMode = "orbit";
+  } else {
+    state.cameraMode = "anim";
+    state.animationPaused = false;
+  }
+}
+
+function reset(viewer: ViewerHandle): void {
+  viewer.state.cameraMode = "orbit"; // or flying would go back to where flying began
+  viewer.resetCamera();
 }
 
 function toggle(label: string, isOn: boolean, act: () => void) {

@@ -4,7 +4,11 @@ import { html, nothing, render } from "lit-html";
 import type { Client } from "../api/client.ts";
 import { VIEWER, whole } from "../words/en.ts";
 import { controls } from "./controls.ts";
-import type { Direction, ViewerHandle } from "./open.ts";
+import { Measuring } from "./measuring.ts";
+import type { OpenModel } from "./open.ts";
+import { isPose, readViewer, type Pose, type ViewerFile } from "./settings.ts";
+import { SignedFiles, type ModelAnswer } from "./signing.ts";
+import { upright, type Point } from "./vectors.ts";
 
 export interface Source {
   client: Client;
@@ -14,22 +18,32 @@ export interface Source {
   /** A picture to show until the API has named its own. */
   poster?: string | null;
 }
-interface ModelAnswer {
-  files: Record<string, string>;
-  viewer: { up?: Direction } | null;
-  poster: string | null;
-}
-type Phase = { kind: "loading" } | { kind: "ready" } | { kind: "failed"; sentence: string };
+type Phase =
+  | { kind: "loading" }
+  | { kind: "ready" }
+  | { kind: "failed"; sentence: string }
+  /** There is no 3D here, for good: pictures instead. */
+  | { kind: "flat"; sentence: string; anyway: number | null };
 
-/** Ours is z up; the second is what *Turn over* shows. */
-const UPS: readonly Direction[] = [[0, 0, 1], [0, 0, -1]];
+const PHONE = "(pointer: coarse) and (max-width: 899px)";
+const PHONE_BUDGET = 1;
+/** About a million Gaussians. */
+const PHONE_BYTES = 12_000_000;
+const MOST_LOSSES = 2;
 
 export class SplatView extends HTMLElement {
   #source: Source | null = null;
   #phase: Phase = { kind: "loading" };
-  #viewer: ViewerHandle | null = null;
+  #model: OpenModel | null = null;
+  #files: SignedFiles | null = null;
+  #measuring: Measuring | null = null;
+  #look: ViewerFile = readViewer(null);
   #poster: string | null = null;
-  #turns = 0;
+  #flight: string | null = null;
+  #isOver = false;
+  #isWanted = false;
+  #losses = 0;
+  #pose: Pose | null = null;
   /** Counts what was begun, so that what comes too late is thrown away. */
   #opening = 0;
   readonly #stage = document.createElement("div");
@@ -43,6 +57,23 @@ export class SplatView extends HTMLElement {
     const isSame = source?.path === this.#source?.path && source?.client === this.#source?.client;
     this.#source = source;
     if (!isSame && this.isConnected) void this.#open();
+  }
+
+  /** What the tape has measured: points in the model's coordinates, and figures in metres. */
+  get measured() {
+    return this.#measuring?.isOn ? { points: this.#measuring.points, ...this.#measuring.result } : null;
+  }
+
+  /** Where a point of the model is seen, in pixels of this element; null where it is not. */
+  project(point: Point): [number, number] | null {
+    return this.#phase.kind === "ready" ? (this.#model?.project(point) ?? null) : null;
+  }
+
+  /** Go to a pose, in the model's coordinates; as soon as there is a model. */
+  standAt(pose: unknown): void {
+    if (!isPose(pose)) return;
+    this.#pose = pose;
+    if (this.#phase.kind === "ready") this.#stand();
   }
 
   connectedCallback(): void {
@@ -62,71 +93,113 @@ export class SplatView extends HTMLElement {
 
   /** The keyboard is the viewer's only while the viewer has the focus. */
   readonly #onFocus = () => {
-    if (this.#viewer) this.#viewer.state.inputEnabled = this.#stage.contains(document.activeElement);
+    if (this.#model) this.#model.viewer.state.inputEnabled = this.#stage.contains(document.activeElement);
   };
 
   readonly #draw = () => {
-    const phase = this.#phase;
-    render(
-      html`${phase.kind === "ready" ? nothing : html`
-          ${this.#poster ? html`<img class="poster" src=${this.#poster} alt="">` : nothing}
-          <div class="waiting" role="status"><p>${phase.kind === "loading" ? this.#progress() : phase.sentence}</p>
-            ${phase.kind === "failed" ? html`<button @click=${() => void this.#open()}>${VIEWER.again}</button>` : nothing}</div>`}
-        ${phase.kind === "ready" && this.#viewer ? controls(this.#viewer, {
-          name: this.#source?.name ?? "",
-          isFull: document.fullscreenElement === this,
-          full: () => void (document.fullscreenElement ? document.exitFullscreen() : this.requestFullscreen()).catch(() => undefined),
-          turnOver: () => {
-            this.#turns += 1;
-            void this.#open();
-          },
-          redraw: this.#draw,
-        }) : nothing}`,
-      this.#bar,
-    );
+    render(this.#phase.kind === "ready" && this.#model ? this.#tools(this.#model) : this.#cover(), this.#bar);
   };
 
+  #tools({ viewer }: OpenModel) {
+    return html`${this.#measuring?.view() ?? nothing}
+      ${controls(viewer, {
+        name: this.#source?.name ?? "",
+        isFull: document.fullscreenElement === this,
+        hasFlight: this.#look.flight != null && !this.#isOver,
+        isMeasuring: this.#measuring?.isOn ?? false,
+        full: () => void (document.fullscreenElement ? document.exitFullscreen() : this.requestFullscreen()).catch(() => undefined),
+        turnOver: () => {
+          this.#isOver = !this.#isOver;
+          void this.#open();
+        },
+        measure: () => this.#measuring?.toggle(),
+      })}`;
+  }
+
+  #cover() {
+    const phase = this.#phase;
+    const sentence = phase.kind === "failed" || phase.kind === "flat" ? phase.sentence : this.#progress();
+    const action = phase.kind === "failed" ? { label: VIEWER.again, act: () => void this.#open() }
+      : phase.kind === "flat" && phase.anyway != null ? { label: VIEWER.anyway(phase.anyway), act: () => this.#showAnyway() } : null;
+    const isVideo = phase.kind === "flat" && this.#flight != null;
+    return html`${isVideo
+        ? html`<video class="poster" src=${this.#flight} poster=${this.#poster ?? nothing} aria-label=${VIEWER.flight} controls muted playsinline loop></video>`
+        : this.#poster ? html`<img class="poster" src=${this.#poster} alt="">` : nothing}
+      <div class=${phase.kind === "flat" ? "waiting flat" : "waiting"} role="status"><p>${sentence}</p>
+        ${action ? html`<button @click=${action.act}>${action.label}</button>` : nothing}</div>`;
+  }
+
   #progress(): string {
-    const progress = this.#viewer?.state.progress ?? 0;
+    const progress = this.#model?.viewer.state.progress ?? 0;
     return progress ? `${VIEWER.loading}: ${whole(progress)} %` : VIEWER.loading;
+  }
+
+  #showAnyway(): void {
+    this.#isWanted = true;
+    void this.#open();
   }
 
   async #open(): Promise<void> {
     this.#close();
     const opening = this.#opening;
-    const { client, path, name } = this.#source ?? {};
-    if (!client || !path) return;
+    const isStale = () => opening !== this.#opening;
     this.#poster ??= this.#source?.poster ?? null;
     this.#set({ kind: "loading" });
-    let contents: Response;
-    let up: Direction;
-    try {
-      const answer = await client.get<ModelAnswer>(`${path}?of=sog`);
-      this.#poster = answer.poster;
-      this.#draw();
-      up = answer.viewer?.up ?? (UPS[0] as Direction);
-      contents = await fetch(answer.files["model.sog"] ?? "", { referrerPolicy: "no-referrer" });
-      if (!contents.ok) throw new Error(`${contents.status}`);
-    } catch {
-      if (opening === this.#opening) this.#set({ kind: "failed", sentence: VIEWER.failed });
-      return;
-    }
-    if (this.#turns % 2) up = [-up[0], -up[1], -up[2]];
-    let viewer: ViewerHandle;
+    const model = await this.#load(isStale);
+    if (!model || isStale()) return;
+    const up: Point = this.#isOver ? [-this.#look.up[0], -this.#look.up[1], -this.#look.up[2]] : this.#look.up;
+    let opened: OpenModel;
     try {
       const { openModel } = await import("./open.ts");
-      if (opening !== this.#opening) return;
-      viewer = await openModel(this.#stage, contents, up, null);
+      if (isStale()) return;
+      opened = await openModel({
+        container: this.#stage,
+        model,
+        rotation: upright(up),
+        look: this.#isOver ? null : this.#look,
+        isMoving: !this.#pose && !matchMedia("(prefers-reduced-motion: reduce)").matches,
+        budget: matchMedia(PHONE).matches ? PHONE_BUDGET : null,
+      });
     } catch {
-      if (opening === this.#opening) this.#set({ kind: "failed", sentence: VIEWER.noWebgl });
+      if (!isStale()) this.#set({ kind: "flat", sentence: VIEWER.noWebgl, anyway: null });
       return;
     }
-    if (opening !== this.#opening) return viewer.destroy();
-    this.#viewer = viewer;
-    this.#listen(viewer, name ?? "");
+    if (isStale()) return opened.viewer.destroy();
+    this.#model = opened;
+    this.#measuring = new Measuring(opened, this.#look.metric, this.#stage, this.#draw);
+    this.#listen(opened, this.#source?.name ?? "");
   }
 
-  #listen(viewer: ViewerHandle, name: string): void {
+  /** The bytes of the model, or the addresses of its levels; null where there is nothing to open. */
+  async #load(isStale: () => boolean): Promise<Response | SignedFiles | null> {
+    const { client, path } = this.#source ?? {};
+    if (!client || !path) return null;
+    try {
+      const answer = await client.get<ModelAnswer>(path);
+      if (isStale()) return null;
+      this.#look = readViewer(answer.viewer);
+      this.#poster = answer.poster;
+      this.#flight = answer.flight;
+      this.#draw();
+      if (answer.format === "lod") {
+        this.#files = new SignedFiles(answer, () => client.get<ModelAnswer>(path));
+        return this.#files;
+      }
+      const size = answer.bytes["model.sog"] ?? 0;
+      if (size > PHONE_BYTES && matchMedia(PHONE).matches && !this.#isWanted) {
+        this.#set({ kind: "flat", sentence: VIEWER.large, anyway: size });
+        return null;
+      }
+      const contents = await fetch(answer.files["model.sog"] ?? "", { referrerPolicy: "no-referrer" });
+      if (!contents.ok) throw new Error(`${contents.status}`);
+      return contents;
+    } catch {
+      if (!isStale()) this.#set({ kind: "failed", sentence: VIEWER.failed });
+      return null;
+    }
+  }
+
+  #listen({ viewer }: OpenModel, name: string): void {
     const canvas = this.#stage.querySelector("canvas");
     canvas?.setAttribute("tabindex", "0");
     canvas?.setAttribute("role", "application");
@@ -134,17 +207,41 @@ export class SplatView extends HTMLElement {
     canvas?.addEventListener("pointerdown", () => canvas.focus({ preventScroll: true }));
     canvas?.addEventListener("keydown", (event) => event.key === "Escape" && canvas.blur());
     canvas?.addEventListener("blur", this.#onFocus);
-    canvas?.addEventListener("webglcontextlost", () => this.#set({ kind: "failed", sentence: VIEWER.lost }));
+    canvas?.addEventListener("webglcontextlost", () => this.#lose());
     viewer.state.inputEnabled = false;
     viewer.events.on("progress:changed", this.#draw);
-    viewer.events.on("loaded:changed", () => this.#ready(viewer));
-    for (const key of ["cameraMode", "performanceMode"]) viewer.events.on(`${key}:changed`, this.#draw);
-    if (viewer.state.loaded) this.#ready(viewer);
+    viewer.events.on("loaded:changed", () => this.#ready());
+    for (const key of ["performanceMode", "animationPaused"]) viewer.events.on(`${key}:changed`, this.#draw);
+    viewer.events.on("cameraMode:changed", (mode: string, before: string) => {
+      if (before === "anim" && mode !== "anim" && mode !== "orbit") viewer.state.cameraMode = "orbit"; // a touch: it would fly on by hand
+      this.#draw();
+    });
+    viewer.events.on("animationPaused:changed", (isPaused: boolean) => {
+      if (isPaused && viewer.state.cameraMode === "anim") viewer.state.cameraMode = "orbit"; // the flight is over
+    });
+    if (viewer.state.loaded) this.#ready();
   }
 
-  #ready(viewer: ViewerHandle): void {
-    viewer.state.cameraMode = "orbit"; // where there is no flight of the model's own, the engine makes up one
+  /** Once more, since a browser takes the context away for its own reasons; but not for ever. */
+  #lose(): void {
+    this.#losses += 1;
+    if (this.#losses < MOST_LOSSES) return void this.#open();
+    this.#close();
+    this.#set({ kind: "flat", sentence: VIEWER.lost, anyway: null });
+  }
+
+  #ready(): void {
+    const state = this.#model?.viewer.state;
+    if (!state) return;
+    const isFlying = this.#look.flight && !this.#isOver && !state.animationPaused;
+    if (!isFlying) state.cameraMode = "orbit"; // where there is no flight of the model's own, the engine makes up one
     this.#set({ kind: "ready" });
+    this.#stand();
+  }
+
+  #stand(): void {
+    if (this.#pose && !this.#isOver) this.#model?.standAt(this.#pose);
+    this.#pose = null;
   }
 
   #set(phase: Phase): void {
@@ -154,8 +251,12 @@ export class SplatView extends HTMLElement {
 
   #close(): void {
     this.#opening += 1;
-    this.#viewer?.destroy();
-    this.#viewer = null;
+    this.#measuring?.close();
+    this.#measuring = null;
+    this.#files?.close();
+    this.#files = null;
+    this.#model?.viewer.destroy();
+    this.#model = null;
     this.#stage.replaceChildren();
   }
 }

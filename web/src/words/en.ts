@@ -53,9 +53,12 @@ export const DATED = (iso: string) => `As of ${new Date(iso).toLocaleTimeString(
 export const THEMES = { system: "System", light: "Light", dark: "Dark" } as const;
 export const VIEWER = {
   loading: "Loading the model",
-  noWebgl: "This browser cannot draw 3D here: it has neither WebGL nor WebGPU. The preview and the files are below.",
+  noWebgl: "This browser cannot draw 3D here: it has neither WebGL nor WebGPU. Here is how the model looks; its files can be downloaded.",
   failed: "The model could not be loaded.",
-  lost: "The browser has lost its 3D drawing. Reload the page to try again.",
+  lost: "The browser has lost its 3D drawing twice. Here is how the model looks; its files can be downloaded.",
+  large: "This is a large model for a phone.",
+  anyway: (size: number) => `Show anyway, ${bytes(size)}`,
+  flight: "Flight through the model",
   again: "Try again",
   name: (job: string) => `3D model of ${job}. Arrow keys or W, A, S, D move, plus and minus zoom, Escape leaves.`,
 };
@@ -246,9 +249,12 @@ export const CONTROLS = {
   fly: "Fly",
   reset: "Reset",
   turn: "Turn over",
-  smooth: "Smoother",
+  flight: "Flight",
+  smoother: "Smoother",
+  sharper: "Sharper",
   picture: "Picture",
   full: "Full screen",
+  tape: "Tape",
 };
 
 export const REPORT = {
@@ -354,4 +360,40 @@ export function against(usd: number, estimate: number): string {
 export function sentence(clause: string): string {
   const text = clause.trim();
   return text ? text[0]!.toUpperCase() + text.slice(1) + (/[.!?…]$/.test(text) ? "" : ".") : "";
+}
+
+/** What is measured in the model. */
+export const TAPE = {
+  title: "Tape",
+  none: "Click two points for a length, three or more for an area. By keyboard: Enter picks what is under the cross.",
+  one: "Click the next point.",
+  length: (figure: string) => `${figure} long`,
+  total: (figure: string) => `${figure} in all`,
+  area: (figure: string) => `${figure} enclosed`,
+  missed: "Nothing of the model is there.",
+  full: (n: number) => `A tape has at most ${whole(n)} points.`,
+  undo: "Undo",
+  clear: "Clear",
+  picked: "A picked point is as exact as the model is sharp there.",
+  unknownScale: "How exact the scale is, is not known.",
+  whyNot: (reason: string | null) => `Nothing can be measured here. ${reason ?? "The model does not say how large it is."}`,
+};
+
+/** Metres with their uncertainty; never more digits than a point can be picked with. */
+export function metres(figure: { value: number; uncertainty: number | null }): string {
+  return `${exact(figure)} m`;
+}
+
+export function squareMetres(figure: { value: number; uncertainty: number | null }): string {
+  return `${exact(figure)} m²`;
+}
+
+const FINEST = 0.001;
+
+function exact({ value, uncertainty }: { value: number; uncertainty: number | null }): string {
+  const error = uncertainty == null ? null : Math.max(uncertainty, FINEST);
+  const step = error == null ? Math.max(value, 0) / 1000 : error;
+  const digits = Math.min(3, Math.max(0, (error == null ? 0 : 1) - Math.floor(Math.log10(Math.max(step, FINEST)))));
+  const write = (number: number) => number.toLocaleString("en", { minimumFractionDigits: Math.min(digits, 3), maximumFractionDigits: Math.min(digits, 3) });
+  return error == null ? write(value) : `${write(value)} ± ${write(error)}`;
 }

@@ -69,7 +69,7 @@ export function poseOf(camera: CameraRow, ahead: number): Pose {
   const [x, y, z] = camera.world_to_camera[2] ?? [];
   const along = [x ?? 0, y ?? 0, z ?? 0];
   const target = position.map((value, axis) => value + ahead * (along[axis] as number)) as Pose["target"];
-  const fov = (2 * Math.atan(camera.height / 2 / camera.fy) * 180) / Math.PI;
+  const fov = (2 * Math.atan(Math.max(camera.width, camera.height) / 2 / camera.fy) * 180) / Math.PI;
   return { position, target, fov: Math.min(FIELD_MOST, Math.max(FIELD_LEAST, fov)) };
 }
 

@@ -76,7 +76,7 @@ export interface ReportSource {
   costs?: Costs;
 }
 
-/** Where the viewer is to stand, in the model's coordinates; `fov` is vertical, in degrees. */
+/** Where the viewer is to stand, in the model's coordinates; `fov` is along the longer side, in degrees. */
 export interface Pose {
   position: [number, number, number];
   target: [number, number, number];
