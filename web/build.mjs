@@ -55,7 +55,7 @@ async function bundlePage(out) {
     sizes.js = Math.max(sizes.js, await gzippedAll(eager));
     sizes.viewer = Math.max(sizes.viewer, await gzippedAll([...all].filter((file) => !eager.has(file))));
   }
-  await copyFile(join(WEB, "src/icon.svg"), join(out, "icon.svg"));
+  for (const name of ["icon.svg", "card.jpg"]) await copyFile(join(WEB, "src", name), join(out, name));
   await writeFile(join(out, "licences.txt"), await licences([worker, main]));
   await writeFile(join(out, "sizes.json"), JSON.stringify({ sizes, budgets: BUDGETS }, null, 2) + "\n");
   return sizes;

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+from html import escape
 from pathlib import Path
 from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
@@ -25,6 +26,8 @@ from spaceport.web.headers import cache_rule, media_type
 SUPERSEDED: Final = "superseded"
 """The tag by which the template's bucket knows what to delete."""
 HEAD: Final = "<head>"
+CARD: Final = "card.jpg"
+"""The picture of share.html's preview card, for all jobs the same: which job it is, is behind `#`, and never sent."""
 
 
 def publish_page(
@@ -63,7 +66,7 @@ def publish(s3: Any, folder: Path, outputs: dict[str, str]) -> list[str]:
     for name in names:
         body = files[name]
         if name.endswith(".html"):
-            body = with_hosts(body.decode(), hosts_of(outputs)).encode()
+            body = with_card(with_hosts(body.decode(), hosts_of(outputs)), outputs["PageUrl"]).encode()
         s3.put_object(Bucket=bucket, Key=name, Body=body, ContentType=media_type(name), CacheControl=cache_rule(name))
     _mark_superseded(s3, bucket, set(names))
     return names
@@ -99,6 +102,11 @@ def with_hosts(html: str, hosts: list[str]) -> str:
     allowed = " ".join(hosts)
     policy = f"connect-src 'self' {allowed}; img-src 'self' blob: {allowed}"
     return f'{before}{head}<meta http-equiv="Content-Security-Policy" content="{policy}">{after}'
+
+
+def with_card(html: str, page: str) -> str:
+    """A page whose preview card has its picture by its whole address: who draws cards takes no other."""
+    return html.replace(f'content="{CARD}"', f'content="{escape(page.rstrip("/"))}/{CARD}"')
 
 
 def _mark_superseded(s3: Any, bucket: str, current: set[str]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import boto3
 import pytest
 from botocore.stub import ANY, Stubber
+from template import ROOT
 from typer.testing import CliRunner
 
 from spaceport.cli import app, publish_page
@@ -82,6 +83,17 @@ def test_the_page_may_reach_this_api_and_these_buckets_alone(s3: Any, tmp_path: 
     assert policy == f"connect-src 'self' {API} {buckets}; img-src 'self' blob: {API} {buckets}"
     with pytest.raises(ValueError, match="<head>"):
         with_hosts("<title>no head</title>", [API])
+
+
+def test_the_preview_card_names_its_picture_in_full(s3: Any, tmp_path: Path) -> None:
+    folder = built(tmp_path / "one", "AB12")
+    share = (ROOT / "web/share.html").read_text()
+    (folder / "share.html").write_text(share)
+    publish(s3, folder, OUTPUTS)
+    pattern = '<meta property="og:image" content="([^"]+)">'
+    assert re.findall(pattern, share) == ["card.jpg"]
+    assert re.findall(pattern, text(s3, "share.html")) == ["https://d1.cloudfront.net/card.jpg"]
+    assert (ROOT / "web/src/card.jpg").stat().st_size < 100_000
 
 
 def test_what_is_not_current_is_marked_once_and_no_longer_when_it_is_current_again(s3: Any, tmp_path: Path) -> None:
