@@ -1,14 +1,19 @@
-"""The report page of structure from motion in Chromium: nothing runs out of a phone, and legends stay legible."""
+"""The report pages in Chromium: nothing runs out of a phone, legends stay legible, the whole one needs nothing else."""
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
 import pytest
+from compress_reports import COMPRESSED
+from PIL import Image
 from playwright.sync_api import Browser
 from waiting import PATIENCE
 
+from services.compress.report_page.inputs import Earlier
+from services.compress.report_page.page import build_page as whole_page
 from services.sfm.report.page import build_page
 from services.sfm.report.plan_drawing import PlanDrawing
 from spaceport.pipeline.reports.sfm import CameraReport, SfmReport
@@ -41,4 +46,29 @@ def test_the_report_fits_phone_and_desk(browser: Browser, width: int) -> None:
     assert page.locator(".legend li").first.evaluate(size) >= 12
     shrink = page.locator("figure svg").first.evaluate("e => e.getBoundingClientRect().width / e.viewBox.baseVal.width")
     assert shrink * page.locator("figure svg text").first.evaluate(size) >= 10
+    context.close()
+
+
+@pytest.mark.parametrize("width", [320, 1000])
+def test_the_page_of_the_whole_job_needs_nothing_else(browser: Browser, width: int, tmp_path: Path) -> None:
+    context = browser.new_context(viewport={"width": width, "height": 800})
+    context.set_default_timeout(PATIENCE * 1000)
+    page = context.new_page()
+    heard: list[str] = []
+    page.on("console", lambda message: heard.append(message.text))
+    page.on("request", lambda request: heard.append(request.url) if not request.url.startswith("data:") else None)
+    out = io.BytesIO()
+    Image.new("RGB", (1200, 300), (9, 99, 9)).save(out, "JPEG")
+    report = SfmReport.model_validate_json(REPORT.read_text())
+    tiles = Image.new("RGB", (1280, 96), (99, 9, 9))
+    tiles.save(tmp_path / "thumbs-0.webp")
+    photos = [photo.model_copy(update={"thumb": at}) for at, photo in enumerate(report.photos)]
+    earlier = Earlier(sfm=report.model_copy(update={"photos": photos}), thumbs=[tmp_path / "thumbs-0.webp"])
+    path = tmp_path / "report.html"
+    path.write_bytes(whole_page(earlier, COMPRESSED, out.getvalue()))
+    page.goto(path.as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    assert page.evaluate("[...document.images].every(image => image.naturalWidth > 0)")
+    assert "data:image/webp" in page.locator(".thumb.s0").first.evaluate("e => getComputedStyle(e).backgroundImage")
+    assert heard == [path.as_uri()]
     context.close()

@@ -26,7 +26,7 @@ from test_cloud_tenants import STRANGER, confirm, disable_rule
 from waiting import PATIENCE, until
 
 from functions.api.model import VIEWER
-from functions.links import FILES
+from functions.links import FILES, REPORT_FILES, THUMBS
 from functions.sweeper.heal import MAX_NUDGES
 from spaceport.demo import Survey
 from spaceport.local import cloud as cloud_module
@@ -147,8 +147,13 @@ def begin_by_api(cloud: Cloud, api: Api, survey: Survey) -> None:
 def read_files(cloud: Cloud, api: Api, job: str) -> None:
     """All that is linked of a job, its model in both forms, and what a share shows of it."""
     make_missing(cloud.deployment.bucket, job)
-    links = api("GET", f"/jobs/{job}")[1]["links"]
+    shown = api("GET", f"/jobs/{job}")[1]
+    links = shown["links"]
     assert {link["file"] for link in links} == set(FILES)
+    assert set(shown["report"]) == {*REPORT_FILES, f"{THUMBS}0.webp"}
+    for url in shown["report"].values():
+        with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
+            assert answer.read()
     for link in links:
         with urllib.request.urlopen(link["url"], timeout=PATIENCE) as answer:
             assert len(answer.read()) == link["bytes"]

@@ -11,6 +11,7 @@ from page_cases import Watched, link_of
 from PIL import Image
 from pipeline_cases import ended, requested, staged
 from playwright.sync_api import Page, expect
+from test_page_axe import CONTRAST, RULES, faults
 
 from spaceport.cli.connect import deployment_of
 from spaceport.local.cloud import EmbeddedCloud
@@ -124,13 +125,19 @@ def test_names_are_text_and_of_thousands_of_photos_few_are_drawn(
     assert watched.complaints == []
 
 
+def test_axe_finds_nothing_in_a_full_report(report: Page) -> None:
+    expect(report.get_by_role("heading", name="Where the bytes go")).to_be_visible()
+    assert faults(report, {"runOnly": {"type": "tag", "values": RULES}}) == []
+    report.emulate_media(color_scheme="dark")
+    assert faults(report, CONTRAST) == []
+
+
 def test_a_photo_on_the_map_is_opened_and_the_viewer_stands_there(report: Page) -> None:
     report.evaluate("""addEventListener("stand", (event) => (window.poses ??= []).push(event.detail))""")
     plan = report.get_by_role("img", name="Plan of the photos")
     plan.scroll_into_view_if_needed()
     box = plan.bounding_box()
     assert box
-    # The southern-most row, at its western end, is the photo of the hostile name.
     circle = report.locator(".map svg g").filter(has_text=HOSTILE).bounding_box()
     assert circle
     plan.click(position={"x": circle["x"] - box["x"] + circle["width"] / 2, "y": circle["y"] - box["y"] + 6})
@@ -147,7 +154,7 @@ def test_a_photo_on_the_map_is_opened_and_the_viewer_stands_there(report: Page) 
     expect(report.locator("splat-view")).to_be_visible()
 
 
-@pytest.mark.parametrize("width", [320, 1280])
+@pytest.mark.parametrize("width", [320, pytest.param(1280, marks=pytest.mark.slow)])
 def test_it_fits_the_screen_and_goes_on_paper(report: Page, width: int) -> None:
     report.set_viewport_size({"width": width, "height": 844})
     wide = "[...document.querySelectorAll('main *')].filter(e => e.getBoundingClientRect().right > innerWidth + 1)"

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from compress_reports import COMPRESSED
 from PIL import Image
 from pipeline_cases import staged
 
@@ -18,26 +19,10 @@ from services.compress.report_page.inputs import read_earlier
 from services.compress.report_page.page import build_page, write_page
 from services.compress.report_page.tables import MOST_PHOTOS
 from spaceport.pipeline.contract import StageName
-from spaceport.pipeline.reports.compress import CompressReport
 from spaceport.splats.cameras import Camera
 
 REPORTS = Path(__file__).parents[1] / "data/sfm_reports"
 HOSTILE = '</style><script>alert(1)</script><img src=x onerror="alert(1)">\u202egpj.exe'
-REPORT = CompressReport.model_validate(
-    {
-        "gaussians": 9, "dropped": {}, "sh_bands": 0, "ply_bytes": 9000, "sog_bytes": 1000, "ratio": 9.0,
-        "file_bytes": {},
-        "attribute_bytes": {"means": 600, "quats": 390, "<b>": 10}, "preset": "balanced", "target_psnr": 45.0,
-        "max_bytes": None, "missed": "It is <larger> than was wanted.", "why_not": None,
-        "quality": {
-            "palette_error": 0, "palette_size": None, "palette_share": 0, "position_slack": 0, "scale_step": 0,
-            "colour_step": 0, "sh_step": 0, "rotation_slack": 0, "sh_bands": 0,
-        },
-        "rms_errors": {"position": 0, "log_scale": 0, "rotation_degrees": 0, "opacity": 0, "colour": 0},
-        "sog_psnr": 44.0, "sog_psnr_worst": 43.0, "min_psnr": 30.0, "views": [], "attempts": [], "seed": 0,
-        "views_from": "", "published": True,
-    }
-)  # fmt: skip
 
 
 class Outline(HTMLParser):
@@ -100,7 +85,7 @@ def write_survey(folder: Path, sfm: dict[str, Any]) -> None:
 
 
 def outline(source: Path, cameras: list[Camera] | None = None) -> Outline:
-    return Outline(build_page(read_earlier(source, cameras or []), REPORT, jpeg()))
+    return Outline(build_page(read_earlier(source, cameras or []), COMPRESSED, jpeg()))
 
 
 def test_everything_stands_on_it_and_names_are_text(source: Path) -> None:
@@ -149,7 +134,7 @@ def test_a_page_that_cannot_be_made_loses_no_model(source: Path, monkeypatch: py
         raise RuntimeError
 
     monkeypatch.setattr(report_page, "build_page", fail)
-    write_page(source / "report.html", read_earlier(source, []), REPORT, jpeg())
+    write_page(source / "report.html", read_earlier(source, []), COMPRESSED, jpeg())
     assert not (source / "report.html").exists()
 
 
@@ -162,7 +147,7 @@ def test_thousands_of_photos_are_a_few_hundred_kilobytes(source: Path) -> None:
     noise = Image.fromarray(np.random.default_rng(1).integers(0, 255, (960, 1280, 3), dtype=np.uint8))
     for number in range(30):
         noise.save(source / f"colmap/thumbs-{number}.webp", quality=60)
-    page = build_page(read_earlier(source, []), REPORT, jpeg(300, 90))
+    page = build_page(read_earlier(source, []), COMPRESSED, jpeg(300, 90))
     assert len(page) < 500_000
     text = Outline(page).text.partition("Likeness")[2]
     assert f"And {3001 - MOST_PHOTOS:,} photos more" in text

@@ -1,0 +1,21 @@
+"""A `compressed/report.json` with words that would be markup, if they were let."""
+
+from __future__ import annotations
+
+from spaceport.pipeline.reports.compress import CompressReport
+
+COMPRESSED = CompressReport.model_validate(
+    {
+        "gaussians": 9, "dropped": {}, "sh_bands": 0, "ply_bytes": 9000, "sog_bytes": 1000, "ratio": 9.0,
+        "file_bytes": {},
+        "attribute_bytes": {"means": 600, "quats": 390, "<b>": 10}, "preset": "balanced", "target_psnr": 45.0,
+        "max_bytes": None, "missed": "It is <larger> than was wanted.", "why_not": None,
+        "quality": {
+            "palette_error": 0, "palette_size": None, "palette_share": 0, "position_slack": 0, "scale_step": 0,
+            "colour_step": 0, "sh_step": 0, "rotation_slack": 0, "sh_bands": 0,
+        },
+        "rms_errors": {"position": 0, "log_scale": 0, "rotation_degrees": 0, "opacity": 0, "colour": 0},
+        "sog_psnr": 44.0, "sog_psnr_worst": 43.0, "min_psnr": 30.0, "views": [], "attempts": [], "seed": 0,
+        "views_from": "", "published": True,
+    }
+)  # fmt: skip
