@@ -24,6 +24,9 @@ MODELS: dict[str, str] = {
 }
 """End of the key and label, the most wanted first."""
 FLIGHT: dict[str, str] = {"compressed/flight.mp4": "flight through the model"}
+REPORT_PAGE: dict[str, str] = {"compressed/report.html": "report as one page"}
+MAILED = MODELS | FLIGHT | REPORT_PAGE
+"""What the mail of a job's end links to."""
 POSTER = "compressed/poster.jpg"
 PICTURES: dict[str, str] = {
     POSTER: "picture of the model",
@@ -34,8 +37,8 @@ PICTURES: dict[str, str] = {
 FILES: dict[str, str] = (
     MODELS
     | PICTURES
+    | REPORT_PAGE
     | {
-        "compressed/report.html": "report as one page",
         "colmap/report.json": "report of structure from motion",
         "gaussian/report.json": "report of training",
         "compressed/report.json": "report of compression",

@@ -28,7 +28,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions import mails
 from functions.clients import NAMESPACE, bucket, job_of_manifest, table, tenants
-from functions.links import DAY, FLIGHT, MODELS, POSTER, artefacts_of_tenant, link_seconds, links
+from functions.links import DAY, MAILED, POSTER, artefacts_of_tenant, link_seconds, links
 from functions.mails import Mail
 from functions.notify.mail import Pages, write_mail
 from spaceport.pipeline.addresses import is_confirmed
@@ -113,7 +113,7 @@ class _Draft:
         for manifest in manifests:
             record = advance(record, manifest)
         assert record is not None  # noqa: S101  # a manifest always makes a row
-        file_links = links(manifests, end.request.name, MODELS | FLIGHT)
+        file_links = links(manifests, end.request.name, MAILED)
         web = os.environ.get("SPACEPORT_WEB_URL", "").rstrip("/")
         share, pages = None, Pages()
         if web:

@@ -10,7 +10,7 @@ import pytest
 from template import of_type, resources
 
 from functions.api.model import LEVELS, VIEWER
-from functions.links import FILES, FLIGHT, MODELS, POSTER, REPORT_FILES, THUMBS
+from functions.links import FILES, MAILED, POSTER, REPORT_FILES, THUMBS
 from services.images import SOURCE_KEY
 from spaceport.pipeline import layout
 from spaceport.pipeline.contract import JOB_ID_PATTERN, StageName
@@ -205,7 +205,7 @@ def test_links_are_to_what_their_signers_may_read() -> None:
         }
         for role in ("NotifyFunctionRole", "ApiFunctionRole")
     }
-    assert {*MODELS, *FLIGHT, POSTER} == readable["NotifyFunctionRole"] - {"", "manifest.json", "shares/*"}
+    assert {*MAILED, POSTER} == readable["NotifyFunctionRole"] - {"", "manifest.json", "shares/*"}
     own = {"", "manifest.json", "birth.json", "submission.json", "shares/*"}
     own |= {f"gaussian/{name}" for name in (LIVE_JSON, LIVE_PICTURE)}
     assert {*FILES, *REPORT_FILES, VIEWER, f"{LEVELS}*", f"{THUMBS}*.webp"} == readable["ApiFunctionRole"] - own

@@ -106,7 +106,7 @@ def send_mails(cloud: Cloud, api: Api, survey: Survey) -> None:
     assert cloud.ended(whole).state is JobState.COMPLETED, cloud.logs()
     (mail,) = [mail for mail in cloud.mails(3) if MAIL in mail["To"]]
     links = re.findall(r"http\S+X-Amz-Signature\S+", mail["BodyText"])
-    assert len(links) == 2
+    assert len(links) == 3
     for link in links:
         with urllib.request.urlopen(link, timeout=PATIENCE) as answer:
             assert answer.read()

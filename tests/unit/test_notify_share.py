@@ -147,7 +147,7 @@ def test_a_sender_that_was_killed_before_its_share_sends_a_mail_whose_link_works
 
 def test_the_picture_is_inside_the_mail(bucket: Bucket) -> None:
     bucket.client.put_object(Bucket="pipeline", Key=f"jobs/{JOB}/compressed/poster.jpg", Body=JPEG)
-    tell(bucket, JobState.COMPLETED, "poster.jpg", "flight.mp4")
+    tell(bucket, JobState.COMPLETED, "poster.jpg", "flight.mp4", "report.html")
     (mail,) = sent()
     assert mail.destinations[0] == "pilot@example.com"
     message, *parts = parts_of(mail)
@@ -164,7 +164,8 @@ def test_the_picture_is_inside_the_mail(bucket: Bucket) -> None:
     shown = re.search(rf'<img src="cid:{PICTURE_ID}"[^>]* alt="([^"]+)"', html.get_content())
     assert shown and "Beach" in shown[1]
     (token,) = tokens(type("Mail", (), {"body": html.get_content()}))
-    assert token in parts[0].get_content() and "flight.mp4" in parts[0].get_content()
+    text = parts[0].get_content()
+    assert token in text and "flight.mp4" in text and "report.html" in text
 
 
 @pytest.mark.parametrize("body", [b"no picture", b"\xff\xd8\xff" + bytes(200_000), None])
