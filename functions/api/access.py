@@ -1,7 +1,8 @@
 """Which jobs a caller of the API may see and handle.
 
 A caller sees the jobs of its tenant; another's do not exist for it. It may stop and continue the jobs that its own key
-began, and those that no key began; an admin key of the tenant may handle all of them.
+began, and those that no key began; an admin key of the tenant may handle all of them. A person who has signed in sees
+and handles only the jobs that it began itself, unless it is an admin.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ JOB_ID: Final[TypeAdapter[str]] = TypeAdapter(JobId)
 
 
 def visible_job(caller: Caller, job_id: str) -> JobRecord:
-    """The row of a job of the caller's tenant.
+    """The row of a job that the caller may see.
 
     Raises:
         ValidationError: it can be no id.
-        UnknownJob: there is none; of another tenant's job in the same words, and after the same one read.
+        UnknownJob: there is none; of another's job in the same words, and after the same one read.
     """
     return visible_row(caller, job_id)[0]
 
@@ -34,7 +35,8 @@ def visible_job(caller: Caller, job_id: str) -> JobRecord:
 def visible_row(caller: Caller, job_id: str) -> tuple[JobRecord, int]:
     """The same with the row's version."""
     row, version = table().get_versioned(JOB_ID.validate_python(job_id))
-    if row is None or row.tenant != caller.tenant or row.deleted_at:
+    is_visible = row and row.tenant == caller.tenant and (caller.sees_all or row.owner == caller.key)
+    if row is None or not is_visible or row.deleted_at:
         raise UnknownJob(f"There is no job {job_id}.")
     return row, version
 

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from functions import mails
 from functions.api.caller import audit_call, caller_of, current_event, json_body
+from functions.api.errors import Forbidden
 from functions.clients import bucket, table, tenants
 from functions.mails import Mail
 from spaceport.pipeline.addresses import (
@@ -88,6 +89,8 @@ def ask_for_confirmation() -> tuple[dict[str, Any], int]:
 def show_addresses() -> dict[str, Any]:
     """Those that were sent a link, and those that the operator lists and that need none."""
     caller = caller_of(current_event(router))
+    if not caller.sees_all:
+        raise Forbidden("The addresses of a team are shown to its API keys and its admins.")
     addresses = [_public(address) for address in list_addresses(bucket(), caller.tenant)]
     listed = sorted(tenants().of(caller.tenant).mail)
     return {"addresses": addresses, "listed": listed, "domains": mails.domains()}

@@ -45,7 +45,10 @@ metrics = Metrics(namespace=NAMESPACE, service="api")
 
 def cors(origin: str) -> CORSConfig | None:
     """Which pages may call the API from a browser: those of `origin`; empty: none."""
-    headers, exposed = ["x-api-key", "content-type", "if-none-match", "x-share-token"], ["ETag", "Retry-After"]
+    headers, exposed = (
+        ["x-api-key", "authorization", "content-type", "if-none-match", "x-share-token"],
+        ["ETag", "Retry-After"],
+    )
     config = CORSConfig(allow_origin=origin, allow_headers=headers, expose_headers=exposed, max_age=3600)
     return config if origin else None
 
@@ -77,12 +80,13 @@ def start_job() -> tuple[dict[str, Any], int] | Response[str]:
 
 @app.get("/jobs")
 def list_jobs() -> dict[str, Any]:
-    """The jobs of the caller's tenant, the newest first; by `state`, and by `owner`, an API key's id or `me`."""
+    """The jobs that the caller sees, the newest first; by `state`, and by `owner`, an API key's id or `me`."""
     caller = caller_of(app.current_event)
     query = app.current_event.query_string_parameters or {}
     limit = TypeAdapter(int).validate_python(query.get("limit", DEFAULT_LIMIT))
     state = TypeAdapter(JobState).validate_python(query["state"]) if query.get("state") else None
-    owner = caller.key if query.get("owner") == "me" else OWNER.validate_python(query.get("owner"))
+    is_own = query.get("owner") == "me" or not caller.sees_all
+    owner = caller.key if is_own else OWNER.validate_python(query.get("owner"))
     after = Cursor.parse(query["cursor"]) if query.get("cursor") else None
     size = min(max(limit, 1), MAX_LIMIT)
     rows, cursor = table().page_of_tenant(caller.tenant, size, after, state=state, owner=owner)

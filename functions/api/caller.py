@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import re
 from typing import Any, Final, cast
 
 from aws_lambda_powertools.event_handler.api_gateway import Router
@@ -12,7 +14,7 @@ from functions.api.errors import Forbidden
 from functions.clients import table, tenants
 from spaceport.pipeline.jobs.audit import NOBODY, audit
 from spaceport.pipeline.jobs.submission import parse_json_object
-from spaceport.pipeline.tenants import Caller
+from spaceport.pipeline.tenants import GROUP, USER, Caller
 
 DERIVED_DIGITS: Final = 32
 
@@ -23,12 +25,14 @@ def current_event(router: Router) -> APIGatewayProxyEvent:
 
 
 def caller_of(event: APIGatewayProxyEvent) -> Caller:
-    """Who makes a call.
+    """Who makes a call: a person whose sign-in API Gateway has verified, or whoever has an API key.
 
     Raises:
-        Forbidden: it has no API key.
+        Forbidden: it has no API key; or the sign-in was for something else.
         UnreadableTenants: nobody knows whose key it is.
     """
+    if claims := (event.request_context.get("authorizer") or {}).get("claims"):
+        return _person(claims)
     key = event.request_context.identity.api_key_id
     if not key:  # the embedded API Gateway checks the key and does not say which it is
         secret = event.headers.get("x-api-key")
@@ -36,6 +40,18 @@ def caller_of(event: APIGatewayProxyEvent) -> Caller:
             raise Forbidden("This call has no API key. Send yours in the header `x-api-key`.")
         key = derived_key_id(secret)
     return tenants().caller(key)
+
+
+def _person(claims: dict[str, str]) -> Caller:
+    """Who has signed in. API Gateway checks signature, issuer and time, but not for which app of the pool a token is.
+
+    Nobody can put himself into a group, as he could change other attributes of his own.
+    """
+    client = os.environ.get("SPACEPORT_USER_POOL_CLIENT")
+    if not client or claims.get("aud") != client or claims.get("token_use") != "id":
+        raise Forbidden("This sign-in is not for this API. Sign in on its page, and send the identity token.")
+    groups = re.split(r"[,\s]+", claims.get("cognito:groups", "").strip("[]"))  # `a,b`; `[a b]` of other kinds of APIs
+    return tenants().caller(f"{USER}{claims['sub']}", *(f"{GROUP}{name}" for name in groups if name))
 
 
 def derived_key_id(secret: str) -> str:

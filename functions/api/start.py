@@ -9,6 +9,7 @@ from urllib.parse import unquote
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from functions.api.access import job_to_handle
+from functions.api.errors import Forbidden
 from functions.clients import bucket, table, tenants, uploads
 from spaceport.pipeline import layout
 from spaceport.pipeline.contract import AnyManifest, JobId, StageName
@@ -69,7 +70,7 @@ def start(body: StartJob, caller: Caller) -> AnyManifest:
     Raises:
         Refused: the body is invalid, or names a bucket that is not ours.
         UnknownJob: the job to build on does not exist for the caller, or has not got that far.
-        Forbidden: the job to build on was begun by another key.
+        Forbidden: the job to build on was begun by another key; or a person names an upload, which may be another's.
         Conflict: another job has the id in the body, or the upload has its job already, with other options.
     """
     stage = STEPS.get(body.step)
@@ -79,6 +80,8 @@ def start(body: StartJob, caller: Caller) -> AnyManifest:
     if source is not None:
         job_to_handle(caller, source)
         return continue_job(bucket(), table(), source, stage, body.submission(caller), tenants())
+    if not caller.sees_all:
+        raise Forbidden("The uploads of a team are for its API keys and its admins. Upload the photos: POST /uploads.")
     key = _key_in(uploads(), body.upload, "s3Url")
     if not key.startswith(layout.UPLOADS):
         raise Refused(Slug.BAD_OPTIONS, detail=f"`s3Url` must name a zip below {layout.UPLOADS}")

@@ -40,33 +40,35 @@ def publish_page(
         fail("The page is not built: run `make web`, then again.")
     session = boto3.Session()
     try:
-        outputs, _ = describe(stack, session)
+        outputs, parameters = describe(stack, session)
     except BotoCoreError as error:
         raise unreachable(stack, error) from error
     if "PageBucket" not in outputs:
         fail(f"The stack `{stack}` serves no page. Deploy it with the parameter Page=true.")
     try:
-        names = publish(session.client("s3"), STATIC, outputs)
+        names = publish(session.client("s3"), STATIC, outputs, parameters)
         invalidate(session.client("cloudfront"), outputs["PageDistribution"], names)
     except (ClientError, BotoCoreError) as error:
         fail(f"The page is not wholly published; run it again. {visible(str(error))}")
     console.print(f"{len(names)} files are published. The page: {outputs['PageUrl']}", soft_wrap=True)
 
 
-def publish(s3: Any, folder: Path, outputs: dict[str, str]) -> list[str]:
+def publish(s3: Any, folder: Path, outputs: dict[str, str], parameters: dict[str, str]) -> list[str]:
     """Upload the page's files and its `config.json`. Returns their names. Raises `ClientError`.
 
     Args:
-        outputs: of the stack.
+        outputs, parameters: of the stack.
     """
     bucket = outputs["PageBucket"]
     files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    files[CONFIG] = json.dumps(config_of(outputs)).encode()
+    config = config_of(outputs, parameters)
+    files[CONFIG] = json.dumps(config).encode()
     names = sorted(files, key=_turn)
     for name in names:
         body = files[name]
         if name.endswith(".html"):
-            body = with_card(with_hosts(body.decode(), hosts_of(outputs)), outputs["PageUrl"]).encode()
+            page = with_hosts(body.decode(), hosts_of(config, outputs["UploadsBucket"], outputs["PipelineBucket"]))
+            body = with_card(page, outputs["PageUrl"]).encode()
         s3.put_object(Bucket=bucket, Key=name, Body=body, ContentType=media_type(name), CacheControl=cache_rule(name))
     _mark_superseded(s3, bucket, set(names))
     return names
@@ -77,17 +79,22 @@ def _turn(name: str) -> tuple[int, str]:
     return (0 if "/" in name else 3 if name == INDEX else 2 if name.endswith(".html") else 1), name
 
 
-def config_of(outputs: dict[str, str]) -> dict[str, Any]:
+def config_of(outputs: dict[str, str], parameters: dict[str, str]) -> dict[str, Any]:
     """What `config.json` says. A link with a key does not sign in here: it could sign somebody in as another."""
-    return {"api": outputs["ApiUrl"], "link_key": False}
+    config: dict[str, Any] = {"api": outputs["ApiUrl"], "link_key": False}
+    if "UserApiUrl" in outputs:
+        domain, client = parameters["UserPoolDomain"], parameters["UserPoolClientId"]
+        config["users"] = {"api": outputs["UserApiUrl"], "domain": domain, "client": client}
+    return config
 
 
-def hosts_of(outputs: dict[str, str]) -> list[str]:
-    """The origins of the API and of both buckets."""
-    api = urlsplit(outputs["ApiUrl"])
-    _, _, region = api.netloc.partition(".execute-api.")
-    buckets = [f"https://{outputs[name]}.s3.{region}" for name in ("UploadsBucket", "PipelineBucket")]
-    return [f"{api.scheme}://{api.netloc}", *buckets]
+def hosts_of(config: dict[str, Any], *buckets: str) -> list[str]:
+    """The origins of the API, of the buckets, and of where people sign in."""
+    _, _, region = urlsplit(config["api"]).netloc.partition(".execute-api.")
+    users = config.get("users", {})
+    addresses = [config["api"], *(users[name] for name in ("api", "domain") if name in users)]
+    origins = ["{0.scheme}://{0.netloc}".format(urlsplit(address)) for address in addresses]
+    return [*origins, *(f"https://{bucket}.s3.{region}" for bucket in buckets)]
 
 
 def with_hosts(html: str, hosts: list[str]) -> str:

@@ -1,8 +1,8 @@
 """Tenants: teams that share a deployment, and neither see nor touch anything of each other.
 
 The operator names them in `tenants.json` in the pipeline bucket. Who is in none of them, and everyone where there is no
-such file, is in the tenant `default`. A tenant is known by the API key of a call, by the folder of an upload
-(`uploads/TENANT/…`), and afterwards by the request in each manifest of a job.
+such file, is in the tenant `default`. A tenant is known by the API key of a call or by who has signed in, by the folder
+of an upload (`uploads/TENANT/…`), and afterwards by the request in each manifest of a job.
 """
 
 from __future__ import annotations
@@ -18,7 +18,11 @@ from spaceport.pipeline.storage import Bucket
 
 MAX_BYTES = 1 << 20
 
+USER, GROUP = "user:", "group:"
+"""Before the id of a person of the user pool (`sub`) and the name of a group of it. No id of an API key begins so."""
+
 KeyId = Annotated[str, Field(min_length=1, max_length=254)]
+"""Of an API key, of a person, or of a group of persons: whatever a call can be made with."""
 
 
 class UnreadableTenants(ValueError):
@@ -45,7 +49,7 @@ class Tenant(_Model):
     """One tenant, as the operator declares it."""
 
     keys: frozenset[KeyId] = frozenset()
-    """Ids of the API keys of its people."""
+    """Of its people: ids of API keys, `user:SUB`, `group:NAME`."""
     admin_keys: frozenset[KeyId] = frozenset()
     """Those that may stop, continue and share every job of the tenant, not only their own."""
     mail: frozenset[Annotated[str, Field(min_length=3, max_length=254)]] = frozenset()
@@ -58,9 +62,14 @@ class Caller:
     """Who makes a call of the API."""
 
     key: str
-    """The id of the API key: not a secret."""
+    """The id of the API key, not a secret; or `user:SUB` of a person who has signed in."""
     tenant: str
     is_admin: bool
+
+    @property
+    def sees_all(self) -> bool:
+        """Whether it sees all jobs of its tenant. A person sees only its own, unless it is an admin."""
+        return self.is_admin or not self.key.startswith(USER)
 
 
 class Tenants(_Model):
@@ -80,11 +89,12 @@ class Tenants(_Model):
         """What was declared of a tenant; nothing of one that is not declared any more."""
         return self.tenants.get(name) or Tenant()
 
-    def caller(self, key: str) -> Caller:
-        """Whose API key it is."""
+    def caller(self, key: str, *groups: str) -> Caller:
+        """Whose API key it is, or a person's who is in these groups: of the first tenant that names any of them."""
+        ids = {key, *groups}
         for name, tenant in self.tenants.items():
-            if key in tenant.keys | tenant.admin_keys:
-                return Caller(key, name, key in tenant.admin_keys)
+            if ids & (tenant.keys | tenant.admin_keys):
+                return Caller(key, name, bool(ids & tenant.admin_keys))
         return Caller(key, DEFAULT_TENANT, is_admin=False)
 
     def of_upload(self, key: str) -> str:

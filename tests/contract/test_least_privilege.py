@@ -288,9 +288,34 @@ def test_everyone_needs_a_key_for_the_api() -> None:
         assert needs_key == (method != "options" and path not in {"/confirm", "/shared", "/shared/model"})
 
 
+def test_people_reach_the_function_with_a_verified_sign_in_alone() -> None:
+    """But for preflights, and for the page behind the link of a mail."""
+    body = of_type("AWS::ApiGateway::RestApi")["UserApi"]["Body"]
+    paths = {
+        (path, method): each.get("security") for path, verbs in body["paths"].items() for method, each in verbs.items()
+    }
+    assert paths == {
+        **{("/{proxy+}", method): [{"users": []}] for method in ("get", "post", "delete")},
+        ("/{proxy+}", "options"): None,
+        ("/confirm", "get"): None,
+        ("/confirm", "post"): None,
+    }
+    scheme = body["components"]["securitySchemes"]["users"]
+    assert (scheme["in"], scheme["name"]) == ("header", "Authorization")
+    authorizer = {"type": "cognito_user_pools", "providerARNs": ["UserPoolArn"]}
+    assert scheme["x-amazon-apigateway-authorizer"] == authorizer
+    for name in ("UserApi", "UserApiPermission"):
+        assert resources()[name]["Condition"] == "HasUsers"
+    variables = of_type("AWS::Lambda::Function")["ApiFunction"]["Environment"]["Variables"]
+    assert variables["SPACEPORT_USER_POOL_CLIENT"] == "UserPoolClientId"
+
+
 def test_what_needs_no_key_is_throttled() -> None:
-    (stage,) = of_type("AWS::ApiGateway::Stage").values()
-    limits = {(each["ResourcePath"], each["HttpMethod"]): each for each in stage["MethodSettings"]}
+    stages = {each["RestApiId"]: each["MethodSettings"] for each in of_type("AWS::ApiGateway::Stage").values()}
+    (all_of_people,) = stages["UserApi"]
+    assert (all_of_people["ResourcePath"], all_of_people["HttpMethod"]) == ("/*", "*")
+    assert all_of_people["ThrottlingRateLimit"] <= 20
+    limits = {(each["ResourcePath"], each["HttpMethod"]): each for each in stages["Api"]}
     for route in (("/~1confirm", "GET"), ("/~1confirm", "POST"), ("/~1shared", "GET"), ("/~1shared~1model", "GET")):
         assert limits[route]["ThrottlingRateLimit"] <= 10
 
@@ -359,8 +384,8 @@ def test_lambda_takes_the_policy_of_all_that_may_call_the_api() -> None:
     statements = []
     for name, each in of_type("AWS::Lambda::Permission").items():
         if each["FunctionName"] == "ApiFunction":
-            text, names = each["SourceArn"]["Fn::Sub"]
-            assert names == {"__ApiId__": "Api", "__Stage__": "*"}
+            text, names = each["SourceArn"]["Fn::Sub"] if name != "UserApiPermission" else (each["SourceArn"], {})
+            assert names == {"__ApiId__": "Api", "__Stage__": "*"} or text.endswith(":UserApi/*")
             route = re.sub(r"^.*\$\{__Stage__\}", "arn:aws:execute-api:ap-southeast-2:123456789012:a1b2c3d4e5/*", text)
             function = f"arn:aws:lambda:ap-southeast-2:123456789012:function:{stack}-ApiFunction-AbCdEfGhIjKl"
             statements.append(

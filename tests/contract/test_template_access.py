@@ -57,7 +57,11 @@ def test_what_an_origin_is(origin: str, taken: bool) -> None:
 
 @pytest.mark.parametrize(
     ("rule", "parameter", "nothing", "needed"),
-    [("PageHasOrigin", "WebUrl", "", "WebOrigin"), ("BudgetHasReader", "MonthlyBudgetUsd", 0, "OperatorMail")],
+    [
+        ("PageHasOrigin", "WebUrl", "", "WebOrigin"),
+        ("BudgetHasReader", "MonthlyBudgetUsd", 0, "OperatorMail"),
+        ("UsersHaveClient", "UserPoolArn", "", "UserPoolClientId"),
+    ],
 )
 def test_a_parameter_without_the_one_that_it_needs_is_refused_with_a_sentence(
     rule: str, parameter: str, nothing: Any, needed: str
@@ -65,7 +69,8 @@ def test_a_parameter_without_the_one_that_it_needs_is_refused_with_a_sentence(
     assert rules()[rule]["RuleCondition"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": parameter}, nothing]}]}
     assert raw()["Parameters"][parameter]["Default"] == nothing
     (assertion,) = rules()[rule]["Assertions"]
-    assert assertion["Assert"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": needed}, ""]}]}
+    is_named = {"Fn::Not": [{"Fn::Equals": [{"Ref": needed}, ""]}]}
+    assert is_named in (assertion["Assert"], *assertion["Assert"].get("Fn::And", []))
     assert assertion["AssertDescription"].startswith(f"{parameter} needs {needed}")
 
 

@@ -16,6 +16,7 @@ CONDITIONS = {
     "Trail": "HasAudit",
     "AccessLogs": "HasAccessLogs",
     "WebAcl": "HasWebAcl",
+    "UserWebAcl": "HasUsersAndWebAcl",
     "DataKey": "HasKey",
     "DataKeyAlias": "HasKey",
     "DataKeyUse": "HasKey",
@@ -91,8 +92,13 @@ def test_a_parameter_s_description_leads_to_the_runbook() -> None:
 
 
 def test_a_web_acl_stands_before_the_stage_of_the_api() -> None:
-    (acl,) = of_type("AWS::WAFv2::WebACLAssociation").values()
-    assert acl["WebACLArn"] == "WebAclArn"
+    acls = of_type("AWS::WAFv2::WebACLAssociation")
+    assert set(acls) == {"WebAcl", "UserWebAcl"}
+    assert {each["WebACLArn"] for each in acls.values()} == {"WebAclArn"}
+    assert raw()["Conditions"]["HasUsersAndWebAcl"]["Fn::And"] == [
+        {"Condition": "HasUsers"},
+        {"Condition": "HasWebAcl"},
+    ]
     pattern = raw()["Parameters"]["WebAclArn"]["AllowedPattern"]
     regional = "arn:aws:wafv2:eu-west-1:123456789012:regional/webacl/limits/3f0c9a1b-0000-0000-0000-000000000000"
     assert re.fullmatch(pattern, regional) and re.fullmatch(pattern, "")

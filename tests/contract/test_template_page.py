@@ -15,6 +15,7 @@ HOSTS = (
     f"https://*.execute-api.{REGION}.amazonaws.com",
     f"https://{NAMES['UploadsBucket']}.{END}",
     f"https://{NAMES['PipelineBucket']}.{END}",
+    "UserPoolDomain",
 )
 PARTS = {
     name: each

@@ -60,7 +60,7 @@ def text(s3: Any, name: str) -> str:
 
 
 def test_files_have_their_types_and_are_kept_as_long_as_they_hold(s3: Any, tmp_path: Path) -> None:
-    publish(s3, built(tmp_path / "one", "AB12"), OUTPUTS)
+    publish(s3, built(tmp_path / "one", "AB12"), OUTPUTS, {})
     about = {name: s3.head_object(Bucket="page", Key=name) for name in keys(s3)}
     assert {name: (each["ContentType"], each["CacheControl"]) for name, each in about.items()} == {
         "assets/index-AB12.js": ("text/javascript", f"public, max-age={YEAR_SECONDS}, immutable"),
@@ -74,7 +74,7 @@ def test_files_have_their_types_and_are_kept_as_long_as_they_hold(s3: Any, tmp_p
 
 
 def test_the_page_may_reach_this_api_and_these_buckets_alone(s3: Any, tmp_path: Path) -> None:
-    publish(s3, built(tmp_path / "one", "AB12"), OUTPUTS)
+    publish(s3, built(tmp_path / "one", "AB12"), OUTPUTS, {})
     (policy,) = re.findall(
         '<head><meta http-equiv="Content-Security-Policy" content="([^"]+)">', text(s3, "index.html")
     )
@@ -89,26 +89,36 @@ def test_the_preview_card_names_its_picture_in_full(s3: Any, tmp_path: Path) -> 
     folder = built(tmp_path / "one", "AB12")
     share = (ROOT / "web/share.html").read_text()
     (folder / "share.html").write_text(share)
-    publish(s3, folder, OUTPUTS)
+    publish(s3, folder, OUTPUTS, {})
     pattern = '<meta property="og:image" content="([^"]+)">'
     assert re.findall(pattern, share) == ["card.jpg"]
     assert re.findall(pattern, text(s3, "share.html")) == ["https://d1.cloudfront.net/card.jpg"]
     assert (ROOT / "web/src/card.jpg").stat().st_size < 100_000
 
 
+def test_where_people_sign_in_the_page_knows_where_and_may_go_there(s3: Any, tmp_path: Path) -> None:
+    users = OUTPUTS | {"UserApiUrl": API.replace("abc123", "def456") + "/v1"}
+    publish(
+        s3, built(tmp_path / "one", "AB12"), users, {"UserPoolDomain": "https://firm.example", "UserPoolClientId": "c"}
+    )
+    signs_in = {"api": users["UserApiUrl"], "domain": "https://firm.example", "client": "c"}
+    assert json.loads(text(s3, "config.json"))["users"] == signs_in
+    assert f"connect-src 'self' {API} {API.replace('abc123', 'def456')} https://firm.example " in text(s3, "index.html")
+
+
 def test_what_is_not_current_is_marked_once_and_no_longer_when_it_is_current_again(s3: Any, tmp_path: Path) -> None:
     first, second = built(tmp_path / "one", "AB12"), built(tmp_path / "two", "CD34")
     old = {"assets/index-AB12.js", "assets/share-AB12.js"}
-    publish(s3, first, OUTPUTS)
+    publish(s3, first, OUTPUTS, {})
     assert superseded(s3) == set()
-    publish(s3, second, OUTPUTS)
+    publish(s3, second, OUTPUTS, {})
     assert superseded(s3) == old
     assert s3.head_object(Bucket="page", Key="assets/index-AB12.js")["ContentType"] == "text/javascript"
     copies: list[str] = []
     s3.meta.events.register("provide-client-params.s3.CopyObject", lambda params, **_: copies.append(params["Key"]))
-    publish(s3, second, OUTPUTS)
+    publish(s3, second, OUTPUTS, {})
     assert copies == [], "its month would begin again"
-    publish(s3, first, OUTPUTS)
+    publish(s3, first, OUTPUTS, {})
     assert superseded(s3) == {"assets/index-CD34.js", "assets/share-CD34.js"}
 
 
@@ -127,7 +137,7 @@ def is_killed_after(calls: int, s3: Any, folder: Path) -> bool:
 
     s3.meta.events.register("provide-client-params.s3.*", count, unique_id="killed")
     try:
-        publish(s3, folder, OUTPUTS)
+        publish(s3, folder, OUTPUTS, {})
     except Killed:
         return True
     finally:
@@ -136,7 +146,7 @@ def is_killed_after(calls: int, s3: Any, folder: Path) -> bool:
 
 
 def test_at_every_moment_what_html_names_is_there(s3: Any, tmp_path: Path) -> None:
-    publish(s3, built(tmp_path / "one", "AB12"), OUTPUTS)
+    publish(s3, built(tmp_path / "one", "AB12"), OUTPUTS, {})
     folder, calls = built(tmp_path / "two", "CD34"), 0
     while is_killed_after(calls, s3, folder):
         for name in ("index.html", "share.html"):

@@ -27,6 +27,11 @@ TENANTS = ("acme", "borealis", DEFAULT_TENANT)
 KEYS = {f"{tenant}-{name}": tenant for tenant in TENANTS for name in ("one", "two", "admin")}
 STATES = ("signed", "received", "training", "compressing", "continued", *sorted(END_STATES))
 JOBS = {f"{tenant}-{state.lower().replace('_', '-')}-job": tenant for tenant in TENANTS for state in STATES}
+OWNERS = {
+    job_id: (f"{tenant}-one", f"{tenant}-two", None, f"user:{tenant}-ann")[number % 4]
+    for number, (job_id, tenant) in enumerate(JOBS.items())
+}
+"""Two API keys of each tenant, nobody, and a person who has signed in."""
 UPLOADS = {f"uploads/{tenant}/a.zip" if tenant != DEFAULT_TENANT else "uploads/a.zip": tenant for tenant in TENANTS}
 MULTIPART = {f"{key}-parts": key for key in KEYS}
 """Ids of unfinished uploads, to the keys that began them."""
@@ -41,14 +46,13 @@ MADE: dict[str, tuple[StageName, ...]] = {
 
 
 class World:
-    """A deployment of three tenants, each with jobs in every state, of two owners and of none."""
+    """A deployment of three tenants, each with jobs in every state, of three owners and of none."""
 
     def __init__(self, bucket: Bucket, uploads: Bucket, table: JobTable) -> None:
         self.bucket, self.uploads, self.table = bucket, uploads, table
         self.calls: list[tuple[str, str]] = []
-        for number, (job_id, tenant) in enumerate(JOBS.items()):
-            owner = (f"{tenant}-one", f"{tenant}-two", None)[number % 3]
-            self._begin(job_id, tenant, owner, job_id.removeprefix(f"{tenant}-").removesuffix("-job"))
+        for job_id, tenant in JOBS.items():
+            self._begin(job_id, tenant, OWNERS[job_id], job_id.removeprefix(f"{tenant}-").removesuffix("-job"))
         for key in UPLOADS:
             uploads.client.put_object(Bucket="uploads", Key=key, Body=photo_zip(4))
         for job_id, key in MULTIPART.items():
@@ -112,7 +116,13 @@ def _manifests(job_id: str, tenant: str, owner: str | None, state: str) -> Itera
 @pytest.fixture
 def world(bucket: Bucket, uploads: Bucket, table: JobTable, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     deploy(monkeypatch)
-    keys = {name: {"keys": [f"{name}-one", f"{name}-two"], "admin_keys": [f"{name}-admin"]} for name in TENANTS}
+    keys = {
+        name: {
+            "keys": [f"{name}-one", f"{name}-two", f"group:{name}-pilots"],
+            "admin_keys": [f"{name}-admin", f"group:{name}-leads"],
+        }
+        for name in TENANTS
+    }
     del keys[DEFAULT_TENANT]
     put_tenants(bucket, keys)
     fake = Batch()
