@@ -7,26 +7,23 @@ back and rendered beside its source.
 from __future__ import annotations
 
 import argparse
-import re
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from services.compress.core import Compressed, compress
+import numpy as np
+
 from services.compress.editing import Edit, apply
 from services.compress.json_lines import JsonLinesProgress, run_with_json_lines
-from services.compress.lod import write_lod
 from services.compress.proving.proof import Prover
 from services.compress.proving.views import ring_cameras, select_cameras
-from services.compress.report import bytes_by_attribute, missed_target
-from spaceport.files import replacing_folder, write_atomic
+from services.compress.sog_output import SogTarget, Written, used_bands, write_as_it_is, write_sog
 from spaceport.pipeline.options import CompressOptions
-from spaceport.progress import Progress, Share
+from spaceport.progress import Progress
 from spaceport.splats.cameras import Camera, read_cameras
 from spaceport.splats.formats import gltf, html
-from spaceport.splats.formats.limits import UNBUNDLED, BrokenFile, bytes_of
+from spaceport.splats.formats.limits import BrokenFile, bytes_of
 from spaceport.splats.formats.ply import write_ply
 from spaceport.splats.formats.table import (
     GLB,
@@ -42,11 +39,9 @@ from spaceport.splats.formats.table import (
 )
 from spaceport.splats.frame import AXES, Vec3, axis_name
 from spaceport.splats.model import Gaussians
-from spaceport.splats.sh import SHN_SIZES, degree_of_size
+from spaceport.splats.sh import SHN_SIZES
+from spaceport.splats.sog.codec.reader import read_files
 from spaceport.splats.sog.codec.sanitise import sanitise
-from spaceport.splats.sog.codec.writer import write_folder
-from spaceport.splats.sog.lod.reader import LOD_META
-from spaceport.splats.sog.palette.palette import used_coefficients
 
 CAMERAS = "cameras.json"
 WRITING = "Writing"
@@ -68,16 +63,6 @@ class ConvertOptions:
     """Changes to the model."""
     restore_origin: bool = False
     """Add the origin of a model that was moved near 0 to its positions again. Of a PLY only."""
-
-
-@dataclass(frozen=True)
-class _Written:
-    """What writing one file cost."""
-
-    psnr: float | None = None
-    """Mean over the views, dB; None where nothing is lost."""
-    figures: Mapping[str, Any] = field(default_factory=dict)
-    """For the result, of a SOG."""
 
 
 def convert(source: Path, target: Path, options: ConvertOptions, progress: Progress) -> dict[str, Any]:
@@ -102,23 +87,13 @@ def convert(source: Path, target: Path, options: ConvertOptions, progress: Progr
     before, notes = len(model), list(model.notes)
     model, changes = apply(options.edit, model, progress)
     up = _Up(model.frame.up or html.likely_up(model), is_guess=model.frame.up is None)
-    lost, notes = list[str](), [*notes, *changes, *up.notes(form)]
-    if options.sh_degree is not None and options.sh_degree < model.sh_degree:
-        lost.append(f"SH bands above {options.sh_degree}, as asked for")
-        model = _with_bands(model, options.sh_degree)
-    kept, dropped = (model, {}) if form.exact else sanitise(model)
+    notes += [*changes, *up.notes(form)]
+    kept, lost = _storable(model, form, options)
     if not len(kept):
         raise BrokenFile(f"{source.name} holds no Gaussian that can be shown.")
-    lost += [f"{number:,} Gaussian{'s' * (number > 1)} ({reason})" for reason, number in dropped.items()]
-    if _used_bands(kept) and not form.sh_bands:
-        lost.append(f"SH bands: {form.name} has no room for them")
-    if kept.antialiased and not form.antialiased:
-        lost.append(f"that it must be drawn antialiased: {form.name} has no room for it")
-    if any(kept.frame.origin) and not form.origin:
-        lost.append(f"the origin at {_coordinates(kept.frame.origin)}: {form.name} has no room for it")
-    elif any(kept.frame.origin) and not options.restore_origin:
+    if any(kept.frame.origin) and form.origin and not options.restore_origin:
         notes.append(f"0 is at {_coordinates(kept.frame.origin)} of the source's coordinates; the file says so.")
-    written = _write(source, target, kept, up.axis, options, lost, progress)
+    written = _write(source, target, kept, up.axis, options, progress)
     progress.update(1.0, WRITING)
     return {
         "from": source_form.name,
@@ -126,10 +101,27 @@ def convert(source: Path, target: Path, options: ConvertOptions, progress: Progr
         "gaussians": [before, len(kept)],
         "bytes": [bytes_of(source), bytes_of(target)],
         "psnr": written.psnr,
-        "lost": lost,
+        "lost": [*lost, *written.lost],
         "notes": notes,
         **written.figures,
     }
+
+
+def _storable(model: Gaussians, form: Format, options: ConvertOptions) -> tuple[Gaussians, list[str]]:
+    """What of a model the format has room for, and what it has not, in words."""
+    lost: list[str] = []
+    if options.sh_degree is not None and options.sh_degree < model.sh_degree:
+        lost.append(f"SH bands above {options.sh_degree}, as asked for")
+        model = _with_bands(model, options.sh_degree)
+    kept, dropped = (model, {}) if form.exact else sanitise(model)
+    lost += [f"{number:,} Gaussian{'s' * (number > 1)} ({reason})" for reason, number in dropped.items()]
+    if used_bands(kept) and not form.sh_bands:
+        lost.append(f"SH bands: {form.name} has no room for them")
+    if kept.antialiased and not form.antialiased:
+        lost.append(f"that it must be drawn antialiased: {form.name} has no room for it")
+    if any(kept.frame.origin) and not form.origin:
+        lost.append(f"the origin at {_coordinates(kept.frame.origin)}: {form.name} has no room for it")
+    return kept, lost
 
 
 @dataclass(frozen=True)
@@ -166,98 +158,44 @@ def _coordinates(point: Vec3) -> str:
 
 
 def _write(
-    source: Path, target: Path, model: Gaussians, up: Vec3, options: ConvertOptions, lost: list[str], progress: Progress
-) -> _Written:
-    """Write the model, and add to `lost` what the format leaves out."""
+    source: Path, target: Path, model: Gaussians, up: Vec3, options: ConvertOptions, progress: Progress
+) -> Written:
+    """Write the model as its name says, and read a lossy file back."""
     form = format_of(target)
     if form in (GLB, GLTF):
         progress.update(0.5, WRITING)
         gltf.write(target, model, up)
-        return _Written()
+        return Written()
+    cameras = _cameras(source, model, is_moved=options.edit.moves)
     if form in (SOG, SOG_FOLDER, STREAMED_SOG, HTML):
-        return _write_sog(
-            target, form, model, _cameras(source, model, is_moved=options.edit.moves), up, options, lost, progress
-        )
+        sog = SogTarget(target, form, up, options.title or target.stem)
+        if files := _unchanged(source, model, form, options):
+            return write_as_it_is(sog, files, model)
+        return write_sog(sog, model, cameras, options.compress, progress)
     if form.write is None or form.read is None:
         raise BrokenFile(f"{form.name} is read here, but not written.")
     progress.update(0.3, WRITING)
     if form is PLY:
         write_ply(target, model, at_origin=not options.restore_origin)
-        return _Written()
+        return Written()
     form.write(target, model)
     progress.update(0.6, COMPARING_READ_BACK)
-    selected = select_cameras(_cameras(source, model, is_moved=options.edit.moves))
-    return _Written(Prover(model, selected or ring_cameras(model), progress).compare(form.read(target)).mean)
+    selected = select_cameras(cameras)
+    return Written(Prover(model, selected or ring_cameras(model), progress).compare(form.read(target)).mean)
 
 
-def _write_sog(
-    target: Path,
-    form: Format,
-    model: Gaussians,
-    cameras: list[Camera],
-    up: Vec3,
-    options: ConvertOptions,
-    lost: list[str],
-    progress: Progress,
-) -> _Written:
-    """Write a SOG of any form, or a page with one."""
-    if form in (SOG_FOLDER, STREAMED_SOG):
-        target = _own_folder(target)
-    compressed = compress(model, cameras, options.compress, progress)
-    if compressed.rejection:
-        raise BrokenFile(f"Nothing is written, since no file was good enough: {compressed.rejection}.")
-    psnr = compressed.proof.mean
-    files = compressed.encoded.files
-    if form is STREAMED_SOG:
-        psnr = _write_streamed(target, compressed, options.compress, Share(progress, 0.95, 1))
-    elif form is SOG:
-        write_atomic(target, compressed.bundle)
-    elif form is SOG_FOLDER:
-        with replacing_folder(target) as folder:
-            write_folder(folder, files)
-    else:
-        html.write(target, files, html.first_view(model, up, cameras), options.title or target.stem)
-    bands = compressed.encoded.figures["sh_bands"]
-    if bands < _used_bands(model):
-        lost.append(f"SH bands above {bands}, which this quality does without")
-    figures = {
-        "missed": missed_target(compressed),
-        "attribute_bytes": bytes_by_attribute(compressed),
-        "attribute_psnr": compressed.attribute_psnr,
-    }
-    return _Written(psnr, figures)
-
-
-def _write_streamed(target: Path, compressed: Compressed, options: CompressOptions, progress: Progress) -> float:
-    """Write levels of detail. Returns the PSNR of the finest, dB."""
-    with replacing_folder(target) as folder:
-        figures = write_lod(folder, compressed, options, progress)
-        if "lod_missed" in figures:
-            raise BrokenFile(figures["lod_missed"])
-    return float(figures["lod_psnr"])
-
-
-def _used_bands(model: Gaussians) -> int:
-    """SH bands without those above that are all zero."""
-    return degree_of_size(used_coefficients(model.shN))
-
-
-def _own_folder(target: Path) -> Path:
-    """The folder of an unbundled set, which is replaced as a whole: so it may hold another set, but nothing else."""
-    folder = (target if target.is_dir() or not target.suffix else target.parent).resolve()
-    streamed = (folder / LOD_META).is_file()
-    if folder.exists() and not (
-        folder.is_dir() and all(each.suffix in UNBUNDLED or (streamed and _is_set(each)) for each in folder.iterdir())
-    ):
-        raise BrokenFile(f"{folder} holds other things. An unbundled SOG needs a folder of its own.")
-    if Path.cwd().is_relative_to(folder):
-        raise BrokenFile("An unbundled SOG takes the place of its folder, and you are in it. Name another one.")
-    return folder
-
-
-def _is_set(folder: Path) -> bool:
-    """Whether a folder in a streamed SOG is one of its sets."""
-    return re.fullmatch(r"\d+_\d+", folder.name) is not None and folder.is_dir()
+def _unchanged(source: Path, model: Gaussians, form: Format, options: ConvertOptions) -> dict[str, bytes] | None:
+    """The files of the source, where it is a SOG of today's version that nobody asked to change; None otherwise."""
+    if form is STREAMED_SOG or options.compress != CompressOptions():
+        return None
+    files = read_files(source)
+    if files is None:
+        return None
+    stored = read_model(source)[0]
+    same = (form is HTML or stored.frame == model.frame) and all(
+        np.array_equal(array, stored.arrays()[name]) for name, array in model.arrays().items()
+    )
+    return files if same else None
 
 
 def _with_bands(model: Gaussians, degree: int) -> Gaussians:

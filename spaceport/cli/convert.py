@@ -98,7 +98,7 @@ def convert(  # noqa: PLR0913  an argument an option
         error_console.print(str(error), style="red")
         raise typer.Exit(1) from None
     console.print(describe_result(source.name, target.name, report), soft_wrap=True)
-    if report["to"] == "SOG":
+    if report["to"] == "SOG" and report["attribute_bytes"]:
         console.print(bytes_table(report["attribute_bytes"], report["attribute_psnr"], report["psnr"]))
 
 

@@ -38,6 +38,30 @@ def read_sog(path: Path, budget: int = BUDGET) -> Gaussians:
     return read_bundle(path.read_bytes(), budget)
 
 
+def read_files(path: Path, budget: int = BUDGET) -> dict[str, bytes] | None:
+    """The files of a SOG of version 2 as they are, by name, meta.json last; None for whatever else it may be.
+
+    `path` was read before: that its images are whole is not checked again.
+    """
+    try:
+        if path.is_dir() or path.suffix == ".json":
+            folder, name = (path, "meta.json") if path.is_dir() else (path.parent, path.name)
+            return _files(_from_folder(folder, budget // FILE_SHARE), name)
+        with zipfile.ZipFile(path) as bundle:
+            return _files(_from_zip(bundle, budget // FILE_SHARE), "meta.json")
+    except (BrokenSog, zipfile.BadZipFile):
+        return None
+
+
+def _files(fetch: Fetch, name: str) -> dict[str, bytes] | None:
+    meta = parse_meta(fetch(name))
+    if not isinstance(meta, MetaV2):
+        return None
+    names = [*meta.means.files, *meta.scales.files, *meta.quats.files, *meta.sh0.files]
+    images = {image: fetch(image) for image in [*names, *(meta.shN.files if meta.shN else [])]}
+    return images | {"meta.json": fetch(name)}
+
+
 def read_bundle(data: bytes, budget: int = BUDGET) -> Gaussians:
     """Read a bundle from memory; errors as of `read_sog`."""
     end = data[-END_RECORD:]
