@@ -1,4 +1,4 @@
-/** `embed.html#TOKEN`: the model alone, in a frame of somebody's page. It reads and keeps nothing on the device. */
+/** `embed.html#TOKEN`: the model alone, in a frame of somebody's page, where storage may be refused: it needs none. */
 import { render } from "lit-html";
 import { readConfig } from "./api/config.ts";
 import { SharePage } from "./share_page.ts";
