@@ -21,7 +21,7 @@ PIP := $(BIN)/pip --quiet --disable-pip-version-check
 # Compiled modules are kept, whatever the shell says: tests start hundreds of processes.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo web web-for-tests test test-slow images-test images test-gpu unit check explore fuzz chaos schemas architecture cost lock sam audit sbom bases clean
+.PHONY: help demo web wheel web-for-tests test test-slow images-test images test-gpu unit check explore fuzz chaos schemas architecture cost lock sam audit sbom bases clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,11 @@ web: $(WEB_READY) spaceport/web/static/index.html ## the page, into spaceport/we
 spaceport/web/static/index.html: $(WEB_FILES) $(WEB_READY)
 	$(NODE) web/node_modules/typescript/bin/tsc -p web
 	$(NODE) web/build.mjs
+
+# From an empty build folder: a file of an earlier page would be in it.
+wheel: web ## the wheel, which carries the page, into dist
+	rm -rf build/lib
+	$(PIP) wheel --no-deps --no-build-isolation --wheel-dir dist .
 
 # A page that does not build fails the tests; one that cannot, for want of a registry, skips those that need it.
 web-for-tests: $(READY)

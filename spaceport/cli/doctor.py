@@ -67,7 +67,7 @@ def examine(deployment: Deployment) -> Iterator[Check]:
 def _examine_stack(stack: str, region: str | None, mail_from: str) -> None:
     import boto3  # noqa: PLC0415  # a quarter of a second that `--help` does without
 
-    from spaceport.local.cloud import ROOT  # noqa: PLC0415  # and so are these
+    from spaceport.local.cloud import TEMPLATE  # noqa: PLC0415  # and so are these
     from spaceport.local.translate import load  # noqa: PLC0415
 
     session = boto3.Session(region_name=region)
@@ -75,7 +75,7 @@ def _examine_stack(stack: str, region: str | None, mail_from: str) -> None:
         _print([NO_REGION])
         raise typer.Exit(1)
     account = Account(session, session.region_name)
-    needs = needs_of(load(ROOT / "template.yaml"))
+    needs = needs_of(load(TEMPLATE))
     checks = _print(examine_account(account, stack, mail_from, needs, lambda: _data(stack, session)))
     deployed = any(check.subject == "stack" and check is not NOT_DEPLOYED for check in checks)
     console.print(summary(checks, deployed=deployed))

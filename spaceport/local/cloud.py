@@ -49,6 +49,8 @@ from spaceport.web import is_built
 
 STACK = "spaceport"
 ROOT = Path(__file__).parents[2]
+TEMPLATE = ROOT / ("template.yaml" if (ROOT / "template.yaml").exists() else "spaceport/template.yaml")
+"""The second is an installed wheel's."""
 PARAMETERS = {"MailFrom": "spaceport@localhost.localdomain", "MailDomains": "*", "WebOrigin": "*"}
 """Of the template. Mails go into a mailbox on this machine, to whatever address. `cross_origin.py` says which pages are
 let in; this lets the API and the buckets answer them."""
@@ -70,7 +72,7 @@ class EmbeddedCloud:
 
     access: Access
 
-    def __init__(self, state: Path, template: Path = ROOT / "template.yaml") -> None:
+    def __init__(self, state: Path, template: Path = TEMPLATE) -> None:
         self.state = state.resolve()
         self._template = template
         self._stack = ExitStack()
