@@ -25,7 +25,16 @@ def build(tree: Path, out: Path) -> subprocess.CompletedProcess[str]:
     """Build the wheel of a source tree, and write nothing into the tree."""
     out.mkdir()
     words = ["build", "--build-base", out / "build", "egg_info", "--egg-base", out, "bdist_wheel"]
-    command = [sys.executable, "setup.py", "-q", *words, "--dist-dir", out / "dist", "--bdist-dir", out / "bdist"]
+    command = [
+        sys.executable,
+        "setup.py",
+        "-q",
+        *map(str, words),
+        "--dist-dir",
+        str(out / "dist"),
+        "--bdist-dir",
+        str(out / "bdist"),
+    ]
     return subprocess.run(command, cwd=tree, capture_output=True, text=True, check=False)
 
 
@@ -75,7 +84,7 @@ def test_installed_it_serves_the_page_on_a_machine_without_node(wheel: Path, tmp
     environment |= {name: os.environ[name] for name in ("LANG", "LC_ALL") if name in os.environ}
     shown = tmp_path / "shown"
     with shown.open("wb") as output:
-        command = [python, "-m", "spaceport", "up", "--state", tmp_path / "state"]
+        command = [str(python), "-m", "spaceport", "up", "--state", str(tmp_path / "state")]
         up = subprocess.Popen(command, env=environment, cwd=tmp_path, stdout=output, stderr=output)
     try:
         until(lambda: "#key=" in shown.read_text() or up.poll() is not None, shown.read_text, seconds=120)
