@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, median
 
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
@@ -86,6 +86,12 @@ class TrainingPlan:
     def decisions(self) -> Decisions:
         """What a checkpoint keeps of this plan."""
         return Decisions(self.schedule.longest_side, self.schedule.iterations, self.cap.gaussians, self.cap.why)
+
+    @property
+    def reduction(self) -> float:
+        """Sides of the photos, as multiples of those that are trained on: of most of them, the median."""
+        pairs = zip(self.dataset.cameras, self.training_set.cameras, strict=True)
+        return median(photo.width / trained.width for photo, trained in pairs)
 
     @property
     def estimate(self) -> Estimate:

@@ -1,4 +1,4 @@
-"""Prunes and evaluates the best model of a training, and writes what the stage delivers."""
+"""Smooths, prunes and evaluates the best model of a training, and writes what the stage delivers."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from services.train.plot import draw_curve
 from services.train.preview import ROWS, write_preview
 from services.train.pruning import PruningReport, importance_scores, prune
 from services.train.rasterisers.protocol import NAMES, Rasteriser, Tensors
+from services.train.smoothing import smooth
 from services.train.stopping import StopReason
 from services.train.trainer import Trainer
 from services.train.training_set import VALIDATION_PHOTOS
@@ -40,6 +41,8 @@ def publish(
 ) -> Outcome:
     """Write model.ply, cameras.json, training.png, preview.jpg and report.json to `folder`; return the outcome."""
     best = {name: value.to(rasteriser.device) for name, value in trainer.best.items()}
+    if not plan.options.antialiased:  # else no blur was added that would have to be kept
+        best = smooth(best, plan.training_set.training, plan.reduction)
     parameters, pruning = _prune(plan, best, rasteriser, Share(progress, 0, PRUNING_SHARE))
     scores = score_views(
         rasteriser,
