@@ -54,8 +54,9 @@ UNSEEN = {
 
 @pytest.fixture
 def cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
-    """Deployed as in AWS: no address is confirmed by its domain."""
-    monkeypatch.setattr(cloud_module, "PARAMETERS", cloud_module.PARAMETERS | {"MailDomains": ""})
+    """Deployed as in AWS: no address is confirmed by its domain, and mails link the page."""
+    parameters = {"MailDomains": "", "WebUrl": "https://page.example"}
+    monkeypatch.setattr(cloud_module, "PARAMETERS", cloud_module.PARAMETERS | parameters)
     with running_cloud(tmp_path / "state") as cloud:
         document = {"tenants": {"default": {"mail": [MAIL]}}}
         cloud.deployment.bucket.put_small(layout.TENANTS, json.dumps(document).encode())
@@ -166,7 +167,8 @@ def read_files(cloud: Cloud, api: Api, job: str) -> None:
     reader = copy.copy(api)
     reader.headers = {"x-share-token": made["token"]}
     assert set(reader("GET", "/shared")[1]["report"]) == {stage.value for stage in StageName}
-    assert len(api("GET", f"/jobs/{job}/shares")[1]["shares"]) == 1
+    shares = [share["id"] for share in api("GET", f"/jobs/{job}/shares")[1]["shares"]]
+    assert made["share"]["id"] in shares and len(shares) == 2, "the mail at the job's end has one too"
     assert api("DELETE", f"/jobs/{job}/shares/{made['share']['id']}")[0] == 200
     assert reader("GET", "/shared")[0] == 404
 
