@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from cloud_cases import LONG, the_process, workers
-from waiting import until
+from waiting import PATIENCE, until
 
 from spaceport.cli.connect import deployment_of
 from spaceport.demo import Survey
@@ -35,7 +35,7 @@ def test_the_command_ends_and_says_so(survey: Survey, tmp_path: Path, command: s
         if command == "run":
             until(lambda: bool(workers(state)))
         os.kill(the_process(state, "spaceport.local.serve"), signal.SIGKILL)
-        assert process.wait(60) == 1
+        assert process.wait(PATIENCE) == 1
     finally:
         process.kill()
     said = (tmp_path / "shown").read_text()

@@ -21,7 +21,11 @@ from spaceport.pipeline.layout import stage_manifest_key
 SLOW_SFM = TINY | {"sfm": {"max_image_size": 2048, "max_features": 16384, "first_octave": -1}}
 OPTIONS = {StageName.SFM: SLOW_SFM, StageName.TRAIN: LONG, StageName.COMPRESS: TINY}
 CRASHED = OPTIONS | {
-    StageName.TRAIN: TINY | {"train": {"max_iterations": 1500, "max_looks": 1000, "image_size": 128, "threads": 1}}
+    StageName.TRAIN: TINY
+    | {
+        "train": {"max_iterations": 1500, "max_looks": 1000, "image_size": 128, "threads": 1},
+        "compress_enabled": False,
+    }
 }
 HOMES = {StageName.SFM: "colmap", StageName.TRAIN: "gaussian", StageName.COMPRESS: "compressed"}
 
