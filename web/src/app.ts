@@ -1,6 +1,7 @@
 /** What the page knows and does; the views only show it. */
 
 import { ApiError, Client, Offline } from "./api/client.ts";
+import { isToken, ourPlace, refreshed, signInAddress, signOutAddress } from "./api/auth.ts";
 import { forgetKey, storeKey, type Config } from "./api/config.ts";
 import { Poll } from "./api/poll.ts";
 import { hasEnded, STAGES, type Job, type JobAnswer, type JobsAnswer, type Stage } from "./api/types.ts";
@@ -46,6 +47,8 @@ export const LIST_SECONDS = 15;
 export const JOB_SECONDS = 2;
 /** How long the row of a job may take to be there, after its upload is complete. */
 const EXPECTED_MS = 60_000;
+/** A token that is refused sooner after it was renewed is not renewed again. */
+const RENEWAL_MS = 60_000;
 const PAGE = 50;
 const MOST = 200;
 
@@ -56,11 +59,12 @@ export class App {
   #expected: { id: string; until: number } | null = null;
   #poll: Poll | null = null;
   #limit = PAGE;
+  #renewedAt = 0;
 
   constructor(private readonly config: Config, key: string | null) {
     this.store = new Store<AppState>({
       route: routeOf(location.search),
-      client: key === null ? null : new Client(config.api, key),
+      client: key === null ? null : clientOf(config, key),
       keyTrouble: key === null ? "missing" : null,
       isOffline: false,
       theme: storedTheme(),
@@ -91,13 +95,25 @@ export class App {
 
   signIn(key: string, isRemembered: boolean): void {
     storeKey(key, isRemembered);
-    this.store.set({ client: new Client(this.config.api, key), keyTrouble: null });
+    this.store.set({ client: clientOf(this.config, key), keyTrouble: null });
     this.#show(this.store.state.route);
     void this.uploader.again();
   }
 
+  /** Go to where people sign in, which leads back to this page. */
+  async goToSignIn(): Promise<void> {
+    if (this.config.users) location.assign(await signInAddress(this.config.users, ourPlace(), location.search));
+  }
+
+  get hasUsers(): boolean {
+    return this.config.users !== null;
+  }
+
   signOut(): void {
+    const { users } = this.config;
+    const isPerson = isToken(this.store.state.client?.key ?? "");
     forgetKey();
+    if (users && isPerson) return location.assign(signOutAddress(users, ourPlace()));
     this.#poll?.stop();
     this.store.set({ client: null, keyTrouble: "missing", jobs: null, answer: null });
     this.go({ page: "home" });
@@ -256,8 +272,24 @@ export class App {
   #refuseKey(): void {
     this.#poll?.stop();
     forgetKey();
+    const isPerson = isToken(this.store.state.client?.key ?? "");
     this.store.set({ client: null, keyTrouble: "refused" });
+    if (isPerson) void this.#renew();
   }
+
+  /** A token ends after an hour; the pool gives another one, and nobody is asked. */
+  async #renew(): Promise<void> {
+    const { users } = this.config;
+    if (!users || Date.now() - this.#renewedAt < RENEWAL_MS) return;
+    this.#renewedAt = Date.now();
+    const token = await refreshed(users, ourPlace());
+    if (token) this.signIn(token, false);
+  }
+}
+
+/** People who have signed in have an API of their own. */
+function clientOf(config: Config, key: string): Client {
+  return new Client(config.users && isToken(key) ? config.users.api : config.api, key);
 }
 
 /** From which stage an ended job can go on: the first that is not finished. */

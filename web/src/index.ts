@@ -1,6 +1,7 @@
 /** The page: signs in, and draws whatever the store holds. */
 import { html, nothing, render } from "lit-html";
-import { readConfig, storedKey, storeKey, takeKeyOfAddress } from "./api/config.ts";
+import { ourPlace, takeCode } from "./api/auth.ts";
+import { readConfig, storedKey, storeKey, takeKeyOfAddress, type Config } from "./api/config.ts";
 import { App, type AppState } from "./app.ts";
 import { announcement, announcer } from "./parts/announcer.ts";
 import { showTheme, storedTheme, themeSwitch } from "./parts/theme_switch.ts";
@@ -52,10 +53,20 @@ function followLinks(app: App): void {
   });
 }
 
+/** The token of whoever comes back from signing in. The address loses the code at once, and shows what it showed before. */
+async function takeSignIn({ users }: Config): Promise<string | null> {
+  const { search } = location;
+  if (!users || !new URLSearchParams(search).has("state")) return null;
+  history.replaceState(null, "", location.pathname);
+  const signedIn = await takeCode(users, ourPlace(), search);
+  if (signedIn) history.replaceState(null, "", location.pathname + signedIn.search);
+  return signedIn?.token ?? null;
+}
+
 async function start(): Promise<void> {
   showTheme(storedTheme());
   const config = await readConfig();
-  const key = takeKeyOfAddress(config);
+  const key = takeKeyOfAddress(config) ?? (await takeSignIn(config));
   if (key) storeKey(key, false);
   const app = new App(config, key ?? storedKey());
   const draw = () => {

@@ -1,5 +1,7 @@
 /** Calls of the API. A refusal is an `ApiError` with the server's sentence; no answer at all is `Offline`. */
 
+import { isToken } from "./auth.ts";
+
 export class ApiError extends Error {
   constructor(
     readonly status: number,
@@ -37,14 +39,14 @@ export class Client {
 
   /**
    * @param base address of the API, without a slash at its end
-   * @param key sent as `x-api-key`; null sends none
+   * @param key an API key, or the token of whoever has signed in; null sends none
    * @param credentials the headers that let in; the key's, if no others are handed over
    */
   constructor(
     readonly base: string,
     readonly key: string | null,
     private readonly fetcher: typeof fetch = (...call) => fetch(...call),
-    private readonly credentials: Readonly<Record<string, string>> = key === null ? {} : { "x-api-key": key },
+    private readonly credentials: Readonly<Record<string, string>> = key === null ? {} : isToken(key) ? { authorization: key } : { "x-api-key": key },
   ) {}
 
   /** For `/shared` and what is below it: whoever has a link has no key. */

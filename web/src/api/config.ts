@@ -1,9 +1,13 @@
 /** Where the API is, and whose key the page has. */
 
+import type { Users } from "./auth.ts";
+
 export interface Config {
   api: string;
   /** Whether `#key=…` in the address signs in. Only where a page is started for one person: else a link could choose an account. */
   linkKey: boolean;
+  /** Where people sign in, if they do. */
+  users: Users | null;
 }
 
 const NAME = "spaceport-key";
@@ -12,9 +16,9 @@ const NAME = "spaceport-key";
 export async function readConfig(): Promise<Config> {
   const response = await fetch("config.json", { cache: "no-cache" });
   if (!response.ok) throw new Error(`config.json: ${response.status}`);
-  const { api, link_key } = (await response.json()) as { api?: unknown; link_key?: unknown };
+  const { api, link_key, users } = (await response.json()) as { api?: unknown; link_key?: unknown; users?: Users };
   if (typeof api !== "string") throw new Error("config.json names no API");
-  return { api: new URL(api, location.href).href.replace(/\/$/, ""), linkKey: link_key === true };
+  return { api: new URL(api, location.href).href.replace(/\/$/, ""), linkKey: link_key === true, users: users ?? null };
 }
 
 /** The key in the address, which then loses it: going back does not lead to it, and no screenshot has it. Null where there is none. */

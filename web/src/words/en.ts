@@ -32,6 +32,8 @@ export const KEY = {
   remember: "Remember on this device",
   open: "Open",
   forget: "Sign out",
+  signIn: "Sign in",
+  or: "Or with a key:",
 };
 export const HOME = {
   title: "Your jobs",
