@@ -37,11 +37,13 @@ test("a code is exchanged with its verifier, once, and the page goes on where it
 });
 
 test("a code that this tab has not asked for signs nobody in", async () => {
-  const at = place(never);
+  const sent: URLSearchParams[] = [];
+  const at = place(never, sent);
   assert.equal(await takeCode(users, at, "?code=c&state=s"), null);
   await begun(at);
   assert.equal(await takeCode(users, at, "?code=c&state=of-somebody-else"), null);
   assert.equal(at.kept.size, 0);
+  assert.equal(sent.length, 0, "the code is worth nothing to the pool without its verifier, and is not tried");
 });
 
 test("a token of another sign-in is refused", async () => {
