@@ -10,11 +10,13 @@ export function keyView(app: App, state: AppState) {
     const key = String(data.get("key") ?? "").trim();
     if (key) app.signIn(key, data.has("remember"));
   };
+  const isRefused = state.keyTrouble === "refused";
+  const refused = app.hasUsers ? KEY.ended : KEY.refused;
   return html`<section class="card narrow">
-    <h1>${KEY.title}</h1>
-    <p class=${state.keyTrouble === "refused" ? "bad" : ""} role=${state.keyTrouble === "refused" ? "alert" : "none"}>
-      ${state.keyTrouble === "refused" ? KEY.refused : KEY.missing}</p>
-    ${app.hasUsers ? html`<p><button @click=${() => void app.goToSignIn()}>${KEY.signIn}</button></p><p>${KEY.or}</p>` : nothing}
+    <h1>${app.hasUsers ? KEY.signIn : KEY.title}</h1>
+    ${isRefused ? html`<p class="bad" role="alert">${refused}</p>` : nothing}
+    ${app.hasUsers ? html`<p class="stack"><button @click=${() => void app.goToSignIn()}>${KEY.signIn}</button></p><p>${KEY.or}</p>` : nothing}
+    ${isRefused || app.hasUsers ? nothing : html`<p>${KEY.missing}</p>`}
     <form class="stack" @submit=${submit}>
       <label>${KEY.label}<input name="key" type="password" autocomplete="current-password" required maxlength="200"></label>
       <label class="check"><input name="remember" type="checkbox">${KEY.remember}</label>

@@ -34,6 +34,7 @@ export const KEY = {
   forget: "Sign out",
   signIn: "Sign in",
   or: "Or with a key:",
+  ended: "What let you in is not accepted any more. Sign in again.",
 };
 export const HOME = {
   title: "Your jobs",
