@@ -24,6 +24,7 @@ from spaceport.local.cloud import ROOT, STACK, EmbeddedCloud
 from spaceport.pipeline.contract import JobState, StageName
 from spaceport.pipeline.jobs.state import JobRecord
 from spaceport.pipeline.layout import manifest_key
+from spaceport.pipeline.reports.viewer import ViewerSettings
 from spaceport.splats.cameras import read_cameras
 from spaceport.splats.formats.ply import read_ply
 
@@ -63,6 +64,10 @@ def test_each_rule_moves_a_job_one_step_and_a_zip_becomes_a_splat(cloud: Cloud, 
     out = tmp_path / "out"
     files = {path.relative_to(out).as_posix() for path in download_results(cloud.deployment.bucket, job, out)}
     assert {"compressed/model.sog", "compressed/meta.json", "gaussian/model.ply", "colmap/report.json"} <= files
+    viewer = ViewerSettings.model_validate_json((out / "compressed/viewer.json").read_bytes())
+    assert (out / "compressed/poster.jpg").exists() and len(viewer.flight.keys) == 60
+    georeference = json.loads((out / "colmap/georeference.json").read_text())
+    assert viewer.metric.is_metric == georeference["metric"]
     assert len(read_ply(out / "gaussian/model.ply").means) == row.counts["gaussians"]
     assert (out / "compressed/model.sog").stat().st_size == row.counts["sog_bytes"]
     _cameras_are_where_they_were(out, survey)
