@@ -1,4 +1,4 @@
-"""The whole way, as whoever has the page goes it: photos dropped, the job watched, the model looked at and shared."""
+"""The whole way, as people go it: photos dropped, the job watched, the model looked at, measured and shared."""
 
 from __future__ import annotations
 
@@ -9,17 +9,19 @@ import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from known_length import METRES, poses_of_ends
 from page_cases import Watched
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 from surveys import shared_survey
 from upload_cases import drop
 from waiting import until
 
-from spaceport.demo import Survey
+from spaceport.demo import Survey, load_truth
 from spaceport.web import is_built
 
 LONGEST_SECONDS = 1500.0
@@ -80,6 +82,25 @@ def watch(page: Page) -> None:
     assert len(set(shown)) > 4
 
 
+def measure(page: Page, ends: list[dict[str, Any]]) -> float:
+    """Metres between what is in the middle of two views, by the tape and the keyboard."""
+    view = page.locator("splat-view")
+    page.get_by_role("button", name="Tape").click()
+    for number, pose in enumerate(ends, 1):
+        view.evaluate("(view, pose) => view.standAt(pose)", pose)
+        until(lambda target=pose["target"]: is_in_the_middle(view, target), lambda: "it does not stand there")
+        page.get_by_role("application").focus()
+        page.keyboard.press("Enter")
+        until(lambda count=number: len(view.evaluate("view => view.measured.points")) == count)
+    expect(view.get_by_role("status")).to_contain_text("m long")
+    return float(view.evaluate("view => view.measured.length.value"))
+
+
+def is_in_the_middle(view: Locator, point: list[float]) -> bool:
+    box, place = view.bounding_box(), view.evaluate("(view, point) => view.project(point)", point)
+    return bool(box and place and abs(place[0] - box["width"] / 2) < 1.5 and abs(place[1] - box["height"] / 2) < 1.5)
+
+
 def share(page: Page) -> str:
     """The address of a new link for looking."""
     page.get_by_role("tab", name="Share").click()
@@ -100,7 +121,7 @@ def sees_model(page: Page) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(2 * LONGEST_SECONDS)
-def test_photos_are_dropped_and_become_a_model_that_is_shared(
+def test_photos_are_dropped_and_become_a_model_that_is_measured_and_shared(
     page: Page, browser: Browser, link: str, tmp_path: Path
 ) -> None:
     survey = shared_survey(30, 640, 480)
@@ -113,6 +134,9 @@ def test_photos_are_dropped_and_become_a_model_that_is_shared(
     make_model(page, 300)
     watch(page)
     sees_model(page)
+    cameras = next((tmp_path / "state").rglob("gaussian/cameras.json"))
+    ends = poses_of_ends(load_truth(survey.truth_path), cameras)
+    assert measure(page, ends) == pytest.approx(METRES, rel=0.02)
     address = share(page)
     with browser.new_context() as context:
         visit = context.new_page()
