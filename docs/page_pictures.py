@@ -63,7 +63,8 @@ def main() -> None:
         for device, settings in DEVICES.items():
             for theme in THEMES:
                 chosen = [state for state in states if not arguments.renew or SHOWN[state] == (device, theme)]
-                with browser.new_context(**settings, color_scheme=theme) as context:
+                with browser.new_context(**settings, color_scheme=theme, reduced_motion="reduce") as context:
+                    context.set_default_timeout(120_000)
                     scene = Scene(context.new_page(), cloud, photos, arguments.job)
                     _take(scene, chosen, arguments.out, f"{device}-{theme}")
     if arguments.renew:
@@ -76,7 +77,7 @@ def _take(scene: Scene, states: list[str], out: Path, kind: str) -> None:
         STATES[state](scene)
         scene.page.wait_for_timeout(SETTLED_MS)
         path = out / f"{state}-{kind}.png"
-        path.write_bytes(scene.page.screenshot())
+        path.write_bytes(scene.page.screenshot(timeout=120_000))
         print(path, flush=True)
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -88,10 +89,10 @@ def measure(page: Page, ends: list[dict[str, Any]]) -> float:
     page.get_by_role("button", name="Tape").click()
     for number, pose in enumerate(ends, 1):
         view.evaluate("(view, pose) => view.standAt(pose)", pose)
-        until(lambda target=pose["target"]: is_in_the_middle(view, target), lambda: "it does not stand there")
+        until(partial(is_in_the_middle, view, pose["target"]), lambda: "it does not stand there")
         page.get_by_role("application").focus()
         page.keyboard.press("Enter")
-        until(lambda count=number: len(view.evaluate("view => view.measured.points")) == count)
+        expect(view.locator(".drawing circle")).to_have_count(number)
     expect(view.get_by_role("status")).to_contain_text("m long")
     return float(view.evaluate("view => view.measured.length.value"))
 
