@@ -10,13 +10,14 @@ const [WIDTH, MARGIN] = [800, 24];
 const REACH = 22;
 const FATES: readonly Fate[] = ["placed", "left", "apart"];
 
-export function cameraMap(plan: Plan | null, chosen: PhotoRow | null, choose: (row: PhotoRow) => void) {
+/** `card` tells of the chosen photo; it stands beside the plan where there is room. */
+export function cameraMap(plan: Plan | null, chosen: PhotoRow | null, choose: (row: PhotoRow) => void, card: unknown) {
   if (!plan) return nothing;
   const projection = project(plan.dots, WIDTH, MARGIN);
   const counts = countsOf(plan.dots.map(({ row }) => row));
   const there = FATES.filter((fate) => counts[fate]);
   return html`<section><h2>${REPORT.map}</h2>
-    <figure class="map" ${vars({ "--ratio": String(WIDTH / projection.height) })}>
+    <div class="where"><figure class="map" ${vars({ "--ratio": String(WIDTH / projection.height) })}>
       <svg viewBox="0 0 ${WIDTH} ${projection.height}" role="img" aria-label=${REPORT.mapLabel(counts)}
         @click=${(event: MouseEvent) => pick(event, plan, projection, choose)}>
         ${FATES.slice().reverse().map((fate) => plan.dots.filter(({ row }) => row.fate === fate).map((dot) => mark(dot, projection)))}
@@ -29,7 +30,7 @@ export function cameraMap(plan: Plan | null, chosen: PhotoRow | null, choose: (r
         ${plan.nowhere ? html`<p>${REPORT.nowhere(plan.nowhere)}</p>` : nothing}
         <p class="screen">${REPORT.mapHint}</p>
       </figcaption>
-    </figure></section>`;
+    </figure><div aria-live="polite">${card}</div></div></section>`;
 }
 
 /** A disc, a cross, a square: told apart without colours. */

@@ -19,7 +19,7 @@ export function costTable(costs: Costs | undefined) {
       <th scope="col" class="n">${REPORT.estimate}</th><th scope="col">${REPORT.against}</th></tr></thead>
       <tbody>${rows.map((stage) => line(STAGE_NAMES[stage], costs.seconds[stage] ?? 0, costs.usd[stage] ?? 0, costs.estimate[stage] ?? 0, bar))}</tbody>
       <tfoot>${line(REPORT.sum, sum(costs.seconds), sum(costs.usd), sum(costs.estimate), () => nothing)}</tfoot></table>
-    ${most > 0 ? html`<p class="muted">${REPORT.costHint}</p>` : nothing}</section>`;
+    ${most > 0 ? html`<p class="muted of-bar">${REPORT.costHint}</p>` : nothing}</section>`;
 }
 
 function line(name: string, seconds: number, usd: number, estimate: number, bar: (usd: number, estimate: number) => unknown) {

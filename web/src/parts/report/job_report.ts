@@ -103,8 +103,7 @@ export class JobReport extends HTMLElement {
         <header class="head"><div class="print"><p class="title">${source.name}</p><p class="muted">${source.date ? REPORT.date(source.date) : nothing}</p></div>
           <button class="quiet screen" @click=${() => print()}>${REPORT.print}</button></header>
         ${guard([source], () => findingsList(findingsOf(source, this.#rows)))}
-        ${guard([source, this.#chosen], () => cameraMap(this.#plan, this.#chosen, (row) => this.#choose(row)))}
-        <div class="choice" aria-live="polite">${this.#card()}</div>
+        ${guard([source, this.#chosen], () => cameraMap(this.#plan, this.#chosen, (row) => this.#choose(row), this.#card()))}
         ${photoTable(this.#rows, rows, source.files, this.#table, this.#actions, source.hasModel)}
         ${guard([source], () => [strips(source), bytesBar(source.parts.compress?.attribute_bytes), costTable(source.costs)])}
       </article>`,
