@@ -4,29 +4,16 @@ from __future__ import annotations
 
 import errno
 import shutil
-import struct
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from spaceport.splats.formats.limits import UNBUNDLED, BrokenFile, budget_of
+from spaceport.splats.sog.codec.errors import DAMAGED_ZIP, DAMAGED_ZIP_LIST
 
 MAX_ENTRIES = 100_000
-DAMAGED = (
-    zipfile.BadZipFile,
-    zlib.error,
-    struct.error,
-    EOFError,
-    RuntimeError,
-    NotImplementedError,
-    UnicodeDecodeError,
-    OverflowError,
-    IndexError,
-)
-"""What `zipfile` raises at a zip that is not as it should be."""
 METAS = ("lod-meta.json", "meta.json")
 SINGLE = (".ply", ".spz", ".splat", ".glb", ".gltf", ".sog")
 
@@ -52,7 +39,7 @@ def unpacked(path: Path) -> Iterator[Path]:
         try:
             with zipfile.ZipFile(path) as bundle:
                 model = _unpack_model(bundle, Path(folder), budget_of(path))
-        except DAMAGED as error:
+        except (*DAMAGED_ZIP, *DAMAGED_ZIP_LIST) as error:
             raise BrokenFile("The zip is damaged, encrypted, or packed by a method that is not read here.") from error
         except OSError as error:
             if error.errno != errno.EINVAL:  # of an offset that no file has

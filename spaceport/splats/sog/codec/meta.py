@@ -145,15 +145,10 @@ class ShNV1(_Bounds):
     files: TwoFiles
 
 
-class MetaV1(MetaModel):
-    """Version 1: everything linear between bounds, the opacity a logit, the count in `means.shape`."""
+class _CountedByShape(MetaModel):
+    """A file that says only in the shape of its positions how many Gaussians it holds."""
 
-    version: Literal[1] | None = None
     means: MeansV1
-    scales: ScalesV1
-    quats: QuatsV1
-    sh0: Sh0V1
-    shN: ShNV1 | None = None
 
     @property
     def count(self) -> int:
@@ -164,6 +159,16 @@ class MetaV1(MetaModel):
         if self.count < 1:
             raise ValueError("the model is empty")
         return self
+
+
+class MetaV1(_CountedByShape):
+    """Version 1: everything linear between bounds, the opacity a logit, the count in `means.shape`."""
+
+    version: Literal[1] | None = None
+    scales: ScalesV1
+    quats: QuatsV1
+    sh0: Sh0V1
+    shN: ShNV1 | None = None
 
 
 class OpacitiesSogs(_Shaped, _Bounds):
@@ -181,26 +186,15 @@ class ShNSogs(_Bounds):
     files: ThreeFiles
 
 
-class MetaSogs(MetaModel):
+class MetaSogs(_CountedByShape):
     """What `sogs` 1.0.0 writes, before versions: as version 1, but for opacities, quats and labels."""
 
-    means: MeansV1
     opacities: OpacitiesSogs
     scales: ScalesV1
     quats: ScalesV1
     """w, x and y of the rotations whose z is not negative."""
     sh0: ScalesV1
     shN: ShNSogs | None = None
-
-    @property
-    def count(self) -> int:
-        return self.means.shape[0]
-
-    @model_validator(mode="after")
-    def _not_empty(self) -> Self:
-        if self.count < 1:
-            raise ValueError("the model is empty")
-        return self
 
 
 class _Kind(MetaModel):
@@ -224,6 +218,8 @@ def parse_meta(raw: bytes) -> MetaV2 | MetaV1 | MetaSogs:
     kind = parse_model(_Kind, raw, "meta.json")
     if kind.version == 2:
         return parse_model(MetaV2, raw, "meta.json")
+    if kind.version not in (None, 1):
+        raise BrokenSog(f"meta.json says version {str(kind.version)[:20]!r}; versions 1 and 2 are read.")
     if kind.version is None and kind.opacities is not None:
         return parse_model(MetaSogs, raw, "meta.json")
     return parse_model(MetaV1, raw, "meta.json")

@@ -5,12 +5,11 @@ from __future__ import annotations
 import io
 import struct
 import zipfile
-import zlib
 from pathlib import Path
 
 from spaceport.splats.model import Gaussians
 from spaceport.splats.sog.codec.decode import Fetch, decode_sogs, decode_v1, decode_v2
-from spaceport.splats.sog.codec.errors import BrokenSog
+from spaceport.splats.sog.codec.errors import DAMAGED_ZIP, DAMAGED_ZIP_LIST, BrokenSog
 from spaceport.splats.sog.codec.meta import LARGEST_JSON, MetaSogs, MetaV2, parse_meta
 
 BUDGET = 1 << 30
@@ -74,17 +73,9 @@ def read_bundle(data: bytes, budget: int = BUDGET) -> Gaussians:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as bundle:
             return _decode(_from_zip(bundle, budget // FILE_SHARE), "meta.json", budget)
-    except (
-        zipfile.BadZipFile,
-        zlib.error,
-        struct.error,
-        EOFError,
-        RuntimeError,
-        NotImplementedError,
-        OSError,
-    ) as error:
+    except (*DAMAGED_ZIP, OSError) as error:
         raise BrokenSog("The bundle is a damaged zip archive.") from error
-    except (UnicodeDecodeError, OverflowError, IndexError) as error:
+    except DAMAGED_ZIP_LIST as error:
         raise BrokenSog("The bundle has a damaged list of files.") from error
 
 
