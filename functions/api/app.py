@@ -7,7 +7,7 @@ continue which. A job that is started here is its key's.
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Annotated, Any
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, CORSConfig, Response
@@ -15,7 +15,7 @@ from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from functions.api import actions, addresses, confirm, estimate, job, model, multipart, shares
 from functions.api.addresses import Unconfirmed, check_email
@@ -37,6 +37,7 @@ from spaceport.pipeline.uploads.zip_directory import MAX_ENTRIES
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
+STATES: TypeAdapter[list[JobState]] = TypeAdapter(Annotated[list[JobState], Field(max_length=len(JobState))])
 OWNER: TypeAdapter[KeyId | None] = TypeAdapter(KeyId | None)
 
 logger = Logger(service="api")
@@ -80,6 +81,7 @@ def start_job() -> tuple[dict[str, Any], int] | Response[str]:
 
 @app.get("/jobs")
 def list_jobs() -> dict[str, Any]:
+<<<<<<< HEAD
     """The jobs that the caller sees, the newest first; by `state`, and by `owner`, an API key's id or `me`."""
     caller = caller_of(app.current_event)
     query = app.current_event.query_string_parameters or {}
@@ -87,9 +89,18 @@ def list_jobs() -> dict[str, Any]:
     state = TypeAdapter(JobState).validate_python(query["state"]) if query.get("state") else None
     is_own = query.get("owner") == "me" or not caller.sees_all
     owner = caller.key if is_own else OWNER.validate_python(query.get("owner"))
+=======
+    """The jobs of the caller's tenant, the newest first; by `state`, one or more with commas between them, and by
+    `owner`, an API key's id or `me`."""
+    caller = caller_of(app.current_event)
+    query = app.current_event.query_string_parameters or {}
+    limit = TypeAdapter(int).validate_python(query.get("limit", DEFAULT_LIMIT))
+    states = STATES.validate_python(query["state"].split(",")) if query.get("state") else []
+    owner = caller.key if query.get("owner") == "me" else OWNER.validate_python(query.get("owner"))
+>>>>>>> b110100 (An embedded cloud estimates by this machine's threads, and no dollars; options have names for people; a list of jobs in several states)
     after = Cursor.parse(query["cursor"]) if query.get("cursor") else None
     size = min(max(limit, 1), MAX_LIMIT)
-    rows, cursor = table().page_of_tenant(caller.tenant, size, after, state=state, owner=owner)
+    rows, cursor = table().page_of_tenant(caller.tenant, size, after, states=states, owner=owner)
     return {"jobs": [public(row) for row in rows]} | ({"cursor": str(cursor)} if cursor else {})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler.api_gateway import Router
@@ -11,6 +12,7 @@ from functions.api.caller import caller_of, current_event, json_body
 from spaceport.pipeline.contract import StageName
 from spaceport.pipeline.costs import estimate_costs, estimate_seconds
 from spaceport.pipeline.options import resolve
+from spaceport.pipeline.own_machine import own_machine_seconds
 from spaceport.pipeline.uploads.zip_directory import MAX_ENTRIES
 
 router = Router()  # type: ignore[no-untyped-call]
@@ -27,16 +29,20 @@ class EstimateRequest(BaseModel):
 
 @router.post("/estimate")
 def estimate() -> dict[str, Any]:
-    """On the machines of the template, whatever this deployment runs on: an own machine costs nothing."""
+    """On the machines of the template; of the embedded cloud on this machine, which costs nothing."""
     event = current_event(router)
     caller_of(event)
     request = EstimateRequest.model_validate(json_body(event))
     options = resolve(request.options)
-    seconds = estimate_seconds(options.train, request.photos)
-    costs = estimate_costs(options.train, request.photos)
+    if "AWS_ENDPOINT_URL" in os.environ:
+        seconds = own_machine_seconds(options, request.photos, len(os.sched_getaffinity(0)))
+        usd = dict.fromkeys(StageName, 0.0)
+    else:
+        seconds = estimate_seconds(options.train, request.photos)
+        usd = {stage: cost.total for stage, cost in estimate_costs(options.train, request.photos).items()}
     wanted = [stage for stage in StageName if stage is not StageName.COMPRESS or options.compress_enabled]
     return {
-        "stages": {stage: {"seconds": round(seconds[stage]), "usd": costs[stage].total} for stage in wanted},
+        "stages": {stage: {"seconds": round(seconds[stage]), "usd": usd[stage]} for stage in wanted},
         "seconds": round(sum(seconds[stage] for stage in wanted)),
-        "usd": round(sum(costs[stage].total for stage in wanted), 4),
+        "usd": round(sum(usd[stage] for stage in wanted), 4),
     }

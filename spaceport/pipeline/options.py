@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -19,8 +19,43 @@ class Preset(StrEnum):
     HIGH = "high"
 
 
+OPTION_TITLES: Final = {
+    "max_image_size": "Longest side of photos, pixels",
+    "max_photos": "Most photos",
+    "max_features": "Features per photo",
+    "first_octave": "First octave of SIFT",
+    "max_iterations": "Most iterations",
+    "max_looks": "Most looks at each photo",
+    "max_gaussians": "Most Gaussians",
+    "image_size": "Longest side in training, pixels",
+    "sh_degree": "Degree of spherical harmonics",
+    "prune": "Prune at the end",
+    "progressive_resolution": "Small photos first",
+    "plateau_stop": "Stop at the plateau",
+    "plateau_patience": "Patience at the plateau, iterations",
+    "target_psnr": "PSNR to reach, dB",
+    "max_minutes": "Most minutes",
+    "max_usd": "Most dollars",
+    "test_every": "Hold out every n-th photo",
+    "threads": "CPU threads",
+    "max_bytes": "Largest file, bytes",
+    "palette_size": "Entries of the SH palette",
+    "kmeans_rounds": "Rounds of k-means",
+    "order": "Order of the Gaussians",
+    "lod": "Levels of detail",
+    "min_psnr": "Lowest PSNR to publish, dB",
+    "compress_enabled": "Compress the model",
+    "preset": "Preset",
+}
+"""Names of options, for people. Any other's is its own name in words."""
+
+
+def _title(name: str, _: object) -> str:
+    return OPTION_TITLES.get(name, name.replace("_", " ").capitalize())
+
+
 class _Options(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, field_title_generator=_title)
 
 
 class SfmOptions(_Options):

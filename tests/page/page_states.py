@@ -133,7 +133,7 @@ def new_job(scene: Scene) -> None:
 def new_job_options(scene: Scene) -> None:
     new_job(scene)
     scene.page.get_by_text("All options").click()
-    scene.page.get_by_label("max iterations").fill("0")
+    scene.page.get_by_label("Most iterations").fill("0")
     expect(scene.page.get_by_text("At least 1.")).to_be_visible()
 
 

@@ -38,7 +38,7 @@ def test_photos_become_a_job_when_somebody_wants_it(
     assert row_of(cloud, name) is None, "nobody has said that all is chosen"
     page.get_by_label("draft").check()
     page.get_by_text("All options").click()
-    iterations = page.get_by_label("max iterations")
+    iterations = page.get_by_label("Most iterations")
     iterations.fill("0")
     expect(page.get_by_text("At least 1.")).to_be_visible()
     expect(page.get_by_role("button", name="Make the model")).to_be_disabled()

@@ -30,13 +30,15 @@ def test_jobs_are_listed_newest_first_and_by_state_and_owner(bucket: Bucket, tab
     assert ask("api_jobs")[1]["jobs"][0]["job_id"] == JOB
     for query, expected in (
         ({"state": "COMPLETED"}, [JOB]),
+        ({"state": "COMPLETED,RECEIVED", "owner": "me"}, ["mine-job"]),
+        ({"state": "FAILED,REJECTED"}, []),
         ({"owner": "me"}, ["mine-job"]),
         ({"owner": "k3y1d00001", "state": "COMPLETED"}, []),
         ({"limit": "1"}, [JOB]),
     ):
         status, answer = ask("api_jobs", queryStringParameters=query)
         assert (status, [job["job_id"] for job in answer["jobs"]]) == (200, expected)
-    for query in ({"limit": "many"}, {"state": "LOST"}):
+    for query in ({"limit": "many"}, {"state": "LOST"}, {"state": "FAILED,"}):
         assert ask("api_jobs", queryStringParameters=query)[0] == 400
 
 

@@ -64,7 +64,7 @@ def test_jobs_of_a_tenant(table: JobTable) -> None:
     assert {row.job_id for row in table.page_of_tenant("acme", 9)[0]} == {JOB, "other-job"}
     assert [row.job_id for row in table.page_of_tenant("acme", 9, owner="key-1")[0]] == [JOB]
     assert [row.job_id for row in table.page_of_tenant("default", 9, owner="key-1")[0]] == ["foreign-job"]
-    assert table.page_of_tenant("acme", 9, state=JobState.COMPLETED) == ([], None)
+    assert table.page_of_tenant("acme", 9, states=[JobState.COMPLETED]) == ([], None)
 
 
 def test_a_page_is_full_whatever_was_left_out_of_it(table: JobTable, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,7 +81,7 @@ def test_a_page_is_full_whatever_was_left_out_of_it(table: JobTable, monkeypatch
 
     monkeypatch.setattr(table.table, "query", small_pages)
     assert [row.job_id for row in table.page_of_tenant("acme", 3)[0]] == ["job-11", "job-10", "job-09"]
-    done = table.page_of_tenant("acme", 2, state=JobState.COMPLETED)[0]
+    done = table.page_of_tenant("acme", 2, states=[JobState.COMPLETED])[0]
     assert {row.job_id for row in done} == {"job-01", "job-02"}
     assert len(calls) > 4
 

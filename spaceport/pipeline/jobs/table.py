@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -104,14 +104,14 @@ class JobTable:
         limit: int,
         after: Cursor | None = None,
         *,
-        state: JobState | None = None,
+        states: Collection[JobState] = (),
         owner: str | None = None,
     ) -> tuple[list[JobRecord], Cursor | None]:
-        """Jobs of a tenant, the newest first; only those in a state, or of an owner, if one is named.
+        """Jobs of a tenant, the newest first; only those in one of the states, or of an owner, if any is named.
 
         Returns them with the cursor behind them, from which the next page goes on; None where no more may follow.
         """
-        conditions = [Attr("state").eq(state.value)] if state else []
+        conditions = [Attr("state").is_in([state.value for state in states])] if states else []
         if owner:
             return self._newest("owner", owner, limit, [*conditions, Attr("tenant").eq(tenant)], after)
         return self._newest("tenant", tenant, limit, conditions, after)
