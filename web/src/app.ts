@@ -3,18 +3,20 @@
 import { ApiError, Client, Offline } from "./api/client.ts";
 import { isToken, ourPlace, refreshed, signInAddress, signOutAddress } from "./api/auth.ts";
 import { forgetKey, storeKey, type Config } from "./api/config.ts";
-import { Poll } from "./api/poll.ts";
-import { hasEnded, STAGES, type Job, type JobAnswer, type JobsAnswer, type Stage } from "./api/types.ts";
-import { confirmed } from "./parts/confirm.ts";
+import { BROWSER, Poll } from "./api/poll.ts";
+import { hasEnded, type Job, type JobAnswer, type LivePicture, type Stage } from "./api/types.ts";
+import { deleteJob, goOn, stopJob } from "./job_actions.ts";
+import { firstPage, nextPage, type Filter, type Listed } from "./jobs_list.ts";
 import { storedTheme, type Theme } from "./parts/theme_switch.ts";
 import { addressOf, routeOf, type Route, type Tab } from "./route.ts";
 import { Store } from "./store.ts";
 import type { Chosen } from "./upload/choose.ts";
-import { forgetUpload, storedUploads, type UploadRecord } from "./upload/resume.ts";
+import { interruptedUploads, type InterruptedUpload } from "./upload/interrupted.ts";
+import type { UploadRecord } from "./upload/resume.ts";
 import { Uploader, type UploadState } from "./upload/uploader.ts";
-import { dollars, spent, STOP, type FILTERS } from "./words/en.ts";
+import { awaitEnd, isAwaited, tell } from "./tell.ts";
+import { KEY, TELL } from "./words/en.ts";
 
-export type Filter = keyof typeof FILTERS;
 export interface Trouble {
   sentence: string;
   isMissing: boolean;
@@ -25,19 +27,23 @@ export interface AppState {
   keyTrouble: "missing" | "refused" | null;
   isOffline: boolean;
   theme: Theme;
-  jobs: Job[] | null;
-  hasMore: boolean;
+  /** The jobs that pass the filter, as far as they are shown. */
+  listed: Listed | null;
+  listedAt: string | null;
   filter: Filter;
   listTrouble: Trouble | null;
   answer: JobAnswer | null;
   /** When the answer arrived, in ISO 8601. */
   answeredAt: string | null;
   jobTrouble: Trouble | null;
+  /** The last picture of the running training, with its address. */
+  picture: LivePicture | null;
   /** Tabs of the job that have been shown: what is in them is kept, so that the model is not loaded again. */
   shownTabs: Tab[];
   upload: UploadState | null;
-  /** Uploads that ended before all was there, with the bytes that are. */
-  interrupted: { record: UploadRecord; sent: number }[];
+  interrupted: InterruptedUpload[];
+  /** What the last upload held, for a job that it is refused for. */
+  sentFiles: { id: string; paths: string[] } | null;
   dropTrouble: string | null;
   isActing: boolean;
   actionTrouble: string | null;
@@ -49,8 +55,8 @@ export const JOB_SECONDS = 2;
 const EXPECTED_MS = 60_000;
 /** A token that is refused sooner after it was renewed is not renewed again. */
 const RENEWAL_MS = 60_000;
-const PAGE = 50;
-const MOST = 200;
+/** Between two questions while nobody looks and somebody waits for the end. */
+const HIDDEN_MS = 15_000;
 
 export class App {
   readonly store: Store<AppState>;
@@ -58,7 +64,6 @@ export class App {
   /** A job whose upload was completed just now, and that the API does not know yet. */
   #expected: { id: string; until: number } | null = null;
   #poll: Poll | null = null;
-  #limit = PAGE;
   #renewedAt = 0;
 
   constructor(private readonly config: Config, key: string | null) {
@@ -68,16 +73,17 @@ export class App {
       keyTrouble: key === null ? "missing" : null,
       isOffline: false,
       theme: storedTheme(),
-      jobs: null, hasMore: false, filter: "all", listTrouble: null,
-      answer: null, answeredAt: null, jobTrouble: null, shownTabs: [],
-      upload: null, interrupted: [], dropTrouble: null,
+      listed: null, listedAt: null, filter: "all", listTrouble: null,
+      answer: null, answeredAt: null, jobTrouble: null, picture: null, shownTabs: [],
+      upload: null, interrupted: [], sentFiles: null, dropTrouble: null,
       isActing: false, actionTrouble: null,
     });
     this.uploader = new Uploader({
       client: () => this.store.state.client,
       get: () => this.store.state.upload,
       set: (upload) => this.store.set({ upload }),
-      onJob: (id) => {
+      onJob: (id, _name, paths) => {
+        this.store.set({ sentFiles: { id, paths } });
         this.#expected = { id, until: Date.now() + EXPECTED_MS };
         if (this.store.state.route.page === "new") this.go({ page: "job", id });
         else void this.#poll?.now();
@@ -115,7 +121,7 @@ export class App {
     forgetKey();
     if (users && isPerson) return location.assign(signOutAddress(users, ourPlace()));
     this.#poll?.stop();
-    this.store.set({ client: null, keyTrouble: "missing", jobs: null, answer: null });
+    this.store.set({ client: null, keyTrouble: "missing", listed: null, answer: null });
     this.go({ page: "home" });
   }
 
@@ -155,12 +161,17 @@ export class App {
   }
 
   filter(filter: Filter): void {
-    this.store.set({ filter });
+    this.store.set({ filter, listed: null, listTrouble: null });
+    void this.#poll?.now();
   }
 
-  showMore(): void {
-    this.#limit = Math.min(this.#limit + PAGE, MOST);
-    void this.#poll?.now();
+  async showMore(): Promise<void> {
+    const { listed, filter } = this.store.state;
+    if (!listed) return;
+    await this.#act(async (client) => {
+      const longer = await nextPage(client, filter, listed);
+      if (this.store.state.filter === filter) this.store.set({ listed: longer });
+    });
   }
 
   setTheme(theme: Theme): void {
@@ -168,16 +179,26 @@ export class App {
   }
 
   async stop(job: Job): Promise<void> {
-    const text = `Finished stages are kept; the one that runs starts over. Spent so far: ${dollars(spent(job))}.`;
-    if (!(await confirmed({ title: STOP.title(job.name), text, keep: STOP.keep, confirm: STOP.confirm }))) return;
-    await this.#act((client) => client.post("/stop-job", { jobId: job.job_id }));
+    await this.#act((client) => stopJob(client, job));
   }
 
-  async goOn(job: Job, stage: Stage): Promise<void> {
+  async goOn(answer: JobAnswer, stage: Stage): Promise<void> {
     await this.#act(async (client) => {
-      const begun = await client.post<{ jobId: string }>("/start-job", { continues: job.job_id, step: stage });
-      this.go({ page: "job", id: begun.jobId });
+      const id = await goOn(client, answer, stage);
+      if (id) this.go({ page: "job", id });
     });
+  }
+
+  async remove(job: Job): Promise<void> {
+    await this.#act(async (client) => {
+      if (await deleteJob(client, job)) this.go({ page: "home" });
+    });
+  }
+
+  /** Notify when the job has ended. */
+  async tellMe(job: Job): Promise<void> {
+    const isWilling = await awaitEnd(job.job_id);
+    this.store.set({ actionTrouble: isWilling ? null : TELL.refused });
   }
 
   async #act(action: (client: Client) => Promise<unknown>): Promise<void> {
@@ -197,39 +218,25 @@ export class App {
   #show(route: Route): void {
     const before = this.store.state.route;
     const isSame = before.page === "job" && route.page === "job" && before.id === route.id;
-    this.store.set({ route, ...(isSame ? {} : { answer: null, answeredAt: null, jobTrouble: null, actionTrouble: null, shownTabs: [] }) });
+    this.store.set({ route, ...(isSame ? {} : { answer: null, answeredAt: null, jobTrouble: null, picture: null, actionTrouble: null, shownTabs: [] }) });
     this.#poll?.stop();
-    if (!this.store.state.client) return;
-    if (route.page === "home") void this.#askInterrupted();
+    const { client } = this.store.state;
+    if (!client) return;
+    if (route.page === "home") void interruptedUploads(client, this.store.state.upload?.record?.id).then((interrupted) => this.store.set({ interrupted }));
     this.#poll = new Poll(
       route.page === "job" ? () => this.#askJob(route.id) : () => this.#askJobs(),
       (route.page === "job" ? JOB_SECONDS : LIST_SECONDS) * 1000,
+      { ...BROWSER, isHidden: () => BROWSER.isHidden() && !(route.page === "job" && isAwaited(route.id)) },
     );
     void this.#poll.now();
   }
 
-  /** What is left of uploads that a reload or a crash has ended. */
-  async #askInterrupted(): Promise<void> {
-    const records = await storedUploads(Date.now()).catch(() => []);
-    const interrupted: AppState["interrupted"] = [];
-    for (const record of records) {
-      if (record.id === this.store.state.upload?.record?.id) continue;
-      try {
-        const answer = await this.#client().get<{ state: string; uploaded: { bytes: number }[] }>(`/uploads/${record.id}`);
-        if (answer.state === "UPLOADING") interrupted.push({ record, sent: answer.uploaded.reduce((sum, part) => sum + part.bytes, 0) });
-        else await forgetUpload(record.id);
-      } catch (error) {
-        if (error instanceof ApiError && error.status === 404) await forgetUpload(record.id);
-      }
-    }
-    this.store.set({ interrupted });
-  }
-
   async #askJobs(): Promise<number> {
+    const { filter } = this.store.state;
     try {
-      const answer = await this.#client().get<JobsAnswer>(`/jobs?limit=${this.#limit}`);
-      const hasMore = answer.jobs.length >= this.#limit && this.#limit < MOST;
-      this.store.set({ jobs: answer.jobs, hasMore, listTrouble: null, isOffline: false });
+      const listed = await firstPage(this.#client(), filter, this.store.state.listed);
+      if (this.store.state.filter !== filter) return LIST_SECONDS * 1000; // it is asked for anew
+      this.store.set({ listed, listedAt: new Date().toISOString(), listTrouble: null, isOffline: false });
     } catch (error) {
       this.#note(error, (listTrouble) => ({ listTrouble }));
       throw error;
@@ -239,11 +246,16 @@ export class App {
 
   async #askJob(id: string): Promise<number | null> {
     try {
-      const answer = await this.#client().get<JobAnswer>(`/jobs/${encodeURIComponent(id)}`);
-      const { route } = this.store.state;
+      const seen = this.store.state.picture?.at;
+      const query = seen ? `?live=${encodeURIComponent(seen)}` : "";
+      const answer = await this.#client().get<JobAnswer>(`/jobs/${encodeURIComponent(id)}${query}`);
+      const { route, picture } = this.store.state;
       if (route.page !== "job" || route.id !== id) return null; // somebody has gone on
-      this.store.set({ answer, answeredAt: new Date().toISOString(), jobTrouble: null, isOffline: false });
-      return hasEnded(answer.job) ? null : (answer.poll_seconds ?? JOB_SECONDS) * 1000;
+      const newer = answer.live?.url && answer.live.at !== picture?.at ? answer.live : picture;
+      this.store.set({ answer, picture: newer, answeredAt: new Date().toISOString(), jobTrouble: null, isOffline: false });
+      tell(answer.job);
+      if (hasEnded(answer.job)) return null;
+      return BROWSER.isHidden() ? HIDDEN_MS : (answer.poll_seconds ?? JOB_SECONDS) * 1000;
     } catch (error) {
       const isExpected = this.#expected?.id === id && Date.now() < this.#expected.until;
       if (isExpected && error instanceof ApiError && error.status === 404) return JOB_SECONDS * 1000;
@@ -274,6 +286,7 @@ export class App {
     forgetKey();
     const isPerson = isToken(this.store.state.client?.key ?? "");
     this.store.set({ client: null, keyTrouble: "refused" });
+    this.uploader.pause(KEY.paused);
     if (isPerson) void this.#renew();
   }
 
@@ -293,9 +306,10 @@ function clientOf(config: Config, key: string): Client {
 }
 
 /** From which stage an ended job can go on: the first that is not finished. */
-export function nextStage(job: Job): Stage | null {
+export function nextStage({ job, retry_from = [] }: JobAnswer): Stage | null {
   if (job.state === "REJECTED" || job.state === "COMPLETED" || !hasEnded(job)) return null;
-  return STAGES.find((stage) => !job.outputs[stage]) ?? null;
+  if (job.state === "COMPLETED_DEGRADED") return retry_from.includes("compress") ? "compress" : null;
+  return retry_from.filter((stage) => !job.outputs[stage]).at(-1) ?? null;
 }
 
 export function sentenceOf(error: unknown): string {

@@ -17,6 +17,7 @@ const root = document.getElementById("page") as HTMLElement;
 
 function page(app: App, state: AppState) {
   const job = state.route.page === "job" ? state.answer?.job : undefined;
+  const isKeyRefused = state.keyTrouble === "refused";
   return html`<a class="skip" href="#main">Skip to content</a>
     <header class="sky"><div class="column">
       <a class="brand" href=${addressOf({ page: "home" })}>${APP}</a>
@@ -24,12 +25,13 @@ function page(app: App, state: AppState) {
       ${state.client ? html`<button class="onsky small" @click=${() => app.signOut()}>${KEY.forget}</button>` : nothing}
     </div></header>
     ${state.isOffline ? html`<p class="banner" role="status">${OFFLINE}</p>` : nothing}
-    <main id="main" tabindex="-1">${view(app, state)}</main>
+    <main id="main" tabindex="-1" ?inert=${isKeyRefused}>${view(app, state)}</main>
+    ${isKeyRefused ? html`<div class="veil">${keyView(app, state)}</div>` : nothing}
     ${announcer(job ? announcement(job) : "")}`;
 }
 
 function view(app: App, state: AppState) {
-  if (state.keyTrouble) return keyView(app, state);
+  if (state.keyTrouble === "missing") return keyView(app, state);
   if (state.route.page === "job") return jobView(app, state);
   return state.route.page === "new" ? newView(app, state) : homeView(app, state);
 }

@@ -51,7 +51,7 @@ test("what differs from the preset is sent, and no more", () => {
   assert.equal(defaultOf(field("sfm.max_photos"), answer, "standard"), 500);
   assert.equal(defaultOf(field(".compress_enabled"), answer, "draft"), true);
   assert.deepEqual(optionsOf("draft", new Map<string, unknown>([["train.sh_degree", 2], [".compress_enabled", false]])), { preset: "draft", train: { sh_degree: 2 }, compress_enabled: false });
-  assert.deepEqual(changesOf(answer, "draft"), ["sfm max photos 150"]);
+  assert.deepEqual(changesOf(answer, "draft"), ["Most photos: 150"]);
 });
 
 test("a flight is drawn in metres", () => {

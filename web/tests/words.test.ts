@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Job } from "../src/api/types.ts";
+import type { Job, Stage } from "../src/api/types.ts";
 import { nextStage } from "../src/app.ts";
-import { progressOf } from "../src/parts/stage_rail.ts";
+import { progressOf, shareOf } from "../src/parts/stage_rail.ts";
 import { addressOf, routeOf } from "../src/route.ts";
-import { age, bytes, dollars, duration, figures, percent } from "../src/words/en.ts";
+import { age, bytes, dollars, duration, figures, percent, secondLine } from "../src/words/en.ts";
 
 const JOB: Job = {
   job_id: "beach-0123456789", name: "Beach", state: "TRAINING", percent: 38.4, message: "", created_at: "", updated_at: "",
@@ -42,9 +42,36 @@ test("the rail shows one stage running or stopped, and all before it done", () =
   assert.deepEqual(rail({ ...JOB, state: "REJECTED", outputs: {} }), ["waiting", "waiting", "waiting"]);
 });
 
-test("a job goes on from the first stage that it has not finished", () => {
-  assert.equal(nextStage({ ...JOB, state: "STOPPED" }), "train");
-  assert.equal(nextStage({ ...JOB, state: "COMPLETED_DEGRADED", outputs: { sfm: "a", train: "b" } }), "compress");
-  assert.equal(nextStage(JOB), null);
-  assert.equal(nextStage({ ...JOB, state: "REJECTED", outputs: {} }), null);
+test("a job that goes on from another one has what that one made, and one without a file of its own is red at its end", () => {
+  const rail = (job: Job) => (["sfm", "train", "compress"] as const).map((stage) => progressOf(job, stage));
+  assert.deepEqual(rail({ ...JOB, state: "COMPRESSING", outputs: { train: "a" } }), ["done", "done", "running"]);
+  assert.deepEqual(rail({ ...JOB, state: "STOPPED", stage: "compress", outputs: {} }), ["done", "done", "failed"]);
+  assert.deepEqual(rail({ ...JOB, state: "COMPLETED_DEGRADED", outputs: { train: "a", compress: "b" } }), ["done", "done", "failed"]);
+});
+
+test("a job goes on from the first stage that it has not finished, if that has what it begins with", () => {
+  const next = (job: Partial<Job>, ...retry_from: Stage[]) => nextStage({ job: { ...JOB, ...job }, links: [], retry_from });
+  assert.equal(next({ state: "STOPPED" }, "sfm", "train"), "train");
+  assert.equal(next({ state: "FAILED", outputs: {} }, "sfm"), "sfm");
+  assert.equal(next({ state: "STOPPED" }), null, "its files are gone");
+  assert.equal(next({ state: "COMPLETED_DEGRADED", outputs: { sfm: "a", train: "b", compress: "c" } }, "sfm", "train", "compress"), "compress");
+  assert.equal(next({}, "sfm"), null);
+  assert.equal(next({ state: "REJECTED", outputs: {} }), null);
+});
+
+test("the running stage's share is of its own part of the line", () => {
+  assert.equal(shareOf(25, "train"), 0);
+  assert.equal(shareOf(57.5, "train"), 0.5);
+  assert.equal(shareOf(100, "compress"), 1);
+  assert.equal(shareOf(10, "train"), 0);
+});
+
+test("the second line never says the headline again", () => {
+  const second = (message: string) => secondLine({ ...JOB, message });
+  assert.equal(second("Training advanced neural 3D representation"), "");
+  assert.equal(second("Training advanced neural 3D representation: 3 of 9"), "3 of 9");
+  assert.equal(second("Fetching the input"), "Fetching the input");
+  assert.equal(secondLine({ ...JOB, state: "STOPPED" }), "Placed photos are kept.");
+  assert.equal(secondLine({ ...JOB, state: "STOPPED", outputs: { train: "a" } }), "Placed photos, the trained model are kept.");
+  assert.equal(secondLine({ ...JOB, state: "STOPPED", outputs: {} }), "");
 });

@@ -23,7 +23,7 @@ export interface Surroundings {
   random(): number;
 }
 
-const BROWSER: Surroundings = {
+export const BROWSER: Surroundings = {
   setTimer: (run, ms) => setTimeout(run, ms),
   clearTimer: (timer) => clearTimeout(timer as ReturnType<typeof setTimeout>),
   isHidden: () => document.visibilityState === "hidden",

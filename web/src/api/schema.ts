@@ -7,6 +7,8 @@ export interface Field {
   /** `sfm`, `train`, `compress`, or empty for an option of the whole job. */
   group: string;
   name: string;
+  /** Its name for people. */
+  title: string;
   kind: "number" | "switch" | "choice";
   description: string;
   isInteger: boolean;
@@ -58,6 +60,7 @@ function fieldOf(group: string, name: string, property: Json, definitions: Recor
   const bound = (key: string) => (typeof type[key] === "number" ? (type[key] as number) : null);
   return {
     group, name, kind, isNullable, choices,
+    title: String(property["title"] ?? name.replaceAll("_", " ")),
     description: String(property["description"] ?? "").replace(/\s+/g, " "),
     isInteger: type["type"] === "integer",
     minimum: bound("minimum") ?? bound("exclusiveMinimum"),
@@ -98,11 +101,24 @@ export function optionsOf(preset: string, changes: Changes): Values {
   return options;
 }
 
-/** What a preset changes, as `name value` of its own words. */
+/** What a preset changes, as `name: value` in the schema's own words. */
 export function changesOf(answer: OptionsAnswer, preset: string): string[] {
+  const titles = new Map(fieldsOf(answer.schema).map((field) => [keyOf(field), field.title]));
   return Object.entries(answer.presets[preset] ?? {}).flatMap(([group, values]) =>
     Object.entries(values)
       .filter(([name]) => name !== "preset")
-      .map(([name, value]) => `${group} ${name.replaceAll("_", " ")} ${typeof value === "number" ? value.toLocaleString("en") : String(value)}`),
+      .map(([name, value]) => `${titles.get(`${group}.${name}`) ?? name}: ${typeof value === "number" ? value.toLocaleString("en") : String(value)}`),
   );
+}
+
+/** How a job's options differ from its preset's, as a person would have set them. */
+export function changesFrom(answer: OptionsAnswer, options: Values): { preset: string; changes: Map<string, unknown> } {
+  const preset = String(options["preset"] ?? "standard");
+  const changes = new Map<string, unknown>();
+  for (const field of fieldsOf(answer.schema)) {
+    const group = field.group ? ((options[field.group] ?? {}) as Values) : options;
+    const value = group[field.name];
+    if (value !== undefined && value !== defaultOf(field, answer, preset)) changes.set(keyOf(field), value);
+  }
+  return { preset, changes };
 }

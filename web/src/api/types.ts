@@ -42,8 +42,30 @@ export interface FileLink {
   bytes: number;
 }
 
+/** The PSNR of the validation photos after so many iterations, dB. */
+export interface Score {
+  iteration: number;
+  psnr: number;
+}
+
+/** What the running training shows; `url` only in an answer to whoever does not have the picture yet. */
+export interface LivePicture {
+  at: string;
+  iteration: number;
+  photo: string;
+  held_out: boolean;
+  url?: string;
+}
+
 export interface JobAnswer {
   job: Job;
+  /** Who works on a stage, and how many seconds it has taken so far. */
+  stages?: Partial<Record<Stage, { spent: number }>>;
+  series?: Score[];
+  live?: LivePicture | null;
+  /** Of a job that has ended: the stages to go on from, and its options. */
+  retry_from?: Stage[];
+  options?: Values;
   links: FileLink[];
   /** Of an ended job: where what its report is made from can be read, by path below the job. */
   report?: Record<string, string>;

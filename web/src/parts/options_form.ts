@@ -30,7 +30,7 @@ function row(form: Form, field: Field) {
   const id = `option-${key.replace(".", "-")}`;
   const problem = problemWith(field, String(value ?? ""));
   return html`<div class="option ${isChanged ? "changed" : ""}">
-    <label for=${id}>${field.name.replaceAll("_", " ")}</label>
+    <label for=${id}>${field.title}</label>
     ${control(form, field, id, value)}
     ${isChanged ? html`<button type="button" class="quiet small" @click=${() => form.reset(key)}>${OPTIONS.reset}</button>` : nothing}
     ${problem ? html`<p class="bad" id="${id}-problem">${problem}</p>` : nothing}

@@ -1,4 +1,4 @@
-/** The presets: what each changes, in the schema's own words, and where the server tells, what it takes. */
+/** The presets: what each changes, in the schema's own words, and where the server tells, what it takes: on a machine of one's own no dollars. */
 import { html, nothing } from "lit-html";
 import { changesOf } from "../api/schema.ts";
 import type { OptionsAnswer } from "../api/types.ts";
@@ -16,8 +16,8 @@ export function presetCards(answer: OptionsAnswer, chosen: string, estimates: Re
       const changes = changesOf(answer, preset);
       return html`<label class="preset"><input type="radio" name="preset" .checked=${preset === chosen} @change=${() => choose(preset)}>
         <span class="name">${preset}</span>
-        ${estimate ? html`<span class="figures">about ${duration(estimate.seconds)}, ${dollars(estimate.usd)}</span>` : nothing}
-        <span class="muted">${PRESETS.words[preset] ?? ""} ${changes.join(", ")}</span>
+        ${estimate ? html`<span class="figures">about ${duration(estimate.seconds)}${estimate.usd ? `, ${dollars(estimate.usd)}` : nothing}</span>` : nothing}
+        <span class="muted">${PRESETS.words[preset] ?? ""} ${changes.join(" · ")}</span>
       </label>`;
     })}</fieldset>`;
 }

@@ -1,10 +1,9 @@
 /** *Report* for the owner of a job: loads what the stages have written, and the code that shows it. */
-import { html, nothing, render } from "lit-html";
+import { html, render } from "lit-html";
 import type { Client } from "../api/client.ts";
 import type { Job, JobAnswer } from "../api/types.ts";
 import { REPORT } from "../words/en.ts";
 import type { CameraRow, Pose, ReportSource } from "./report/types.ts";
-import { stageRail } from "./stage_rail.ts";
 
 type Phase = { kind: "loading" } | { kind: "failed" } | { kind: "ready"; source: ReportSource };
 
@@ -17,8 +16,7 @@ export interface Viewer {
 
 export function reportTab(client: Client, answer: JobAnswer, viewer: Viewer) {
   const pose = (event: Event) => (event as CustomEvent<Pose>).detail;
-  return html`<div class="column" @stand=${(event: Event) => viewer.stand(pose(event))} @look=${(event: Event) => viewer.look(pose(event))}><div class="screen">${answer.job.state === "COMPLETED" ? nothing : stageRail(answer.job)}</div>
-    <owner-report .of=${{ client, answer }}></owner-report></div>`;
+  return html`<div class="column" @stand=${(event: Event) => viewer.stand(pose(event))} @look=${(event: Event) => viewer.look(pose(event))}><owner-report .of=${{ client, answer }}></owner-report></div>`;
 }
 
 class OwnerReport extends HTMLElement {

@@ -37,7 +37,7 @@ export interface Surface {
   get(): UploadState | null;
   set(state: UploadState | null): void;
   /** Called when an upload has become a job. */
-  onJob(id: string, name: string): void;
+  onJob(id: string, name: string, paths: string[]): void;
   onKeyRefused(): void;
 }
 
@@ -97,6 +97,14 @@ export class Uploader {
     if (!state.record) await this.#create();
     else if (state.sent === state.bytes && state.isCommitted) await this.#complete();
     else this.#send();
+  }
+
+  /** Hold on, for a reason that is said, until `again`. */
+  pause(reason: string): void {
+    const phase = this.surface.get()?.phase;
+    if (phase !== "beginning" && phase !== "sending") return;
+    this.#end();
+    this.#change({ phase: "stopped", trouble: reason });
   }
 
   change(change: Partial<Pick<UploadState, "email" | "preset" | "changes">>): void {
@@ -204,7 +212,7 @@ export class Uploader {
     }
     await forgetUpload(id).catch(() => undefined);
     this.surface.set(null);
-    this.surface.onJob(id, name);
+    this.surface.onJob(id, name, state.choice.files.map(({ path }) => path));
   }
 
   #stop(error: unknown): void {

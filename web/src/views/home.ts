@@ -1,21 +1,14 @@
 /** The jobs, newest first. */
 import { html, nothing } from "lit-html";
 import { repeat } from "lit-html/directives/repeat.js";
-import { hasEnded, type Job } from "../api/types.ts";
-import { LIST_SECONDS, type App, type AppState, type Filter } from "../app.ts";
+import { LIST_SECONDS, type App, type AppState } from "../app.ts";
+import type { Filter, Listed } from "../jobs_list.ts";
 import { dropZone, filePickers } from "../parts/drop_zone.ts";
 import { jobRow } from "../parts/job_row.ts";
 import { progressLine } from "../parts/progress_line.ts";
 import { addressOf } from "../route.ts";
 import type { UploadState } from "../upload/uploader.ts";
-import { FILTERS, HOME, percent, UPLOAD } from "../words/en.ts";
-
-const PASSES: Record<Filter, (job: Job) => boolean> = {
-  all: () => true,
-  running: (job) => !hasEnded(job),
-  ready: (job) => job.state.startsWith("COMPLETED"),
-  failed: (job) => job.state === "FAILED" || job.state === "REJECTED",
-};
+import { DATED, FILTERS, HOME, percent, UPLOAD } from "../words/en.ts";
 
 export function homeView(app: App, state: AppState) {
   return html`${state.upload ? running(state.upload) : dropZone((files) => void app.take(files))}
@@ -30,7 +23,9 @@ export function homeView(app: App, state: AppState) {
       </div>
     </div>
     ${state.listTrouble ? html`<p class="note bad" role="alert">${HOME.failed} ${state.listTrouble.sentence}</p>` : nothing}
-    ${state.jobs ? list(app, state, state.jobs) : html`<p class="note" aria-busy="true">…</p>`}
+    ${state.isOffline && state.listedAt ? html`<p class="note">${DATED(state.listedAt)}</p>` : nothing}
+    ${state.actionTrouble ? html`<p class="note bad" role="alert">${state.actionTrouble}</p>` : nothing}
+    ${state.listed ? list(app, state, state.listed) : html`<p class="note" aria-busy="true">…</p>`}
   </section>`;
 }
 
@@ -51,10 +46,9 @@ function interrupted(app: App, state: AppState) {
     </div></li>`)}</ul>`;
 }
 
-function list(app: App, state: AppState, jobs: Job[]) {
-  const shown = jobs.filter(PASSES[state.filter]);
-  if (!shown.length) return html`<p class="note">${jobs.length ? HOME.noneOfThese : HOME.none}</p>`;
+function list(app: App, state: AppState, { jobs, cursor }: Listed) {
+  if (!jobs.length) return html`<p class="note">${state.filter === "all" ? HOME.none : HOME.noneOfThese}</p>`;
   const now = Date.now();
-  return html`<ul class="jobs">${repeat(shown, (job) => job.job_id, (job) => jobRow(job, now, LIST_SECONDS))}</ul>
-    ${state.hasMore ? html`<button class="quiet" @click=${() => app.showMore()}>${HOME.more}</button>` : nothing}`;
+  return html`<ul class="jobs">${repeat(jobs, (job) => job.job_id, (job) => jobRow(job, now, LIST_SECONDS))}</ul>
+    ${cursor ? html`<button class="quiet" ?disabled=${state.isActing} @click=${() => app.showMore()}>${HOME.more}</button>` : nothing}`;
 }

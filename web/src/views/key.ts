@@ -1,5 +1,6 @@
-/** The form for the key, in the place of everything that needs one. */
+/** The form for the key: in the place of everything that needs one, or over what is there when it is refused. */
 import { html, nothing } from "lit-html";
+import { ref } from "lit-html/directives/ref.js";
 import type { App, AppState } from "../app.ts";
 import { KEY } from "../words/en.ts";
 
@@ -10,17 +11,21 @@ export function keyView(app: App, state: AppState) {
     const key = String(data.get("key") ?? "").trim();
     if (key) app.signIn(key, data.has("remember"));
   };
-  const isRefused = state.keyTrouble === "refused";
-  const refused = app.hasUsers ? KEY.ended : KEY.refused;
-  return html`<section class="card narrow">
-    <h1>${app.hasUsers ? KEY.signIn : KEY.title}</h1>
-    ${isRefused ? html`<p class="bad" role="alert">${refused}</p>` : nothing}
+  const isOver = state.keyTrouble === "refused";
+  const title = app.hasUsers ? KEY.signIn : KEY.title;
+  return html`<section class="card narrow ${isOver ? "over" : ""}" role=${isOver ? "dialog" : "region"} aria-modal=${isOver ? "true" : "false"} aria-label=${title}>
+    <h1>${title}</h1>
+    ${isOver ? html`<p class="bad" role="alert">${app.hasUsers ? KEY.ended : KEY.refused}</p>` : nothing}
     ${app.hasUsers ? html`<p class="stack"><button @click=${() => void app.goToSignIn()}>${KEY.signIn}</button></p><p>${KEY.or}</p>` : nothing}
-    ${isRefused || app.hasUsers ? nothing : html`<p>${KEY.missing}</p>`}
+    ${isOver || app.hasUsers ? nothing : html`<p>${KEY.missing}</p>`}
     <form class="stack" @submit=${submit}>
-      <label>${KEY.label}<input name="key" type="password" autocomplete="current-password" required maxlength="200"></label>
+      <label>${KEY.label}<input name="key" type="password" autocomplete="current-password" required maxlength="200" ${ref(isOver ? focused : undefined)}></label>
       <label class="check"><input name="remember" type="checkbox">${KEY.remember}</label>
       <button>${KEY.open}</button>
     </form>
   </section>`;
+}
+
+function focused(input?: Element): void {
+  if (input) queueMicrotask(() => (input as HTMLElement).focus());
 }

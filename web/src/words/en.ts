@@ -1,6 +1,6 @@
 /** Every sentence of the page, and how figures are written. */
 
-import type { Failure, Figure, Job, Stage, State } from "../api/types.ts";
+import { STAGES, type Failure, type Figure, type Job, type LivePicture, type Score, type Stage, type State } from "../api/types.ts";
 
 export const APP = "Spaceport";
 
@@ -35,6 +35,7 @@ export const KEY = {
   signIn: "Sign in",
   or: "Or with a key:",
   ended: "What let you in is not accepted any more. Sign in again.",
+  paused: "The upload waits for a key that is accepted.",
 };
 export const HOME = {
   title: "Your jobs",
@@ -43,17 +44,78 @@ export const HOME = {
   more: "Show more",
   failed: "The jobs could not be loaded.",
 };
-export const FILTERS = { all: "All", running: "Running", ready: "Ready", failed: "Failed" } as const;
+export const FILTERS = { all: "All", mine: "Mine", running: "Running", ready: "Ready", failed: "Failed" } as const;
 export const STOP = {
   button: "Stop",
   title: (name: string) => `Stop ${name}?`,
   keep: "Keep going",
   confirm: "Stop",
+  text: (job: Job, paid: string | null) =>
+    `${kept(finished(job)) || "Nothing is finished yet"}; ${job.stage ? `${STAGE_STARTS[job.stage]} over` : "all starts over"}.${paid ? ` Spent so far: ${paid}.` : ""}`,
 };
+export const DELETE = {
+  button: "Delete",
+  title: (name: string) => `Delete ${name}?`,
+  text: (job: Job) =>
+    `Its upload${typeof job.counts["photos"] === "number" ? `, ${count(job.counts["photos"], "photo")}` : ""}, ${finished(job).includes("train") ? "the model, " : ""}its report and files, and every link to it go for good. Jobs that were built on it are not touched.`,
+  keep: "Keep it",
+  confirm: "Delete",
+};
+export const RETRY = {
+  button: "Go on from…",
+  again: "Compress again",
+  title: (name: string) => `Go on with ${name}`,
+  from: "Go on from",
+  kept: (stage: Stage) => `${kept(STAGES.slice(0, STAGES.indexOf(stage))) || "The photos are uploaded"}. This begins a new job; the old one stays as it is.`,
+  keep: "Not now",
+  confirm: "Go on",
+};
+export const TELL = {
+  button: "Tell me",
+  on: "You will be told when it ends, as long as this tab is open.",
+  refused: "This browser lets the page tell you nothing. Allow notifications of this page, then try again.",
+};
+export const LIVE = {
+  photo: ({ photo, held_out }: LivePicture) => `${held_out ? "Held-out photo" : "Photo"} ${photo}`,
+  model: ({ iteration }: LivePicture) => `Model after ${count(iteration, "iteration")}`,
+  alt: (picture: LivePicture) => `Left: ${LIVE.photo(picture)}. Right: the model from the same place, after ${count(picture.iteration, "iteration")}.`,
+  caption: ({ at, held_out }: LivePicture, now: number) => `${held_out ? "The model never saw this photo. " : ""}Picture from ${age(at, now)}.`,
+};
+export const CURVE = {
+  x: "iterations",
+  y: "PSNR, dB",
+  label: (first: Score, last: Score) =>
+    `Curve of the PSNR: ${first.psnr.toFixed(1)} dB after ${count(first.iteration, "iteration")}, ${last.psnr.toFixed(1)} dB after ${count(last.iteration, "iteration")}.`,
+  caption: (last: Score) => `${last.psnr.toFixed(1)} dB now: how close the model comes to photos it is measured by. More is better.`,
+};
+export const REJECTED = {
+  title: "What was uploaded",
+  guilty: "this one",
+  others: (n: number) => `and ${count(n, "other file")}`,
+};
+/** What happens, or has happened, beyond the headline: never the same words twice. */
+export function secondLine(job: Job): string {
+  if (job.failure) return job.failure.sentence;
+  if (job.state === "STOPPED") return finished(job).length ? `${kept(finished(job))}.` : "";
+  const headline = HEADLINES[job.state];
+  return job.message.startsWith(headline) ? job.message.slice(headline.length).replace(/^[:.,\s]+/, "") : job.message;
+}
+
+const RESULTS: Record<Stage, string> = { sfm: "placed photos", train: "the trained model", compress: "the compressed model" };
+const STAGE_STARTS: Record<Stage, string> = { sfm: "placing photos starts", train: "training starts", compress: "compressing starts" };
+
+function finished(job: Job): Stage[] {
+  return STAGES.slice(0, STAGES.findLastIndex((stage) => job.outputs[stage]) + 1);
+}
+
+function kept(stages: readonly Stage[]): string {
+  const results = stages.map((stage) => RESULTS[stage]).join(", ");
+  return results ? `${results.charAt(0).toUpperCase()}${results.slice(1)} ${stages.length === 1 && stages[0] !== "sfm" ? "is" : "are"} kept` : "";
+}
 export const GO_ON = (stage: Stage) => `Go on from ${STAGE_NAMES[stage]}`;
 export const SILENT = (seconds: number) => `No word for ${duration(seconds)}; it is being looked after.`;
 export const DATED = (iso: string) => `As of ${new Date(iso).toLocaleTimeString("en")}.`;
-export const THEMES = { system: "System", light: "Light", dark: "Dark" } as const;
+export const THEMES = { system: "Auto", light: "Light", dark: "Dark" } as const;
 export const VIEWER = {
   loading: "Loading the model",
   noWebgl: "This browser cannot draw 3D here: it has neither WebGL nor WebGPU. Here is how the model looks; its files can be downloaded.",
@@ -207,11 +269,13 @@ export const PRESETS = {
   words: {
     draft: "A quick look.",
     standard: "For most flights.",
-    high: "All detail, for hours on a small machine.",
+    high: "The most detail, and the longest wait.",
   } as Record<string, string>,
 };
 export const OPTIONS = {
   title: "All options",
+  preset: "How much work",
+  presets: { draft: "Draft", standard: "Standard", high: "High" } as Record<string, string>,
   changed: (n: number) => `${n} changed`,
   reset: "Reset",
   empty: "chosen from the device",

@@ -1,0 +1,190 @@
+"""What is done to a job in the page: watched while it trains, gone on from, deleted; and lists of many."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from page_cases import Watched, link_of
+from PIL import Image
+from pipeline_cases import ended, key_of, requested, staged
+from playwright.sync_api import Page, expect
+from test_page_on_a_laptop import HOSTILE, add_job, beat
+from waiting import until
+
+from spaceport.cli.connect import deployment_of
+from spaceport.local.cloud import EmbeddedCloud
+from spaceport.pipeline.contract import JobState, StageName, now
+from spaceport.pipeline.layout import live_key, request_key
+from spaceport.pipeline.live import LIVE_JSON, LIVE_PICTURE, Live, LivePicture, LiveScore
+
+
+def opened(page: Page, cloud: EmbeddedCloud, job_id: str) -> None:
+    base, _, key = link_of(cloud).partition("#")
+    page.goto(f"{base}?job={job_id}#{key}")
+    expect(page.locator("p.sentence")).to_be_visible()
+
+
+def show(cloud: EmbeddedCloud, job_id: str, iteration: int, *scores: float, photo: str = "DJI_7.JPG") -> None:
+    """What a training shows after so many iterations: a grey photo and a darker model."""
+    bucket = deployment_of(cloud.access).bucket
+    pixels = Image.new("RGB", (96, 64), (200, 200, 200))
+    pixels.paste((90, 120, 90), (48, 0, 96, 64))
+    buffer = io.BytesIO()
+    pixels.save(buffer, "JPEG")
+    bucket.put_small(live_key(job_id, StageName.TRAIN, LIVE_PICTURE), buffer.getvalue(), "image/jpeg")
+    series = [LiveScore(iteration=50 * (number + 1), psnr=score) for number, score in enumerate(scores)]
+    live = Live(series=series, picture=LivePicture(at=now(), iteration=iteration, photo=photo, held_out=True))
+    bucket.put_small(live_key(job_id, StageName.TRAIN, LIVE_JSON), live.model_dump_json().encode())
+
+
+def test_a_training_shows_a_photo_beside_the_model_and_its_curve(page: Page, cloud: EmbeddedCloud) -> None:
+    add_job(cloud, "live-0123456789", "Live")
+    watched = Watched.of(page)
+    opened(page, cloud, "live-0123456789")
+    expect(page.get_by_role("list", name="Stages")).to_contain_text("20 %")
+    expect(page.locator("figure.live")).to_have_count(0)
+    show(cloud, "live-0123456789", 140, 18.25, 22.5, photo=HOSTILE)
+    picture = page.get_by_role("img", name=f"Left: Held-out photo {HOSTILE}. Right: the model")
+    expect(picture).to_be_visible()
+    until(lambda: picture.evaluate("image => image.naturalWidth") == 96)
+    expect(page.get_by_text("Model after 140 iterations")).to_be_visible()
+    curve = page.get_by_role(
+        "img", name="Curve of the PSNR: 18.3 dB after 50 iterations, 22.5 dB after 100 iterations."
+    )
+    expect(curve).to_be_visible()
+    beat(cloud, "live-0123456789", 0.4)
+    expect(page.get_by_role("progressbar", name="Progress")).to_have_attribute("aria-valuenow", "51")
+    fetched = [address for address in watched.addresses if LIVE_PICTURE in address]
+    assert len(fetched) == 1, "a picture that is there is not fetched again"
+    show(cloud, "live-0123456789", 280, 18.25, 22.5, 24.1)
+    expect(page.get_by_text("Model after 280 iterations")).to_be_visible()
+    assert watched.complaints == []
+
+
+@pytest.fixture
+def failed(cloud: EmbeddedCloud) -> str:
+    """A job that has failed in its training, with its manifests: those of an ended job wake nobody."""
+    deployment, job_id = deployment_of(cloud.access), "again-0123456789"
+    end = ended(JobState.FAILED, job_id).model_copy(update={"stage": StageName.TRAIN})
+    for manifest in (end, requested(job_id, name="Again"), staged(StageName.SFM, job_id, name="Again")):
+        deployment.bucket.put_manifest(key_of(manifest), manifest)
+        deployment.table.record(manifest)
+    return job_id
+
+
+def test_a_job_goes_on_from_a_finished_stage_with_changed_options_and_is_deleted(
+    page: Page, cloud: EmbeddedCloud, failed: str
+) -> None:
+    deployment = deployment_of(cloud.access)
+    opened(page, cloud, failed)
+    expect(page.get_by_role("list", name="Stages").locator("li.failed")).to_contain_text("Train")
+    page.get_by_role("button", name="Go on from Train").click()
+    dialog = page.get_by_role("dialog", name="Go on with Again")
+    expect(dialog.get_by_role("radio", name="Train")).to_be_checked()
+    expect(dialog.get_by_text("Placed photos are kept.")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    page.get_by_role("button", name="Go on from…").press("Enter")
+    expect(dialog.get_by_role("radio", name="Place photos")).to_be_checked()
+    dialog.get_by_label("How much work").select_option("draft")
+    dialog.get_by_text("All options").click()
+    dialog.get_by_label("Most iterations").fill("0")
+    expect(dialog.get_by_role("button", name="Go on")).to_be_disabled()
+    dialog.get_by_label("Most iterations").fill("123")
+    dialog.get_by_label("Most iterations").press("Enter")
+    expect(page).not_to_have_url(f"**/*job={failed}")
+    until(lambda: page.url.partition("job=")[2] not in {"", failed})
+    again = page.url.partition("job=")[2]
+    stored = deployment.bucket.read_manifest(request_key(again))
+    assert stored
+    options = stored.manifest.request.options
+    assert (options.preset, options.train.max_iterations, stored.manifest.request.continues) == ("draft", 123, failed)
+
+    # What another is built on cannot be deleted: the sentence names it. Its own upload is not there, so it fails.
+    expect(page.get_by_role("button", name="Delete")).to_be_visible()
+    opened(page, cloud, failed)
+    page.get_by_role("button", name="Delete").click()
+    question = page.get_by_role("dialog", name="Delete Again?")
+    expect(question).to_contain_text("18 photos")
+    expect(question.get_by_role("button", name="Keep it")).to_be_focused()
+    question.get_by_role("button", name="Delete").click()
+    expect(page.get_by_role("heading", name="Your jobs").or_(page.get_by_role("alert"))).to_be_visible()
+
+
+def test_a_job_that_another_is_built_on_is_not_deleted_and_the_sentence_names_it(
+    page: Page, cloud: EmbeddedCloud
+) -> None:
+    table = deployment_of(cloud.access).table
+    for manifest in (requested("base-0123456789", name="Base"), ended(JobState.STOPPED, "base-0123456789")):
+        table.record(manifest)
+    table.record(requested("built-0123456789", name="Built", continues="base-0123456789"))
+    for job_id, sentence in (("base-0123456789", "built-0123456789"),):
+        opened(page, cloud, job_id)
+        page.get_by_role("button", name="Delete").click()
+        page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+        expect(page.get_by_role("alert")).to_contain_text(sentence)
+    table.record(ended(JobState.STOPPED, "built-0123456789"))
+    opened(page, cloud, "built-0123456789")
+    page.get_by_role("button", name="Delete").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(page.get_by_role("heading", name="Your jobs")).to_be_visible()
+    expect(page.get_by_role("link").filter(has_text="Built")).to_have_count(0)
+
+
+def test_chips_ask_the_server_and_a_long_list_goes_on(page: Page, cloud: EmbeddedCloud) -> None:
+    table = deployment_of(cloud.access).table
+    for number in range(34):
+        job_id = f"many-{number:02}-0123456789"
+        table.record(requested(job_id, name=f"Many {number:02}"))
+        table.record(ended(JobState.STOPPED if number else JobState.FAILED, job_id))
+    page.goto(link_of(cloud))
+    rows = page.locator("ul.jobs > li")
+    expect(rows.nth(29)).to_be_visible()
+    expect(rows).to_have_count(30)
+    page.get_by_role("button", name="Show more").click()
+    expect(rows.nth(33)).to_be_visible()
+    page.get_by_role("button", name="Failed").click()
+    expect(page.get_by_role("link").filter(has_text="Many 00")).to_be_visible()
+    expect(page.get_by_role("link").filter(has_text="Many 01")).to_have_count(0)
+    page.get_by_role("button", name="Mine").click()
+    expect(page.get_by_text("None of these.")).to_be_visible()
+
+
+def test_the_end_is_told_to_whoever_asked_for_it(page: Page, cloud: EmbeddedCloud) -> None:
+    add_job(cloud, "bell-0123456789", "Bell")
+    page.add_init_script(
+        "window.rung = [];"
+        "window.Notification = class { constructor(title, {body}) { rung.push(title + ': ' + body) }"
+        " static requestPermission() { return Promise.resolve('granted') } }"
+    )
+    opened(page, cloud, "bell-0123456789")
+    page.get_by_role("button", name="Tell me").click()
+    expect(page.get_by_text("You will be told when it ends")).to_be_visible()
+    deployment_of(cloud.access).table.record(ended(JobState.STOPPED, "bell-0123456789"))
+    expect(page.locator("p.sentence")).to_have_text("Processing stopped, finished work kept")
+    assert page.evaluate("rung") == ["Bell: Processing stopped, finished work kept"]
+
+
+def test_whoever_refuses_notifications_is_not_asked_again_and_reads_why(page: Page, cloud: EmbeddedCloud) -> None:
+    add_job(cloud, "mute-0123456789", "Mute")
+    page.add_init_script(
+        "window.Notification = class { static requestPermission() { return Promise.resolve('denied') } }"
+    )
+    opened(page, cloud, "mute-0123456789")
+    page.get_by_role("button", name="Tell me").click()
+    expect(page.get_by_role("alert")).to_contain_text("Allow notifications")
+
+
+def test_a_key_that_is_refused_is_asked_for_over_the_page(page: Page, cloud: EmbeddedCloud) -> None:
+    add_job(cloud, "veil-0123456789", "Veil")
+    opened(page, cloud, "veil-0123456789")
+    page.route("**/jobs/veil-0123456789*", lambda route: route.fulfill(status=403, json={"message": "Forbidden"}))
+    expect(page.get_by_role("dialog", name="Your key")).to_be_visible()
+    expect(page.get_by_label("API key")).to_be_focused()
+    expect(page.get_by_text("Training at half size")).to_be_visible()
+    page.unroute("**/jobs/veil-0123456789*")
+    page.get_by_label("API key").fill(link_of(cloud).rpartition("=")[2])
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(page.get_by_role("progressbar", name="Progress")).to_be_visible()
