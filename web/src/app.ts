@@ -208,8 +208,8 @@ export class App {
     try {
       await action(client);
     } catch (error) {
-      this.#noteKey(error);
-      this.store.set({ actionTrouble: sentenceOf(error) });
+      if (error instanceof ApiError && error.isKeyRefused) this.#refuseKey();
+      else this.store.set({ actionTrouble: sentenceOf(error) });
     }
     this.store.set({ isActing: false });
     void this.#poll?.now();
@@ -272,13 +272,9 @@ export class App {
   }
 
   #note(error: unknown, change: (trouble: Trouble) => Partial<AppState>): void {
-    this.#noteKey(error);
-    if (error instanceof Offline) this.store.set({ isOffline: true });
+    if (error instanceof ApiError && error.isKeyRefused) this.#refuseKey(); // what is there stays, behind the question
+    else if (error instanceof Offline) this.store.set({ isOffline: true });
     else this.store.set(change({ sentence: sentenceOf(error), isMissing: error instanceof ApiError && error.status === 404 }));
-  }
-
-  #noteKey(error: unknown): void {
-    if (error instanceof ApiError && error.isKeyRefused) this.#refuseKey();
   }
 
   #refuseKey(): void {

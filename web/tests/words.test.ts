@@ -72,6 +72,6 @@ test("the second line never says the headline again", () => {
   assert.equal(second("Training advanced neural 3D representation: 3 of 9"), "3 of 9");
   assert.equal(second("Fetching the input"), "Fetching the input");
   assert.equal(secondLine({ ...JOB, state: "STOPPED" }), "Placed photos are kept.");
-  assert.equal(secondLine({ ...JOB, state: "STOPPED", outputs: { train: "a" } }), "Placed photos, the trained model are kept.");
+  assert.equal(secondLine({ ...JOB, state: "STOPPED", outputs: { train: "a" } }), "Placed photos and the trained model are kept.");
   assert.equal(secondLine({ ...JOB, state: "STOPPED", outputs: {} }), "");
 });

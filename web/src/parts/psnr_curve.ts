@@ -4,7 +4,7 @@ import type { Score } from "../api/types.ts";
 import { CURVE, whole } from "../words/en.ts";
 
 const [WIDTH, HEIGHT] = [640, 220];
-const [LEFT, RIGHT, TOP, BOTTOM] = [48, 16, 16, 44];
+const [LEFT, RIGHT, TOP, BOTTOM] = [48, 16, 40, 44];
 const TICKS = 4;
 
 /** Round numbers around the values, few of them: 18, 20, 22… */
@@ -35,7 +35,7 @@ export function psnrCurve(series: readonly Score[]) {
       <text class="tick" text-anchor="middle" x=${LEFT} y=${HEIGHT - BOTTOM + 20}>0</text>
       <text class="tick" text-anchor="end" x=${WIDTH - RIGHT} y=${HEIGHT - BOTTOM + 20}>${whole(last.iteration)}</text>
       <text class="axis" text-anchor="middle" x=${(LEFT + WIDTH - RIGHT) / 2} y=${HEIGHT - 6}>${CURVE.x}</text>
-      <text class="axis" x=${LEFT} y=${TOP - 4}>${CURVE.y}</text>
+      <text class="axis" x="12" y="22">${CURVE.y}</text>
     </svg>
     <figcaption>${CURVE.caption(last)}</figcaption>
   </figure>`;

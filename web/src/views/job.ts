@@ -42,22 +42,23 @@ function band(app: App, state: AppState, answer: JobAnswer) {
       ${hasEnded(job) ? nothing : progressLine({ value: job.percent, label: "Progress", text: `${percent(job.percent)}, ${HEADLINES[job.state]}`, seconds: JOB_SECONDS })}
       <p class="second">${job.state === "REJECTED" ? refusedSentence(secondLine(job)) : secondLine(job)}</p>
       <p class="muted">${facts(state, job)}</p>
-      <div class="actions">${hasEnded(job) ? afterwards(app, state, answer) : meanwhile(app, state, job)}</div>
+      <div class="actions">${hasEnded(job) ? afterwards(app, answer) : meanwhile(app, job)}</div>
     </div>
   </section>`;
 }
 
-function meanwhile(app: App, state: AppState, job: Job) {
-  return html`<button class="onsky" ?disabled=${state.isActing} @click=${() => app.stop(job)}>${STOP.button}</button>
+function meanwhile(app: App, job: Job) {
+  return html`<button class="onsky" @click=${() => app.stop(job)}>${STOP.button}</button>
     ${isAwaited(job.job_id) ? html`<p class="muted" role="status">${TELL.on}</p>`
       : html`<button class="onsky" @click=${() => app.tellMe(job)}>${TELL.button}</button>`}`;
 }
 
-function afterwards(app: App, state: AppState, answer: JobAnswer) {
+/** None of these is disabled while its dialog is open: the focus comes back to it. */
+function afterwards(app: App, answer: JobAnswer) {
   const next = nextStage(answer);
   const [others] = (answer.retry_from ?? []).filter((stage) => stage !== next);
   const button = (label: string, isFirst: boolean, act: () => unknown) =>
-    html`<button class=${isFirst ? "" : "onsky"} ?disabled=${state.isActing} @click=${act}>${label}</button>`;
+    html`<button class=${isFirst ? "" : "onsky"} @click=${act}>${label}</button>`;
   return html`
     ${next ? button(answer.job.state === "COMPLETED_DEGRADED" ? RETRY.again : GO_ON(next), true, () => app.goOn(answer, next)) : nothing}
     ${others ? button(RETRY.button, false, () => app.goOn(answer, others)) : nothing}

@@ -109,7 +109,7 @@ function finished(job: Job): Stage[] {
 }
 
 function kept(stages: readonly Stage[]): string {
-  const results = stages.map((stage) => RESULTS[stage]).join(", ");
+  const results = new Intl.ListFormat("en").format(stages.map((stage) => RESULTS[stage]));
   return results ? `${results.charAt(0).toUpperCase()}${results.slice(1)} ${stages.length === 1 && stages[0] !== "sfm" ? "is" : "are"} kept` : "";
 }
 export const GO_ON = (stage: Stage) => `Go on from ${STAGE_NAMES[stage]}`;
