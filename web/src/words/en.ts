@@ -115,7 +115,7 @@ function kept(stages: readonly Stage[]): string {
 export const GO_ON = (stage: Stage) => `Go on from ${STAGE_NAMES[stage]}`;
 export const SILENT = (seconds: number) => `No word for ${duration(seconds)}; it is being looked after.`;
 export const DATED = (iso: string) => `As of ${new Date(iso).toLocaleTimeString("en")}.`;
-export const THEMES = { system: "Auto", light: "Light", dark: "Dark" } as const;
+export const THEMES = { system: "System", light: "Light", dark: "Dark" } as const;
 export const VIEWER = {
   loading: "Loading the model",
   noWebgl: "This browser cannot draw 3D here: it has neither WebGL nor WebGPU. Here is how the model looks; its files can be downloaded.",
