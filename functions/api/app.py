@@ -81,23 +81,14 @@ def start_job() -> tuple[dict[str, Any], int] | Response[str]:
 
 @app.get("/jobs")
 def list_jobs() -> dict[str, Any]:
-<<<<<<< HEAD
-    """The jobs that the caller sees, the newest first; by `state`, and by `owner`, an API key's id or `me`."""
-    caller = caller_of(app.current_event)
-    query = app.current_event.query_string_parameters or {}
-    limit = TypeAdapter(int).validate_python(query.get("limit", DEFAULT_LIMIT))
-    state = TypeAdapter(JobState).validate_python(query["state"]) if query.get("state") else None
-    is_own = query.get("owner") == "me" or not caller.sees_all
-    owner = caller.key if is_own else OWNER.validate_python(query.get("owner"))
-=======
-    """The jobs of the caller's tenant, the newest first; by `state`, one or more with commas between them, and by
+    """The jobs that the caller sees, the newest first; by `state`, one or more with commas between them, and by
     `owner`, an API key's id or `me`."""
     caller = caller_of(app.current_event)
     query = app.current_event.query_string_parameters or {}
     limit = TypeAdapter(int).validate_python(query.get("limit", DEFAULT_LIMIT))
     states = STATES.validate_python(query["state"].split(",")) if query.get("state") else []
-    owner = caller.key if query.get("owner") == "me" else OWNER.validate_python(query.get("owner"))
->>>>>>> b110100 (An embedded cloud estimates by this machine's threads, and no dollars; options have names for people; a list of jobs in several states)
+    is_own = query.get("owner") == "me" or not caller.sees_all
+    owner = caller.key if is_own else OWNER.validate_python(query.get("owner"))
     after = Cursor.parse(query["cursor"]) if query.get("cursor") else None
     size = min(max(limit, 1), MAX_LIMIT)
     rows, cursor = table().page_of_tenant(caller.tenant, size, after, states=states, owner=owner)
