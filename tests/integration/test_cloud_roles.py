@@ -46,7 +46,7 @@ UNSEEN = {
     "dynamodb:DeleteItem": "powertools forgets a mail that SES refused; test_notify.py has one",
     "NotifyFunctionRole s3:GetObject shares/": "a sender that was killed after its share; test_notify_share.py has one",
     "ApiFunctionRole s3:GetObjectVersion uploads/": "an upload that is replaced while its job begins; test_accept.py",
-    "NotifyFunctionRole s3:GetObject flight.mp4": "a job of seconds has no time for a flight; test_notify.py mails one",
+    "NotifyFunctionRole s3:GetObject flight.mp4": "jobs of seconds make none; test_notify_share.py mails one",
     "s3:GetObject gaussian/live": "trainings of seconds are over before a page asks how they are; test_live",
     "s3:DeleteObjectVersion gaussian/live": "nor do they show anything before they end",
     "s3:DeleteObjectVersion gaussian/checkpoint": "trainings of seconds keep no checkpoint; test_cloud_resume has one",
