@@ -42,10 +42,10 @@ def test_the_link_opens_the_jobs_signed_in(page: Page, cloud: EmbeddedCloud) -> 
     watched = Watched.of(page)
     page.goto(link)
     expect(page.get_by_role("heading", name="Your jobs")).to_be_visible()
-    expect(page.get_by_role("link").filter(has_text=HOSTILE)).to_be_visible()
+    expect(page.get_by_role("link", name="Running").filter(has_text=HOSTILE)).to_be_visible()
     assert page.url == link.partition("#")[0]
     page.reload()
-    expect(page.get_by_role("link").filter(has_text=HOSTILE)).to_be_visible()
+    expect(page.get_by_role("link", name="Running").filter(has_text=HOSTILE)).to_be_visible()
     assert page.evaluate("history.length") <= 2
     assert not any(key in address for address in watched.addresses)
     assert {urlsplit(address).netloc for address in watched.addresses} == {urlsplit(link).netloc}
