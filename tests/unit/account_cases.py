@@ -7,7 +7,7 @@ from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
-import boto3
+from boto3 import Session
 from botocore.config import Config
 from botocore.exceptions import ClientError
 from botocore.validate import validate_parameters
@@ -31,7 +31,7 @@ def arn(service: str, name: str) -> str:
 @cache
 def client_of(service: str) -> Any:
     """Made once: it takes a quarter of a second."""
-    session = boto3.Session("testing", "testing", region_name=REGION)
+    session = Session("testing", "testing", region_name=REGION)
     return session.client(service)  # type: ignore[call-overload]  # any service
 
 
