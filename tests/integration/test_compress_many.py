@@ -39,7 +39,7 @@ def test_a_broken_model_does_not_stop_the_others(tmp_path: Path) -> None:
     assert all(len(read_model(path)[0]) == counts[path.stem] for path in (tmp_path / "out").iterdir())
     lines = result.output.splitlines()
     assert {f"{models[0]}: done", f"{models[1]}: failed", f"{models[2]}: done"} < set(lines)
-    assert f"{models[1]}: the file is not a PLY, or its header is damaged" in lines
+    assert f"{models[1]}: The header of the PLY is damaged: it does not end." in lines
     assert "1 of 3 models failed." in lines
     totals = [line.split() for line in lines if line.split()[:1] == ["all"]]
     sizes = [(tmp_path / "out" / name).stat().st_size for name in ("a.sog", "b.sog")]

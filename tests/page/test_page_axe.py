@@ -19,7 +19,7 @@ AXE = WEB / "node_modules/axe-core/axe.min.js"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 CONTRAST = {"runOnly": {"type": "rule", "values": ["color-contrast"]}}
 """All that the second theme can change."""
-QUICK = {"key-refused", "new-options", "job-stop", "job-failed", "look", "report", "share-made", "shared", "embed"}
+QUICK = {"key-refused", "job-stop", "look", "report", "shared"}
 """In the normal run; the others are slow together."""
 NARROW = 320
 """Also what is left of 1280 pixels at 400 %."""

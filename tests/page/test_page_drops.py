@@ -6,6 +6,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import pytest
 from page_cases import Watched, link_of
 from pipeline_cases import photo_zip
 from playwright.sync_api import Browser, Page, Route, expect
@@ -49,6 +50,7 @@ def test_a_folder_and_files_beside_it_are_dropped(
     assert watched.complaints == []
 
 
+@pytest.mark.slow
 def test_a_zip_goes_as_it_is(page: Page, cloud: EmbeddedCloud, jobs: list[str], tmp_path: Path) -> None:
     path = tmp_path / "Quarry.zip"
     path.write_bytes(photo_zip())
@@ -60,6 +62,7 @@ def test_a_zip_goes_as_it_is(page: Page, cloud: EmbeddedCloud, jobs: list[str], 
     assert download(cloud, job_id, tmp_path).read_bytes() == path.read_bytes()
 
 
+@pytest.mark.slow
 def test_without_a_connection_an_upload_waits_and_goes_on_by_itself(
     page: Page, cloud: EmbeddedCloud, jobs: list[str], tmp_path: Path
 ) -> None:
@@ -119,6 +122,7 @@ def test_a_key_refused_amid_an_upload_is_asked_for_and_the_upload_goes_on(
     assert uploaded(cloud, job_id, tmp_path) == {file.name: file.read_bytes() for file in files}
 
 
+@pytest.mark.slow
 def test_a_phone_uploads_by_touch(browser: Browser, cloud: EmbeddedCloud, jobs: list[str], tmp_path: Path) -> None:
     files = made(tmp_path, 3 * MEGABYTE, 70_000)
     context = browser.new_context(

@@ -64,6 +64,18 @@ def row_of(cloud: EmbeddedCloud, name: str) -> JobRecord | None:
     return next((row for row in table.page_of_tenant("default", 50)[0] if row.name == name), None)
 
 
+def under_way(cloud: EmbeddedCloud) -> dict[str, str]:
+    """The keys of all uploads that are under way, by their ids. Other tests leave some in the same cloud."""
+    uploads = deployment_of(cloud.access).uploads
+    begun = uploads.client.list_multipart_uploads(Bucket=uploads.name).get("Uploads", [])
+    return {upload["UploadId"]: upload["Key"] for upload in begun}
+
+
+def job_ids(cloud: EmbeddedCloud) -> set[str]:
+    """Of the newest jobs. Other tests leave some in the same cloud."""
+    return {row.job_id for row in deployment_of(cloud.access).table.page_of_tenant("default", 50)[0]}
+
+
 def download(cloud: EmbeddedCloud, job_id: str, folder: Path) -> Path:
     """The zip that a job was made of."""
     uploads = deployment_of(cloud.access).uploads
