@@ -50,6 +50,7 @@ UNSEEN = {
     "s3:GetObject gaussian/live": "trainings of seconds are over before a page asks how they are; test_live",
     "s3:DeleteObjectVersion gaussian/live": "nor do they show anything before they end",
     "s3:DeleteObjectVersion gaussian/checkpoint": "trainings of seconds keep no checkpoint; test_cloud_resume has one",
+    "s3:DeleteObjectVersion colmap/checkpoint": "nor does a structure from motion of seconds; test_sfm_killed has one",
 }
 """Rights that this test needs no call for: words of role, action and resource, each with the reason."""
 
