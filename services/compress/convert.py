@@ -18,7 +18,7 @@ from services.compress.editing import Edit, apply
 from services.compress.json_lines import JsonLinesProgress, run_with_json_lines
 from services.compress.proving.proof import Prover
 from services.compress.proving.views import ring_cameras, select_cameras
-from services.compress.sog_output import SogTarget, Written, used_bands, write_as_it_is, write_sog
+from services.compress.sog_output import Files, SogTarget, Written, used_bands, write_as_it_is, write_sog
 from spaceport.pipeline.options import CompressOptions
 from spaceport.progress import Progress
 from spaceport.splats.cameras import Camera, read_cameras
@@ -82,8 +82,8 @@ def convert(source: Path, target: Path, options: ConvertOptions, progress: Progr
         raise BrokenFile(f"Only a PLY has the digits for positions far from 0; {form.name} keeps them near it.")
     target.parent.mkdir(parents=True, exist_ok=True)
     progress.update(0.0, f"Reading {source.name}")
-    model, source_form = read_model(source)
-    model = _with_known_up(model, source, options)
+    stored, source_form = read_model(source)
+    model = _with_known_up(stored, source, options)
     before, notes = len(model), list(model.notes)
     model, changes = apply(options.edit, model, progress)
     up = _Up(model.frame.up or html.likely_up(model), is_guess=model.frame.up is None)
@@ -93,7 +93,8 @@ def convert(source: Path, target: Path, options: ConvertOptions, progress: Progr
         raise BrokenFile(f"{source.name} holds no Gaussian that can be shown.")
     if any(kept.frame.origin) and form.origin and not options.restore_origin:
         notes.append(f"0 is at {_coordinates(kept.frame.origin)} of the source's coordinates; the file says so.")
-    written = _write(source, target, kept, up.axis, options, progress)
+    as_stored = _unchanged(source, stored, kept, form, options)
+    written = _write(source, target, kept, up.axis, options, as_stored, progress)
     progress.update(1.0, WRITING)
     return {
         "from": source_form.name,
@@ -158,9 +159,15 @@ def _coordinates(point: Vec3) -> str:
 
 
 def _write(
-    source: Path, target: Path, model: Gaussians, up: Vec3, options: ConvertOptions, progress: Progress
+    source: Path,
+    target: Path,
+    model: Gaussians,
+    up: Vec3,
+    options: ConvertOptions,
+    as_stored: Files | None,
+    progress: Progress,
 ) -> Written:
-    """Write the model as its name says, and read a lossy file back."""
+    """Write the model as its name says, and read a lossy file back. `as_stored`: a SOG's files that stay."""
     form = format_of(target)
     if form in (GLB, GLTF):
         progress.update(0.5, WRITING)
@@ -169,8 +176,8 @@ def _write(
     cameras = _cameras(source, model, is_moved=options.edit.moves)
     if form in (SOG, SOG_FOLDER, STREAMED_SOG, HTML):
         sog = SogTarget(target, form, up, options.title or target.stem)
-        if files := _unchanged(source, model, form, options):
-            return write_as_it_is(sog, files, model)
+        if as_stored is not None:
+            return write_as_it_is(sog, as_stored, model)
         return write_sog(sog, model, cameras, options.compress, progress)
     if form.write is None or form.read is None:
         raise BrokenFile(f"{form.name} is read here, but not written.")
@@ -184,14 +191,13 @@ def _write(
     return Written(Prover(model, selected or ring_cameras(model), progress).compare(form.read(target)).mean)
 
 
-def _unchanged(source: Path, model: Gaussians, form: Format, options: ConvertOptions) -> dict[str, bytes] | None:
+def _unchanged(
+    source: Path, stored: Gaussians, model: Gaussians, form: Format, options: ConvertOptions
+) -> Files | None:
     """The files of the source, where it is a SOG of today's version that nobody asked to change; None otherwise."""
-    if form is STREAMED_SOG or options.compress != CompressOptions():
+    if form not in (SOG, SOG_FOLDER, HTML) or options.compress != CompressOptions():
         return None
     files = read_files(source)
-    if files is None:
-        return None
-    stored = read_model(source)[0]
     same = (form is HTML or stored.frame == model.frame) and all(
         np.array_equal(array, stored.arrays()[name]) for name, array in model.arrays().items()
     )

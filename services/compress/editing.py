@@ -16,6 +16,7 @@ from spaceport.splats.formats.table import read_model
 from spaceport.splats.frame import Vec3
 from spaceport.splats.model import Gaussians
 from spaceport.splats.sog.codec.sanitise import sanitise
+from spaceport.splats.sog.lod.merge import reduce_to
 
 Coordinates = tuple[FiniteFloat, FiniteFloat, FiniteFloat]
 DECIMATING = "Merging Gaussians"
@@ -96,7 +97,7 @@ def _decimated(model: Gaussians, target: int, progress: Progress) -> tuple[Gauss
     if len(whole) <= target:
         return model, f"{len(whole):,} Gaussians are there to be seen, no more than {target:,}: none were merged."
     progress.update(0.1, DECIMATING, gaussians=len(whole))
-    fewer = edit.decimate(whole, target)
+    fewer = reduce_to(whole, target)
     proof = Prover(whole, ring_cameras(whole), progress).compare(fewer)
     note = f"{len(whole):,} Gaussians were merged into {len(fewer):,}"
     return fewer, f"{note}: {proof.mean:.1f} dB against all of them, {proof.worst:.1f} dB in the worst view."

@@ -1,4 +1,4 @@
-"""Changes to a whole model: cut to a box, turned, enlarged, moved, joined with others, made of fewer Gaussians."""
+"""Changes to a whole model: cut to a box, turned, enlarged, moved, joined with others."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from spaceport.splats.frame import Vec3, direction
 from spaceport.splats.model import Gaussians
 from spaceport.splats.sh import rotate_bands
 from spaceport.splats.sog.attributes.rotations import normalise, product, quaternions
-from spaceport.splats.sog.lod.merge import reduce_to
 
 Rotation = NDArray[np.float64]
 
@@ -72,8 +71,3 @@ def join(models: Sequence[Gaussians]) -> Gaussians:
             parts[name].append(array)
     whole: dict[str, Any] = {name: np.concatenate(arrays) for name, arrays in parts.items()}
     return replace(first, **whole, notes=tuple(note for model in models for note in model.notes))
-
-
-def decimate(model: Gaussians, count: int) -> Gaussians:
-    """A model of at most `count` Gaussians, by merging the pairs whose merging shows least (`sog/lod/merge.py`)."""
-    return reduce_to(model, count)

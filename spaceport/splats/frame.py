@@ -79,6 +79,8 @@ def far_origin(positions: NDArray[np.floating]) -> Vec3:
 
     Half of the positions, from the first to the third quartile, tell middle and width: a few stray ones do not count.
     """
+    if not (np.abs(positions) > FAR_UNITS).any():  # as nearly always, and far cheaper than quantiles
+        return (0.0, 0.0, 0.0)
     finite = positions[np.isfinite(positions).all(axis=1)]
     if not len(finite):
         return (0.0, 0.0, 0.0)

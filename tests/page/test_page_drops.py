@@ -10,22 +10,13 @@ import pytest
 from page_cases import Watched, link_of
 from pipeline_cases import photo_zip
 from playwright.sync_api import Browser, Page, Route, expect
-from upload_cases import MEGABYTE, choose, download, drop, made, uploaded
+from upload_cases import MEGABYTE, choose, download, drop, job_made, made, uploaded
 from waiting import PATIENCE, until
 
 from spaceport.cli.connect import deployment_of
 from spaceport.local.cloud import EmbeddedCloud
 
 HOSTILE = '<img src=x onerror="document.title=1">.JPG'
-
-
-def wanted(page: Page, jobs: list[str]) -> str:
-    """Want the model of what is uploaded; the id of the job."""
-    expect(page.locator("p.sentence")).to_have_text("All is uploaded")
-    page.get_by_role("button", name="Make the model").click()
-    expect(page.get_by_role("list", name="Stages")).to_be_visible()
-    jobs.append(page.url.partition("job=")[2])
-    return jobs[-1]
 
 
 def test_a_folder_and_files_beside_it_are_dropped(
@@ -45,7 +36,7 @@ def test_a_folder_and_files_beside_it_are_dropped(
     page.get_by_text("3 files left out").click()
     for text in ("hidden file of a system", "no photo or video", "empty"):
         expect(page.get_by_text(text).first).to_be_visible()
-    job_id = wanted(page, jobs)
+    job_id = job_made(page, jobs)
     until(lambda: uploaded(cloud, job_id, tmp_path) == photos)
     assert watched.complaints == []
 
@@ -58,7 +49,7 @@ def test_a_zip_goes_as_it_is(page: Page, cloud: EmbeddedCloud, jobs: list[str], 
     drop(page, path)
     expect(page.get_by_role("heading", name="Quarry")).to_be_visible()
     expect(page.get_by_text("One zip")).to_be_visible()
-    job_id = wanted(page, jobs)
+    job_id = job_made(page, jobs)
     assert download(cloud, job_id, tmp_path).read_bytes() == path.read_bytes()
 
 
@@ -82,7 +73,7 @@ def test_without_a_connection_an_upload_waits_and_goes_on_by_itself(
     choose(page, files)
     expect(page.get_by_text("No connection. The upload goes on by itself.")).to_be_visible()
     page.context.set_offline(False)
-    job_id = wanted(page, jobs)
+    job_id = job_made(page, jobs)
     assert uploaded(cloud, job_id, tmp_path) == {file.name: file.read_bytes() for file in files}
 
 
@@ -118,7 +109,7 @@ def test_a_key_refused_amid_an_upload_is_asked_for_and_the_upload_goes_on(
         enable(True)
     page.get_by_label("API key").fill(link.rpartition("=")[2])
     page.get_by_role("button", name="Open").click()
-    job_id = wanted(page, jobs)
+    job_id = job_made(page, jobs)
     assert uploaded(cloud, job_id, tmp_path) == {file.name: file.read_bytes() for file in files}
 
 

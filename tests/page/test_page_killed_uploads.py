@@ -11,7 +11,7 @@ import pytest
 from page_cases import link_of
 from playwright.sync_api import Page, Request, Route, expect
 from tabs import Profile, measured
-from upload_cases import MEGABYTE, choose, download, made, sparse, under_way, virtual_zip
+from upload_cases import MEGABYTE, choose, download, job_made, made, sparse, under_way, virtual_zip
 from waiting import until
 
 from spaceport.cli.connect import deployment_of
@@ -50,15 +50,6 @@ def resumed(tab: Page, cloud: EmbeddedCloud, files: list[Path]) -> None:
     tab.goto(link_of(cloud))
     expect(tab.get_by_role("heading", name="Interrupted uploads")).to_be_visible()
     tab.get_by_role("listitem").filter(has_text="is there").get_by_label("Choose files").set_input_files(files)
-
-
-def job_made(tab: Page, jobs: list[str]) -> str:
-    """Want the model; the id of the job."""
-    expect(tab.locator("p.sentence")).to_have_text("All is uploaded")
-    tab.get_by_role("button", name="Make the model").click()
-    expect(tab.get_by_role("list", name="Stages")).to_be_visible()
-    jobs.append(tab.url.partition("job=")[2])
-    return jobs[-1]
 
 
 def is_virtual_zip(cloud: EmbeddedCloud, job_id: str, folder: Path, files: list[Path]) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from clients import ROOT
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from spaceport.cli.connect import deployment_of
 from spaceport.local.cloud import EmbeddedCloud
@@ -62,6 +62,15 @@ def drop(page: Page, *paths: Path) -> None:
 def row_of(cloud: EmbeddedCloud, name: str) -> JobRecord | None:
     table = deployment_of(cloud.access).table
     return next((row for row in table.page_of_tenant("default", 50)[0] if row.name == name), None)
+
+
+def job_made(tab: Page, jobs: list[str]) -> str:
+    """Want the model; the id of the job."""
+    expect(tab.locator("p.sentence")).to_have_text("All is uploaded")
+    tab.get_by_role("button", name="Make the model").click()
+    expect(tab.get_by_role("list", name="Stages")).to_be_visible()
+    jobs.append(tab.url.partition("job=")[2])
+    return jobs[-1]
 
 
 def under_way(cloud: EmbeddedCloud) -> dict[str, str]:

@@ -17,6 +17,7 @@ from spaceport.splats.metrics import psnr
 from spaceport.splats.model import Gaussians
 from spaceport.splats.render import SimdRasteriser
 from spaceport.splats.sh import basis, rotate_bands
+from spaceport.splats.sog.lod.merge import reduce_to
 
 turns = st.tuples(*[st.floats(-360, 360)] * 3)
 
@@ -93,6 +94,6 @@ def test_joined_models_lie_in_the_first_ones_frame() -> None:
 
 @given(count=st.integers(1, 60), target=st.integers(1, 80))
 def test_decimation_ends_at_the_number_that_was_asked_for(count: int, target: int) -> None:
-    fewer = edit.decimate(made(count, 1, count), target)
+    fewer = reduce_to(made(count, 1, count), target)
     assert len(fewer) == min(count, target)
     assert all(np.isfinite(array).all() for array in fewer.arrays().values())

@@ -21,6 +21,11 @@ export function confirmed(question: Question): Promise<boolean> {
       </form>`,
     dialog,
   );
+  return answered(dialog);
+}
+
+/** Show a dialog until it is answered, and whether that was `confirm`. Escape and a click beside it are not. */
+export function answered(dialog: HTMLDialogElement): Promise<boolean> {
   dialog.addEventListener("click", (event) => {
     if (event.target === dialog) dialog.close("keep");
   });

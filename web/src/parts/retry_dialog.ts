@@ -3,6 +3,7 @@ import { html, render } from "lit-html";
 import type { Changes } from "../api/schema.ts";
 import type { Job, OptionsAnswer, Stage } from "../api/types.ts";
 import { OPTIONS, RETRY, STAGE_NAMES } from "../words/en.ts";
+import { answered } from "./confirm.ts";
 import { hasProblems, optionsForm } from "./options_form.ts";
 
 interface Wanted {
@@ -51,15 +52,5 @@ export function askRetry({ job, schema, stages, ...first }: Question): Promise<W
       </form>`;
   };
   draw();
-  dialog.addEventListener("click", (event) => {
-    if (event.target === dialog) dialog.close("keep");
-  });
-  document.body.append(dialog);
-  dialog.showModal();
-  return new Promise((resolve) => {
-    dialog.addEventListener("close", () => {
-      dialog.remove();
-      resolve(dialog.returnValue === "confirm" ? wanted : null);
-    });
-  });
+  return answered(dialog).then((isConfirmed) => (isConfirmed ? wanted : null));
 }
