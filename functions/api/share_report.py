@@ -36,7 +36,16 @@ FIELDS: Final[dict[StageName, frozenset[str]]] = {
             "quality",
             "sog_psnr",
         }
-        | {"sog_psnr_worst", "views", "published", "lod_levels", "lod_counts", "lod_psnr"}
+        | {
+            "sog_psnr_worst",
+            "views",
+            "published",
+            "lod_levels",
+            "lod_counts",
+            "lod_bytes",
+            "lod_meta_bytes",
+            "lod_psnr",
+        }
     ),
 }
 PHOTO: Final = frozenset(

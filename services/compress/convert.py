@@ -71,7 +71,7 @@ def convert(source: Path, target: Path, options: ConvertOptions, progress: Progr
     Returns:
         The formats, numbers of Gaussians and bytes of both; the PSNR in dB, None where nothing is lost; what was left
         out, in words; `notes`, sentences on what was made up; and of a SOG also `missed`, `attribute_bytes` and
-        `attribute_psnr` as in its report.
+        `attribute_psnr` as in its report, of a streamed one what begins with `lod_`, too.
 
     Raises:
         ValueError: a sentence on what is wrong with the file, or why it cannot be written like that.

@@ -73,8 +73,10 @@ def write_sog(
     if compressed.rejection:
         raise BrokenFile(f"Nothing is written, since no file was good enough: {compressed.rejection}.")
     psnr = compressed.proof.mean
+    levels: dict[str, Any] = {}
     if target.form is STREAMED_SOG:
-        psnr = _write_streamed(_own_folder(target.path), compressed, options, Share(progress, 0.95, 1))
+        levels = _write_streamed(_own_folder(target.path), compressed, options, Share(progress, 0.95, 1))
+        psnr = levels["lod_psnr"]
     else:
         _put(target, compressed.encoded.files, compressed.bundle, model, cameras)
     bands = compressed.encoded.figures["sh_bands"]
@@ -83,6 +85,7 @@ def write_sog(
         "missed": missed_target(compressed),
         "attribute_bytes": bytes_by_attribute(compressed),
         "attribute_psnr": compressed.attribute_psnr,
+        **levels,
     }
     return Written(psnr, lost, figures)
 
@@ -97,13 +100,15 @@ def _put(target: SogTarget, files: Files, bundle: bytes, model: Gaussians, camer
         html.write(target.path, files, html.first_view(model, target.up, cameras), target.title)
 
 
-def _write_streamed(target: Path, compressed: Compressed, options: CompressOptions, progress: Progress) -> float:
-    """Write levels of detail. Returns the PSNR of the finest, dB."""
+def _write_streamed(
+    target: Path, compressed: Compressed, options: CompressOptions, progress: Progress
+) -> dict[str, Any]:
+    """Write levels of detail. Returns what `write_lod` says of them."""
     with replacing_folder(target) as folder:
         figures = write_lod(folder, compressed, options, progress)
         if "lod_missed" in figures:
             raise BrokenFile(figures["lod_missed"])
-    return float(figures["lod_psnr"])
+    return figures
 
 
 def used_bands(model: Gaussians) -> int:

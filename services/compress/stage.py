@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from services.compress.core import Compressed, compress
-from services.compress.lod import write_lod
+from services.compress.lod import is_streamed, write_lod
 from services.compress.proving.preview import side_by_side
 from services.compress.rate_control.tables import COMPRESSING
 from services.compress.report import degraded, make_outcome, make_report, report_json
@@ -27,7 +27,7 @@ from spaceport.splats.model import Gaussians
 from spaceport.splats.sog.codec.encode import EmptyModel
 from spaceport.splats.sog.codec.errors import BrokenSog, TooMany
 from spaceport.splats.sog.codec.writer import BUNDLE, write_folder
-from spaceport.splats.sog.lod.writer import FOLDER, is_large
+from spaceport.splats.sog.lod.writer import FOLDER
 
 FILE_SHARE: Final = 0.6  # of the progress, until the file is there; the rest is the flight
 
@@ -86,7 +86,7 @@ def _write(
             write_atomic(folder / BUNDLE, compressed.bundle)
             if (folder / BUNDLE).read_bytes() != compressed.bundle:
                 raise OSError("the bundle on disk is not the one that was read back and rendered")
-            if options.lod == "always" or (options.lod == "auto" and is_large(compressed.encoded.gaussians)):
+            if is_streamed(options, len(compressed.bundle)):
                 figures = write_lod(
                     folder / FOLDER, compressed, options, Share(progress, 0.95 * FILE_SHARE, FILE_SHARE)
                 )

@@ -140,7 +140,7 @@ def describe_result(source: str, target: str, report: dict[str, Any]) -> str:
     """A conversion's report in one line."""
     before, after = report["bytes"]
     change = f"{before / after:.1f} times smaller" if before > after else f"{after / before:.1f} times larger"
-    notes = [*report["notes"], report.get("missed")]
+    notes = [*report["notes"], report.get("missed"), describe_levels(report)]
     alike = f", {report['psnr']:.1f} dB against the original" if report["psnr"] is not None else ""
     if report["psnr"] is None and not report["notes"]:
         alike = ", nothing rounded"
@@ -148,6 +148,19 @@ def describe_result(source: str, target: str, report: dict[str, Any]) -> str:
     return (
         f"{source} ({report['from']}, {_size(before)}) → {target} ({report['to']}, {_size(after)}): "
         f"{report['gaussians'][1]:,} Gaussians, {change}{alike}.{lost}" + "".join(f" {note}" for note in notes if note)
+    )
+
+
+def describe_levels(report: dict[str, Any]) -> str | None:
+    """What the levels of detail of a streamed SOG hold and took; None of any other file."""
+    if "lod_levels" not in report:
+        return None
+    counts = ", ".join(f"{count:,}" for count in report["lod_counts"])
+    sizes = ", ".join(map(_size, report["lod_bytes"]))
+    places = "1 leaf" if report["lod_leaves"] == 1 else f"{report['lod_leaves']:,} leaves"
+    return (
+        f"{report['lod_levels']} levels of {counts} Gaussians ({sizes}) in {places}, made in"
+        f" {report['lod_seconds']:.0f} s."
     )
 
 

@@ -145,7 +145,7 @@ class CompressOptions(_Options):
     order: Literal["auto", "walk", "morton", "plas"] = "auto"
     """morton: a curve through space; walk: along it, to the most similar; auto: the smaller; plas: a smooth grid."""
     lod: Literal["auto", "never", "always"] = "auto"
-    """Also write levels of detail, for streaming. auto: with over a million Gaussians, 16 m wide on two axes."""
+    """Also write levels of detail, for streaming. auto: when the compressed model has more than 2 MB."""
     flight: bool = True
     """Also render a flight of ten seconds through the model as a video; it takes at most a tenth of the job's time."""
     min_psnr: Annotated[float, Field(gt=0, le=100)] = 30.0

@@ -16,8 +16,9 @@ from spaceport.splats.formats.table import format_of, read_model
 from spaceport.splats.sog.attributes.quality import FINEST
 from spaceport.splats.sog.codec.encode import EncoderSettings, encode
 from spaceport.splats.sog.codec.writer import write_bundle, write_folder
-from spaceport.splats.sog.lod import writer
 from spaceport.splats.sog.lod.reader import read_level
+from spaceport.splats.sog.lod.tree import LodSizes
+from spaceport.splats.sog.lod.writer import write_streamed
 
 pytestmark = pytest.mark.skipif(
     not all((NPM / name).is_dir() for name in ("playcanvas", "three", "@sparkjsdev/spark")),
@@ -38,10 +39,8 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert write is not None
         write(folder / name, made())
     gltf.write(folder / "model.glb", made(), up=(0, 1, 0))
-    with pytest.MonkeyPatch.context() as patch:  # so that there are several places and files, as in a large scene
-        patch.setattr(writer, "LEAF_GAUSSIANS", 700)
-        patch.setattr(writer, "FILE_GAUSSIANS", 1500)
-        writer.write_streamed(folder / "lod", made(), FINEST, Silent())
+    sizes = LodSizes(smallest_leaf=50, largest_leaf=700, file=1500)  # several places and files, as in a large scene
+    write_streamed(folder / "lod", made(), FINEST, Silent(), sizes=sizes)
     return folder
 
 

@@ -6,13 +6,14 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
 from PIL import Image
 from random_models import gaussians
 
-from services.compress import core
+from services.compress import core, lod, stage
 from services.compress.rate_control import search
 from services.compress.rate_control.allocation import Target
 from services.compress.rate_control.search import Search, SearchResult
@@ -68,6 +69,7 @@ def model() -> Gaussians:
     )
 
 
+LodChoice = Literal["auto", "never", "always"]
 CAMERAS = [nadir(0, 0, False), nadir(1, 1, True)]
 
 
@@ -146,11 +148,41 @@ def test_the_same_model_gives_the_same_files(model: Gaussians, tmp_path: Path) -
     assert {path.name for path in files} == FILES | {"lod-meta.json"}
     report = CompressReport.model_validate_json((tmp_path / "a/compressed/report.json").read_bytes())
     assert report.published and report.lod_psnr is not None and len(report.lod_counts or ()) == report.lod_levels
+    stored = [path.stat().st_size for path in (tmp_path / "a/compressed/lod").rglob("*.*")]
+    assert report.lod_bytes and sum(report.lod_bytes) + (report.lod_meta_bytes or 0) == sum(stored)
+    assert report.lod_leaves == 1 and report.lod_errors and report.lod_errors[0] == 0 < report.lod_errors[1]
     for name in files - {Path("compressed/report.json")}:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
     other = CompressReport.model_validate_json((tmp_path / "b/compressed/report.json").read_bytes())
-    assert other.model_copy(update={"look_seconds": report.look_seconds}) == report
+    clocks = {"look_seconds": report.look_seconds, "lod_seconds": report.lod_seconds}
+    assert all(clocks.values()) and other.model_copy(update=clocks) == report
     assert len(files) == sum(path.is_file() for path in (tmp_path / "b").rglob("*"))
+
+
+@pytest.mark.parametrize(
+    ("choice", "size", "expected"),
+    [("auto", 2_000_001, True), ("auto", 2_000_000, False), ("never", 10**9, False), ("always", 1, True)],
+)
+def test_a_model_over_two_megabytes_is_streamed(choice: LodChoice, size: int, expected: bool) -> None:
+    assert lod.is_streamed(CompressOptions(lod=choice), size) is expected
+
+
+def test_a_job_asks_for_levels_by_the_size_of_its_bundle(
+    model: Gaussians, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = job(tmp_path / "in", model.subset(np.arange(300)), CAMERAS)
+    sizes: list[int] = []
+
+    def the_second(options: CompressOptions, sog_bytes: int) -> bool:
+        sizes.append(sog_bytes)
+        return len(sizes) == 2
+
+    monkeypatch.setattr(stage, "is_streamed", the_second)
+    for name in ("first", "second"):
+        run(source, tmp_path / name, CompressOptions(flight=False), Silent())
+    assert sizes == [(tmp_path / "first/compressed/model.sog").stat().st_size] * 2
+    assert not (tmp_path / "first/compressed/lod").exists()
+    assert (tmp_path / "second/compressed/lod/lod-meta.json").is_file()
 
 
 def test_a_result_that_is_not_good_enough_is_not_published(model: Gaussians, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from typer.testing import CliRunner
 from services.compress.convert import ConvertOptions, convert
 from services.compress.editing import Edit
 from spaceport.cli import app
+from spaceport.cli.convert import describe_result
 from spaceport.pipeline.options import CompressOptions, CompressPreset
 from spaceport.progress import Silent
 from spaceport.splats.formats.limits import BrokenFile
@@ -200,7 +201,9 @@ def test_an_unbundled_set_is_not_mixed_with_what_is_there(sources: Path, tmp_pat
 
 def test_a_streamed_model_goes_in_and_out(sources: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     result = convert(sources / "m.ply", tmp_path / "big.v2/lod-meta.json", ConvertOptions(QUICK), Silent())
-    assert result["to"] == "streamed SOG" and result["psnr"] > 25
+    assert result["to"] == "streamed SOG" and result["psnr"] == result["lod_psnr"] > 25
+    line = describe_result("m.ply", "lod-meta.json", result)
+    assert "4 levels of 400, 200, 100, 50 Gaussians (" in line and " in 1 leaf, made in " in line
     assert result["bytes"][1] == sum(path.stat().st_size for path in (tmp_path / "big.v2").rglob("*") if path.is_file())
     (tmp_path / "big.v2/0_0/old.webp").touch()
     convert(sources / "m.ply", tmp_path / "big.v2/lod-meta.json", ConvertOptions(QUICK), Silent())

@@ -3,7 +3,7 @@
 import json
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from spaceport.splats.sog.attributes.quality import STANDARD
 from spaceport.splats.sog.codec.errors import BrokenSog
 from spaceport.splats.sog.lod import merge, writer
 from spaceport.splats.sog.lod.reader import check_streamed, read_level
+from spaceport.splats.sog.lod.tree import LOD_LEVELS, LodSizes
 
 TOOL = Path(__file__).parents[2] / ".venv/npm/node_modules/@playcanvas/splat-transform/bin/cli.mjs"
 NODE = shutil.which("node")
@@ -51,17 +52,26 @@ def from_above(height: float, pixels: int) -> Camera:
     return Camera("above", pixels, pixels, pixels, pixels, pixels / 2, pixels / 2, pose)
 
 
-@pytest.fixture
-def small_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writer, "LEAF_GAUSSIANS", 700)
-    monkeypatch.setattr(writer, "SMALLEST_SPLIT", 100)
-    monkeypatch.setattr(writer, "FILE_GAUSSIANS", 1500)
+SMALL = LodSizes(smallest_leaf=50, largest_leaf=700, file=1500)
+
+
+@pytest.fixture(scope="module")
+def figures() -> dict[str, Any]:
+    """What the writer says of the model that is `written`."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def once(tmp_path_factory: pytest.TempPathFactory, figures: dict[str, Any]) -> Path:
+    folder = tmp_path_factory.mktemp("levels") / "lod"
+    figures |= writer.write_streamed(folder, field(6000), STANDARD, Silent(), sizes=SMALL)
+    return folder
 
 
 @pytest.fixture
-def written(tmp_path: Path, small_leaves: None) -> Path:
-    writer.write_streamed(tmp_path / "lod", field(6000), STANDARD, Silent())
-    return tmp_path / "lod"
+def written(tmp_path: Path, once: Path) -> Path:
+    """A copy for a test to damage."""
+    return Path(shutil.copytree(once, tmp_path / "lod"))
 
 
 def meta_of(folder: Path) -> dict[str, Any]:
@@ -71,12 +81,37 @@ def meta_of(folder: Path) -> dict[str, Any]:
 
 def test_levels_hold_what_they_say_inside_their_bounds(written: Path) -> None:
     meta = meta_of(written)
-    assert meta["lodLevels"] == writer.LOD_LEVELS and meta["counts"][0] == 6000
+    assert meta["lodLevels"] == LOD_LEVELS and meta["counts"][0] == 6000
     for level, count in enumerate(meta["counts"]):
         assert len(read_level(written, level)) == count
         assert count == pytest.approx(6000 / 2**level, rel=0.03)
-    assert len(meta["filenames"]) > writer.LOD_LEVELS
+    assert len(meta["filenames"]) > LOD_LEVELS
     assert {path.parent.name for path in written.glob("*/meta.json")} == {n.split("/")[0] for n in meta["filenames"]}
+
+
+def test_what_the_writer_says_is_what_it_wrote(written: Path, figures: dict[str, Any]) -> None:
+    meta = meta_of(written)
+    assert figures["lod_counts"] == meta["counts"] and figures["lod_files"] == len(meta["filenames"])
+    sizes = [sum(path.stat().st_size for path in written.glob(f"{level}_*/*")) for level in range(LOD_LEVELS)]
+    assert figures["lod_bytes"] == sizes
+    assert figures["lod_meta_bytes"] == (written / "lod-meta.json").stat().st_size
+    all_leaves = list(leaves_of(meta["tree"]))
+    assert figures["lod_leaves"] == len(all_leaves)
+    assert np.allclose(figures["lod_errors"], np.mean([leaf["errors"] for leaf in all_leaves], axis=0))
+
+
+def test_every_leaf_says_how_far_its_levels_are_from_the_finest(written: Path) -> None:
+    meta = meta_of(written)
+    assert meta["lodErrors"] is True
+    for leaf in leaves_of(meta["tree"]):
+        assert leaf["errors"][0] == 0 and 0 < leaf["errors"][1] < leaf["errors"][2] < leaf["errors"][3] < 1
+
+
+def leaves_of(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    if "lods" in node:
+        yield node
+    for child in node.get("children", []):
+        yield from leaves_of(child)
 
 
 def test_the_finest_level_is_the_model(written: Path) -> None:
@@ -127,19 +162,10 @@ def test_two_equal_gaussians_become_the_same_one() -> None:
     assert np.allclose(merge.covariances(merged), merge.covariances(one), rtol=1e-4, atol=1e-9)
 
 
-def test_a_large_model_is_wide_on_two_axes() -> None:
-    assert writer.is_large(field(3000), least=2000)
-    assert not writer.is_large(field(3000), least=3000)
-    assert not writer.is_large(field(3000, width=12.0), least=2000)
-    street = field(3000)
-    street.means[:, 0] *= 0.1
-    assert not writer.is_large(street, least=2000)
-
-
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_tiny_models_have_all_levels(count: int, tmp_path: Path) -> None:
     writer.write_streamed(tmp_path, field(count), STANDARD, Silent())
-    assert [len(read_level(tmp_path, level)) for level in range(writer.LOD_LEVELS)][-1] == 1
+    assert [len(read_level(tmp_path, level)) for level in range(LOD_LEVELS)][-1] == 1
 
 
 @pytest.mark.parametrize(
@@ -157,6 +183,10 @@ def test_tiny_models_have_all_levels(count: int, tmp_path: Path) -> None:
         (lambda meta: first_leaf(meta)["lods"]["0"].update(count=-1), "count"),
         (lambda meta: first_leaf(meta)["bound"].update(min=[1e9] * 3, max=[2e9] * 3), "outside the bound"),
         (lambda meta: first_leaf(meta).pop("bound"), "bound"),
+        (lambda meta: first_leaf(meta).pop("errors"), "one has none"),
+        (lambda meta: first_leaf(meta)["errors"].pop(), "one error for each level"),
+        (lambda meta: first_leaf(meta)["errors"].__setitem__(1, -0.5), "errors"),
+        (lambda meta: first_leaf(meta)["errors"].__setitem__(1, float("nan")), "errors"),
     ],
 )
 def test_damage_is_named(written: Path, change: Callable[[dict[str, Any]], object], words: str) -> None:
@@ -207,7 +237,7 @@ def test_we_read_what_playcanvas_tool_writes(tmp_path: Path) -> None:
     assert read_model(tmp_path / "lod/lod-meta.json")[1] is read_model(tmp_path / "lod")[1] is STREAMED_SOG
 
 
-def test_a_stop_passes_and_leaves_no_meta(tmp_path: Path, small_leaves: None) -> None:
+def test_a_stop_passes_and_leaves_no_meta(tmp_path: Path) -> None:
     class Stop(Silent):
         calls = 0
 
@@ -217,5 +247,5 @@ def test_a_stop_passes_and_leaves_no_meta(tmp_path: Path, small_leaves: None) ->
                 raise Stopped
 
     with pytest.raises(Stopped):
-        writer.write_streamed(tmp_path, field(6000), STANDARD, Stop())
+        writer.write_streamed(tmp_path, field(6000), STANDARD, Stop(), sizes=SMALL)
     assert not (tmp_path / "lod-meta.json").exists()

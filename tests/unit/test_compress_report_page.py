@@ -118,6 +118,14 @@ def test_without_what_came_before_it_says_less(tmp_path: Path) -> None:
     assert "3D model" in page.text and "9.0 times smaller" in page.text
 
 
+def test_what_levels_of_detail_cost_is_a_sentence(tmp_path: Path) -> None:
+    levels = {"lod_levels": 4, "lod_bytes": [2_000_000, 1_000_000, 500_000, 250_000], "lod_meta_bytes": 50_000}
+    report = COMPRESSED.model_copy(update=levels)
+    text = Outline(build_page(read_earlier(tmp_path, []), report, jpeg())).text
+    assert "in 4 levels of detail (3.8 MB more in storage): the first 300.0 kB show all of it." in text
+    assert "levels of detail" not in outline(tmp_path).text
+
+
 @pytest.mark.parametrize(
     "broken", ["colmap/report.json", "colmap/thumbs-0.webp", "gaussian/preview.jpg", "colmap/manifest.json"]
 )

@@ -47,6 +47,13 @@ test("findings come gravest first, in sentences, and names stay names", () => {
   assert.deepEqual(findingsOf({ name: "", files: {}, hasModel: false, parts: {} }, []), []);
 });
 
+test("what levels of detail cost is a sentence, where there are any", () => {
+  const compress = { lod_levels: 4, lod_bytes: [2_000_000, 1_000_000, 500_000, 250_000], lod_meta_bytes: 50_000 };
+  const sentences = (part: typeof compress | {}) => findingsOf({ name: "", files: {}, hasModel: true, parts: { compress: part } }, []).map(({ sentence }) => sentence);
+  assert.deepEqual(sentences(compress), ["Viewers stream it in 4 levels of detail (3.8 MB more in storage): the first 300 kB show all of it."]);
+  assert.deepEqual(sentences({}), []);
+});
+
 test("of a long table only what is seen is drawn, wherever it is scrolled to", () => {
   for (const count of [0, 1, 9, 5000])
     for (const rowHeight of [0, 1, 89])

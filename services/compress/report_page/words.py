@@ -83,6 +83,13 @@ def _compression(report: CompressReport) -> Iterator[Finding]:
         f" {decibels(report.sog_psnr)}."
     )
     yield Finding(level=Verdict.GO, sentence=sentence)
+    if report.lod_bytes and report.lod_meta_bytes is not None:
+        more, first = (sum(parts) + report.lod_meta_bytes for parts in (report.lod_bytes, report.lod_bytes[-1:]))
+        sentence = (
+            f"Viewers stream it in {report.lod_levels} levels of detail ({size(more)} more in storage): the first"
+            f" {size(first)} show all of it."
+        )
+        yield Finding(level=Verdict.GO, sentence=sentence)
     for why in (report.why_not, report.missed, report.lod_missed):
         if why:
             yield Finding(level=Verdict.WARN, sentence=why)

@@ -131,13 +131,23 @@ class CompressReport(_Model):
     attribute_psnr: dict[str, Decibel] | None = None
     """PSNR with nothing rounded but one attribute, by attribute, dB; absent when nothing is published."""
     lod_levels: Number | None = None
-    """Levels of detail; this and the next three are absent where none are published."""
+    """Levels of detail; this and the next eight are absent where none are published."""
     lod_files: Number | None = None
     """Unbundled SOGs that the levels of detail lie in."""
+    lod_leaves: Number | None = None
+    """Places that a viewer chooses a level for."""
     lod_counts: list[Number] | None = None
     """Gaussians of each level, finest first."""
+    lod_bytes: list[Number] | None = None
+    """Size of the files of each level, finest first."""
+    lod_meta_bytes: Number | None = None
+    """Size of `lod/lod-meta.json`."""
+    lod_errors: list[Error] | None = None
+    """How far each level is from the finest, as pictures, mean over the leaves: 0 the same, 1 as wrong as nothing."""
     lod_psnr: Decibel | None = None
     """Mean PSNR of the finest level over the views, dB."""
+    lod_seconds: Error | None = None
+    """Seconds that making, writing and proving the levels took."""
     lod_missed: str | None = None
     """Why no levels of detail are published, although they were asked for."""
     look_seconds: Error | None = None

@@ -346,6 +346,8 @@ export const REPORT = {
       : trained !== null ? `Photos are matched to ${decibels(trained)}; too few to keep some out of training.` : "",
   compressed: (size: number, ratio: number, psnr: number) =>
     `Compressed to ${bytes(size)}, ${ratio.toFixed(ratio < 9.95 ? 1 : 0)} times smaller, and as like the full model as ${decibels(psnr)}.`,
+  levelsOfDetail: (levels: number, more: number, first: number) =>
+    `Viewers stream it in ${levels} levels of detail (${bytes(more)} more in storage): the first ${bytes(first)} show all of it.`,
   map: "Where the photos were taken",
   mapLabel: (counts: { placed: number; left: number; apart: number }) =>
     `Plan of the photos: ${whole(counts.placed)} placed, ${whole(counts.left)} left out, ${whole(counts.apart)} in another part. The table of photos says the same.`,

@@ -58,8 +58,19 @@ def _pairs(along: Gaussians, limit: int) -> NDArray[np.int64]:
     size = np.exp(2 * along.scales.astype(np.float64)).mean(axis=1)
     colour = along.sh0[:, 0].astype(np.float64) * C0
     costs, partners = _costs(along.means.astype(np.float64), size, colour, area * alpha)
-    cheapest = np.argsort(costs, axis=None, kind="stable")
-    return _match(cheapest, partners, len(along), limit)
+    return _match(_cheapest_first(costs), partners, len(along), limit)
+
+
+def _cheapest_first(costs: Doubles) -> NDArray[np.uint64]:
+    """Indices [P] of the finite costs, rising; of equal ones, in single precision, the first comes first.
+
+    Cost and index are sorted as one whole number, which takes a tenth of the time of a stable argsort.
+    """
+    bits = costs.ravel().astype(np.float32).view(np.uint32).astype(np.uint64)  # as numbers, in order from 0 up
+    keys = (bits << np.uint64(32)) | np.arange(costs.size, dtype=np.uint64)
+    keys = keys[np.isfinite(costs).ravel()]
+    keys.sort()
+    return keys & np.uint64(0xFFFFFFFF)
 
 
 @kernel
@@ -83,12 +94,13 @@ def _costs(means: Doubles, size: Doubles, colour: Doubles, weight: Doubles) -> t
 
 
 @kernel
-def _match(cheapest: NDArray[np.int64], partners: NDArray[np.int64], count: int, limit: int) -> NDArray[np.int64]:
+def _match(cheapest: NDArray[np.uint64], partners: NDArray[np.int64], count: int, limit: int) -> NDArray[np.int64]:
     matched = np.empty((limit, 2), np.int64)
     taken = np.zeros(count, np.bool_)
     pairs = 0
     for edge in cheapest:
-        i, j = edge // NEIGHBOURS, partners[edge // NEIGHBOURS, edge % NEIGHBOURS]
+        i = np.int64(edge) // NEIGHBOURS
+        j = partners[i, np.int64(edge) % NEIGHBOURS]
         if pairs == limit:
             break
         if j > i and not taken[i] and not taken[j]:

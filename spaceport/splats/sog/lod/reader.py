@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
-from pydantic import FailFast, Field, model_validator
+from pydantic import FailFast, Field, FiniteFloat, model_validator
 
 from spaceport.splats.model import Gaussians
 from spaceport.splats.sog.codec.errors import BrokenSog
@@ -26,6 +26,9 @@ SLACK = 0.02  # share of a leaf's extent by which a stored position may lie outs
 SetName = Annotated[str, Field(pattern=r"^([A-Za-z0-9_][A-Za-z0-9_.-]{0,99}/){1,4}meta\.json$")]
 """An unbundled set below the folder: no parent, no URL."""
 Index = Annotated[int, Field(ge=0, le=LARGEST_COUNT, strict=True)]
+
+
+Error = Annotated[FiniteFloat, Field(ge=0)]
 
 
 class Bound(MetaModel):
@@ -49,6 +52,8 @@ class MetaNode(MetaModel):
     bound: Bound
     children: Annotated[list[MetaNode], FailFast(), Field(max_length=8, default_factory=list)]
     lods: Annotated[dict[str, MetaLod], Field(max_length=MAX_LEVELS, default_factory=dict)]
+    errors: Annotated[list[Error], Field(max_length=MAX_LEVELS)] | None = None
+    """How far each level is from the finest, as pictures, see `image_error.py`."""
 
     def leaves(self) -> Iterator[MetaNode]:
         """All leaves below, in order."""
@@ -65,6 +70,7 @@ class LodMeta(MetaModel):
     version: Literal[1] | None = None
     levels: Annotated[int, Field(ge=1, le=MAX_LEVELS, strict=True, alias="lodLevels")]
     counts: Annotated[list[Index], Field(max_length=MAX_LEVELS)] | None = None
+    has_errors: Annotated[bool, Field(strict=True, alias="lodErrors")] = False
     filenames: Annotated[list[SetName], FailFast(), Field(min_length=1, max_length=65536)]
     tree: MetaNode
 
@@ -72,6 +78,8 @@ class LodMeta(MetaModel):
     def _one_count_a_level(self) -> Self:
         if self.counts is not None and len(self.counts) != self.levels:
             raise ValueError("it does not count the Gaussians of every level")
+        if any(leaf.errors is not None and len(leaf.errors) != self.levels for leaf in self.tree.leaves()):
+            raise ValueError("a leaf does not have one error for each level")
         return self
 
 
@@ -104,6 +112,7 @@ def read_level(path: Path, level: int = 0, budget: int = BUDGET) -> Gaussians:
 def check_streamed(path: Path, budget: int = BUDGET) -> None:
     """Read every level, a file at a time: all are whole, and every Gaussian lies inside the bound of its leaf.
 
+    Where it says that leaves have errors, all of them have: else the engine counts Gaussians instead, without a word.
     `budget` is that of one file.
 
     Raises:
@@ -111,6 +120,8 @@ def check_streamed(path: Path, budget: int = BUDGET) -> None:
         OSError: a file cannot be read.
     """
     folder, meta = _open(path)
+    if meta.has_errors and any(leaf.errors is None for leaf in meta.tree.leaves()):
+        raise BrokenSog(f"{LOD_META} says that its leaves have errors, and one has none.")
     for level in range(meta.levels):
         for part, pieces in _parts(folder, meta, _pieces(meta, level), budget):
             for lod, bound in pieces:

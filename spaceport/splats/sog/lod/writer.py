@@ -1,20 +1,20 @@
 """Streamed SOG for large scenes: a k-d tree whose leaves have several levels of detail, in ordinary unbundled sets.
 
 PlayCanvas' engine loads it by its `lod-meta.json`: it fetches only the leaves in view, each as fine as its distance
-needs. Each level has half the Gaussians of the one before, as in PlayCanvas' own recipe. Levels are made leaf by leaf,
-so that every leaf has all of them, and the work needs little more memory than the model.
+or its error (`image_error.py`) makes worth it. Each level has half the Gaussians of the one before, as in PlayCanvas'
+own recipe. Levels are made leaf by leaf, so that every leaf has all of them, and the work needs little more memory than
+the model.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from spaceport.files import write_atomic
 from spaceport.progress import Progress, Silent
@@ -26,21 +26,14 @@ from spaceport.splats.sog.codec.meta import GENERATOR
 from spaceport.splats.sog.codec.order import sort_gaussians
 from spaceport.splats.sog.codec.sanitise import sanitise
 from spaceport.splats.sog.codec.writer import write_folder
+from spaceport.splats.sog.lod.image_error import LeafErrors
 from spaceport.splats.sog.lod.merge import covariances, halve
 from spaceport.splats.sog.lod.reader import LOD_META, check_streamed
+from spaceport.splats.sog.lod.tree import LOD_LEVELS, LodSizes, build_tree, join_bounds, leaves
 
 FOLDER = "lod"
-LARGE_GAUSSIANS = 1_000_000
-LARGE_WIDTH = 16.0
-"""Metres, on two axes at least: a model is large when it has more Gaussians than that and is wider than this."""
-LOD_LEVELS = 4
-LEAF_GAUSSIANS = 65_536
-LEAF_WIDTH = 16.0
-SMALLEST_SPLIT = 8_192  # fewer Gaussians are not split for their width alone
-FILE_GAUSSIANS = 131_072  # after which a file takes no further leaf: about two megabytes to fetch at once
+BOUND_DIGITS, ERROR_DIGITS = 7, 4
 WRITING_LEVELS = "Writing levels of detail for streaming"
-
-Indices = NDArray[np.intp]
 
 
 @dataclass
@@ -55,21 +48,22 @@ class _File:
         return sum(map(len, self.parts))
 
 
-def is_large(gaussians: Gaussians, least: int = LARGE_GAUSSIANS, width: float = LARGE_WIDTH) -> bool:
-    """Whether a model is worth streaming. Its width is that of the middle 98 % of it: floaters do not count."""
-    if len(gaussians) <= least:
-        return False
-    low, high = np.quantile(gaussians.means, (0.01, 0.99), axis=0)
-    return int((high - low > width).sum()) >= 2
-
-
 def write_streamed(
-    folder: Path, gaussians: Gaussians, quality: Quality, progress: Progress, seed: int = 0
+    folder: Path,
+    gaussians: Gaussians,
+    quality: Quality,
+    progress: Progress,
+    seed: int = 0,
+    sizes: LodSizes | None = None,
 ) -> dict[str, Any]:
     """Write `folder`/lod-meta.json, last, and the sets that it names, and read them back.
 
+    Args:
+        sizes: where the model is cut; by default as its number of Gaussians asks for.
+
     Returns:
-        `lod_levels`, `lod_files`, and `lod_counts`: Gaussians of each level.
+        `lod_levels`, `lod_files`, `lod_leaves`, `lod_meta_bytes`; and by level, finest first, `lod_counts`: Gaussians,
+        `lod_bytes`: of its sets, `lod_errors`: of its leaves, the mean.
 
     Raises:
         ValueError: no Gaussian can be stored.
@@ -79,55 +73,63 @@ def write_streamed(
     if len(kept) == 0:
         raise ValueError("no Gaussian of the model can be stored")
     quality = replace(quality, palette_error=STANDARD.palette_error, palette_size=None)
-    return _Writer(folder, quality, seed).write(kept, progress)
+    return _Writer(folder, quality, seed, sizes or LodSizes.of(len(kept))).write(kept, progress)
 
 
 class _Writer:
-    def __init__(self, folder: Path, quality: Quality, seed: int) -> None:
+    def __init__(self, folder: Path, quality: Quality, seed: int, sizes: LodSizes) -> None:
         self._folder = folder
         self._seed = seed
+        self._sizes = sizes
         self._settings = EncoderSettings(quality, seed=seed, order="unchanged")
         self._names: list[str] = []
         self._open: dict[int, _File] = {}
         self._files_of = [0] * LOD_LEVELS
         self._counts = [0] * LOD_LEVELS
+        self._bytes = [0] * LOD_LEVELS
+        self._errors: list[list[float]] = []
 
     def write(self, kept: Gaussians, progress: Progress) -> dict[str, Any]:
-        tree = build_tree(kept.means)
+        tree = build_tree(kept.means, self._sizes)
+        errors = LeafErrors(kept.antialiased)
         done = 0
         for leaf, index in leaves(tree):
             progress.update(done / len(kept), WRITING_LEVELS, levels=LOD_LEVELS)
-            leaf.update(self._leaf(kept.subset(index), progress))
+            leaf.update(self._leaf(kept.subset(index), errors, progress))
             done += len(index)
         for level in sorted(self._open):
             self._close(level, progress)
-        _join_bounds(tree)
-        meta = {
-            "version": 1,
-            "asset": {"generator": GENERATOR},
-            "count": sum(self._counts),
-            "counts": self._counts,
-            "lodLevels": LOD_LEVELS,
-            "filenames": self._names,
-            "tree": tree,
-        }
-        text = json.dumps(meta, separators=(",", ":"), allow_nan=False)
-        write_atomic(self._folder / LOD_META, text.encode())
+        join_bounds(tree)
+        meta = manifest(tree, self._names, self._counts)
+        write_atomic(self._folder / LOD_META, meta)
         check_streamed(self._folder)
-        return {"lod_levels": LOD_LEVELS, "lod_files": len(self._names), "lod_counts": self._counts}
+        return {
+            "lod_levels": LOD_LEVELS,
+            "lod_files": len(self._names),
+            "lod_leaves": len(self._errors),
+            "lod_counts": self._counts,
+            "lod_bytes": self._bytes,
+            "lod_meta_bytes": len(meta),
+            "lod_errors": np.mean(self._errors, axis=0).tolist(),
+        }
 
-    def _leaf(self, model: Gaussians, progress: Progress) -> dict[str, Any]:
-        """Put the levels of one leaf into files; returns its `bound` and `lods`."""
+    def _leaf(self, model: Gaussians, errors: LeafErrors, progress: Progress) -> dict[str, Any]:
+        """Put the levels of one leaf into files; returns its `bound`, `lods` and `errors`."""
         low, high = np.full(3, np.inf), np.full(3, -np.inf)
         lods: dict[str, dict[str, int]] = {}
+        models = [model]
         for level in range(LOD_LEVELS):
             if level:
-                model = sanitise(halve(model))[0]
-            reach = np.sqrt(np.diagonal(covariances(model), axis1=1, axis2=2))
-            low = np.minimum(low, (model.means - reach).min(axis=0))
-            high = np.maximum(high, (model.means + reach).max(axis=0))
-            lods[str(level)] = self._put(level, model, progress)
-        return {"bound": {"min": _round(low), "max": _round(high)}, "lods": lods}
+                models.append(sanitise(halve(models[-1]))[0])
+            reach = np.sqrt(np.diagonal(covariances(models[-1]), axis1=1, axis2=2))
+            low = np.minimum(low, (models[-1].means - reach).min(axis=0))
+            high = np.maximum(high, (models[-1].means + reach).max(axis=0))
+            lods[str(level)] = self._put(level, models[-1], progress)
+        progress.check()
+        errors_of_levels = _round(errors.measure(models, low, high), ERROR_DIGITS)
+        self._errors.append(errors_of_levels)
+        bound = {"min": _round(low, BOUND_DIGITS), "max": _round(high, BOUND_DIGITS)}
+        return {"bound": bound, "lods": lods, "errors": errors_of_levels}
 
     def _put(self, level: int, model: Gaussians, progress: Progress) -> dict[str, int]:
         q = positions.encode(model.means, *positions.bounds(model.means))
@@ -139,7 +141,7 @@ class _Writer:
         lod = {"file": file.number, "offset": file.count, "count": len(model)}
         file.parts.append(sort_gaussians(model, q, "walk", self._seed, Silent()))
         self._counts[level] += len(model)
-        if file.count >= FILE_GAUSSIANS:
+        if file.count >= self._sizes.file:
             self._close(level, progress)
         return lod
 
@@ -151,6 +153,7 @@ class _Writer:
         encoded = encode(replace(file.parts[0], **whole), self._settings, _ChecksOnly(progress))
         if encoded.dropped:
             raise AssertionError("what was sanitised before was sanitised again")
+        self._bytes[level] += sum(map(len, encoded.files.values()))
         write_folder((self._folder / self._names[file.number]).parent, encoded.files)
 
 
@@ -164,39 +167,20 @@ class _ChecksOnly(Silent):
         self._progress.check()
 
 
-def build_tree(means: NDArray[np.float32]) -> dict[str, Any]:
-    """A k-d tree [N,3]: nodes hold two `children`, leaves an `index`; split in half along the widest axis while
-    too large."""
-
-    def node(index: Indices) -> dict[str, Any]:
-        positions = means[index]
-        extent = positions.max(axis=0) - positions.min(axis=0)
-        axis = int(extent.argmax())
-        if len(index) <= LEAF_GAUSSIANS and (len(index) < SMALLEST_SPLIT or extent[axis] <= LEAF_WIDTH):
-            return {"index": index}
-        order = index[np.argsort(positions[:, axis], kind="stable")]
-        middle = len(order) // 2
-        return {"children": [node(order[:middle]), node(order[middle:])]}
-
-    return node(np.arange(len(means)))
+def manifest(tree: dict[str, Any], names: list[str], counts: list[int]) -> bytes:
+    """lod-meta.json. `tree` is complete, `names` are those of the sets, `counts` the Gaussians of each level."""
+    meta = {
+        "version": 1,
+        "asset": {"generator": GENERATOR},
+        "count": sum(counts),
+        "counts": counts,
+        "lodLevels": LOD_LEVELS,
+        "lodErrors": True,
+        "filenames": names,
+        "tree": tree,
+    }
+    return json.dumps(meta, separators=(",", ":"), allow_nan=False).encode()
 
 
-def leaves(tree: dict[str, Any]) -> Iterator[tuple[dict[str, Any], Indices]]:
-    """Each leaf and its `index`, which is removed from it."""
-    for child in tree.get("children", []):
-        yield from leaves(child)
-    if "index" in tree:
-        yield tree, tree.pop("index")
-
-
-def _join_bounds(tree: dict[str, Any]) -> None:
-    children = tree.get("children", [])
-    for child in children:
-        _join_bounds(child)
-    if children:
-        low, high = (np.array([child["bound"][edge] for child in children]) for edge in ("min", "max"))
-        tree["bound"] = {"min": low.min(axis=0).tolist(), "max": high.max(axis=0).tolist()}
-
-
-def _round(values: NDArray[np.float64]) -> list[float]:
-    return [float(f"{value:.7g}") for value in values]
+def _round(values: Iterable[float], digits: int) -> list[float]:
+    return [float(f"{value:.{digits}g}") for value in values]

@@ -26,6 +26,9 @@ export function findingsOf({ parts }: ReportSource, rows: readonly PhotoRow[]): 
   if (train?.quality) say("go", REPORT.quality(train.quality.psnr_held_out ?? null, train.quality.psnr_train ?? null));
   if (compress) {
     if (compress.sog_bytes && compress.ratio && compress.sog_psnr) say("go", REPORT.compressed(compress.sog_bytes, compress.ratio, compress.sog_psnr));
+    const { lod_levels: levels, lod_bytes: parts, lod_meta_bytes: meta } = compress;
+    if (levels && parts?.length && typeof meta === "number")
+      say("go", REPORT.levelsOfDetail(levels, parts.reduce((a, b) => a + b, meta), meta + (parts.at(-1) ?? 0)));
     for (const sentence of [compress.why_not, compress.missed, compress.lod_missed]) say("warn", sentence);
   }
   return findings.sort((a, b) => GRAVITY.indexOf(a.level) - GRAVITY.indexOf(b.level));

@@ -49,6 +49,9 @@ export interface CompressPart {
   missed?: string | null;
   why_not?: string | null;
   lod_missed?: string | null;
+  lod_levels?: number | null;
+  lod_bytes?: number[] | null;
+  lod_meta_bytes?: number | null;
 }
 /** One of `cameras.json`: OpenCV axes, `name` is the photo's `dense_name`. */
 export interface CameraRow {
