@@ -20,7 +20,6 @@ State = Annotated[
     Path, typer.Option(help="Where the embedded cloud keeps its buckets and its table.", envvar="SPACEPORT_STATE")
 ]
 JobIdArgument = Annotated[str, typer.Argument(help="The job's id, as `spaceport jobs` shows it.")]
-HOME = Path("~/.spaceport")
 
 
 def open_deployment(stack: str | None, state: Path, *, start: bool = False) -> AbstractContextManager[Deployment]:

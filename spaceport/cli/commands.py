@@ -13,20 +13,21 @@ from typing import Annotated
 import typer
 
 from spaceport.cli import connect, demo
-from spaceport.cli.arguments import HOME, Stack, State, open_deployment
+from spaceport.cli.arguments import Stack, State, open_deployment
 from spaceport.cli.compress import compress
 from spaceport.cli.console import console, error_console
 from spaceport.cli.convert import convert
 from spaceport.cli.deployment import Deployment, NotDeployed
 from spaceport.cli.doctor import doctor
 from spaceport.cli.jobs import fetch, forget, jobs, retry, status, stop
+from spaceport.cli.link import link
 from spaceport.cli.options import options_table
 from spaceport.cli.publish_page import publish_page
 from spaceport.cli.results import report_end
 from spaceport.cli.run import results_beside, run_job
 from spaceport.cli.watch import JobNotStarted
 from spaceport.local.errors import CloudDied, StateInUse, StateUnusable
-from spaceport.local.state import NEEDED, check_room, locate
+from spaceport.local.state import HOME, NEEDED, check_room, locate
 from spaceport.pipeline.contract import JobState
 from spaceport.pipeline.errors import Conflict, Refused, UnknownJob
 from spaceport.pipeline.jobs.recovery import rebuild_table
@@ -137,7 +138,7 @@ def rebuild(stack: Stack = None, state: State = HOME) -> None:
         error_console.print(f"Left alone: {problem}.", style="yellow")
 
 
-for command in (doctor, jobs, status, stop, retry, fetch, forget, convert, compress):
+for command in (doctor, jobs, status, link, stop, retry, fetch, forget, convert, compress):
     app.command()(command)
 app.command("publish-page")(publish_page)
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.error import URLError
 
 from botocore.exceptions import BotoCoreError
 
@@ -60,7 +61,7 @@ def embedded(state: Path, *, start: bool) -> Iterator[RunningCloud]:
             raise NotDeployed(f"No embedded cloud runs on {where}. Start one with `spaceport up`, or name a `--stack`.")
         try:
             yield cloud
-        except BotoCoreError:
+        except (BotoCoreError, URLError):
             deadline = time.monotonic() + NOTICE_SECONDS
             while time.monotonic() < deadline:
                 check(cloud)
@@ -121,7 +122,7 @@ def greeting(cloud: RunningCloud) -> str:
     return "\n".join(
         (
             f"The embedded cloud is up. AWS at {cloud.access.endpoint}, Batch at {cloud.access.batch_endpoint}.",
-            page_line(cloud.access, deployment.api_key_id),
+            page_line(cloud, deployment.api_key_id),
             "Drop a zip, and a job begins by itself:",
             f"  . {environment} && aws s3 cp photos.zip s3://{deployment.uploads.name}/uploads/",
             "Then, in another terminal: spaceport jobs",
@@ -130,14 +131,29 @@ def greeting(cloud: RunningCloud) -> str:
     )
 
 
-def page_line(access: Access, api_key_id: str) -> str:
+def page_line(cloud: RunningCloud, api_key_id: str) -> str:
     """The link that opens the page of an embedded cloud signed in, or how to get the page."""
-    from spaceport.local.page import page_link  # noqa: PLC0415
     from spaceport.web import is_built  # noqa: PLC0415
 
     if not is_built():
         return "The page is not built: run `make web`, then start again."
-    return f"Your jobs in a browser: {page_link(access.endpoint, _api_key(access, api_key_id))}"
+    again = f"spaceport link{state_option(cloud.state)}"
+    return f"Your jobs in a browser: {new_link(cloud.access, api_key_id)}\nThis link works once. For another: {again}"
+
+
+def state_option(state: Path) -> str:
+    """The option that names this folder, where it is not the one that commands take by themselves."""
+    from spaceport.local.state import HOME, locate  # noqa: PLC0415
+
+    return "" if state == locate(HOME) else f" --state {visible(shlex.quote(str(state)))}"
+
+
+def new_link(access: Access, api_key_id: str, job_id: str | None = None) -> str:
+    """An address that opens the page, or a job, of an embedded cloud signed in, once and for some minutes."""
+    from spaceport.local.page import page_link  # noqa: PLC0415
+
+    key: str = access.client("apigateway").get_api_key(apiKey=api_key_id, includeValue=True)["value"]
+    return page_link(access, key, job_id)
 
 
 def job_line(stack: str | None, state: Path, deployment: Deployment, job_id: str) -> str | None:
@@ -147,18 +163,17 @@ def job_line(stack: str | None, state: Path, deployment: Deployment, job_id: str
     """
     from spaceport.local.address import running  # noqa: PLC0415
     from spaceport.local.daemon import is_used  # noqa: PLC0415
-    from spaceport.local.page import page_link  # noqa: PLC0415
     from spaceport.web import is_built  # noqa: PLC0415
 
     if stack:
-        return f"In a browser: {deployment.page_url.rstrip('/')}/?job={job_id}" if deployment.page_url else None
+        return f"In a browser: {deployed_link(deployment, job_id)}" if deployment.page_url else None
     access = running(state) if is_used(state) and is_built() else None
-    with suppress(BotoCoreError):  # it ends this moment
+    with suppress(BotoCoreError, OSError):  # it ends this moment
         if access:
-            return f"In a browser: {page_link(access.endpoint, _api_key(access, deployment.api_key_id), job_id)}"
+            return f"In a browser: {new_link(access, deployment.api_key_id, job_id)}"
     return None
 
 
-def _api_key(access: Access, api_key_id: str) -> str:
-    key: str = access.client("apigateway").get_api_key(apiKey=api_key_id, includeValue=True)["value"]
-    return key
+def deployed_link(deployment: Deployment, job_id: str | None) -> str:
+    """The address of a deployed stack's page, or of a job on it. Whoever opens it needs a key, or to sign in."""
+    return f"{deployment.page_url.rstrip('/')}/" + (f"?job={job_id}" if job_id else "")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from spaceport.cli.arguments import HOME, Stack, State, open_deployment
+from spaceport.cli.arguments import Stack, State, open_deployment
 from spaceport.cli.console import console, error_console
 from spaceport.cli.deployment import Deployment, connect
 from spaceport.cli.preflight.account import Account
@@ -15,6 +15,7 @@ from spaceport.cli.preflight.checks import Check, Verdict, failed, summary, warn
 from spaceport.cli.preflight.examine import NOT_DEPLOYED, examine_account
 from spaceport.cli.preflight.identity import NO_REGION
 from spaceport.cli.preflight.needs import needs_of
+from spaceport.local.state import HOME
 from spaceport.pipeline.jobs.recovery import unreadable_manifests
 from spaceport.pipeline.tenants import UnreadableTenants, read_tenants
 from spaceport.pipeline.text import visible

@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from spaceport.cli.arguments import HOME, JobIdArgument, Stack, State, fail, open_deployment
+from spaceport.cli.arguments import JobIdArgument, Stack, State, fail, open_deployment
 from spaceport.cli.console import console, error_console
 from spaceport.cli.deployment import Deployment
 from spaceport.cli.results import download_results, jobs_table, report_end, summary
 from spaceport.cli.run import results_are_in
-from spaceport.local.state import locate
+from spaceport.local.state import HOME, locate
 from spaceport.pipeline.contract import JobState, StageName
 from spaceport.pipeline.errors import UnknownJob
 from spaceport.pipeline.jobs.accept import continue_job

@@ -81,7 +81,7 @@ def _turn(name: str) -> tuple[int, str]:
 
 def config_of(outputs: dict[str, str], parameters: dict[str, str]) -> dict[str, Any]:
     """What `config.json` says. A link with a key does not sign in here: it could sign somebody in as another."""
-    config: dict[str, Any] = {"api": outputs["ApiUrl"], "link_key": False}
+    config: dict[str, Any] = {"api": outputs["ApiUrl"], "link_code": False}
     if "UserApiUrl" in outputs:
         domain, client = parameters["UserPoolDomain"], parameters["UserPoolClientId"]
         config["users"] = {"api": outputs["UserApiUrl"], "domain": domain, "client": client}

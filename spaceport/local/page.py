@@ -2,7 +2,7 @@
 
 So the door trusts no other origin for it, and none is left to trust when the cloud has ended and another program gets
 its port. The files hold no secret: whoever is on this machine may read them, and a link from anywhere may lead to them.
-What they show needs the key in the link that `spaceport up` prints.
+What they show needs a key, which a link that `spaceport up` prints leads to, once (`sign_in.py`).
 """
 
 from __future__ import annotations
@@ -11,11 +11,14 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
+from urllib.request import urlopen
 
 from spaceport.files import write_atomic
+from spaceport.local.access import Access
 from spaceport.local.cross_origin import is_cross_origin, is_own_host
 from spaceport.local.door import App, Receive, Scope, Send, headers_of
+from spaceport.local.sign_in import CALLS, NEW_CODE, OneTimeCodes, SignIn
 from spaceport.web import CONFIG, INDEX
 from spaceport.web.headers import EMBED, cache_rule, media_type, security_headers
 
@@ -23,21 +26,30 @@ PREFIX: Final = "/_spaceport/"
 """No bucket can have this name, and ministack answers nothing below it."""
 CONFIG_FILE: Final = "page.json"
 """Of the cloud's folder: what `config.json` says, once the template is deployed."""
+LINK_TIMEOUT_SECONDS: Final = 30.0
 NOT_THERE: Final = b"There is no such file. The page is built by `make web`.\n"
 STARTING: Final = b"The embedded cloud is starting. Try again in a moment.\n"
 
 
-def page_link(endpoint: str, key: str, job_id: str | None = None) -> str:
-    """The address that opens the page, or a job, signed in. The part after `#` is never sent; the page removes it."""
+def page_link(access: Access, key: str, job_id: str | None = None) -> str:
+    """A new address that opens the page, or a job, signed in, once and within `CODE_SECONDS`.
+
+    The part after `#` is never sent; the page removes it. Raises `OSError` when the cloud does not answer.
+    """
+    request = access.ministack_request(PREFIX + NEW_CODE)
+    request.data = json.dumps({"key": key}).encode()
+    request.add_header("content-type", "application/json")
+    with urlopen(request, timeout=LINK_TIMEOUT_SECONDS) as response:  # noqa: S310  http, loopback
+        code = json.load(response)["code"]
     job = f"?job={job_id}" if job_id else ""
-    return f"{endpoint}{PREFIX}{job}#key={quote(key, safe='')}"
+    return f"{access.endpoint}{PREFIX}{job}#code={code}"
 
 
 def write_config(state: Path, api_url: str) -> None:
     """Tell the page where the API is. `api_url` as the stack's outputs have it: https://ID.execute-api.…/v1."""
     parts = urlsplit(api_url)
     api = f"/restapis/{(parts.hostname or '').split('.')[0]}{parts.path}/_user_request_"
-    write_atomic(state / CONFIG_FILE, json.dumps({"api": api, "link_key": True}).encode())
+    write_atomic(state / CONFIG_FILE, json.dumps({"api": api, "link_code": True}).encode())
 
 
 class PageServer:
@@ -48,13 +60,15 @@ class PageServer:
         port: of the embedded cloud.
         folder: the page's files; only those that are there at the start are served.
         config: the file that `write_config` writes.
+        secret: of the cloud's owner, who makes links that sign in.
     """
 
-    def __init__(self, app: App, port: int, folder: Path, config: Path) -> None:
+    def __init__(self, app: App, port: int, folder: Path, config: Path, secret: str) -> None:
         self._app = app
         self._port = port
         self._files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
         self._config = config
+        self._sign_in = SignIn(secret, OneTimeCodes())
         self._hosts = (f"http://127.0.0.1:{port}", f"http://localhost:{port}")  # links to objects name the first
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -62,11 +76,15 @@ class PageServer:
             await self._app(scope, receive, send)
             return
         name = scope["path"].removeprefix(PREFIX) or INDEX
-        status, kind, body = self._answer(scope, name)
+        if name in CALLS and may_load(headers_of(scope), self._port, name):
+            status, answer = await self._sign_in.answer(name, scope, receive)
+            kind, body = "application/json", json.dumps(answer).encode()
+        else:
+            status, kind, body = self._answer(scope, name)
         headers = {
             "content-type": kind,
             "content-length": str(len(body)),
-            "cache-control": cache_rule(name) if status == 200 else "no-store",
+            "cache-control": cache_rule(name) if status == 200 and name not in CALLS else "no-store",
         } | security_headers(name, *self._hosts)
         raw = [(name.encode(), value.encode()) for name, value in headers.items()]
         await send({"type": "http.response.start", "status": status, "headers": raw})

@@ -9,7 +9,7 @@ from pathlib import Path
 import ministack.app as ministack
 from ministack.services import s3
 
-from spaceport.local import function_logs, function_roles, large_objects, quick_queues
+from spaceport.local import api_keys, function_logs, function_roles, large_objects, quick_queues
 from spaceport.local.disk import DiskGuard, free_bytes
 from spaceport.local.door import Door
 from spaceport.local.page import PageServer
@@ -23,11 +23,13 @@ if __name__ == "__main__":
     function_logs.install(logs / "functions.log")
     function_roles.install(credentials.secret)
     quick_queues.install()
+    api_keys.install()
     guard = DiskGuard(large_objects.install(ministack.app), partial(free_bytes, Path(os.environ["S3_DATA_DIR"])))
     guard.check_before_listing(s3)
     guard.check_after_writing(s3)
     roles = Roles(function_roles.policies_of, logs / LOG)
     port = int(os.environ["GATEWAY_PORT"])
     door = Door(guard, port, credentials, roles, function_roles.partition_key)
-    ministack.app = PageServer(door, port, STATIC, Path(os.environ["SPACEPORT_PAGE"]))  # its main serves this name
+    config = Path(os.environ["SPACEPORT_PAGE"])
+    ministack.app = PageServer(door, port, STATIC, config, credentials.secret)  # its main serves this name
     ministack.main()

@@ -31,6 +31,8 @@ NEEDED: Final = 2 * RESERVE
 LOCK: Final = "lock"
 LOCK_SECONDS: Final = 1.0
 """Who looks whether a lock is held, holds it for a moment."""
+HOME: Final = Path("~/.spaceport")
+"""Where the embedded cloud keeps its buckets and its table, unless a command names another folder."""
 
 
 def locate(state: Path) -> Path:

@@ -8,7 +8,7 @@ from typing import Final
 STATIC: Final = Path(__file__).parent / "static"
 INDEX: Final = "index.html"
 CONFIG: Final = "config.json"
-"""Beside the files, from whoever serves them: `{"api": address, "link_key": whether #key=… in an address signs in}`."""
+"""Beside the files, by whoever serves them: `{"api": address, "link_code": whether #code=… in an address signs in}`."""
 
 
 def is_built() -> bool:

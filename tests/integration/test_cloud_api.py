@@ -155,6 +155,20 @@ def test_another_team_sees_nothing_and_takes_no_id_over(cloud: Cloud, api: Api) 
     assert cloud.ended(form["jobId"]).tenant == "acme"
 
 
+def test_a_key_that_is_disabled_or_deleted_opens_nothing(cloud: Cloud, api: Api) -> None:
+    gateway = cloud.embedded.access.client("apigateway")
+    api.headers["x-api-key"] = "a-key-that-is-there-for-a-while"
+    key = gateway.create_api_key(name="visitor", enabled=True, value=api.headers["x-api-key"])["id"]
+    (plan,) = gateway.get_usage_plans()["items"]
+    gateway.create_usage_plan_key(usagePlanId=plan["id"], keyId=key, keyType="API_KEY")
+    assert api("GET", "/options")[0] == 200
+    for value, status in (("false", 403), ("true", 200)):
+        gateway.update_api_key(apiKey=key, patchOperations=[{"op": "replace", "path": "/enabled", "value": value}])
+        assert api("GET", "/options")[0] == status
+    gateway.delete_api_key(apiKey=key)
+    assert api("GET", "/options")[0] == 403
+
+
 def test_the_door(cloud: Cloud, api: Api) -> None:
     assert cloud.deployment.may_mail("anyone@elsewhere.example"), "on a laptop, mails stay there"
     assert api("GET", "/options")[0] == 200

@@ -87,8 +87,8 @@ def test_installed_it_serves_the_page_on_a_machine_without_node(wheel: Path, tmp
         command = [str(python), "-m", "spaceport", "up", "--state", str(tmp_path / "state")]
         up = subprocess.Popen(command, env=environment, cwd=tmp_path, stdout=output, stderr=output)
     try:
-        until(lambda: "#key=" in shown.read_text() or up.poll() is not None, shown.read_text, seconds=120)
-        (line,) = [line for line in shown.read_text().splitlines() if "#key=" in line]
+        until(lambda: "#code=" in shown.read_text() or up.poll() is not None, shown.read_text, seconds=120)
+        (line,) = [line for line in shown.read_text().splitlines() if "#code=" in line]
         page = line.rpartition(" ")[2].partition("#")[0]
         with urlopen(page) as answer:
             assert answer.read() == (STATIC / "index.html").read_bytes()

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 from waiting import PATIENCE
 
-from spaceport.cli.connect import deployment_of, page_line
+from spaceport.cli.connect import deployment_of, new_link
 from spaceport.local.cloud import EmbeddedCloud
 from spaceport.web import is_built
 
@@ -40,7 +40,14 @@ class Watched:
 
 
 def link_of(cloud: EmbeddedCloud) -> str:
-    """The link that `spaceport up` prints."""
+    """A new link as `spaceport up` prints it: it works once."""
     if not is_built():
         pytest.skip("needs the page: make web")
-    return page_line(cloud.access, deployment_of(cloud.access).api_key_id).rpartition(" ")[2]
+    return new_link(cloud.access, deployment_of(cloud.access).api_key_id)
+
+
+def api_key_of(cloud: EmbeddedCloud) -> str:
+    """The API key that such a link leads to."""
+    gateway = cloud.access.client("apigateway")
+    key: str = gateway.get_api_key(apiKey=deployment_of(cloud.access).api_key_id, includeValue=True)["value"]
+    return key

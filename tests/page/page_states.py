@@ -42,9 +42,9 @@ class Scene:
         expect(self.page.get_by_role("heading", name="Your jobs")).to_be_visible()
 
     def job(self, job_id: str, query: str = "") -> None:
-        base, _, key = link_of(self.cloud).partition("#")
+        base, _, code = link_of(self.cloud).partition("#")
         self.page.goto("about:blank")
-        self.page.goto(f"{base}?job={job_id}{query}#{key}")
+        self.page.goto(f"{base}?job={job_id}{query}#{code}")
         expect(self.page.locator("p.sentence")).to_be_visible()
 
 
@@ -216,9 +216,9 @@ def job(job_id: str) -> Callable[[Scene], None]:
 
 
 def no_such_job(scene: Scene) -> None:
-    base, _, key = link_of(scene.cloud).partition("#")
+    base, _, code = link_of(scene.cloud).partition("#")
     scene.page.goto("about:blank")
-    scene.page.goto(f"{base}?job=nowhere-0123456789#{key}")
+    scene.page.goto(f"{base}?job=nowhere-0123456789#{code}")
     expect(scene.page.get_by_role("heading", name="No such job")).to_be_visible()
 
 

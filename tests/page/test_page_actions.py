@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from page_cases import Watched, link_of
+from page_cases import Watched, api_key_of, link_of
 from PIL import Image
 from pipeline_cases import ended, key_of, requested, staged
 from playwright.sync_api import Page, expect
@@ -22,8 +22,8 @@ from spaceport.pipeline.live import LIVE_JSON, LIVE_PICTURE, Live, LivePicture, 
 
 
 def opened(page: Page, cloud: EmbeddedCloud, job_id: str) -> None:
-    base, _, key = link_of(cloud).partition("#")
-    page.goto(f"{base}?job={job_id}#{key}")
+    base, _, code = link_of(cloud).partition("#")
+    page.goto(f"{base}?job={job_id}#{code}")
     expect(page.locator("p.sentence")).to_be_visible()
 
 
@@ -195,7 +195,7 @@ def test_a_key_that_is_refused_is_asked_for_over_the_page(page: Page, cloud: Emb
     expect(page.get_by_label("API key")).to_be_focused()
     expect(page.get_by_text("Training at half size")).to_be_visible()
     page.unroute("**/jobs/veil-0123456789*")
-    page.get_by_label("API key").fill(link_of(cloud).rpartition("=")[2])
+    page.get_by_label("API key").fill(api_key_of(cloud))
     page.keyboard.press("Enter")
     expect(page.get_by_role("dialog")).to_have_count(0)
     expect(page.get_by_role("progressbar", name="Progress")).to_be_visible()

@@ -40,8 +40,8 @@ def link(tmp_path: Path) -> Iterator[str]:
         environment = os.environ | {"COLUMNS": "300"}
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=environment)
     try:
-        until(lambda: process.poll() is not None or "#key=" in printed.read_text(), printed.read_text)
-        yield next(word for word in printed.read_text().split() if "#key=" in word)
+        until(lambda: process.poll() is not None or "#code=" in printed.read_text(), printed.read_text)
+        yield next(word for word in printed.read_text().split() if "#code=" in word)
     finally:
         process.terminate()
         process.wait()
@@ -63,7 +63,7 @@ def colours(page: Page) -> int:
 def make_model(page: Page, iterations: int) -> None:
     page.get_by_label("draft").check()
     page.get_by_text("All options").click()
-    page.get_by_label("max iterations").fill(str(iterations))
+    page.get_by_label("Most iterations").fill(str(iterations))
     page.get_by_role("button", name="Make the model").click()
 
 
@@ -128,6 +128,7 @@ def test_photos_are_dropped_and_become_a_model_that_is_measured_and_shared(
     survey = shared_survey(30, 640, 480)
     watched = Watched.of(page)
     page.set_viewport_size({"width": 1280, "height": 800})
+    page.emulate_media(reduced_motion="reduce")  # without a GPU the flight leaves no time for anything else
     page.goto(link)
     drop(page, *photos_of(survey, tmp_path))
     expect(page.get_by_text("30 photos, ")).to_be_visible()
@@ -139,7 +140,7 @@ def test_photos_are_dropped_and_become_a_model_that_is_measured_and_shared(
     ends = poses_of_ends(load_truth(survey.truth_path), cameras)
     assert measure(page, ends) == pytest.approx(METRES, rel=0.02)
     address = share(page)
-    with browser.new_context() as context:
+    with browser.new_context(reduced_motion="reduce") as context:
         visit = context.new_page()
         visit.goto(address)
         sees_model(visit)

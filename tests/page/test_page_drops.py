@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from page_cases import Watched, link_of
+from page_cases import Watched, api_key_of, link_of
 from pipeline_cases import photo_zip
 from playwright.sync_api import Browser, Page, Route, expect
 from upload_cases import MEGABYTE, choose, download, drop, job_made, made, uploaded
@@ -81,7 +81,7 @@ def test_a_key_refused_amid_an_upload_is_asked_for_and_the_upload_goes_on(
     page: Page, cloud: EmbeddedCloud, jobs: list[str], tmp_path: Path
 ) -> None:
     gateway = cloud.access.client("apigateway")
-    link = link_of(cloud)
+    link, key = link_of(cloud), api_key_of(cloud)
     key_id = deployment_of(cloud.access).api_key_id
     files = made(tmp_path, 200_000, 100_000)
     is_first = True
@@ -96,8 +96,7 @@ def test_a_key_refused_amid_an_upload_is_asked_for_and_the_upload_goes_on(
             route.continue_()
 
     def enable(is_enabled: bool) -> None:
-        value = "true" if is_enabled else ""  # AWS wants "false", which the embedded one takes for a true text
-        operation: Any = {"op": "replace", "path": "/enabled", "value": value}
+        operation: Any = {"op": "replace", "path": "/enabled", "value": str(is_enabled).lower()}
         gateway.update_api_key(apiKey=key_id, patchOperations=[operation])
 
     page.context.route("**/*partNumber=*", put)
@@ -107,7 +106,7 @@ def test_a_key_refused_amid_an_upload_is_asked_for_and_the_upload_goes_on(
         expect(page.get_by_role("alert")).to_contain_text("not accepted")
     finally:
         enable(True)
-    page.get_by_label("API key").fill(link.rpartition("=")[2])
+    page.get_by_label("API key").fill(key)
     page.get_by_role("button", name="Open").click()
     job_id = job_made(page, jobs)
     assert uploaded(cloud, job_id, tmp_path) == {file.name: file.read_bytes() for file in files}

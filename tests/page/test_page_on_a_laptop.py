@@ -8,10 +8,12 @@ from urllib.parse import urlsplit
 
 import pytest
 from clients import ROOT
-from page_cases import Watched, link_of
+from page_cases import Watched, api_key_of, link_of
 from pipeline_cases import requested, staged
 from playwright.sync_api import Page, expect
+from typer.testing import CliRunner
 
+from spaceport.cli import app
 from spaceport.cli.connect import deployment_of, job_line
 from spaceport.local.cloud import EmbeddedCloud
 from spaceport.local.daemon import USERS
@@ -37,7 +39,6 @@ def beat(cloud: EmbeddedCloud, job_id: str, fraction: float, **counts: Figure) -
 
 def test_the_link_opens_the_jobs_signed_in(page: Page, cloud: EmbeddedCloud) -> None:
     link = link_of(cloud)
-    key = link.rpartition("=")[2]
     add_job(cloud, "beach-0123456789", HOSTILE)
     watched = Watched.of(page)
     page.goto(link)
@@ -47,9 +48,29 @@ def test_the_link_opens_the_jobs_signed_in(page: Page, cloud: EmbeddedCloud) -> 
     page.reload()
     expect(page.get_by_role("link", name="Running").filter(has_text=HOSTILE)).to_be_visible()
     assert page.evaluate("history.length") <= 2
-    assert not any(key in address for address in watched.addresses)
+    secrets = (api_key_of(cloud), link.rpartition("=")[2])
+    assert not any(secret in address for address in watched.addresses for secret in secrets)
     assert {urlsplit(address).netloc for address in watched.addresses} == {urlsplit(link).netloc}
     assert watched.complaints == []
+
+
+def test_a_link_opens_once_and_a_new_one_in_the_same_tab(page: Page, cloud: EmbeddedCloud) -> None:
+    link = link_of(cloud)
+    page.goto(link)
+    expect(page.get_by_role("heading", name="Your jobs")).to_be_visible()
+    with page.context.browser.new_context() as other:  # type: ignore[union-attr]  # it has a browser
+        again = other.new_page()
+        again.goto(link)
+        expect(again.get_by_role("alert")).to_have_text("This link was used already, or is too old.")
+        expect(again.get_by_text("Type “spaceport link” in a terminal")).to_be_visible()
+        assert again.url == link.partition("#")[0]
+        printed = CliRunner().invoke(app, ["link", "--state", str(cloud.state)])
+        again.goto(printed.output.strip())
+        expect(again.get_by_role("heading", name="Your jobs")).to_be_visible()
+        assert again.url == link.partition("#")[0]
+    page.goto(link)
+    expect(page.get_by_role("alert")).to_have_count(0)
+    expect(page.get_by_role("heading", name="Your jobs")).to_be_visible()
 
 
 def test_a_command_ends_with_the_job_s_link_where_the_cloud_stays_up(page: Page, cloud: EmbeddedCloud) -> None:
@@ -87,12 +108,12 @@ def test_a_job_is_watched_and_its_link_can_be_opened_again(page: Page, cloud: Em
 
 
 def test_whoever_has_no_key_sees_the_form_and_a_wrong_one_is_refused(page: Page, cloud: EmbeddedCloud) -> None:
-    link = link_of(cloud)
-    page.goto(link.partition("#")[0])
+    page.goto(link_of(cloud).partition("#")[0])
+    expect(page.get_by_text("Type “spaceport link” in a terminal")).to_be_visible()
     page.get_by_label("API key").fill("a-wrong-key-that-is-long-enough")
     page.get_by_role("button", name="Open").click()
     expect(page.get_by_role("alert")).to_contain_text("not accepted")
-    page.get_by_label("API key").fill(link.rpartition("=")[2])
+    page.get_by_label("API key").fill(api_key_of(cloud))
     page.get_by_role("button", name="Open").click()
     expect(page.get_by_role("heading", name="Your jobs")).to_be_visible()
     page.get_by_role("button", name="Sign out").click()

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from finished_jobs import add_finished_job
-from page_cases import Watched, link_of
+from page_cases import Watched, api_key_of, link_of
 from page_models import model_sog, poster
 from pipeline_cases import ended, key_of, request
 from playwright.sync_api import Browser, Page, expect
@@ -23,6 +23,7 @@ from waiting import until
 from spaceport.cli.connect import deployment_of
 from spaceport.local.cloud import EmbeddedCloud
 from spaceport.local.mailbox import mails
+from spaceport.local.page import PREFIX
 
 JOB, OTHER = "quay-0123456789", "yard-0123456789"
 HOSTILE = '<img src=x onerror="document.title=1">'
@@ -41,11 +42,9 @@ def base(cloud: EmbeddedCloud) -> str:
 
 def ask(cloud: EmbeddedCloud, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
     """Status and answer of a call of the API."""
-    link = link_of(cloud)
-    page, _, key = link.partition("#key=")
-    with urllib.request.urlopen(f"{page}config.json", timeout=60) as config:
-        api = page.partition("/_spaceport/")[0] + json.load(config)["api"]
-    sent = {name.replace("_", "-"): value for name, value in (headers or {"x_api_key": key}).items()}
+    with urllib.request.urlopen(f"{cloud.access.endpoint}{PREFIX}config.json", timeout=60) as config:
+        api = cloud.access.endpoint + json.load(config)["api"]
+    sent = {name.replace("_", "-"): value for name, value in (headers or {"x_api_key": api_key_of(cloud)}).items()}
     raw = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(api + path, raw, sent, method=method)
     try:
@@ -112,7 +111,7 @@ def test_a_link_to_the_report_shows_it_without_files_and_costs(page: Page, cloud
     assert watched.complaints == []
 
 
-@pytest.mark.parametrize("place", ["", "#", "#key=abc", f"#{JOB}.{'A' * 43}"])
+@pytest.mark.parametrize("place", ["", "#", "#code=abc", f"#{JOB}.{'A' * 43}"])
 def test_what_is_no_link_is_a_sentence(page: Page, base: str, place: str) -> None:
     page.goto(f"{base}share.html{place}")
     expect(page.get_by_text(GONE)).to_be_visible()

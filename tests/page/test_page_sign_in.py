@@ -19,7 +19,7 @@ class Pool:
         self.address, self.asked, self.grants, self.tokens = address, dict[str, list[str]](), list[str](), list[str]()
         self.has_ended = False
         users = {"api": f"{address}people", "domain": f"{address}pool", "client": "page"}
-        config = {"api": f"{address}keys", "link_key": False, "users": users}
+        config = {"api": f"{address}keys", "link_code": False, "users": users}
         page.route("**/config.json", lambda route: route.fulfill(json=config))
         page.route("**/pool/oauth2/authorize?*", self.authorize)
         page.route("**/pool/oauth2/token", self.token)

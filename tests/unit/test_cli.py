@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -266,6 +266,16 @@ def test_run_uploads_waits_and_takes_home(
 def test_no_page_is_named_where_none_will_be(deployment: Deployment, tmp_path: Path) -> None:
     assert connect.job_line(None, tmp_path, deployment, JOB) is None, "its cloud has ended with the command"
     assert connect.job_line("spaceport", tmp_path, replace(deployment, page_url=""), JOB) is None
+
+
+def test_a_link_to_the_page_of_a_stack(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    tell(deployment, requested(JOB))
+    assert call("link", "--stack", "spaceport") == "https://splats.example/\n"
+    assert call("link", JOB, "--stack", "spaceport") == f"https://splats.example/?job={JOB}\n"
+    refused = CliRunner().invoke(app, ["link", "nowhere", "--stack", "spaceport"]).exception
+    assert str(refused) == "There is no job nowhere. `spaceport jobs` lists all jobs."
+    monkeypatch.setattr(connect, "find", lambda *_, **__: nullcontext(replace(deployment, page_url="")))
+    call("link", "--stack", "spaceport", code=1)
 
 
 def test_whose_mails_need_no_confirmation(deployment: Deployment) -> None:

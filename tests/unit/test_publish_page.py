@@ -70,7 +70,7 @@ def test_files_have_their_types_and_are_kept_as_long_as_they_hold(s3: Any, tmp_p
         "icon.svg": ("image/svg+xml", "no-cache"),
         "config.json": ("application/json", "no-cache"),
     }
-    assert json.loads(text(s3, "config.json")) == {"api": f"{API}/v1", "link_key": False}
+    assert json.loads(text(s3, "config.json")) == {"api": f"{API}/v1", "link_code": False}
 
 
 def test_the_page_may_reach_this_api_and_these_buckets_alone(s3: Any, tmp_path: Path) -> None:

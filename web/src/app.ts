@@ -2,7 +2,7 @@
 
 import { ApiError, Client, Offline } from "./api/client.ts";
 import { isToken, ourPlace, refreshed, signInAddress, signOutAddress } from "./api/auth.ts";
-import { forgetKey, storeKey, type Config } from "./api/config.ts";
+import { exchangeCode, forgetKey, storeKey, takeLinkCode, type Config } from "./api/config.ts";
 import { BROWSER, Poll } from "./api/poll.ts";
 import { hasEnded, type Job, type JobAnswer, type LivePicture, type Stage } from "./api/types.ts";
 import { deleteJob, goOn, stopJob } from "./job_actions.ts";
@@ -24,7 +24,8 @@ export interface Trouble {
 export interface AppState {
   route: Route;
   client: Client | null;
-  keyTrouble: "missing" | "refused" | null;
+  /** `used`: a link that signs in once has done so before, or is too old. */
+  keyTrouble: "missing" | "refused" | "used" | null;
   isOffline: boolean;
   theme: Theme;
   /** The jobs that pass the filter, as far as they are shown. */
@@ -95,6 +96,7 @@ export class App {
   start(): void {
     addEventListener("popstate", () => this.#show(routeOf(location.search)));
     addEventListener("online", () => void this.#poll?.now());
+    addEventListener("hashchange", () => void this.followLink());
     document.addEventListener("visibilitychange", () => void this.#poll?.now());
     this.#show(this.store.state.route);
   }
@@ -104,6 +106,23 @@ export class App {
     this.store.set({ client: clientOf(this.config, key), keyTrouble: null });
     this.#show(this.store.state.route);
     void this.uploader.again();
+  }
+
+  /** Sign in by a link that was opened in this tab: the page is there already, and only what is behind `#` has changed. */
+  async followLink(): Promise<void> {
+    const code = takeLinkCode(this.config);
+    const key = code === null ? null : await exchangeCode(code);
+    if (key) this.signIn(key, false);
+    else if (code !== null) this.refuseLink();
+  }
+
+  refuseLink(): void {
+    if (this.store.state.keyTrouble) this.store.set({ keyTrouble: "used" });
+  }
+
+  /** Whether a command on this machine prints links that sign in. */
+  get hasLinks(): boolean {
+    return this.config.linkCode;
   }
 
   /** Go to where people sign in, which leads back to this page. */

@@ -1,7 +1,7 @@
 /** The page: signs in, and draws whatever the store holds. */
 import { html, nothing, render } from "lit-html";
 import { ourPlace, takeCode } from "./api/auth.ts";
-import { readConfig, storedKey, storeKey, takeKeyOfAddress, type Config } from "./api/config.ts";
+import { exchangeCode, readConfig, storedKey, storeKey, takeLinkCode, type Config } from "./api/config.ts";
 import { App, type AppState } from "./app.ts";
 import { announcement, announcer } from "./parts/announcer.ts";
 import { showTheme, storedTheme, themeSwitch } from "./parts/theme_switch.ts";
@@ -31,7 +31,7 @@ function page(app: App, state: AppState) {
 }
 
 function view(app: App, state: AppState) {
-  if (state.keyTrouble === "missing") return keyView(app, state);
+  if (state.keyTrouble === "missing" || state.keyTrouble === "used") return keyView(app, state);
   if (state.route.page === "job") return jobView(app, state);
   return state.route.page === "new" ? newView(app, state) : homeView(app, state);
 }
@@ -68,13 +68,15 @@ async function takeSignIn({ users }: Config): Promise<string | null> {
 async function start(): Promise<void> {
   showTheme(storedTheme());
   const config = await readConfig();
-  const key = takeKeyOfAddress(config) ?? (await takeSignIn(config));
+  const code = takeLinkCode(config);
+  const key = code === null ? await takeSignIn(config) : await exchangeCode(code);
   if (key) storeKey(key, false);
   const app = new App(config, key ?? storedKey());
   const draw = () => {
     render(page(app, app.store.state), root);
     document.title = title(app.store.state);
   };
+  if (code !== null && key === null) app.refuseLink();
   app.store.subscribe(draw);
   followLinks(app);
   draw();

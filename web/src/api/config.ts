@@ -4,8 +4,8 @@ import type { Users } from "./auth.ts";
 
 export interface Config {
   api: string;
-  /** Whether `#key=…` in the address signs in. Only where a page is started for one person: else a link could choose an account. */
-  linkKey: boolean;
+  /** Whether `#code=…` in the address signs in. Only where a page is started for one person: else a link could choose an account. */
+  linkCode: boolean;
   /** Where people sign in, if they do. */
   users: Users | null;
 }
@@ -16,17 +16,30 @@ const NAME = "spaceport-key";
 export async function readConfig(): Promise<Config> {
   const response = await fetch("config.json", { cache: "no-cache" });
   if (!response.ok) throw new Error(`config.json: ${response.status}`);
-  const { api, link_key, users } = (await response.json()) as { api?: unknown; link_key?: unknown; users?: Users };
+  const { api, link_code, users } = (await response.json()) as { api?: unknown; link_code?: unknown; users?: Users };
   if (typeof api !== "string") throw new Error("config.json names no API");
-  return { api: new URL(api, location.href).href.replace(/\/$/, ""), linkKey: link_key === true, users: users ?? null };
+  return { api: new URL(api, location.href).href.replace(/\/$/, ""), linkCode: link_code === true, users: users ?? null };
 }
 
-/** The key in the address, which then loses it: going back does not lead to it, and no screenshot has it. Null where there is none. */
-export function takeKeyOfAddress(config: Config): string | null {
-  const match = /^#key=([^&]*)$/.exec(location.hash);
+/** The code in the address, which then loses it: it works once, and no screenshot has it. Null where there is none. */
+export function takeLinkCode(config: Config): string | null {
+  const match = /^#code=([\w-]{1,200})$/.exec(location.hash);
   if (!match) return null;
-  history.replaceState(null, "", location.pathname + location.search);
-  return config.linkKey ? decodeURIComponent(match[1] ?? "") || null : null;
+  history.replaceState(history.state, "", location.pathname + location.search);
+  return config.linkCode ? (match[1] ?? null) : null;
+}
+
+/** The key for a link's code, from the cloud that made the link; null where it was used, is too old, or nothing answers. */
+export async function exchangeCode(code: string, fetcher: typeof fetch = (...call) => fetch(...call)): Promise<string | null> {
+  try {
+    const response = await fetcher("sign-in", {
+      method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ code }), cache: "no-store", referrerPolicy: "no-referrer",
+    });
+    const { key } = response.ok ? ((await response.json()) as { key?: unknown }) : {};
+    return typeof key === "string" && key ? key : null;
+  } catch {
+    return null;
+  }
 }
 
 export function storedKey(): string | null {

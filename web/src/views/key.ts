@@ -16,8 +16,9 @@ export function keyView(app: App, state: AppState) {
   return html`<section class="card narrow ${isOver ? "over" : ""}" role=${isOver ? "dialog" : "region"} aria-modal=${isOver ? "true" : "false"} aria-label=${title}>
     <h1>${title}</h1>
     ${isOver ? html`<p class="bad" role="alert">${app.hasUsers ? KEY.ended : KEY.refused}</p>` : nothing}
+    ${state.keyTrouble === "used" ? html`<p class="bad" role="alert">${KEY.used}</p>` : nothing}
     ${app.hasUsers ? html`<p class="stack"><button @click=${() => void app.goToSignIn()}>${KEY.signIn}</button></p><p>${KEY.or}</p>` : nothing}
-    ${isOver || app.hasUsers ? nothing : html`<p>${KEY.missing}</p>`}
+    ${isOver || app.hasUsers ? nothing : html`<p>${app.hasLinks ? KEY.link : KEY.missing}</p>`}
     <form class="stack" @submit=${submit}>
       <label>${KEY.label}<input name="key" type="password" autocomplete="current-password" required maxlength="200" ${ref(isOver ? focused : undefined)}></label>
       <label class="check"><input name="remember" type="checkbox">${KEY.remember}</label>

@@ -28,6 +28,8 @@ export const KEY = {
   title: "Your key",
   refused: "This key is not accepted. Check it, or ask whoever runs this Spaceport for another.",
   missing: "Whoever runs this Spaceport has a key for you.",
+  link: "Type “spaceport link” in a terminal: it prints a link that opens this page signed in. A key does as well.",
+  used: "This link was used already, or is too old.",
   label: "API key",
   remember: "Remember on this device",
   open: "Open",
