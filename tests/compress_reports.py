@@ -7,7 +7,8 @@ from spaceport.pipeline.reports.compress import CompressReport
 COMPRESSED = CompressReport.model_validate(
     {
         "gaussians": 9, "dropped": {}, "sh_bands": 0, "ply_bytes": 9000, "sog_bytes": 1000, "ratio": 9.0,
-        "file_bytes": {},
+        "file_bytes": {}, "mb_per_million": 111.1,
+        "held_out": {"photos": 4, "model": 28.4, "file": 28.16, "loss": 0.24},
         "attribute_bytes": {"means": 600, "quats": 390, "<b>": 10}, "preset": "balanced", "target_psnr": 45.0,
         "max_bytes": None, "missed": "It is <larger> than was wanted.", "why_not": None,
         "quality": {

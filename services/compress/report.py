@@ -8,11 +8,12 @@ from dataclasses import asdict
 from typing import Any
 
 from services.compress.core import Compressed
+from services.compress.proving.held_out import NONE_CAME
 from services.compress.verdict import explain_missed_target
 from spaceport.pipeline.contract import Failure, Outcome
 from spaceport.pipeline.errors import SENTENCES, Slug
 from spaceport.pipeline.options import CompressOptions
-from spaceport.pipeline.reports.compress import CompressReport
+from spaceport.pipeline.reports.compress import CompressReport, HeldOutPsnr
 
 PART_OF_FILE = {
     "means_l.webp": "means",
@@ -46,13 +47,18 @@ def missed_target(compressed: Compressed) -> str | None:
 
 
 def make_report(
-    compressed: Compressed, ply_bytes: int, figures: Mapping[str, Any], options: CompressOptions
+    compressed: Compressed,
+    ply_bytes: int,
+    held_out: HeldOutPsnr | None,
+    figures: Mapping[str, Any],
+    options: CompressOptions,
 ) -> CompressReport:
     """Everything that was measured, for report.json.
 
     Args:
         compressed: what came of the model.
         ply_bytes: size of the model's file.
+        held_out: of the photos that training never saw; None without.
         figures: of its levels of detail and of its pictures, as from `write_lod` and `write_look`; empty without.
         options: what was asked for.
     """
@@ -65,6 +71,7 @@ def make_report(
         "ply_bytes": ply_bytes,
         "sog_bytes": size,
         "ratio": round(ply_bytes / size, 3),
+        "mb_per_million": round(size / len(encoded.gaussians), 3),
         "file_bytes": {name: len(data) for name, data in encoded.files.items()},
         "attribute_bytes": bytes_by_attribute(compressed),
         "preset": compressed.preset,
@@ -83,6 +90,7 @@ def make_report(
         "views_from": compressed.views_from,
         "published": published,
     }
+    fields |= {"held_out": held_out} if held_out else {"held_out_missing": NONE_CAME}
     if published:
         fields["attribute_psnr"] = compressed.attribute_psnr
     return CompressReport(**fields, **figures)

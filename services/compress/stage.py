@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from services.compress.core import Compressed, compress
 from services.compress.lod import is_streamed, write_lod
+from services.compress.proving.held_out import compare_held_out, read_held_out
 from services.compress.proving.preview import side_by_side
 from services.compress.rate_control.tables import COMPRESSING
 from services.compress.report import degraded, make_outcome, make_report, report_json
@@ -20,6 +21,7 @@ from spaceport.files import replacing_folder, write_atomic
 from spaceport.pipeline.contract import Outcome
 from spaceport.pipeline.errors import Refused, Slug
 from spaceport.pipeline.options import CompressOptions
+from spaceport.pipeline.reports.compress import HeldOutPsnr
 from spaceport.progress import Progress, Share
 from spaceport.splats.cameras import Camera, read_cameras
 from spaceport.splats.formats.ply import read_ply
@@ -60,8 +62,10 @@ def run(source: Path, output: Path, options: CompressOptions, progress: Progress
         georeference = read_georeference(path.with_name("georeference.json"))
         return write_look(folder, compressed, cameras, georeference, seconds, Share(progress, FILE_SHARE, 1))
 
+    photos = read_held_out(path.parent, cameras)
+    held_out = compare_held_out(compressed.encoded.gaussians, compressed.decoded, photos, compressed.prover)
     earlier = read_earlier(source, cameras)
-    _write(output / "compressed", compressed, ply_bytes, options, write_views, earlier, progress)
+    _write(output / "compressed", compressed, ply_bytes, held_out, options, write_views, earlier, progress)
     psnr = round(compressed.proof.mean, 2)
     progress.update(1.0, COMPRESSING, sog_bytes=len(compressed.bundle), sog_psnr=psnr)
     return make_outcome(compressed, ply_bytes)
@@ -71,6 +75,7 @@ def _write(
     target: Path,
     compressed: Compressed,
     ply_bytes: int,
+    held_out: HeldOutPsnr | None,
     options: CompressOptions,
     write_views: Callable[[Path], dict[str, Any]],
     earlier: Earlier,
@@ -92,7 +97,7 @@ def _write(
                 )
             figures |= write_views(folder)
         write_atomic(folder / "preview.jpg", preview)
-        report = make_report(compressed, ply_bytes, figures, options)
+        report = make_report(compressed, ply_bytes, held_out, figures, options)
         write_atomic(folder / "report.json", report_json(report))
         write_page(folder / "report.html", earlier, report, preview)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from services.train.evaluate import ViewScore, mean_psnr, score_views, summarise_scores
+from services.train.held_out import write_held_out
 from services.train.log import TrainingLog
 from services.train.plan import TrainingPlan
 from services.train.plot import draw_curve
@@ -39,7 +40,7 @@ def publish(
     folder: Path,
     progress: Progress,
 ) -> Outcome:
-    """Write model.ply, cameras.json, training.png, preview.jpg and report.json to `folder`; return the outcome."""
+    """Write model.ply, cameras.json, training.png, preview.jpg, held-out-N.jpg and report.json; return the outcome."""
     best = {name: value.to(rasteriser.device) for name, value in trainer.best.items()}
     if not plan.options.antialiased:  # else no blur was added that would have to be kept
         best = smooth(best, plan.training_set.training, plan.reduction)
@@ -55,6 +56,7 @@ def publish(
     model = plan.transform.to_world(to_gaussians(parameters, antialiased=plan.options.antialiased))
     write_ply(folder / "model.ply", model, sh_degree=3)
     write_cameras(folder / "cameras.json", plan.dataset.cameras)
+    held_out = write_held_out(folder, plan.training_set.held_out, plan.training_set.photos)
     by_name = {score.name: score for score in scores}
     shown = _preview_cameras(plan.training_set.cameras, by_name)[:ROWS]
     _write_preview(plan, parameters, rasteriser, shown, by_name, folder / "preview.jpg")
@@ -74,7 +76,7 @@ def publish(
     )
     _write_curve(plan, trainer, log, reason, folder / "training.png")
     preview = [camera.name for camera in shown]
-    report = make_report(plan, trainer, outcome, scores, log, pruning, preview)
+    report = make_report(plan, trainer, outcome, scores, log, pruning, preview, held_out)
     write_atomic(
         folder / "report.json",
         (json.dumps(report.model_dump(mode="json", exclude_unset=True), indent=1, allow_nan=False) + "\n").encode(),
@@ -146,6 +148,7 @@ def make_report(
     log: TrainingLog,
     pruning: PruningReport | None,
     preview: list[str],
+    held_out: list[str],
 ) -> TrainReport:
     """What was decided and why, the curve, and every photo's scores."""
     return TrainReport.model_validate(
@@ -173,5 +176,6 @@ def make_report(
             "views": [asdict(score) for score in scores],
             "pruned": asdict(pruning) if pruning else None,
             "preview": preview,
+            "held_out_photos": held_out,
         }
     )

@@ -55,6 +55,7 @@ STAGE_FOLDERS: dict[StageName, StageFolders] = {
             "gaussian/cameras.json",
             "gaussian/georeference.json",
             "gaussian/report.json",
+            "gaussian/held-out-",
         ),
         report_prefixes=("colmap/report.json", "colmap/thumbs-", "gaussian/report.json", "gaussian/preview.jpg"),
     ),

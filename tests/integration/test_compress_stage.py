@@ -27,6 +27,7 @@ from spaceport.progress import Progress, Silent
 from spaceport.splats.cameras import Camera, write_cameras
 from spaceport.splats.formats.ply import write_ply
 from spaceport.splats.model import Gaussians
+from spaceport.splats.render import render
 from spaceport.splats.sog.codec import order
 from spaceport.splats.sog.codec.reader import read_bundle, read_sog
 
@@ -88,6 +89,8 @@ def test_everything_is_written_and_true(model: Gaussians, tmp_path: Path) -> Non
     assert outcome.counts["sog_bytes"] == (folder / "model.sog").stat().st_size == report["sog_bytes"]
     assert outcome.counts["ply_bytes"] == (source / "gaussian/model.ply").stat().st_size
     assert [view["held_out"] for view in report["views"]] == [True, False]
+    assert report["held_out_missing"] == "no held-out photos came with the model" and "held_out" not in report
+    assert report["mb_per_million"] == pytest.approx(report["sog_bytes"] / 2995, abs=1e-3)
     for name, size in report["file_bytes"].items():
         assert (folder / name).stat().st_size == size
     with Image.open(folder / "preview.jpg") as picture:
@@ -107,6 +110,18 @@ def test_the_core_returns_what_the_stage_writes(
     for name, values in read_sog(folder / "model.sog").arrays().items():
         np.testing.assert_array_equal(values, getattr(compressed.decoded, name))
     assert not list((tmp_path / "empty").iterdir())
+
+
+def test_held_out_photos_tell_what_compression_costs_on_them(model: Gaussians, tmp_path: Path) -> None:
+    source = job(tmp_path / "in", model, CAMERAS)
+    seen = np.clip(render(model, CAMERAS[1].rescale(0.5)), 0, 1)
+    Image.fromarray(np.round(255 * seen).astype(np.uint8)).save(source / "gaussian/held-out-0.jpg", quality=95)
+    (source / "gaussian/report.json").write_text(json.dumps({"held_out_photos": [CAMERAS[1].name]}))
+    run(source, tmp_path / "out", CompressOptions(), Silent())
+    report = CompressReport.model_validate_json((tmp_path / "out/compressed/report.json").read_bytes())
+    assert report.held_out is not None and report.held_out_missing is None and report.held_out.photos == 1
+    assert report.held_out.model > 30 and report.held_out.loss > 0
+    assert "compression costs" in (tmp_path / "out/compressed/report.html").read_text()
 
 
 def test_a_job_that_took_long_enough_has_a_flight(

@@ -12,6 +12,8 @@ import pytest
 from PIL import Image
 from ring_scene import OPTIONS, PHOTOS, SIDE, Truth, make_truth
 
+from services.compress.proving.held_out import compare_held_out, read_held_out
+from services.compress.proving.proof import Prover
 from services.train.estimate import EVALUATION_COST
 from services.train.hyperparameters import Hyperparameters
 from services.train.plan import TrainingPlan, first_points, make_plan
@@ -61,10 +63,20 @@ def test_the_model_lies_in_the_frame_of_the_reconstruction(truth: Truth, trained
     assert np.mean(scores) == pytest.approx(outcome.quality["psnr_held_out"], abs=0.3)
 
 
+def test_compression_sees_the_held_out_photos_as_training_did(trained: tuple[Outcome, Path]) -> None:
+    outcome, home = trained
+    model, cameras = read_ply(home / "model.ply"), read_cameras(home / "cameras.json")
+    photos = read_held_out(home, cameras)
+    scores = compare_held_out(model, model, photos, Prover(model, cameras[:1], Silent()))
+    assert scores is not None and scores.photos == 2
+    assert scores.model == pytest.approx(outcome.quality["psnr_held_out"], abs=0.3)
+
+
 def test_everything_that_was_promised_is_written(trained: tuple[Outcome, Path]) -> None:
     outcome, home = trained
     assert {path.name for path in home.iterdir()} == {
-        *("model.ply", "cameras.json", "training.log", "training.png", "preview.jpg", "report.json")
+        *("model.ply", "cameras.json", "training.log", "training.png", "preview.jpg", "report.json"),
+        *("held-out-0.jpg", "held-out-1.jpg"),
     }
     assert outcome.counts["ply_bytes"] == (home / "model.ply").stat().st_size
     header = (home / "model.ply").read_bytes()[:4000].split(b"end_header")[0]

@@ -41,6 +41,9 @@ test("findings come gravest first, in sentences, and names stay names", () => {
   parts.parts.sfm!.findings = [{ level: "go", sentence: `Known ${HTML}` }, { level: "stop", sentence: "Nothing fits." }];
   const findings = findingsOf(parts, rowsOf(parts));
   assert.equal(findings[0]?.sentence, "Nothing fits.");
+  parts.parts.compress!.held_out = { model: 28.4, file: 28.16, loss: 0.24 };
+  const loss = "Photos that training never saw are matched to 28.2 dB by the compressed model and to 28.4 dB by the full one: compression costs 0.24 dB.";
+  assert.ok(findingsOf(parts, rowsOf(parts)).some(({ level, sentence }) => level === "go" && sentence === loss));
   assert.ok(findings.some(({ level, sentence }) => level === "warn" && sentence === "2 of 4 photos were placed."));
   assert.ok(findings.some(({ sentence }) => sentence.startsWith("The photos fall into 2 parts")));
   assert.equal(findings.at(-1)?.sentence, `Known ${HTML}`);

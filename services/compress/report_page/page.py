@@ -54,7 +54,7 @@ def build_page(earlier: Earlier, report: CompressReport, preview: bytes) -> byte
         _section("Where the photos were taken", figure),
         _section("Photos", *(tables.photo_table(sfm, earlier, len(sheets)) if sfm and sfm.photos else ())),
         _section("Photo, model, difference", *_strips(earlier, report, preview)),
-        _section("Where the bytes go", *tables.bytes_parts(report.attribute_bytes)),
+        _section("Where the bytes go", *tables.bytes_parts(report.attribute_bytes, report.mb_per_million)),
         _section("Time and cost", *tables.cost_parts(manifests, photos)),
     )
 

@@ -93,7 +93,7 @@ def view_table(train: TrainReport) -> Element | None:
     return _table([("Photo", ""), ("Use", ""), ("Likeness", "n")], rows) if rows else None
 
 
-def bytes_parts(attribute_bytes: dict[str, int]) -> list[Element]:
+def bytes_parts(attribute_bytes: dict[str, int], mb_per_million: float | None) -> list[Element]:
     """One bar, and its table with the same patterns."""
     parts = {name: count for name, count in attribute_bytes.items() if count}
     total = sum(parts.values())
@@ -115,6 +115,9 @@ def bytes_parts(attribute_bytes: dict[str, int]) -> list[Element]:
         for at, (name, count) in enumerate(parts.items())
     ]
     rows.append(element("tr", element("th", "All"), element("td", size(total), class_="n"), element("td")))
+    if mb_per_million is not None:
+        per_million = element("td", f"{mb_per_million:.1f} MB", class_="n")
+        rows.append(element("tr", element("th", "By a million Gaussians"), per_million, element("td")))
     label = f"Bar of {size(total)}, divided by attribute as in the table below"
     return [
         element("div", *bar, class_="bytes", role="img", aria_label=label),

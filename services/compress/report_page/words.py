@@ -90,6 +90,13 @@ def _compression(report: CompressReport) -> Iterator[Finding]:
             f" {size(first)} show all of it."
         )
         yield Finding(level=Verdict.GO, sentence=sentence)
+    if held_out := report.held_out:
+        loss = f"{held_out.loss:.2f} dB" if held_out.loss >= 0.005 else "nothing"
+        sentence = (
+            f"Photos that training never saw are matched to {decibels(held_out.file)} by the compressed model and to"
+            f" {decibels(held_out.model)} by the full one: compression costs {loss}."
+        )
+        yield Finding(level=Verdict.GO, sentence=sentence)
     for why in (report.why_not, report.missed, report.lod_missed):
         if why:
             yield Finding(level=Verdict.WARN, sentence=why)

@@ -75,6 +75,19 @@ class CompressAttempt(_Model):
     """Mean PSNR over the views that it reached, dB."""
 
 
+class HeldOutPsnr(_Model):
+    """How like the photos that training never saw: PSNR in dB, means over the photos."""
+
+    photos: Number
+    """Photos that were compared."""
+    model: Decibel
+    """Of the trained model."""
+    file: Decibel
+    """Of the decoded file."""
+    loss: Decibel
+    """`model` less `file`: what compression costs on photos; papers call it the loss of test PSNR."""
+
+
 class CompressReport(_Model):
     """`jobs/ID/compressed/report.json`: how small the model became, how alike it looks, and where its bytes go.
 
@@ -97,6 +110,8 @@ class CompressReport(_Model):
     """Size of the bundle `model.sog`."""
     ratio: Error
     """`ply_bytes` by `sog_bytes`."""
+    mb_per_million: Error | None = None
+    """`sog_bytes` in MB by a million Gaussians; absent from an older version's report."""
     file_bytes: dict[str, Number]
     """Size of each file of the unbundled form."""
     attribute_bytes: dict[str, Number]
@@ -119,6 +134,10 @@ class CompressReport(_Model):
     """Lowest PSNR of a view, dB."""
     min_psnr: Decibel
     """What the options ask for at least, dB."""
+    held_out: HeldOutPsnr | None = None
+    """Absent where no held-out photo could be compared."""
+    held_out_missing: str | None = None
+    """Why none could be; absent where some were."""
     views: list[CompressedView]
     """The cameras of the proof, held-out ones first."""
     attempts: list[CompressAttempt]

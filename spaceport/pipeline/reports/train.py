@@ -158,5 +158,7 @@ class TrainReport(_Model):
     """Every photo that was evaluated in the end."""
     preview: list[str] | None = None
     """Names of the photos in preview.jpg, from the top; absent from an older version's report."""
+    held_out_photos: list[str] | None = None
+    """Names of the photos in held-out-0.jpg and on; absent from an older version's report."""
     pruned: TrainPruning | None
     """Null when the job did not ask for pruning."""

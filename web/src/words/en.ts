@@ -350,6 +350,8 @@ export const REPORT = {
     `Compressed to ${bytes(size)}, ${ratio.toFixed(ratio < 9.95 ? 1 : 0)} times smaller, and as like the full model as ${decibels(psnr)}.`,
   levelsOfDetail: (levels: number, more: number, first: number) =>
     `Viewers stream it in ${levels} levels of detail (${bytes(more)} more in storage): the first ${bytes(first)} show all of it.`,
+  heldOutLoss: ({ model, file, loss }: { model: number; file: number; loss: number }) =>
+    `Photos that training never saw are matched to ${decibels(file)} by the compressed model and to ${decibels(model)} by the full one: compression costs ${loss >= 0.005 ? `${loss.toFixed(2)} dB` : "nothing"}.`,
   map: "Where the photos were taken",
   mapLabel: (counts: { placed: number; left: number; apart: number }) =>
     `Plan of the photos: ${whole(counts.placed)} placed, ${whole(counts.left)} left out, ${whole(counts.apart)} in another part. The table of photos says the same.`,
@@ -386,6 +388,7 @@ export const REPORT = {
   size: "Size",
   share: "Share",
   sum: "All",
+  perMillion: "By a million Gaussians",
   attributes: {
     means: "Positions", scales: "Sizes", quats: "Rotations", sh0_opacity: "Colour and opacity", shN_centroids: "Palette of view-dependent colour",
     shN_labels: "View-dependent colour", meta: "Description and zip",

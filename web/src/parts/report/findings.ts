@@ -29,6 +29,7 @@ export function findingsOf({ parts }: ReportSource, rows: readonly PhotoRow[]): 
     const { lod_levels: levels, lod_bytes: parts, lod_meta_bytes: meta } = compress;
     if (levels && parts?.length && typeof meta === "number")
       say("go", REPORT.levelsOfDetail(levels, parts.reduce((a, b) => a + b, meta), meta + (parts.at(-1) ?? 0)));
+    say("go", compress.held_out && REPORT.heldOutLoss(compress.held_out));
     for (const sentence of [compress.why_not, compress.missed, compress.lod_missed]) say("warn", sentence);
   }
   return findings.sort((a, b) => GRAVITY.indexOf(a.level) - GRAVITY.indexOf(b.level));

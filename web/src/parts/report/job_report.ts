@@ -105,7 +105,7 @@ export class JobReport extends HTMLElement {
         ${guard([source], () => findingsList(findingsOf(source, this.#rows)))}
         ${guard([source, this.#chosen], () => cameraMap(this.#plan, this.#chosen, (row) => this.#choose(row), this.#card()))}
         ${photoTable(this.#rows, rows, source.files, this.#table, this.#actions, source.hasModel)}
-        ${guard([source], () => [strips(source), bytesBar(source.parts.compress?.attribute_bytes), costTable(source.costs)])}
+        ${guard([source], () => [strips(source), bytesBar(source.parts.compress?.attribute_bytes, source.parts.compress?.mb_per_million), costTable(source.costs)])}
       </article>`,
       this,
     );

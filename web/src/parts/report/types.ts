@@ -41,11 +41,19 @@ export interface TrainPart {
   views?: { name: string; held_out: boolean; psnr: number }[];
   preview?: string[];
 }
+/** On photos that training never saw, dB. */
+export interface HeldOutPsnr {
+  model: number;
+  file: number;
+  loss: number;
+}
 export interface CompressPart {
   sog_bytes?: number;
   ratio?: number;
   sog_psnr?: number;
   attribute_bytes?: Record<string, number>;
+  mb_per_million?: number;
+  held_out?: HeldOutPsnr;
   missed?: string | null;
   why_not?: string | null;
   lod_missed?: string | null;
