@@ -1,7 +1,7 @@
 """The image's smoke test, its last build step: `python -m services.compress.smoke`.
 
-A tiny model goes through the whole stage, so a library that is missing, or that the user may not load, fails the
-build instead of the first job.
+A tiny model goes through the whole stage, and a picture into a video, which a job would do without and not fail. So a
+library that is missing, or that the user may not load, fails the build instead of the first job.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 
 from services.compress.stage import run
+from services.compress.viewing.video import SIZE, write_video
 from spaceport.pipeline.options import CompressOptions
 from spaceport.progress import Silent
 from spaceport.splats.formats.ply import write_ply
@@ -23,15 +24,28 @@ GAUSSIANS: Final = 2_000
 
 
 def main() -> int:
-    """Run the stage. Returns the exit code: 0 when it has written a SOG."""
+    """Run the stage and write a video. Returns the exit code: 0 when there are a SOG and a video."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         (folder / "job/gaussian").mkdir(parents=True)
         write_ply(folder / "job/gaussian/model.ply", _ball())
         outcome = run(folder / "job", folder / "job", CompressOptions(), Silent())
         bundle = folder / "job/compressed/model.sog"
-        print(f"compress: {outcome.message}")
-        return 0 if bundle.exists() else 1
+        video = write_grey_video(folder / "grey.mp4")
+        print(f"compress: {outcome.message}; {video} bytes of video")
+        return 0 if bundle.exists() and video else 1
+
+
+def write_grey_video(path: Path) -> int:
+    """One grey picture as a video. Returns its bytes.
+
+    Raises:
+        VideoError: PyAV is missing, or cannot encode.
+    """
+    width, height = SIZE
+    with write_video(path) as writer:
+        writer.write(np.full((height, width, 3), 128, np.uint8))
+    return path.stat().st_size
 
 
 def _ball() -> Gaussians:
