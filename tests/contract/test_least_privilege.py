@@ -161,6 +161,12 @@ def test_the_only_managed_policy_writes_logs(role: str) -> None:
     assert set(managed) <= {"arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"}
 
 
+def test_a_machine_pulls_the_images_of_its_own_stack_alone() -> None:
+    """Whoever breaks out of a container has this role."""
+    (pulls,) = [each for each in statements("MachineRole") if "ecr:BatchGetImage" in listed(each["Action"])]
+    assert set(pulls["Resource"]) == {f"arn:{image}Repository" for image in ("Sfm", "Train", "Compress")}
+
+
 @pytest.mark.parametrize("role", sorted(FOLDERS))
 def test_a_stage_writes_its_own_folders_and_the_end(role: str) -> None:
     written = {

@@ -142,6 +142,22 @@ def test_spot_has_several_pools_and_on_demand_comes_second() -> None:
         assert all(len(each["InstanceTypes"]) >= 4 for each in bought)
 
 
+def test_spot_is_bought_in_three_zones() -> None:
+    """Twelve pools and more, with the types. A fourth zone would add few, and seven endpoints to a `PrivateNetwork`."""
+    zones = [each["AvailabilityZone"]["Fn::Select"][0] for each in of_type("AWS::EC2::Subnet").values()]
+    assert sorted(zones) == [0, 1, 2]
+    third = {"Fn::If": ["ThirdZone", "SubnetC", "AWS::NoValue"]}
+    for environment in of_type("AWS::Batch::ComputeEnvironment").values():
+        assert environment["ComputeResources"]["Subnets"] == ["SubnetA", "SubnetB", third]
+    assert raw()["Parameters"]["Zones"]["Default"] == 3
+
+
+def test_another_month_is_another_launch_template_and_so_machines_with_the_newest_image() -> None:
+    data = of_type("AWS::EC2::LaunchTemplate")["Machine"]["LaunchTemplateData"]
+    (tags,) = [each["Tags"] for each in data["TagSpecifications"]]
+    assert "MachinesRenewed" in {tag["Value"] for tag in tags}
+
+
 def test_a_changed_launch_template_arrives_and_lets_running_jobs_end() -> None:
     for environment in of_type("AWS::Batch::ComputeEnvironment").values():
         resources = environment["ComputeResources"]

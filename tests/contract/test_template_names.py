@@ -40,6 +40,8 @@ def room(region: str) -> int:
 
 
 def test_the_longest_stack_name_fits_in_every_region_and_no_longer_one_does() -> None:
+    """No rule of the template can say so: CloudFormation's have no function for a length or for a letter's case. The
+    documents do, and `spaceport doctor --stack` (test_preflight.py)."""
     assert len(REGIONS) > 30
     assert min(map(room, REGIONS)) == MAX_CHARACTERS
     for document in ("README.md", "samconfig.toml", "docs/operations.md"):

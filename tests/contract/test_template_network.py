@@ -46,3 +46,11 @@ def test_a_private_network_has_no_way_to_the_internet() -> None:
 def test_nothing_comes_in_to_a_machine() -> None:
     group = of_type("AWS::EC2::SecurityGroup")["MachineGroup"]
     assert "SecurityGroupIngress" not in group
+
+
+def test_with_flow_logs_every_connection_is_on_record_for_as_long_as_logs_are() -> None:
+    (flow_log,) = of_type("AWS::EC2::FlowLog").values()
+    assert (flow_log["ResourceId"], flow_log["TrafficType"]) == ("Network", "ALL")
+    assert of_type("AWS::Logs::LogGroup")[flow_log["LogGroupName"]]["RetentionInDays"] == "LogDays"
+    assert raw()["Parameters"]["FlowLogs"]["Default"] == "false"
+    assert {condition(name) for name in ("NetworkFlowLog", "NetworkLogs", "FlowLogsRole")} == {"HasFlowLogs"}
