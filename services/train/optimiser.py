@@ -31,8 +31,13 @@ class Optimiser:
         return len(self.parameters["means"])
 
     def _build(self, steps: int) -> None:
-        """Hand the present tensors to torch's fused Adam, which updates them in place."""
+        """Hand the present tensors to torch's fused Adam, which updates them in place, unless `update` does the steps.
+
+        It is made only where it is needed: the first one of a process imports torch's compiler, for two seconds.
+        """
         self._steps = {name: torch.tensor(float(steps), device=value.device) for name, value in self.parameters.items()}
+        if self._update is not None:
+            return
         groups = [{"params": [self.parameters[name]], "lr": 0.0} for name in NAMES if self.parameters[name].numel()]
         self._adam = torch.optim.Adam(groups, betas=BETAS, eps=EPSILON, fused=True)
         for name, value in self.parameters.items():
