@@ -7,6 +7,7 @@ What they show needs a key, which a link that `spaceport up` prints leads to, on
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,7 +21,7 @@ from spaceport.local.cross_origin import is_cross_origin, is_own_host
 from spaceport.local.door import App, Receive, Scope, Send, headers_of
 from spaceport.local.sign_in import CALLS, NEW_CODE, OneTimeCodes, SignIn
 from spaceport.web import CONFIG, INDEX
-from spaceport.web.headers import EMBED, cache_rule, media_type, security_headers
+from spaceport.web.headers import EMBED, cache_rule, is_immutable, media_type, security_headers
 
 PREFIX: Final = "/_spaceport/"
 """No bucket can have this name, and ministack answers nothing below it."""
@@ -28,6 +29,8 @@ CONFIG_FILE: Final = "page.json"
 """Of the cloud's folder: what `config.json` says, once the template is deployed."""
 LINK_TIMEOUT_SECONDS: Final = 30.0
 NOT_THERE: Final = b"There is no such file. The page is built by `make web`.\n"
+TEXTS: Final = ("text/", "application/json", "image/svg")
+"""Media types that gzip makes smaller. A cloud on another machine is looked at through a tunnel."""
 STARTING: Final = b"The embedded cloud is starting. Try again in a moment.\n"
 
 
@@ -67,6 +70,7 @@ class PageServer:
         self._app = app
         self._port = port
         self._files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+        self._gzipped: dict[str, bytes] = {}
         self._config = config
         self._sign_in = SignIn(secret, OneTimeCodes())
         self._hosts = (f"http://127.0.0.1:{port}", f"http://localhost:{port}")  # links to objects name the first
@@ -81,14 +85,27 @@ class PageServer:
             kind, body = "application/json", json.dumps(answer).encode()
         else:
             status, kind, body = self._answer(scope, name)
+        encoding = {}
+        if name not in CALLS and status == 200 and takes_gzip(scope) and kind.startswith(TEXTS):
+            body, encoding = self._compressed(name, body), {"content-encoding": "gzip"}
         headers = {
             "content-type": kind,
+            "vary": "accept-encoding",
+            **encoding,
             "content-length": str(len(body)),
             "cache-control": cache_rule(name) if status == 200 and name not in CALLS else "no-store",
         } | security_headers(name, *self._hosts)
         raw = [(name.encode(), value.encode()) for name, value in headers.items()]
         await send({"type": "http.response.start", "status": status, "headers": raw})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+
+    def _compressed(self, name: str, body: bytes) -> bytes:
+        """With gzip; kept where a file never changes under its name, since the viewer's takes a tenth of a second."""
+        if not is_immutable(name):
+            return gzip.compress(body)
+        if name not in self._gzipped:
+            self._gzipped[name] = gzip.compress(body)
+        return self._gzipped[name]
 
     def _answer(self, scope: Scope, name: str) -> tuple[int, str, bytes]:
         """Status, media type and body."""
@@ -104,6 +121,10 @@ class PageServer:
         except OSError:  # built anew since the start, or not deployed yet
             return 503, "text/plain", STARTING
         return 404, "text/plain", NOT_THERE
+
+
+def takes_gzip(scope: Scope) -> bool:
+    return "gzip" in headers_of(scope).get("accept-encoding", "")
 
 
 def may_load(headers: Mapping[str, str], port: int, name: str) -> bool:

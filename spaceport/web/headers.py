@@ -36,8 +36,12 @@ def security_headers(name: str, *hosts: str) -> dict[str, str]:
 
 def cache_rule(name: str) -> str:
     """For how long a file is kept: for good where its name holds its hash, else not without asking."""
-    is_hashed = PurePosixPath(name).parent.name == "assets"
-    return f"public, max-age={YEAR_SECONDS}, immutable" if is_hashed else "no-cache"
+    return f"public, max-age={YEAR_SECONDS}, immutable" if is_immutable(name) else "no-cache"
+
+
+def is_immutable(name: str) -> bool:
+    """Whether a file never changes under its name, which holds its hash."""
+    return PurePosixPath(name).parent.name == "assets"
 
 
 def media_type(name: str) -> str:

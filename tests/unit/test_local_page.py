@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import io
 import json
 from pathlib import Path
@@ -74,6 +75,23 @@ def test_the_page_and_its_files(folder: Path) -> None:
     assert (status, headers["content-type"]) == (200, "text/javascript")
     assert headers["cache-control"].endswith("immutable")
     assert sent(folder, f"{PREFIX}index.html", "HEAD")[2] == b""
+
+
+def test_texts_are_compressed_for_whoever_takes_that(folder: Path) -> None:
+    name = f"{PREFIX}assets/index-AB12.js"
+    status, headers, body = sent(folder, name, accept_encoding="gzip, br")
+    assert (status, headers["content-encoding"], gzip.decompress(body)) == (200, "gzip", b"0")
+    assert (headers["content-length"], headers["vary"]) == (str(len(body)), "accept-encoding")
+    assert "content-encoding" not in sent(folder, name, accept_encoding="br")[1]
+    assert gzip.decompress(sent(folder, PREFIX, accept_encoding="gzip")[2]) == b"<title>Spaceport</title>"
+
+
+def test_a_refusal_is_no_compressed_file(folder: Path) -> None:
+    """Nor is it kept in place of one."""
+    name = f"{PREFIX}assets/index-AB12.js"
+    status, headers, body = sent(folder, name, accept_encoding="gzip", host="elsewhere.test")
+    assert (status, b"own address" in body) == (403, True)
+    assert "content-encoding" not in headers
 
 
 def test_all_else_goes_to_the_door(folder: Path) -> None:

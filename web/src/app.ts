@@ -8,6 +8,7 @@ import { hasEnded, type Job, type JobAnswer, type LivePicture, type Stage } from
 import { deleteJob, goOn, stopJob } from "./job_actions.ts";
 import { firstPage, nextPage, type Filter, type Listed } from "./jobs_list.ts";
 import { storedTheme, type Theme } from "./parts/theme_switch.ts";
+import { modelPath } from "./parts/look_tab.ts";
 import { addressOf, routeOf, type Route, type Tab } from "./route.ts";
 import { Store } from "./store.ts";
 import type { Chosen } from "./upload/choose.ts";
@@ -15,6 +16,7 @@ import { interruptedUploads, type InterruptedUpload } from "./upload/interrupted
 import type { UploadRecord } from "./upload/resume.ts";
 import { Uploader, type UploadState } from "./upload/uploader.ts";
 import { awaitEnd, isAwaited, tell } from "./tell.ts";
+import { fetchModel } from "./viewer/ahead.ts";
 import { KEY, TELL } from "./words/en.ts";
 
 export interface Trouble {
@@ -241,6 +243,7 @@ export class App {
     this.#poll?.stop();
     const { client } = this.store.state;
     if (!client) return;
+    if (route.page === "job" && !this.store.state.answer && this.#mayHaveModel(route)) fetchModel(client, modelPath(route.id));
     if (route.page === "home") void interruptedUploads(client, this.store.state.upload?.record?.id).then((interrupted) => this.store.set({ interrupted }));
     this.#poll = new Poll(
       route.page === "job" ? () => this.#askJob(route.id) : () => this.#askJobs(),
@@ -248,6 +251,12 @@ export class App {
       { ...BROWSER, isHidden: () => BROWSER.isHidden() && !(route.page === "job" && isAwaited(route.id)) },
     );
     void this.#poll.now();
+  }
+
+  /** Whoever opens a job by its address mostly comes to see its model; of a job of the list it is known. */
+  #mayHaveModel({ id, tab = "look" }: Route & { page: "job" }): boolean {
+    const state = this.store.state.listed?.jobs.find(({ job_id }) => job_id === id)?.state ?? "COMPLETED";
+    return tab === "look" && state === "COMPLETED";
   }
 
   async #askJobs(): Promise<number> {

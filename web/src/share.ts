@@ -3,14 +3,15 @@ import { render } from "lit-html";
 import { readConfig } from "./api/config.ts";
 import { showTheme, storedTheme } from "./parts/theme_switch.ts";
 import { SharePage } from "./share_page.ts";
-import { sharedView, withoutPage, type Shown } from "./views/shared.ts";
+import { fetchModel } from "./viewer/ahead.ts";
+import { sharedView, SHARED_MODEL, withoutPage, type Shown } from "./views/shared.ts";
 import { APP } from "./words/en.ts";
 
 const root = document.getElementById("page") as HTMLElement;
 
 async function start(): Promise<void> {
   showTheme(storedTheme());
-  const page = new SharePage(await readConfig());
+  const page = new SharePage(await readConfig(), (client) => fetchModel(client, SHARED_MODEL));
   const shown: Shown = { tab: "look", theme: storedTheme(), before: new Set(), redraw: () => draw() };
   const draw = () => {
     const { answer } = page.store.state;

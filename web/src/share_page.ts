@@ -23,7 +23,8 @@ export class SharePage {
   readonly store = new Store<ShareState>(EMPTY);
   #poll: Poll | null = null;
 
-  constructor(private readonly config: Config) {}
+  /** @param before does what need not wait for the answer */
+  constructor(private readonly config: Config, private readonly before: (client: Client) => void = () => undefined) {}
 
   start(): void {
     addEventListener("hashchange", () => this.#open());
@@ -38,6 +39,7 @@ export class SharePage {
     const client = token === null ? null : Client.ofShare(this.config.api, token);
     this.store.set({ ...EMPTY, client, isInvalid: client === null });
     if (!client) return;
+    this.before(client);
     this.#poll = new Poll(() => this.#ask(client), BASE_MS);
     void this.#poll.now();
   }

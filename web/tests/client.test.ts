@@ -44,6 +44,22 @@ test("what has not changed is not sent again", async () => {
   assert.equal(header(calls[0], "if-none-match"), undefined);
 });
 
+test("what was asked for ahead is not asked for again, and serves once", async () => {
+  const calls: Call[] = [];
+  const api = client([json({ n: 1 }), json({ n: 2 })], calls);
+  api.ahead("/jobs/x/model");
+  assert.deepEqual(await api.get("/jobs/x/model"), { n: 1 });
+  assert.equal(calls.length, 1);
+  assert.deepEqual(await api.get("/jobs/x/model"), { n: 2 });
+});
+
+test("a refusal that came ahead is forgotten: by now there may be something", async () => {
+  const api = client([json({ slug: "no_model" }, { status: 404 }), json({ n: 1 })]);
+  api.ahead("/jobs/x/model");
+  await new Promise((resolve) => setTimeout(resolve));
+  assert.deepEqual(await api.get("/jobs/x/model"), { n: 1 });
+});
+
 test("the server's own sentence is shown", async () => {
   const refusal = json({ slug: "bad_options", sentence: "The options are wrong." }, { status: 400 });
   await assert.rejects(client([refusal]).post("/start-job", {}), (error) => {

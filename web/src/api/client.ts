@@ -36,6 +36,7 @@ const TIMEOUT_MS = 60_000;
 
 export class Client {
   readonly #cache = new Map<string, Cached>();
+  readonly #ahead = new Map<string, Promise<unknown>>();
 
   /**
    * @param base address of the API, without a slash at its end
@@ -54,8 +55,17 @@ export class Client {
     return new Client(base, null, fetcher, { "x-share-token": token });
   }
 
+  /** Ask already now for what will be wanted in a moment: the next `get` of it has this answer, unless it is a refusal. */
+  ahead(path: string): void {
+    const answer = this.get(path);
+    this.#ahead.set(path, answer);
+    answer.catch(() => this.#ahead.delete(path));
+  }
+
   /** What is there, from memory where its ETag has not changed. */
   async get<T>(path: string): Promise<T> {
+    const ahead = this.#ahead.get(path);
+    if (this.#ahead.delete(path)) return ahead as Promise<T>;
     const cached = this.#cache.get(path);
     const response = await this.#send("GET", path, cached ? { "if-none-match": cached.etag } : {});
     if (response.status === 304 && cached) return cached.body as T;

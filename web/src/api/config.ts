@@ -12,9 +12,9 @@ export interface Config {
 
 const NAME = "spaceport-key";
 
-/** Reads `config.json` beside the page. Throws where there is none. */
+/** Reads `config.json` beside the page, which the HTML has preloaded, and which comes with `no-cache`. Throws where there is none. */
 export async function readConfig(): Promise<Config> {
-  const response = await fetch("config.json", { cache: "no-cache" });
+  const response = await fetch("config.json");
   if (!response.ok) throw new Error(`config.json: ${response.status}`);
   const { api, link_code, users } = (await response.json()) as { api?: unknown; link_code?: unknown; users?: Users };
   if (typeof api !== "string") throw new Error("config.json names no API");

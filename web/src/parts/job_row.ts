@@ -2,6 +2,7 @@
 import { html, nothing } from "lit-html";
 import { hasEnded, type Job } from "../api/types.ts";
 import { addressOf } from "../route.ts";
+import { fetchEngine } from "../viewer/ahead.ts";
 import { age, dollars, failureLine, HEADLINES, percent, spent, STATE_NAMES } from "../words/en.ts";
 import { progressLine } from "./progress_line.ts";
 
@@ -11,10 +12,11 @@ const TONES: Partial<Record<Job["state"], string>> = {
 
 export function jobRow(job: Job, now: number, seconds: number) {
   const isRunning = !hasEnded(job);
+  const hasModel = job.state === "COMPLETED";
   const sentence = failureLine(job.failure) || HEADLINES[job.state];
   const paid = spent(job);
   return html`<li>
-    <a class="job" href=${addressOf({ page: "job", id: job.job_id })}>
+    <a class="job" href=${addressOf({ page: "job", id: job.job_id })} @pointerenter=${hasModel ? fetchEngine : nothing} @focus=${hasModel ? fetchEngine : nothing}>
       <span class="state ${TONES[job.state] ?? "running"}">${STATE_NAMES[job.state]}</span>
       <span class="name">${job.name}</span>
       <span class="aside">${isRunning ? `${percent(job.percent)} · ` : nothing}${age(job.created_at, now)}${paid ? ` · ${dollars(paid)}` : nothing}</span>

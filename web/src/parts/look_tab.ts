@@ -5,8 +5,12 @@ import type { JobAnswer } from "../api/types.ts";
 import "../viewer/splat_view.ts";
 import { picturesOf } from "./files_tab.ts";
 
+/** Of the API: where the model of a job is. */
+export const modelPath = (id: string) => `/jobs/${encodeURIComponent(id)}/model`;
+
 export function lookTab(client: Client, { job, links }: JobAnswer) {
-  if (job.state === "COMPLETED") return html`<splat-view .source=${{ client, path: `/jobs/${job.job_id}/model`, name: job.name }}></splat-view>`;
+  const poster = links.find(({ file }) => file === "compressed/poster.jpg")?.url ?? null;
+  if (job.state === "COMPLETED") return html`<splat-view .source=${{ client, path: modelPath(job.job_id), name: job.name, poster }}></splat-view>`;
   return html`<div class="column pictures">
     ${picturesOf(links).map((link) => html`<figure><img src=${link.url} alt=${link.label}><figcaption>${link.label}</figcaption></figure>`)}
   </div>`;

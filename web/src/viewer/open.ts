@@ -77,8 +77,11 @@ export async function openModel(opening: Opening): Promise<OpenModel> {
   if (!(model instanceof Response)) viewer.app.assets.on("add", (asset: Asset) => sign(asset, model));
   const upright = new Quat().setFromMat4(matrix(rotation));
   viewer.app.root.on("childinsert", (entity: Entity) => {
-    if (entity.name === "gsplat") entity.setLocalRotation(upright); // before the viewer takes its bounds; it assumes y down
+    if (entity.name !== "gsplat") return;
+    entity.setLocalRotation(upright); // before the viewer takes its bounds; it assumes y down
+    viewer.app.autoRender = true;
   });
+  viewer.app.autoRender = false; // until there is something to draw: the time of empty pictures is the loading's
   return { viewer, ...hands(viewer, rotation) };
 }
 

@@ -3,6 +3,7 @@
 import { html, nothing, render } from "lit-html";
 import type { Client } from "../api/client.ts";
 import { VIEWER, whole } from "../words/en.ts";
+import { fetchEngine } from "./ahead.ts";
 import { controls } from "./controls.ts";
 import { Measuring } from "./measuring.ts";
 import type { OpenModel } from "./open.ts";
@@ -145,6 +146,7 @@ export class SplatView extends HTMLElement {
     const isStale = () => opening !== this.#opening;
     this.#poster ??= this.#source?.poster ?? null;
     this.#set({ kind: "loading" });
+    fetchEngine();
     const model = await this.#load(isStale);
     if (!model || isStale()) return;
     const up: Point = this.#isOver ? [-this.#look.up[0], -this.#look.up[1], -this.#look.up[2]] : this.#look.up;
@@ -178,7 +180,7 @@ export class SplatView extends HTMLElement {
       const answer = await client.get<ModelAnswer>(path);
       if (isStale()) return null;
       this.#look = readViewer(answer.viewer);
-      this.#poster = answer.poster;
+      this.#poster ??= answer.poster; // the same picture has other addresses
       this.#flight = answer.flight;
       this.#draw();
       if (answer.format === "lod") {

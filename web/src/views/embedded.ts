@@ -2,10 +2,14 @@
 import { html, nothing } from "lit-html";
 import { posterOf } from "../api/shared.ts";
 import type { ShareState } from "../share_page.ts";
+import { fetchEngine } from "../viewer/ahead.ts";
 import { HEADLINES, OFFLINE, SHARED } from "../words/en.ts";
 
 /** The viewer comes with the first sign that somebody wants it. */
-const fetchViewer = () => void Promise.all([import("../viewer/splat_view.ts"), import("../viewer/open.ts")]).catch(() => undefined);
+function fetchViewer(): void {
+  import("../viewer/splat_view.ts").catch(() => undefined);
+  fetchEngine();
+}
 
 export function embeddedView({ client, answer, isInvalid, isOffline, trouble }: ShareState, isOpen: boolean, open: () => void) {
   if (isInvalid) return sentence(SHARED.invalid);

@@ -14,6 +14,9 @@ import "../viewer/splat_view.ts";
 import { stand } from "../viewer/stand.ts";
 import { APP, figures, HEADLINES, OFFLINE, SHARED, TABS } from "../words/en.ts";
 
+/** Of the API: where the model of a link is. */
+export const SHARED_MODEL = "/shared/model";
+
 export interface Shown {
   tab: Tab;
   /** Tabs that were shown: what is in them is kept. */
@@ -93,7 +96,7 @@ export function tabsOf(answer: SharedAnswer): Tab[] {
 
 function look(client: Client, answer: SharedAnswer) {
   const { name } = answer.job;
-  if (answer.model) return html`<splat-view .source=${{ client, path: "/shared/model", name, poster: posterOf(answer) }}></splat-view>`;
+  if (answer.model) return html`<splat-view .source=${{ client, path: SHARED_MODEL, name, poster: posterOf(answer) }}></splat-view>`;
   const pictures = answer.pictures.filter(({ file }) => file.endsWith(".jpg"));
   return html`<div class="column pictures">
     ${pictures.map(({ url, label }) => html`<figure><img src=${url} alt=${label}><figcaption>${label}</figcaption></figure>`)}
