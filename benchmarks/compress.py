@@ -187,7 +187,7 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, help="folder for the peer's files, which are not made again")
     parser.add_argument("--python", default=sys.executable, help="of an environment with only the extra `compress`")
     parser.add_argument("--cameras", type=Path, help="cameras.json of the models; without it a ring around each")
-    parser.add_argument("--options", type=json.loads, default={}, help="CompressOptions of ours, as JSON")
+    parser.add_argument("--options", type=json.loads, default={"lod": "never"}, help="CompressOptions of ours, as JSON")
     parser.add_argument("--beside", type=Path, help="another checkout with a .venv, whose stage runs in turn with ours")
     parser.add_argument("--rounds", type=int, default=1, help="of ours, and of the checkout beside it")
     arguments = parser.parse_args()

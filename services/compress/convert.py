@@ -22,6 +22,7 @@ from services.compress.sog_output import Files, SogTarget, Written, used_bands, 
 from spaceport.pipeline.options import CompressOptions
 from spaceport.progress import Progress
 from spaceport.splats.cameras import Camera, read_cameras
+from spaceport.splats.edit import turn_upright
 from spaceport.splats.formats import gltf, html
 from spaceport.splats.formats.limits import BrokenFile, bytes_of
 from spaceport.splats.formats.ply import write_ply
@@ -32,6 +33,7 @@ from spaceport.splats.formats.table import (
     PLY,
     SOG,
     SOG_FOLDER,
+    SPZ,
     STREAMED_SOG,
     Format,
     format_of,
@@ -93,6 +95,10 @@ def convert(source: Path, target: Path, options: ConvertOptions, progress: Progr
         raise BrokenFile(f"{source.name} holds no Gaussian that can be shown.")
     if any(kept.frame.origin) and form.origin and not options.restore_origin:
         notes.append(f"0 is at {_coordinates(kept.frame.origin)} of the source's coordinates; the file says so.")
+    if form is SPZ and up.is_other_than_y:
+        notes.append(
+            f"Viewers of SPZ take y for up: the model was turned, so that its {axis_name(up.axis)} is y there."
+        )
     as_stored = _unchanged(source, stored, kept, form, options)
     written = _write(source, target, kept, up.axis, options, as_stored, progress)
     progress.update(1.0, WRITING)
@@ -131,6 +137,10 @@ class _Up:
 
     axis: Vec3
     is_guess: bool
+
+    @property
+    def is_other_than_y(self) -> bool:
+        return not self.is_guess and self.axis != AXES["y"]
 
     def notes(self, form: Format) -> list[str]:
         """That it is a guess, where the written file depends on it."""
@@ -182,6 +192,8 @@ def _write(
     if form.write is None or form.read is None:
         raise BrokenFile(f"{form.name} is read here, but not written.")
     progress.update(0.3, WRITING)
+    if form is SPZ:
+        model, cameras = turn_upright(model, cameras)
     if form is PLY:
         write_ply(target, model, at_origin=not options.restore_origin)
         return Written()

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spaceport.splats.frame import Vec3, direction
+from spaceport.splats.cameras import Camera
+from spaceport.splats.frame import AXES, Vec3, direction, rotation_to_y_up
 from spaceport.splats.model import Gaussians
 from spaceport.splats.sh import rotate_bands
-from spaceport.splats.sog.attributes.rotations import normalise, product, quaternions
+from spaceport.splats.sog.attributes.rotations import matrices, normalise, product, quaternions
 
 Rotation = NDArray[np.float64]
 
@@ -48,6 +49,19 @@ def transform(model: Gaussians, rotation: Rotation, scale: float, move: Vec3) ->
         "shN": rotate_bands(model.shN, rotation),
     }
     return replace(model, **arrays, frame=replace(model.frame, up=up, is_metric=model.frame.is_metric and scale == 1))
+
+
+def turn_upright(model: Gaussians, cameras: Sequence[Camera]) -> tuple[Gaussians, list[Camera]]:
+    """The model with y up and its cameras with it; as it is where nothing says which way is up."""
+    up = model.frame.up
+    if up is None or up == AXES["y"]:
+        return model, list(cameras)
+    x, y, z, w = rotation_to_y_up(up)
+    rotation = matrices(np.array([[w, x, y, z]]))[0]
+    back = np.eye(4)
+    back[:3, :3] = rotation.T
+    turned = [replace(camera, world_to_camera=camera.world_to_camera @ back) for camera in cameras]
+    return transform(model, rotation, 1.0, (0.0, 0.0, 0.0)), turned
 
 
 def join(models: Sequence[Gaussians]) -> Gaussians:

@@ -53,6 +53,15 @@ def axis_name(up: Vec3) -> str:
     return nearest if np.dot(AXES[nearest], up) > 1 - 1e-6 else " ".join(f"{part:.6g}" for part in up)
 
 
+def rotation_to_y_up(up: Vec3) -> list[float]:
+    """The shortest rotation, xyzw, that takes the unit vector `up` to +y; half a turn about x from -y."""
+    x, y, z = up
+    if y < -0.999999:
+        return [1.0, 0.0, 0.0, 0.0]
+    quat = np.array([-z, 0.0, x, 1 + y])  # the cross product of up and y, and one plus their dot product
+    return [float(part) for part in quat / np.linalg.norm(quat)]
+
+
 def direction(values: Any) -> Vec3 | None:
     """The unit vector along three numbers; None where they are none, or not finite."""
     vector = np.asarray(values, np.float64)

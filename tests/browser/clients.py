@@ -129,9 +129,11 @@ def _picture(png: bytes) -> Picture:
     return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"), np.float64) / 255
 
 
-def opened(page: Page, server: str, client: str, model: str, level: int = 0) -> Picture:
-    """What a client shows of /models/`model` from `camera()`. Fails with the client's own words if it cannot."""
-    page.goto(f"{server}/pages/{client}.html?model=/models/{model}&level={level}&camera={quote(as_webgl(camera()))}")
+def opened(page: Page, server: str, client: str, model: str, level: int = 0, view: Camera | None = None) -> Picture:
+    """What a client shows of /models/`model` from `view`, or `camera()`. Fails with the client's own words if it
+    cannot."""
+    place = quote(as_webgl(view or camera()))
+    page.goto(f"{server}/pages/{client}.html?model=/models/{model}&level={level}&camera={place}")
     page.wait_for_function("document.title")
     assert page.title() == "ready", page.title()
     return wait_until_still(page)

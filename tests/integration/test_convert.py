@@ -110,6 +110,21 @@ def test_up_is_what_the_file_says_else_a_guess_that_is_printed(tmp_path: Path) -
     assert read_model(tmp_path / "x.glb")[0].frame.up == pytest.approx((1, 0, 0))
 
 
+def test_an_spz_has_y_up_whatever_is_up_in_its_source(tmp_path: Path) -> None:
+    source = replace(smooth(), frame=Frame(up=AXES["z"]))
+    write_ply(tmp_path / "z.ply", source)
+    result = convert(tmp_path / "z.ply", tmp_path / "m.spz", ConvertOptions(), Silent())
+    turned = "Viewers of SPZ take y for up: the model was turned, so that its z is y there."
+    assert result["notes"] == [turned] and result["psnr"] > 25
+    model, _ = read_model(tmp_path / "m.spz")
+    assert model.frame.up == (0, 1, 0)
+    np.testing.assert_allclose(model.means, source.means[:, [0, 2, 1]] * [1, 1, -1], atol=1e-3)
+
+    write_ply(tmp_path / "unknown.ply", smooth())
+    assert convert(tmp_path / "unknown.ply", tmp_path / "n.spz", ConvertOptions(), Silent())["notes"] == []
+    np.testing.assert_allclose(read_model(tmp_path / "n.spz")[0].means, smooth().means, atol=1e-3)
+
+
 def test_a_model_far_away_comes_back_where_it_was(tmp_path: Path) -> None:
     near = smooth()
     write_ply(tmp_path / "far.ply", replace(near, frame=Frame(origin=(358000.0, 5589500.0, 0.0))), at_origin=False)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from spaceport.files import write_atomic
 from spaceport.splats.extras import extras_of
+from spaceport.splats.frame import rotation_to_y_up
 from spaceport.splats.model import Gaussians
 from spaceport.splats.sh import C0, SHN_SIZES
 from spaceport.splats.sog.attributes import opacity, rotations
@@ -75,7 +76,7 @@ def _document(gaussians: Gaussians, up: tuple[float, float, float]) -> tuple[dic
         "extensionsUsed": [EXTENSION],
         "scene": 0,
         "scenes": [{"nodes": [0]}],
-        "nodes": [{"mesh": 0, "rotation": _rotation_to_y_up(up)}],
+        "nodes": [{"mesh": 0, "rotation": rotation_to_y_up(up)}],
         "meshes": [{"primitives": [primitive]}],
         "buffers": [{"byteLength": offset}],
         "bufferViews": views,
@@ -120,12 +121,3 @@ def _attributes(gaussians: Gaussians) -> dict[str, Array]:
 def _srgb_to_linear(srgb: Array) -> Array:
     """Decode sRGB: COLOR_0 is linear, splat colours are as shown."""
     return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
-
-
-def _rotation_to_y_up(up: tuple[float, float, float]) -> list[float]:
-    """The shortest rotation, xyzw, that takes the unit vector `up` to +y; half a turn about x from -y."""
-    x, y, z = up
-    if y < -0.999999:
-        return [1.0, 0.0, 0.0, 0.0]
-    quat = np.array([-z, 0.0, x, 1 + y])  # the cross product of up and y, and one plus their dot product
-    return [float(part) for part in quat / np.linalg.norm(quat)]
