@@ -26,6 +26,7 @@ from spaceport.splats.render import render
 
 ROOT = Path(__file__).parents[2]
 NPM = ROOT / ".venv/npm/node_modules"
+WEB = ROOT / "web/node_modules"
 PAGES = Path(__file__).parent / "pages"
 WIDTH, HEIGHT, FIELD = 320, 240, 50.0
 EYE, TARGET, UP = (2.4, 2.2, 1.3), (0.0, 0.0, 0.1), (0.0, 0.0, 1.0)
@@ -86,8 +87,8 @@ def as_webgl(view: Camera) -> str:
 
 @contextmanager
 def served(models: Path) -> Iterator[str]:
-    """A server on a free loopback port: /npm, /pages and the folder `models` as /models. Yields its address."""
-    roots = {"npm": NPM, "pages": PAGES, "models": models}
+    """A server on a free loopback port: /npm, /web, /pages and the folder `models` as /models. Yields its address."""
+    roots = {"npm": NPM, "web": WEB, "pages": PAGES, "models": models}
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Files, roots=roots))
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
