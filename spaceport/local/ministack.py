@@ -113,7 +113,8 @@ def _environment(state: Path, port: int) -> dict[str, str]:
         "DOCKER_HOST": f"unix://{state}/none",  # it must never look for containers, or remove them
         "IOT_MTLS_ENABLED": "0",  # the two listeners that ignore BIND_HOST's port
         "SFTP_ENABLED": "0",
-        "LOG_LEVEL": "WARNING",
+        "LOG_LEVEL": "WARNING",  # its own, and by inheritance the functions', but for the next line
+        "POWERTOOLS_LOG_LEVEL": "INFO",  # as Lambda's default
         "PYTHONDONTWRITEBYTECODE": "1",
     }
 

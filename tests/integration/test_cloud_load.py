@@ -60,5 +60,7 @@ def test_many_uploads_at_once_and_a_poisoned_event(cloud: Cloud) -> None:
 
     logs = cloud.embedded.state / "logs"
     lines = [json.loads(line) for line in (logs / "functions.log").read_text().splitlines()]
+    inspected = {line["correlation_id"] for line in lines if line.get("message") == "upload inspected"}
+    assert len(inspected) == UPLOADS, "by the job's id one reads here what a function did for it"
     assert sum(line.get("level") == "ERROR" and "Traceback" in line.get("message", "") for line in lines) == 3
     assert "try 3 of 3 failed" in (logs / "cloud.log").read_text()
