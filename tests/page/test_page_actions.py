@@ -61,6 +61,13 @@ def test_a_training_shows_a_photo_beside_the_model_and_its_curve(page: Page, clo
     assert len(fetched) == 1, "a picture that is there is not fetched again"
     show(cloud, "live-0123456789", 280, 18.25, 22.5, 24.1)
     expect(page.get_by_text("Model after 280 iterations")).to_be_visible()
+    deployment = deployment_of(cloud.access)
+    for name in (LIVE_JSON, LIVE_PICTURE):
+        deployment.bucket.erase(live_key("live-0123456789", StageName.TRAIN, name))
+    deployment.table.record(staged(StageName.TRAIN, "live-0123456789", name="Live"))
+    expect(page.locator("p.sentence")).to_have_text("Compressing with PlayCanvas SOGS algorithm")
+    expect(page.get_by_text("Model after 280 iterations")).to_be_visible()
+    expect(page.get_by_role("img", name="Curve of the PSNR")).to_be_visible()
     assert watched.complaints == []
 
 

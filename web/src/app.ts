@@ -4,7 +4,7 @@ import { ApiError, Client, Offline } from "./api/client.ts";
 import { isToken, ourPlace, refreshed, signInAddress, signOutAddress } from "./api/auth.ts";
 import { exchangeCode, forgetKey, storeKey, takeLinkCode, type Config } from "./api/config.ts";
 import { BROWSER, Poll } from "./api/poll.ts";
-import { hasEnded, type Job, type JobAnswer, type LivePicture, type Stage } from "./api/types.ts";
+import { hasEnded, type Job, type JobAnswer, type LivePicture, type Score, type Stage } from "./api/types.ts";
 import { deleteJob, goOn, stopJob } from "./job_actions.ts";
 import { firstPage, nextPage, type Filter, type Listed } from "./jobs_list.ts";
 import { storedTheme, type Theme } from "./parts/theme_switch.ts";
@@ -39,8 +39,9 @@ export interface AppState {
   /** When the answer arrived, in ISO 8601. */
   answeredAt: string | null;
   jobTrouble: Trouble | null;
-  /** The last picture of the running training, with its address. */
+  /** The last picture of the running training, with its address, and its curve: both stay while the model is compressed. */
   picture: LivePicture | null;
+  series: Score[];
   /** Tabs of the job that have been shown: what is in them is kept, so that the model is not loaded again. */
   shownTabs: Tab[];
   upload: UploadState | null;
@@ -77,7 +78,7 @@ export class App {
       isOffline: false,
       theme: storedTheme(),
       listed: null, listedAt: null, filter: "all", listTrouble: null,
-      answer: null, answeredAt: null, jobTrouble: null, picture: null, shownTabs: [],
+      answer: null, answeredAt: null, jobTrouble: null, picture: null, series: [], shownTabs: [],
       upload: null, interrupted: [], sentFiles: null, dropTrouble: null,
       isActing: false, actionTrouble: null,
     });
@@ -239,7 +240,7 @@ export class App {
   #show(route: Route): void {
     const before = this.store.state.route;
     const isSame = before.page === "job" && route.page === "job" && before.id === route.id;
-    this.store.set({ route, ...(isSame ? {} : { answer: null, answeredAt: null, jobTrouble: null, picture: null, actionTrouble: null, shownTabs: [] }) });
+    this.store.set({ route, ...(isSame ? {} : { answer: null, answeredAt: null, jobTrouble: null, picture: null, series: [], actionTrouble: null, shownTabs: [] }) });
     this.#poll?.stop();
     const { client } = this.store.state;
     if (!client) return;
@@ -277,10 +278,10 @@ export class App {
       const seen = this.store.state.picture?.at;
       const query = seen ? `?live=${encodeURIComponent(seen)}` : "";
       const answer = await this.#client().get<JobAnswer>(`/jobs/${encodeURIComponent(id)}${query}`);
-      const { route, picture } = this.store.state;
+      const { route, picture, series } = this.store.state;
       if (route.page !== "job" || route.id !== id) return null; // somebody has gone on
       const newer = answer.live?.url && answer.live.at !== picture?.at ? answer.live : picture;
-      this.store.set({ answer, picture: newer, answeredAt: new Date().toISOString(), jobTrouble: null, isOffline: false });
+      this.store.set({ answer, picture: newer, series: answer.series ?? series, answeredAt: new Date().toISOString(), jobTrouble: null, isOffline: false });
       tell(answer.job);
       if (hasEnded(answer.job)) return null;
       return BROWSER.isHidden() ? HIDDEN_MS : (answer.poll_seconds ?? JOB_SECONDS) * 1000;

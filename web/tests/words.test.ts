@@ -17,6 +17,7 @@ test("figures are written as people read them", () => {
   assert.deepEqual([999, 1000, 9_960_000, 99_600_000, 12_345_678_901].map(bytes), ["999 B", "1.0 kB", "10 MB", "100 MB", "12 GB"]);
   assert.deepEqual([0.4, 89, 90, 3600, 5400, 9000].map(duration), ["0 s", "89 s", "2 min", "60 min", "1 h 30 min", "2 h 30 min"]);
   assert.deepEqual(figures({ seconds_left: 360, gaussians: 41200, psnr: 24.12, step: "x" }), ["about 6 min left", "41,200 Gaussians", "24.1 dB"]);
+  assert.deepEqual(figures({ seconds_left: 0, psnr: 24.12 }), ["24.1 dB"], "what is almost done says no time");
 });
 
 test("ages", () => {

@@ -30,7 +30,7 @@ export function jobView(app: App, state: AppState) {
   return html`${band(app, state, answer)}
     ${tabs ?? html`${notes}<section class="column">${hasEnded(job) ? nothing : stageRail(answer)}
       ${job.state === "REJECTED" ? refusedFiles(job, state.sentFiles) : nothing}
-      ${job.state === "TRAINING" ? training(state, answer) : nothing}</section>`}`;
+      ${job.state === "TRAINING" || job.state === "COMPRESSING" ? training(state) : nothing}</section>`}`;
 }
 
 function band(app: App, state: AppState, answer: JobAnswer) {
@@ -80,6 +80,6 @@ function facts(state: AppState, job: Job): string {
   return [...figures(job.live), ...(spent(job) ? [`${dollars(spent(job))} so far`] : [])].join(" · ");
 }
 
-function training(state: AppState, { series }: JobAnswer) {
-  return html`<div class="training">${livePicture(state.picture, Date.now())}${psnrCurve(series ?? [])}</div>`;
+function training({ picture, series }: AppState) {
+  return html`<div class="training">${livePicture(picture, Date.now())}${psnrCurve(series)}</div>`;
 }

@@ -193,7 +193,7 @@ export function figures(live: Record<string, Figure>): string[] {
   const said: string[] = [];
   const number = (name: string) => (typeof live[name] === "number" ? (live[name] as number) : null);
   const [left, photos, registered, gaussians, psnr] = ["seconds_left", "photos", "registered", "gaussians", "psnr"].map(number);
-  if (left != null) said.push(`about ${duration(left)} left`);
+  if (left != null && left >= 1) said.push(`about ${duration(left)} left`);
   if (photos != null) said.push(`${whole(photos)} photos`);
   if (registered != null) said.push(`${whole(registered)} placed`);
   if (gaussians != null) said.push(`${whole(gaussians)} Gaussians`);
