@@ -22,6 +22,7 @@ from functions.api.addresses import Unconfirmed, check_email
 from functions.api.caller import audit_call, caller_of, json_body
 from functions.api.errors import Forbidden, error_response
 from functions.api.job import public
+from functions.api.previews import preview_addresses
 from functions.api.start import StartJob, start
 from functions.api.upload import UploadRequest, sign_upload
 from functions.clients import NAMESPACE, table, tenants
@@ -82,7 +83,7 @@ def start_job() -> tuple[dict[str, Any], int] | Response[str]:
 @app.get("/jobs")
 def list_jobs() -> dict[str, Any]:
     """The jobs that the caller sees, the newest first; by `state`, one or more with commas between them, and by
-    `owner`, an API key's id or `me`."""
+    `owner`, an API key's id or `me`; with small pictures of their models if `previews` is `true`."""
     caller = caller_of(app.current_event)
     query = app.current_event.query_string_parameters or {}
     limit = TypeAdapter(int).validate_python(query.get("limit", DEFAULT_LIMIT))
@@ -92,7 +93,9 @@ def list_jobs() -> dict[str, Any]:
     after = Cursor.parse(query["cursor"]) if query.get("cursor") else None
     size = min(max(limit, 1), MAX_LIMIT)
     rows, cursor = table().page_of_tenant(caller.tenant, size, after, states=states, owner=owner)
-    return {"jobs": [public(row) for row in rows]} | ({"cursor": str(cursor)} if cursor else {})
+    previews = preview_addresses(app.current_event, caller, rows) if query.get("previews") == "true" else {}
+    shown = [public(row) | ({"preview": previews[row.job_id]} if row.job_id in previews else {}) for row in rows]
+    return {"jobs": shown} | ({"cursor": str(cursor)} if cursor else {})
 
 
 @app.get("/options")

@@ -15,7 +15,7 @@ from services.compress.rate_control.tables import COMPRESSING
 from services.compress.report import degraded, make_outcome, make_report, report_json
 from services.compress.report_page.inputs import Earlier, read_earlier
 from services.compress.report_page.page import write_page
-from services.compress.viewing.look import seconds_for_flight, write_look
+from services.compress.viewing.look import THUMB, seconds_for_flight, write_look
 from services.compress.viewing.settings import read_georeference, read_training_seconds
 from spaceport.files import replacing_folder, write_atomic
 from spaceport.pipeline.contract import Outcome
@@ -68,7 +68,10 @@ def run(source: Path, output: Path, options: CompressOptions, progress: Progress
     _write(output / "compressed", compressed, ply_bytes, held_out, options, write_views, earlier, progress)
     psnr = round(compressed.proof.mean, 2)
     progress.update(1.0, COMPRESSING, sog_bytes=len(compressed.bundle), sog_psnr=psnr)
-    return make_outcome(compressed, ply_bytes)
+    outcome, thumb = make_outcome(compressed, ply_bytes), output / "compressed" / THUMB
+    if not thumb.exists():  # the model is not published
+        return outcome
+    return outcome.model_copy(update={"counts": outcome.counts | {"thumb_bytes": thumb.stat().st_size}})
 
 
 def _write(

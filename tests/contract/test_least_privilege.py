@@ -10,6 +10,7 @@ import pytest
 from template import of_type, resources
 
 from functions.api.model import LEVELS, VIEWER
+from functions.api.previews import THUMB
 from functions.links import FILES, MAILED, POSTER, REPORT_FILES, THUMBS
 from services.images import SOURCE_KEY
 from spaceport.pipeline import layout
@@ -214,7 +215,7 @@ def test_links_are_to_what_their_signers_may_read() -> None:
     assert {*MAILED, POSTER} == readable["NotifyFunctionRole"] - {"", "manifest.json", "shares/*"}
     own = {"", "manifest.json", "birth.json", "submission.json", "shares/*"}
     own |= {f"gaussian/{name}" for name in (LIVE_JSON, LIVE_PICTURE)}
-    assert {*FILES, *REPORT_FILES, VIEWER, f"{LEVELS}*", f"{THUMBS}*.webp"} == readable["ApiFunctionRole"] - own
+    assert {*FILES, *REPORT_FILES, THUMB, VIEWER, f"{LEVELS}*", f"{THUMBS}*.webp"} == readable["ApiFunctionRole"] - own
 
 
 class _Recorder:

@@ -34,7 +34,7 @@ from spaceport.splats.sog.codec.reader import read_bundle, read_sog
 BRIGHTON = Path(__file__).parents[2] / "../shared/data/models/brighton.ply"
 FILES = {
     "means_l.webp", "means_u.webp", "scales.webp", "quats.webp", "sh0.webp", "shN_centroids.webp", "shN_labels.webp",
-    "meta.json", "model.sog", "preview.jpg", "report.json", "viewer.json", "poster.jpg",
+    "meta.json", "model.sog", "preview.jpg", "report.json", "viewer.json", "poster.jpg", "thumb.jpg",
     "report.html",
 }  # fmt: skip
 
@@ -130,9 +130,10 @@ def test_a_job_that_took_long_enough_has_a_flight(
     monkeypatch.setattr(pictures, "FRAMES", 12)
     source = job(tmp_path / "in", model, CAMERAS)
     (source / "gaussian/report.json").write_text('{"seconds": 3000}')
-    run(source, tmp_path / "out", CompressOptions(), Silent())
+    outcome = run(source, tmp_path / "out", CompressOptions(), Silent())
     folder = tmp_path / "out/compressed"
     assert {path.name for path in folder.iterdir()} == FILES | {"flight.mp4"}
+    assert outcome.counts["thumb_bytes"] == (folder / "thumb.jpg").stat().st_size
     report = CompressReport.model_validate_json((folder / "report.json").read_bytes())
     assert report.flight_missed is None and report.flight_size == (1280, 720) and report.flight_pictures == 12
     assert report.look_seconds and report.look_seconds < 333

@@ -16,7 +16,7 @@ from waiting import until
 
 from spaceport.cli.connect import deployment_of
 from spaceport.local.cloud import EmbeddedCloud
-from spaceport.pipeline.contract import JobState, StageName, now
+from spaceport.pipeline.contract import JobState, Outcome, StageName, now
 from spaceport.pipeline.layout import live_key, request_key
 from spaceport.pipeline.live import LIVE_JSON, LIVE_PICTURE, Live, LivePicture, LiveScore
 
@@ -167,6 +167,28 @@ def test_chips_ask_the_server_and_a_long_list_goes_on(page: Page, cloud: Embedde
     page.get_by_role("button", name="Mine").click()
     expect(page.get_by_role("button", name="Mine")).to_have_attribute("aria-pressed", "true")
     expect(page.get_by_role("link").filter(has_text="Many")).to_have_count(0)
+
+
+def test_a_ready_job_has_a_picture_in_the_list_that_is_loaded_once(page: Page, cloud: EmbeddedCloud) -> None:
+    add_job(cloud, "bare-0123456789", "Bare")
+    add_job(cloud, "seen-0123456789", "Seen")
+    deployment, manifest = deployment_of(cloud.access), staged(StageName.COMPRESS, "seen-0123456789", name="Seen")
+    picture = io.BytesIO()
+    Image.new("RGB", (256, 144), (20, 120, 60)).save(picture, "JPEG")
+    deployment.bucket.put_small("jobs/seen-0123456789/compressed/thumb.jpg", picture.getvalue(), "image/jpeg")
+    outcome = Outcome(message="done", counts={"thumb_bytes": len(picture.getvalue())})
+    deployment.table.record(manifest.model_copy(update={"outcome": outcome}))
+    watched = Watched.of(page)
+    page.goto(link_of(cloud))
+    row = page.get_by_role("link").filter(has_text="Seen")
+    until(lambda: row.locator("img").evaluate("image => image.naturalWidth") == 256)
+    expect(page.get_by_role("link").filter(has_text="Bare").locator("img")).to_have_count(0)
+    sizes = page.locator(".job .preview").evaluate_all("all => all.map((each) => each.getBoundingClientRect().width)")
+    assert len(set(sizes)) == 1, "with a picture or without, names stand in one line"
+    page.get_by_role("button", name="Running").click()
+    expect(row.locator("img")).to_be_visible()
+    assert len([address for address in watched.addresses if "thumb.jpg" in address]) == 1
+    assert watched.complaints == []
 
 
 def test_the_end_is_told_to_whoever_asked_for_it(page: Page, cloud: EmbeddedCloud) -> None:

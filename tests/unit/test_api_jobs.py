@@ -10,7 +10,8 @@ from function_cases import Context, call, deploy
 from pipeline_cases import JOB, begin, ended, requested, staged, whole_job
 
 from functions.api import app
-from spaceport.pipeline.contract import Artefact, JobState, StageName
+from functions.api.previews import MAX_PREVIEWS
+from spaceport.pipeline.contract import Artefact, Figure, JobState, Outcome, StageManifest, StageName
 from spaceport.pipeline.jobs.state import HEADLINES
 from spaceport.pipeline.jobs.table import JobTable
 from spaceport.pipeline.options import resolve
@@ -57,6 +58,34 @@ def test_a_list_goes_on_where_a_page_of_it_ended(bucket: Bucket, table: JobTable
                 more = {"cursor": answer["cursor"]} if "cursor" in answer else None
                 assert len(answer["jobs"]) == limit or not more
             assert seen == every
+
+
+def test_a_list_has_pictures_of_the_models_where_they_are_asked_for(bucket: Bucket, table: JobTable) -> None:
+    def compressed(job_id: str, **counts: Figure) -> StageManifest:
+        manifest = staged(StageName.COMPRESS, job_id)
+        return manifest.model_copy(update={"outcome": Outcome(message="done", counts=counts)})
+
+    jobs = [f"job-{number:02}" for number in range(MAX_PREVIEWS + 5)]
+    for job_id in jobs:
+        table.record(requested(job_id))
+        table.record(compressed(job_id, thumb_bytes=9))
+    for job_id, size in (("older-job", 9), ("begun-job", 0)):
+        table.record(requested(job_id))
+        if size:
+            table.record(compressed(job_id, sog_bytes=size))
+
+    def audited() -> list[str]:
+        return [str(row["subject"]) for row in table.table.scan()["Items"] if str(row["job_id"]).startswith("audit#")]
+
+    everything: dict[str, str] = {"limit": "200"}
+    assert not any("preview" in job for job in ask("api_jobs", queryStringParameters=everything)[1]["jobs"])
+    assert audited() == []
+    answer = ask("api_jobs", queryStringParameters=everything | {"previews": "true"})[1]["jobs"]
+    pictures = {job["job_id"]: job["preview"] for job in answer if "preview" in job}
+    assert list(pictures) == [job["job_id"] for job in answer if job["job_id"] in jobs][:MAX_PREVIEWS]
+    assert all(f"/jobs/{job_id}/compressed/thumb.jpg?" in url for job_id, url in pictures.items())
+    assert all("X-Amz-Expires=3600" in url for url in pictures.values())
+    assert audited() == [" ".join(pictures)]
 
 
 @pytest.mark.parametrize("cursor", ["x", "e30=", "é", "A" * 5000, "eyJqb2JfaWQiOiAiLi4ifQ=="])

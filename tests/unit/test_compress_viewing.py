@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from services.compress.proving.proof import Picture
 from services.compress.proving.views import look_at
 from services.compress.viewing import video
 from services.compress.viewing.flight_path import HIGHEST, KEYS, LOWEST, plan_path
-from services.compress.viewing.pictures import FRAMES, best_key, camera_at, fly, path_at, poster
+from services.compress.viewing.pictures import FRAMES, best_key, camera_at, fly, path_at, poster, thumb
 from services.compress.viewing.settings import make_settings, model_up, read_georeference, read_training_seconds
 from services.compress.viewing.survey import Array, Survey, make_survey, up_from_cameras
 from services.compress.viewing.video import VideoError, VideoWriter, write_video
@@ -274,6 +275,12 @@ def test_a_poster_of_noise_is_under_200_kb(tmp_path: Path) -> None:
     (tmp_path / "poster.jpg").write_bytes(poster(np.repeat(np.repeat(noise[::2, ::2], 2, 0), 2, 1)))
     with Image.open(tmp_path / "poster.jpg") as picture:
         assert picture.size == (1280, 720) and (tmp_path / "poster.jpg").stat().st_size < 200_000
+
+
+def test_a_thumb_of_noise_is_under_16_kb() -> None:
+    thumbnail = thumb(np.repeat(np.repeat(np.random.default_rng(0).random((72, 128, 3), np.float32), 10, 0), 10, 1))
+    with Image.open(io.BytesIO(thumbnail)) as picture:
+        assert picture.size == (256, 144) and len(thumbnail) < 16_000
 
 
 def test_a_key_s_camera_has_its_target_in_the_middle() -> None:

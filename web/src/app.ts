@@ -6,7 +6,7 @@ import { exchangeCode, forgetKey, storeKey, takeLinkCode, type Config } from "./
 import { BROWSER, Poll } from "./api/poll.ts";
 import { hasEnded, type Job, type JobAnswer, type LivePicture, type Score, type Stage } from "./api/types.ts";
 import { deleteJob, goOn, stopJob } from "./job_actions.ts";
-import { firstPage, nextPage, type Filter, type Listed } from "./jobs_list.ts";
+import { firstPage, nextPage, Previews, type Filter, type Listed } from "./jobs_list.ts";
 import { storedTheme, type Theme } from "./parts/theme_switch.ts";
 import { modelPath } from "./parts/look_tab.ts";
 import { addressOf, routeOf, type Route, type Tab } from "./route.ts";
@@ -65,6 +65,7 @@ const HIDDEN_MS = 15_000;
 export class App {
   readonly store: Store<AppState>;
   readonly uploader: Uploader;
+  readonly previews = new Previews();
   /** A job whose upload was completed just now, and that the API does not know yet. */
   #expected: { id: string; until: number } | null = null;
   #poll: Poll | null = null;
@@ -191,7 +192,7 @@ export class App {
     const { listed, filter } = this.store.state;
     if (!listed) return;
     await this.#act(async (client) => {
-      const longer = await nextPage(client, filter, listed);
+      const longer = await nextPage(client, filter, listed, this.previews);
       if (this.store.state.filter === filter) this.store.set({ listed: longer });
     });
   }
@@ -263,7 +264,7 @@ export class App {
   async #askJobs(): Promise<number> {
     const { filter } = this.store.state;
     try {
-      const listed = await firstPage(this.#client(), filter, this.store.state.listed);
+      const listed = await firstPage(this.#client(), filter, this.store.state.listed, this.previews);
       if (this.store.state.filter !== filter) return LIST_SECONDS * 1000; // it is asked for anew
       this.store.set({ listed, listedAt: new Date().toISOString(), listTrouble: null, isOffline: false });
     } catch (error) {

@@ -21,6 +21,29 @@ export interface Listed {
   cursor: string | null;
 }
 
+/** Less than the hour for which an address works. */
+const PREVIEW_MS = 50 * 60_000;
+
+/** Where pictures of models are. Addresses are kept, so that a list that is asked for again does not load them again. */
+export class Previews {
+  readonly #known = new Map<string, { url: string; until: number }>();
+
+  of({ job_id }: Job): string | null {
+    return this.#known.get(job_id)?.url ?? null;
+  }
+
+  /** Take what an answer brings. */
+  keep(jobs: readonly Job[], now: number): void {
+    for (const { job_id, preview } of jobs) if (preview) this.#known.set(job_id, { url: preview, until: now + PREVIEW_MS });
+  }
+
+  /** The parameter of a query for jobs, where one of the known ones lacks its picture, or none is known yet. */
+  query(known: readonly Job[] | undefined, now: number): string {
+    const lacks = ({ job_id, counts }: Job) => "thumb_bytes" in counts && now >= (this.#known.get(job_id)?.until ?? 0);
+    return !known || known.slice(0, PAGE).some(lacks) ? "&previews=true" : "";
+  }
+}
+
 /** The jobs of the first page, anew, with those below them: a job that has risen stands once, where it is now. */
 export function renewed(first: readonly Job[], known: readonly Job[]): Job[] {
   const ids = new Set(first.map((job) => job.job_id));
@@ -29,16 +52,18 @@ export function renewed(first: readonly Job[], known: readonly Job[]): Job[] {
 }
 
 /** The first page, and what is known of the others. */
-export async function firstPage(client: Client, filter: Filter, known: Listed | null): Promise<Listed> {
-  const answer = await client.get<JobsAnswer>(`/jobs?limit=${PAGE}${QUERIES[filter]}`);
+export async function firstPage(client: Client, filter: Filter, known: Listed | null, previews: Previews): Promise<Listed> {
+  const answer = await client.get<JobsAnswer>(`/jobs?limit=${PAGE}${QUERIES[filter]}${previews.query(known?.jobs, Date.now())}`);
+  previews.keep(answer.jobs, Date.now());
   const isLonger = known !== null && known.jobs.length > answer.jobs.length && answer.cursor !== undefined;
   if (!isLonger) return { jobs: answer.jobs, cursor: answer.cursor ?? null };
   return { jobs: renewed(answer.jobs, known.jobs), cursor: known.cursor };
 }
 
-export async function nextPage(client: Client, filter: Filter, known: Listed): Promise<Listed> {
+export async function nextPage(client: Client, filter: Filter, known: Listed, previews: Previews): Promise<Listed> {
   if (known.cursor === null) return known;
-  const answer = await client.get<JobsAnswer>(`/jobs?limit=${PAGE}${QUERIES[filter]}&cursor=${encodeURIComponent(known.cursor)}`);
+  const answer = await client.get<JobsAnswer>(`/jobs?limit=${PAGE}${QUERIES[filter]}&previews=true&cursor=${encodeURIComponent(known.cursor)}`);
+  previews.keep(answer.jobs, Date.now());
   const ids = new Set(known.jobs.map((job) => job.job_id));
   return { jobs: [...known.jobs, ...answer.jobs.filter((job) => !ids.has(job.job_id))], cursor: answer.cursor ?? null };
 }

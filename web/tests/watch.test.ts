@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { changesFrom, changesOf, optionsOf } from "../src/api/schema.ts";
 import type { Job, OptionsAnswer } from "../src/api/types.ts";
-import { renewed } from "../src/jobs_list.ts";
+import { Previews, renewed } from "../src/jobs_list.ts";
 import { ticks } from "../src/parts/psnr_curve.ts";
 import { guiltyFile } from "../src/parts/refused_files.ts";
 
@@ -15,6 +15,19 @@ test("a list that is asked for again keeps what is below its first page, each jo
   assert.equal(ids(renewed([job("d", "04"), job("c", "03")], known)), "dcba");
   assert.equal(ids(renewed([job("a", "05"), job("c", "03")], known)), "acb", "it has risen");
   assert.equal(ids(renewed([job("b", "02")], known)), "ba", "the one above is gone: it was deleted");
+});
+
+test("pictures of a list are asked for once in an hour, and when a job has got one", () => {
+  const previews = new Previews();
+  const [running, ready] = [{ job_id: "a", counts: {} }, { job_id: "b", counts: { thumb_bytes: 9 } }] as unknown as [Job, Job];
+  assert.equal(previews.query(undefined, 0), "&previews=true", "nobody knows yet what there is");
+  assert.equal(previews.query([running], 0), "");
+  assert.equal(previews.query([running, ready], 0), "&previews=true");
+  previews.keep([running, { ...ready, preview: "https://s3.test/b" }], 0);
+  assert.equal(previews.query([running, ready], 1000), "");
+  previews.keep([running, ready], 1000);
+  assert.deepEqual([running, ready].map((job) => previews.of(job)), [null, "https://s3.test/b"]);
+  assert.equal(previews.query([running, ready], 3600_000), "&previews=true", "the address ends");
 });
 
 test("ticks are round, few, and around all values", () => {

@@ -1,4 +1,4 @@
-"""Writes how a model is looked at first: `viewer.json`, `poster.jpg` and `flight.mp4`."""
+"""Writes how a model is looked at first: `viewer.json`, `poster.jpg`, `thumb.jpg` and `flight.mp4`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Final
 from services.compress.core import Compressed
 from services.compress.proving.views import ring_cameras
 from services.compress.viewing.flight_path import plan_path
-from services.compress.viewing.pictures import BACKGROUND, best_key, camera_at, fly, poster
+from services.compress.viewing.pictures import BACKGROUND, best_key, camera_at, fly, poster, thumb
 from services.compress.viewing.settings import make_settings, model_up
 from services.compress.viewing.survey import make_survey
 from services.compress.viewing.video import SIZE
@@ -19,7 +19,7 @@ from spaceport.pipeline.reports.sfm import Georeference
 from spaceport.progress import Progress
 from spaceport.splats.cameras import Camera
 
-VIEWER, POSTER, FLIGHT = "viewer.json", "poster.jpg", "flight.mp4"
+VIEWER, POSTER, THUMB, FLIGHT = "viewer.json", "poster.jpg", "thumb.jpg", "flight.mp4"
 SHARE_OF_JOB: Final = 0.1
 
 
@@ -36,7 +36,7 @@ def write_look(
     seconds: float | None,
     progress: Progress,
 ) -> dict[str, Any]:
-    """Write the three files into `folder`.
+    """Write the four files into `folder`.
 
     Args:
         compressed: the model.
@@ -58,7 +58,9 @@ def write_look(
 
     path = path.from_key(best_key(path, up, render))
     write_atomic(folder / VIEWER, (make_settings(path, 0, up, georeference).model_dump_json(indent=1) + "\n").encode())
-    write_atomic(folder / POSTER, poster(render(camera_at(path, 0, up, SIZE), BACKGROUND)))
+    picture = render(camera_at(path, 0, up, SIZE), BACKGROUND)
+    write_atomic(folder / POSTER, poster(picture))
+    write_atomic(folder / THUMB, thumb(picture))
     figures: dict[str, Any] = {}
     if seconds is not None:
         video = fly(folder / FLIGHT, path, up, render, seconds - (time.monotonic() - begun), progress)

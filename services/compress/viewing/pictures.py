@@ -24,6 +24,8 @@ from spaceport.splats.cameras import Camera
 BACKGROUND: Final = (11 / 255, 14 / 255, 18 / 255)
 """The sky of the page, so that nothing jumps when the model takes the poster's place."""
 MAX_POSTER_BYTES: Final = 200_000
+THUMB_SIZE: Final = (256, 144)
+MAX_THUMB_BYTES: Final = 16_000
 FLIGHT_SECONDS: Final = 10
 FRAMES: Final = FLIGHT_SECONDS * FRAMES_PER_SECOND
 AIM: Final = 0.85  # of the seconds: what is planned for; the rest is for a machine that gets slower
@@ -69,11 +71,19 @@ def _score(camera: Camera, render: Render) -> float:
 
 def poster(picture: Picture) -> bytes:
     """A picture as a JPEG of less than 200 kB."""
-    image = Image.fromarray(_pixels(picture))
+    return _jpeg(Image.fromarray(_pixels(picture)), MAX_POSTER_BYTES)
+
+
+def thumb(picture: Picture) -> bytes:
+    """The same for a list of jobs: 256 x 144 pixels, less than 16 kB."""
+    return _jpeg(Image.fromarray(_pixels(picture)).resize(THUMB_SIZE, Image.Resampling.LANCZOS), MAX_THUMB_BYTES)
+
+
+def _jpeg(image: Image.Image, most: int) -> bytes:
     for quality in range(88, 20, -8):
         stream = io.BytesIO()
         image.save(stream, "JPEG", quality=quality, progressive=True, optimize=True)
-        if stream.tell() < MAX_POSTER_BYTES:
+        if stream.tell() < most:
             break
     return stream.getvalue()
 

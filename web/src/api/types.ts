@@ -32,6 +32,8 @@ export interface Job {
   failure?: Failure;
   email?: string;
   continues?: string;
+  /** In a list that was asked for with pictures: where the model's can be read for an hour. */
+  preview?: string;
 }
 
 /** A file of a job, and where it can be fetched for a while. */

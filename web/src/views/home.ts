@@ -49,6 +49,6 @@ function interrupted(app: App, state: AppState) {
 function list(app: App, state: AppState, { jobs, cursor }: Listed) {
   if (!jobs.length) return html`<p class="note">${state.filter === "all" ? HOME.none : HOME.noneOfThese}</p>`;
   const now = Date.now();
-  return html`<ul class="jobs">${repeat(jobs, (job) => job.job_id, (job) => jobRow(job, now, LIST_SECONDS))}</ul>
+  return html`<ul class="jobs">${repeat(jobs, (job) => job.job_id, (job) => jobRow(job, app.previews.of(job), now, LIST_SECONDS))}</ul>
     ${cursor ? html`<button class="quiet" ?disabled=${state.isActing} @click=${() => app.showMore()}>${HOME.more}</button>` : nothing}`;
 }
