@@ -31,8 +31,8 @@ from pathlib import Path
 
 from compress_models import write_as_ply
 
+from services.compress.proving.flown import choose_views
 from services.compress.proving.proof import Prover
-from services.compress.proving.views import ring_cameras, select_cameras
 from spaceport.progress import Silent
 from spaceport.splats.cameras import read_cameras, write_cameras
 from spaceport.splats.formats.ply import read_ply
@@ -140,7 +140,7 @@ def compare(name: str, arguments: argparse.Namespace) -> None:
         ply.parent.mkdir()
         write_as_ply(name, ply, peer_command())
         model = read_ply(ply)
-        prover = Prover(model, select_cameras(cameras) or ring_cameras(model), Silent())
+        prover = Prover(model, choose_views(model, cameras), Silent())
         if cameras:
             write_cameras(ply.parent / "cameras.json", cameras)
         title, plain = f"{name.rsplit('/', 1)[-1]} ({len(model):,}, SH {model.sh_degree})", ply.stat().st_size
@@ -186,7 +186,7 @@ def main() -> None:
     parser.add_argument("--cutoff", type=int, default=600, help="CPU seconds for each encoder")
     parser.add_argument("--keep", type=Path, help="folder for the peer's files, which are not made again")
     parser.add_argument("--python", default=sys.executable, help="of an environment with only the extra `compress`")
-    parser.add_argument("--cameras", type=Path, help="cameras.json of the models; without it a ring around each")
+    parser.add_argument("--cameras", type=Path, help="cameras.json of the models; without it made ones")
     parser.add_argument("--options", type=json.loads, default={"lod": "never"}, help="CompressOptions of ours, as JSON")
     parser.add_argument("--beside", type=Path, help="another checkout with a .venv, whose stage runs in turn with ours")
     parser.add_argument("--rounds", type=int, default=1, help="of ours, and of the checkout beside it")

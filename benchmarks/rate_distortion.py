@@ -24,8 +24,8 @@ from matplotlib import rcParams
 from matplotlib.figure import Figure
 
 from services.compress.core import compress
+from services.compress.proving.flown import choose_views
 from services.compress.proving.proof import Prover
-from services.compress.proving.views import ring_cameras, select_cameras
 from services.compress.sog_output import used_bands
 from spaceport.files import write_atomic
 from spaceport.pipeline.options import CompressOptions
@@ -49,7 +49,7 @@ def measure_model(name: str, cameras: list[Camera], cutoff: int) -> dict[str, An
         write_as_ply(name, ply, peer_command())
         model = read_ply(ply)
         bands = used_bands(model)
-        prover = Prover(model, select_cameras(cameras) or ring_cameras(model), Silent())
+        prover = Prover(model, choose_views(model, cameras), Silent())
         return {
             "gaussians": len(model),
             "sh_bands": bands,

@@ -10,13 +10,13 @@ COMPRESSED = CompressReport.model_validate(
         "file_bytes": {}, "mb_per_million": 111.1,
         "held_out": {"photos": 4, "model": 28.4, "file": 28.16, "loss": 0.24},
         "attribute_bytes": {"means": 600, "quats": 390, "<b>": 10}, "preset": "balanced", "target_psnr": 45.0,
-        "max_bytes": None, "missed": "It is <larger> than was wanted.", "why_not": None,
+        "max_bytes": None, "missed": "It is <larger> than was wanted.", "ceiling_psnr": None, "why_not": None,
         "quality": {
             "palette_error": 0, "palette_size": None, "palette_share": 0, "position_slack": 0, "scale_step": 0,
             "colour_step": 0, "sh_step": 0, "rotation_slack": 0, "sh_bands": 0,
         },
         "rms_errors": {"position": 0, "log_scale": 0, "rotation_degrees": 0, "opacity": 0, "colour": 0},
-        "sog_psnr": 44.0, "sog_psnr_worst": 43.0, "min_psnr": 30.0, "views": [], "attempts": [], "seed": 0,
+        "sog_psnr": 44.0, "sog_psnr_worst": 43.0, "min_psnr": 30.0, "views": [], "kinds": {}, "attempts": [], "seed": 0,
         "views_from": "", "published": True,
     }
 )  # fmt: skip

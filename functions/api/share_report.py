@@ -39,6 +39,7 @@ FIELDS: Final[dict[StageName, frozenset[str]]] = {
         | {
             "sog_psnr_worst",
             "views",
+            "kinds",
             "published",
             "lod_levels",
             "lod_counts",

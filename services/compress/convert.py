@@ -16,9 +16,17 @@ import numpy as np
 
 from services.compress.editing import Edit, apply
 from services.compress.json_lines import JsonLinesProgress, run_with_json_lines
+from services.compress.proving.flown import choose_views
 from services.compress.proving.proof import Prover
-from services.compress.proving.views import ring_cameras, select_cameras
-from services.compress.sog_output import Files, SogTarget, Written, used_bands, write_as_it_is, write_sog
+from services.compress.sog_output import (
+    Files,
+    SogTarget,
+    Written,
+    kinds_of,
+    used_bands,
+    write_as_it_is,
+    write_sog,
+)
 from spaceport.pipeline.options import CompressOptions
 from spaceport.progress import Progress
 from spaceport.splats.cameras import Camera, read_cameras
@@ -71,9 +79,10 @@ def convert(source: Path, target: Path, options: ConvertOptions, progress: Progr
     """Read `source` and write `target`, whole or not at all.
 
     Returns:
-        The formats, numbers of Gaussians and bytes of both; the PSNR in dB, None where nothing is lost; what was left
-        out, in words; `notes`, sentences on what was made up; and of a SOG also `missed`, `attribute_bytes` and
-        `attribute_psnr` as in its report, of a streamed one what begins with `lod_`, too.
+        The formats, numbers of Gaussians and bytes of both; the PSNR in dB, None where nothing is lost, and `kinds`,
+        the same by where the views look from; what was left out, in words; `notes`, sentences on what was made up; and
+        of a SOG also `missed`, `attribute_bytes` and `attribute_psnr` as in its report, of a streamed one what begins
+        with `lod_`, too.
 
     Raises:
         ValueError: a sentence on what is wrong with the file, or why it cannot be written like that.
@@ -108,6 +117,7 @@ def convert(source: Path, target: Path, options: ConvertOptions, progress: Progr
         "gaussians": [before, len(kept)],
         "bytes": [bytes_of(source), bytes_of(target)],
         "psnr": written.psnr,
+        "kinds": {},
         "lost": [*lost, *written.lost],
         "notes": notes,
         **written.figures,
@@ -199,8 +209,8 @@ def _write(
         return Written()
     form.write(target, model)
     progress.update(0.6, COMPARING_READ_BACK)
-    selected = select_cameras(cameras)
-    return Written(Prover(model, selected or ring_cameras(model), progress).compare(form.read(target)).mean)
+    proof = Prover(model, choose_views(model, cameras), progress).compare(form.read(target))
+    return Written(proof.mean, figures={"kinds": kinds_of(proof)})
 
 
 def _unchanged(

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from services.compress.attribute_psnr import attribute_psnr
+from services.compress.proving.flown import choose_views
 from services.compress.proving.proof import Proof, Prover
-from services.compress.proving.views import ring_cameras, select_cameras
 from services.compress.rate_control.allocation import Target, make_target, presets_from
 from services.compress.rate_control.search import COMPARING, Attempt, Search, SearchResult, SogFile
 from services.compress.rate_control.tables import COMPRESSING
@@ -18,8 +18,8 @@ from spaceport.splats.cameras import Camera
 from spaceport.splats.model import Gaussians
 from spaceport.splats.sog.codec.encode import Encoded, prepare
 
-JOB_CAMERAS = "the job's cameras"
-RING_CAMERAS = "made cameras around the model, because it came without its own"
+VIEWS_OF_JOB = "some of the job's cameras, and made ones between and below them"
+VIEWS_OF_MODEL = "made cameras, chosen from where the model's Gaussians are, because it came without its own"
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,8 @@ class Compressed:
     """How it is stored and how it looks."""
     file: SogFile
     """Its bytes."""
+    ceiling: Proof | None
+    """How the model looks with all stored as finely as the format can; None where no target was hard to reach."""
     attempts: list[tuple[float, float]]
     """Of each attempt of the search, the last one's included: the bytes that were foreseen and the mean PSNR, dB."""
     preset: CompressPreset
@@ -39,7 +41,7 @@ class Compressed:
     prover: Prover
     """Renders of the original, for more to be compared with it."""
     views_from: str
-    """Where the cameras of the proof come from, in words."""
+    """Where the views of the proof come from, in words."""
     rejection: str | None
     """Why it must not be published; None if it may."""
     attribute_psnr: Mapping[str, float]
@@ -75,7 +77,7 @@ def compress(
 
     Args:
         gaussians: the model, with all that a trainer may leave in it.
-        cameras: of the photos, for the proof to look from; without any, made ones around the model are taken.
+        cameras: of the photos, for the proof to look from; without any, made ones are taken.
 
     Raises:
         EmptyModel: no Gaussian of the model can be stored.
@@ -84,9 +86,8 @@ def compress(
     """
     progress.update(0.05, COMPRESSING, gaussians=len(gaussians))
     prepared = prepare(gaussians, options.order, options.seed, progress)
-    selected = select_cameras(cameras)
     progress.update(0.1, COMPARING)
-    prover = Prover(gaussians, selected or ring_cameras(prepared.stored), progress)
+    prover = Prover(gaussians, choose_views(prepared.stored, cameras), progress)
     del gaussians  # from here on only its renders are needed
     search = Search(prepared, prover, options, Share(progress, 0.2, 0.4))
     result, preset, target = _search_presets(search, options, progress)
@@ -98,11 +99,12 @@ def compress(
     return Compressed(
         best=best,
         file=best.file,
+        ceiling=result.ceiling,
         attempts=result.attempts,
         preset=preset,
         target=target,
         prover=prover,
-        views_from=JOB_CAMERAS if selected else RING_CAMERAS,
+        views_from=VIEWS_OF_JOB if cameras else VIEWS_OF_MODEL,
         rejection=rejection,
         attribute_psnr=psnr_by_attribute,
     )

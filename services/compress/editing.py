@@ -8,7 +8,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 from services.compress.proving.proof import Prover
-from services.compress.proving.views import ring_cameras
+from services.compress.proving.views import views_of_model
 from spaceport.progress import Progress
 from spaceport.splats import edit
 from spaceport.splats.formats.limits import BrokenFile
@@ -98,6 +98,6 @@ def _decimated(model: Gaussians, target: int, progress: Progress) -> tuple[Gauss
         return model, f"{len(whole):,} Gaussians are there to be seen, no more than {target:,}: none were merged."
     progress.update(0.1, DECIMATING, gaussians=len(whole))
     fewer = reduce_to(whole, target)
-    proof = Prover(whole, ring_cameras(whole), progress).compare(fewer)
+    proof = Prover(whole, views_of_model(whole), progress).compare(fewer)
     note = f"{len(whole):,} Gaussians were merged into {len(fewer):,}"
     return fewer, f"{note}: {proof.mean:.1f} dB against all of them, {proof.worst:.1f} dB in the worst view."

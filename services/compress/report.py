@@ -41,9 +41,7 @@ def bytes_by_attribute(compressed: Compressed) -> dict[str, int]:
 
 def missed_target(compressed: Compressed) -> str | None:
     """Why the file is less like the model than was asked for; None if it is not."""
-    best = compressed.best
-    has_sh = compressed.encoded.gaussians.sh_degree > 0
-    return explain_missed_target(compressed.target, best.proof.mean, best.quality, best.limit, has_sh=has_sh)
+    return explain_missed_target(compressed.target, compressed.proof, compressed.ceiling)
 
 
 def make_report(
@@ -78,6 +76,7 @@ def make_report(
         "target_psnr": compressed.target.psnr,
         "max_bytes": compressed.target.max_bytes,
         "missed": missed_target(compressed),
+        "ceiling_psnr": compressed.ceiling and compressed.ceiling.mean,
         "why_not": compressed.rejection,
         "quality": asdict(best.quality),
         "rms_errors": compressed.file.errors,
@@ -85,6 +84,7 @@ def make_report(
         "sog_psnr_worst": best.proof.worst,
         "min_psnr": options.min_psnr,
         "views": [asdict(view) for view in best.proof.views],
+        "kinds": best.proof.kinds,
         "attempts": [{"foreseen_bytes": round(foreseen), "sog_psnr": psnr} for foreseen, psnr in compressed.attempts],
         "seed": options.seed,
         "views_from": compressed.views_from,

@@ -13,6 +13,7 @@ from typing import Any
 
 from services.compress.core import Compressed, compress
 from services.compress.lod import write_lod
+from services.compress.proving.proof import Proof
 from services.compress.report import bytes_by_attribute, missed_target
 from spaceport.files import replacing_folder, write_atomic
 from spaceport.pipeline.options import CompressOptions
@@ -85,9 +86,15 @@ def write_sog(
         "missed": missed_target(compressed),
         "attribute_bytes": bytes_by_attribute(compressed),
         "attribute_psnr": compressed.attribute_psnr,
+        "kinds": {} if target.form is STREAMED_SOG else kinds_of(compressed.proof),
         **levels,
     }
     return Written(psnr, lost, figures)
+
+
+def kinds_of(proof: Proof) -> dict[str, dict[str, float]]:
+    """`mean` and `worst` in dB by where views look from."""
+    return {kind.value: psnr.model_dump() for kind, psnr in proof.kinds.items()}
 
 
 def _put(target: SogTarget, files: Files, bundle: bytes, model: Gaussians, cameras: list[Camera]) -> None:

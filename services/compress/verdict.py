@@ -2,41 +2,48 @@
 
 from __future__ import annotations
 
-from services.compress.rate_control.allocation import Target
+import math
+
+from services.compress.proving.proof import Proof
+from services.compress.rate_control.allocation import TIE_DB, WORST_BELOW, Target
 from services.compress.rate_control.search import Attempt
 from spaceport.pipeline.options import CompressOptions
-from spaceport.splats.sog.attributes.quality import FINEST, KNOBS, Quality
 
 
 def explain_rejection(best: Attempt, options: CompressOptions) -> str | None:
     """Why the best file must not be published, or None if it may."""
     if options.max_bytes is not None and best.size > options.max_bytes:
         return f"the smallest one has {best.size:,} bytes, where at most {options.max_bytes:,} were asked for"
-    if best.proof.mean < options.min_psnr:
+    if best.proof.decisive < options.min_psnr:
         limit = "" if options.max_bytes is None else f" within {options.max_bytes:,} bytes"
-        return f"{best.proof.mean:.1f} dB{limit}, where {options.min_psnr:.1f} dB were asked for"
+        worst = f", {best.proof.worst:.1f} dB in the worst view" if best.proof.mean >= options.min_psnr else ""
+        return f"{best.proof.mean:.1f} dB{worst}{limit}, where {options.min_psnr:.1f} dB were asked for"
     return None
 
 
-def explain_missed_target(target: Target, psnr: float, quality: Quality, limit: float, *, has_sh: bool) -> str | None:
-    """Why a file is less like the model than was asked for; None if it is not.
+def explain_missed_target(target: Target, proof: Proof, ceiling: Proof | None) -> str | None:
+    """Why a file is less like the model than was asked for, and what to do; None if it is not.
 
     Args:
         target: what was asked for.
-        psnr: what was reached, dB.
-        quality: how the file is stored.
-        limit: PSNR that is foreseen with all but SH as finely as the format can, dB.
-        has_sh: whether the model has SH bands, which are stored by a palette.
+        proof: what was reached.
+        ceiling: what is reached with everything stored as finely as the format can; None where it was not measured,
+            since a limit on bytes decided.
     """
-    if target.psnr is None or psnr >= target.psnr:
+    if target.psnr is None or proof.decisive >= target.psnr:
         return None
-    if target.max_bytes is not None:
-        reason = f"no better file of at most {target.max_bytes:,} bytes was found"
-    elif all(getattr(quality, knob) == getattr(FINEST, knob) for knob in KNOBS.values()):
-        reason = f"every attribute{' but SH' * has_sh} is stored as finely as the format can"
-    elif target.psnr > limit:
-        besides = ", but for SH" * has_sh
-        reason = f"stored as finely as the format can{besides}, this model is foreseen at about {limit:.1f} dB"
-    else:
-        reason = "the search ended before it found a better file; asking for a little more may come nearer"
-    return f"Reached {psnr:.2f} dB where {target.psnr:.2f} dB were asked for: {reason}."
+    reached = f"Reached {proof.mean:.2f} dB where {target.psnr:.2f} dB were asked for"
+    if proof.mean >= target.psnr:
+        reached = (
+            f"Reached {proof.mean:.2f} dB, but {proof.worst:.2f} dB in the worst view, where {target.psnr:.2f} dB were"
+            f" asked for and so {target.psnr - WORST_BELOW:.2f} dB in each view"
+        )
+    if target.max_bytes is not None or ceiling is None:
+        within = "" if target.max_bytes is None else f" of at most {target.max_bytes:,} bytes"
+        return f"{reached}: no better file{within} was found. Allow more bytes, or ask for less."
+    worst = f" ({ceiling.worst:.2f} dB in the worst view)"
+    return (
+        f"{reached}: with everything stored as finely as a SOG can, this model comes to {ceiling.mean:.2f} dB{worst}."
+        f" Ask for at most {math.floor(10 * (ceiling.decisive - TIE_DB)) / 10:.1f} dB, or keep the PLY, which loses"
+        " nothing."
+    )

@@ -80,8 +80,9 @@ def convert(  # noqa: PLR0913  an argument an option
     - `.spz`, `.compressed.ply`, `.splat`: for other viewers
     - `.glb`, `.gltf`: glTF with KHR_gaussian_splatting
 
-    Lossy files are read back and compared with IN from several cameras; the line at the end gives the PSNR, and what
-    was left out. The presets and targets apply to SOG and HTML.
+    Lossy files are read back and compared with IN: from an orbit, from near, from above and from inside, or from the
+    cameras in a cameras.json beside IN and between and below them. The line at the end gives the PSNR, mean and worst
+    of each, and what was left out. The presets and targets apply to SOG and HTML.
 
     The model may be changed on its way, always in this order: merge, rotate, scale, move, crop, decimate.
     """
@@ -144,6 +145,7 @@ def describe_result(source: str, target: str, report: dict[str, Any]) -> str:
     alike = f", {report['psnr']:.1f} dB against the original" if report["psnr"] is not None else ""
     if report["psnr"] is None and not report["notes"]:
         alike = ", nothing rounded"
+    alike += describe_kinds(report["kinds"])
     lost = f" Left out: {'; '.join(report['lost'])}." if report["lost"] else ""
     return (
         f"{source} ({report['from']}, {_size(before)}) → {target} ({report['to']}, {_size(after)}): "
@@ -162,6 +164,15 @@ def describe_levels(report: dict[str, Any]) -> str | None:
         f"{report['lod_levels']} levels of {counts} Gaussians ({sizes}) in {places}, made in"
         f" {report['lod_seconds']:.0f} s."
     )
+
+
+def describe_kinds(kinds: dict[str, dict[str, float]]) -> str:
+    """The PSNR by where views look from: ` (orbit 46.1; near 44.2, at worst 43.0)`; nothing without any."""
+    parts = []
+    for kind, psnr in kinds.items():
+        mean, worst = f"{psnr['mean']:.1f}", f"{psnr['worst']:.1f}"
+        parts.append(f"{kind} {mean}" + f", at worst {worst}" * (worst != mean))
+    return f" ({'; '.join(parts)})" if parts else ""
 
 
 def _size(count: int) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 from botocore.exceptions import ClientError
 
 from services.compress.proving.proof import Prover
+from services.compress.proving.views import views_of_photos
 from spaceport.demo.align import align
 from spaceport.demo.truth import Truth
 from spaceport.pipeline.contract import Artefact, StageManifest
@@ -75,6 +76,6 @@ def _faults_of_sog(job: Path) -> Iterator[str]:
     model, _ = read_model(job / "gaussian/model.ply")
     decoded, _ = read_model(job / "compressed/model.sog")
     cameras = read_cameras(job / "gaussian" / "cameras.json")
-    mean = Prover(model, cameras, Silent()).compare(decoded).mean
+    mean = Prover(model, views_of_photos(cameras), Silent()).compare(decoded).mean
     if mean < LOWEST_PSNR:
         yield f"{job.name}: the SOG is {mean:.1f} dB from its model"

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from sog_cases import assert_within_steps, models
 
 from services.compress.proving.proof import Prover
-from services.compress.proving.views import ring_cameras
+from services.compress.proving.views import views_of_model
 from services.compress.stage import run
 from spaceport.pipeline.contract import Outcome
 from spaceport.pipeline.errors import Refused
@@ -22,7 +22,6 @@ from spaceport.splats.model import Gaussians
 from spaceport.splats.sog.attributes.quality import Quality
 from spaceport.splats.sog.codec.encode import prepare
 from spaceport.splats.sog.codec.reader import read_sog
-from spaceport.splats.sog.codec.sanitise import sanitise
 
 few = settings(max_examples=10)
 
@@ -51,7 +50,7 @@ def assert_true(outcome: Outcome, folder: Path) -> None:
     stored = prepare(model, seed=0).stored
     meta = json.loads((folder / "compressed/meta.json").read_text())
     assert_within_steps(stored, decoded, meta, Quality(**report["quality"]))
-    proven = Prover(model, ring_cameras(sanitise(model)[0]), Silent()).compare(decoded)
+    proven = Prover(model, views_of_model(stored), Silent()).compare(decoded)
     assert proven.mean == pytest.approx(report["sog_psnr"], abs=1e-6)
 
 

@@ -88,7 +88,9 @@ def test_everything_is_written_and_true(model: Gaussians, tmp_path: Path) -> Non
     assert "5 Gaussians" in outcome.message
     assert outcome.counts["sog_bytes"] == (folder / "model.sog").stat().st_size == report["sog_bytes"]
     assert outcome.counts["ply_bytes"] == (source / "gaussian/model.ply").stat().st_size
-    assert [view["held_out"] for view in report["views"]] == [True, False]
+    assert [(view["kind"], view["held_out"]) for view in report["views"]][:3] == [
+        ("photo", True), ("between", False), ("below", False),
+    ]  # fmt: skip
     assert report["held_out_missing"] == "no held-out photos came with the model" and "held_out" not in report
     assert report["mb_per_million"] == pytest.approx(report["sog_bytes"] / 2995, abs=1e-3)
     for name, size in report["file_bytes"].items():
@@ -289,10 +291,14 @@ def test_no_file_over_the_limit_is_published(model: Gaussians, tmp_path: Path) -
     assert not (tmp_path / "tight/compressed/model.sog").exists()
 
 
-def test_without_cameras_the_model_is_looked_at_from_around(model: Gaussians, tmp_path: Path) -> None:
+def test_without_cameras_the_model_is_looked_at_from_where_people_look(model: Gaussians, tmp_path: Path) -> None:
     outcome = run(job(tmp_path / "in", model, None), tmp_path / "out", CompressOptions(), Silent())
     report = json.loads((tmp_path / "out/compressed/report.json").read_text())
-    assert "made cameras" in report["views_from"] and len(report["views"]) == 4
+    assert "made cameras" in report["views_from"]
+    assert {"orbit", "near", "above"} <= report["kinds"].keys() == {view["kind"] for view in report["views"]}
+    for kind, psnr in report["kinds"].items():
+        seen = [view["psnr"] for view in report["views"] if view["kind"] == kind]
+        assert (psnr["mean"], psnr["worst"]) == (pytest.approx(np.mean(seen)), min(seen))
     assert outcome.quality["sog_psnr_worst"] > 30
 
 

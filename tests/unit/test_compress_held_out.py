@@ -13,6 +13,7 @@ from random_models import gaussians
 
 from services.compress.proving.held_out import compare_held_out, read_held_out
 from services.compress.proving.proof import Prover
+from services.compress.proving.views import views_of_photos
 from spaceport.progress import Silent
 from spaceport.splats.cameras import Camera
 from spaceport.splats.model import Gaussians
@@ -41,7 +42,7 @@ def model() -> Gaussians:
 @pytest.fixture
 def folder(tmp_path: Path, model: Gaussians) -> Path:
     """`gaussian/` with one photo, which is a picture of the model."""
-    prover = Prover(model, [camera("a.jpg")], Silent())
+    prover = Prover(model, views_of_photos([camera("a.jpg")]), Silent())
     pixels = np.round(prover.render(model, camera("a.jpg").rescale(0.5)) * 255).astype(np.uint8)
     Image.fromarray(pixels).save(tmp_path / "held-out-0.jpg", quality=95, subsampling=0)
     (tmp_path / "report.json").write_text(json.dumps({"held_out_photos": ["a.jpg"], "more": 1}))
@@ -51,7 +52,7 @@ def folder(tmp_path: Path, model: Gaussians) -> Path:
 def test_a_coarser_model_loses_and_the_same_one_does_not(folder: Path, model: Gaussians) -> None:
     photos = read_held_out(folder, [camera("b.jpg"), camera("a.jpg")])
     assert [photo.camera.name for photo in photos] == ["a.jpg"]
-    prover = Prover(model, [camera("a.jpg")], Silent())
+    prover = Prover(model, views_of_photos([camera("a.jpg")]), Silent())
     same = compare_held_out(model, model, photos, prover)
     assert same is not None and same.photos == 1 and same.loss == 0 and same.model > 35
     coarser = replace(model, sh0=np.round(model.sh0))
@@ -94,4 +95,4 @@ def test_photos_that_cannot_be_used_are_left_out(folder: Path, change: str, came
 
 
 def test_without_photos_nothing_is_rendered(model: Gaussians) -> None:
-    assert compare_held_out(model, model, [], Prover(model, [camera("a.jpg")], Silent())) is None
+    assert compare_held_out(model, model, [], Prover(model, views_of_photos([camera("a.jpg")]), Silent())) is None

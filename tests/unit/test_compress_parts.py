@@ -1,4 +1,4 @@
-"""The small parts of compression: what is dropped, codebooks, tolerances, and the choice of views."""
+"""The small parts of compression: what is dropped, codebooks and tolerances."""
 
 from dataclasses import replace
 
@@ -6,8 +6,6 @@ import numpy as np
 import pytest
 from random_models import gaussians
 
-from services.compress.proving.views import ring_cameras, select_cameras
-from spaceport.splats.cameras import Camera
 from spaceport.splats.model import Gaussians
 from spaceport.splats.sog.attributes import codebook, importance, positions, rotations
 from spaceport.splats.sog.attributes.codebook import uniform_codebook
@@ -103,27 +101,6 @@ def test_coarse_rotations_keep_their_mode_and_turn_little(model: Gaussians) -> N
     assert np.array_equal(exact[:, 3], coarse[:, 3])
     assert np.abs(exact[:, :3].astype(int) - coarse[:, :3]).max() <= 4
     assert set(coarse[:, :3].reshape(-1) % 8) <= {0, 7}  # 255 is the end of the scale
-
-
-def camera(name: str, held_out: bool) -> Camera:
-    return Camera(name, 1600, 900, 1000, 1000, 800, 450, np.eye(4), held_out)
-
-
-def test_held_out_views_come_first_and_are_bounded() -> None:
-    cameras = [camera(f"{i:02}", i % 8 == 0) for i in range(40)]
-    selected = select_cameras(cameras)
-    assert len(selected) == 8 and all(c.held_out for c in selected[:5]) and not any(c.held_out for c in selected[5:])
-    assert all(max(c.width, c.height) == 800 for c in selected)
-    assert [c.name for c in selected[5:]] == ["01", "20", "39"]
-
-
-def test_a_model_without_cameras_is_looked_at_from_around(model: Gaussians) -> None:
-    ring = ring_cameras(model)
-    centre = (model.means.max(axis=0) + model.means.min(axis=0)) / 2
-    for view in ring:
-        seen = view.world_to_camera[:3, :3] @ centre + view.world_to_camera[:3, 3]
-        assert seen[2] > 0
-        assert abs(seen[0] / seen[2] * view.fx) < view.width / 2 and abs(seen[1] / seen[2] * view.fy) < view.height / 2
 
 
 @pytest.mark.parametrize("step", [0.1, 0.3, 1 / 3, 1e-3, 0.7])

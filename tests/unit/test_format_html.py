@@ -48,3 +48,10 @@ def test_with_cameras_it_begins_where_a_photo_was_taken() -> None:
     view = html.first_view(noise(500), Y_DOWN, [camera])
     assert view.eye == pytest.approx((0, 0, -7)) and view.target[:2] == pytest.approx((0, 0))
     assert abs(view.target[2]) < 0.5 and view.up == Y_DOWN
+
+
+@pytest.mark.parametrize("up", [(0.0, 0.0, 1.0), (0.0, 0.0, -1.0)])
+def test_what_stands_on_land_says_which_side_of_it_is_up(up: Vec3) -> None:
+    model = noise(1000)
+    height = np.abs(model.means[:, 2]) * up[2] * 0.05
+    assert html.likely_up(replace(model, means=np.column_stack([model.means[:, :2], height]))) == up

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from services.compress.proving.views import View
+from services.compress.rate_control.allocation import WORST_BELOW
+from spaceport.pipeline.reports.compress import PsnrOfViews, ViewKind
 from spaceport.progress import Progress
 from spaceport.splats.cameras import Camera
 from spaceport.splats.metrics import psnr
@@ -27,6 +30,7 @@ Picture = NDArray[np.float32]
 class ViewPsnr:
     """PSNR of the decoded model's render from one camera, dB."""
 
+    kind: ViewKind
     name: str
     held_out: bool
     psnr: float
@@ -50,28 +54,42 @@ class Proof:
         """Lowest PSNR of a view, dB."""
         return min(view.psnr for view in self.views)
 
+    @property
+    def decisive(self) -> float:
+        """What targets are compared with, dB: the mean, or less where a view lies over 4 dB below it."""
+        return min(self.mean, self.worst + WORST_BELOW)
+
+    @property
+    def kinds(self) -> dict[ViewKind, PsnrOfViews]:
+        """The views by where they look from."""
+        groups: dict[ViewKind, list[float]] = {}
+        for view in self.views:
+            groups.setdefault(view.kind, []).append(view.psnr)
+        return {kind: PsnrOfViews(mean=float(np.mean(psnr)), worst=min(psnr)) for kind, psnr in groups.items()}
+
 
 class Prover:
     """Renders the original once, and any number of decoded models against it.
 
     Raises:
-        ValueError: without cameras there is nothing to compare.
+        ValueError: without views there is nothing to compare.
     """
 
-    def __init__(self, original: Gaussians, cameras: list[Camera], progress: Progress) -> None:
-        if not cameras:
-            raise ValueError("no cameras to compare from")
-        self.cameras = cameras
+    def __init__(self, original: Gaussians, views: Sequence[View], progress: Progress) -> None:
+        if not views:
+            raise ValueError("no views to compare from")
+        self._kinds = [view.kind for view in views]
+        self.cameras = [view.camera for view in views]
         self._progress = progress
         self._rasterisers = {antialiased: SimdRasteriser(antialiased=antialiased) for antialiased in (False, True)}
-        self.originals = [self.render(original, camera) for camera in cameras]
+        self.originals = [self.render(original, camera) for camera in self.cameras]
 
     def compare(self, decoded: Gaussians) -> Proof:
         """Render `decoded` from every camera and measure PSNR against the original, values clipped to 0..1."""
         pictures = [self.render(decoded, camera) for camera in self.cameras]
         views = [
-            ViewPsnr(camera.name, camera.held_out, min(PSNR_CAP, psnr(original, picture)))
-            for camera, original, picture in zip(self.cameras, self.originals, pictures, strict=True)
+            ViewPsnr(kind, camera.name, camera.held_out, min(PSNR_CAP, psnr(original, picture)))
+            for kind, camera, original, picture in zip(self._kinds, self.cameras, self.originals, pictures, strict=True)
         ]
         return Proof(views, (self.originals[0], pictures[0]))
 

@@ -2,6 +2,8 @@
 
 The squared errors of the attributes add up, nearly, and so do their bytes. The best combination is found by looking at
 every one of them: there are at most a few hundred thousand. Pure arithmetic.
+
+A combination reaches a PSNR when its mean over the views does, and no view lies over 4 dB below it.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from spaceport.pipeline.options import CompressPreset
 TARGET_PSNR = {CompressPreset.WEB: 42.0, CompressPreset.BALANCED: 45.0, CompressPreset.ARCHIVE: 50.0}
 """dB, where the options name no target."""
 TIE_DB = 0.05  # results this close to the best one are as good: the smallest of them is taken
+WORST_BELOW = 4.0  # dB that the worst view may lie below a target that the mean reaches
 SMALLEST_ERROR = 1e-10  # 100 dB
 
 
@@ -44,7 +47,9 @@ def choose_levels(tables: Sequence[RateDistortion], fixed: float, target: Target
     for table in tables:
         sizes = (sizes[:, None] + table.sizes).reshape(-1)
         errors = (errors[:, None] + table.errors).reshape(len(sizes), -1)
-    index = np.unravel_index(choose_result(sizes, mean_psnr(errors), target), [len(table.sizes) for table in tables])
+    index = np.unravel_index(
+        choose_result(sizes, decisive_psnr(errors), target), [len(table.sizes) for table in tables]
+    )
     return tuple(int(level) for level in index)
 
 
@@ -56,12 +61,15 @@ def total_size(tables: Sequence[RateDistortion], levels: Sequence[int]) -> float
 def reaches_psnr(tables: Sequence[RateDistortion], levels: Sequence[int], target: Target) -> bool:
     """Whether these levels are foreseen to reach the target's PSNR."""
     errors = sum(table.errors[level] for table, level in zip(tables, levels, strict=True))
-    return target.psnr is not None and bool(mean_psnr(np.asarray(errors)) >= target.psnr)
+    return target.psnr is not None and bool(decisive_psnr(np.asarray(errors)) >= target.psnr)
 
 
-def mean_psnr(errors: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean PSNR over the views, dB, of squared errors [...,V]."""
-    return np.asarray(np.mean(-10 * np.log10(np.maximum(errors, SMALLEST_ERROR)), axis=-1))
+def decisive_psnr(errors: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What targets are compared with, dB, of squared errors [...,V]: the mean PSNR over the views, or the worst plus 4
+    where that is less."""
+    views = np.maximum(np.moveaxis(errors, -1, 0), SMALLEST_ERROR)
+    mean = -10 / len(views) * np.log10(np.prod(views, axis=0))  # one logarithm instead of V
+    return np.asarray(np.minimum(mean, WORST_BELOW - 10 * np.log10(np.max(views, axis=0))))
 
 
 def choose_result(sizes: NDArray[np.floating], psnr: NDArray[np.floating], target: Target) -> int:

@@ -10,12 +10,13 @@ import numpy as np
 
 from services.compress.proving.proof import Proof, Prover, attribute_errors
 from services.compress.rate_control.allocation import (
+    TIE_DB,
     RateDistortion,
     Target,
     choose_levels,
     choose_result,
+    decisive_psnr,
     mask_reaching,
-    mean_psnr,
     reaches_psnr,
     total_size,
 )
@@ -68,8 +69,6 @@ class Attempt:
     quality: Quality
     draft: Draft
     proof: Proof
-    limit: float
-    """PSNR that the windows foresee with all but SH as finely as the format can, dB."""
 
     @cached_property
     def file(self) -> SogFile:
@@ -95,6 +94,8 @@ class SearchResult:
     """The attempt that meets the target best."""
     attempts: list[tuple[float, float]]
     """Of all attempts, the bytes that were foreseen and the mean PSNR that was reached, dB."""
+    ceiling: Proof | None = None
+    """How the model looks with all stored as finely as the format can; None where no target was hard to reach."""
 
 
 class Search:
@@ -107,21 +108,47 @@ class Search:
         self._progress = progress
         self.windows = Windows(prepared, prover, progress)
         self._attributes = attribute_tables(prepared, self.windows)
-        self._limit = float(mean_psnr(sum(table.errors[-1] for table in self._attributes)))
         self._palettes: dict[int, Palette] = {}
         self._encoded: dict[str, EncodedAttribute] = {}
 
     def run(self, target: Target, progress: Progress, earlier: SearchResult | None = None) -> SearchResult:
-        """Make attempts until one meets the target or no more can be gained; `earlier` is of a lower target."""
+        """Make attempts until one meets the target or no more can be gained; `earlier` is of a lower target.
+
+        Nothing is given up while a PSNR is missed that no limit on bytes stands against: then the finest that the
+        format can do is measured, and the search goes on with all that it offers.
+        """
+        if earlier and earlier.ceiling and earlier.best.proof.decisive >= earlier.ceiling.decisive - TIE_DB:
+            return earlier
         self._progress = progress
         aim = target if target.psnr is None else replace(target, psnr=target.psnr + SPARE_DB)
         sh = self._grow_palette(aim)
+        result = self._make_attempts(sh, aim, target, earlier)
+        if target.psnr is None or target.max_bytes is not None or is_met(result.best, target):
+            return result
+        return self._go_on(sh, target, target.psnr, result)
+
+    def _go_on(self, sh: ShTable, target: Target, psnr: float, result: SearchResult) -> SearchResult:
+        """Measure the format's own ceiling, and look for the smallest file that reaches the target, or that ceiling."""
+        sh.extend(self._options.palette_size)
+        tables = [*self._attributes, sh.table]
+        finest = tuple(len(table.sizes) - 1 for table in tables)
+        attempt = self._attempt(finest, sh.options[-1])
+        ceiling = attempt.proof
+        goal = replace(target, psnr=min(psnr, ceiling.decisive - TIE_DB))
+        attempts = [*result.attempts, (META_BYTES + total_size(tables, finest), ceiling.mean)]
+        result = SearchResult(best_attempt([result.best, attempt], goal), attempts, ceiling)
+        foreseen = float(decisive_psnr(sum(table.errors[-1] for table in tables)))
+        aim = replace(goal, psnr=min(psnr, ceiling.decisive - TIE_DB) + foreseen - ceiling.decisive + SPARE_DB)
+        return self._make_attempts(sh, aim, goal, result)
+
+    def _make_attempts(self, sh: ShTable, aim: Target, target: Target, earlier: SearchResult | None) -> SearchResult:
+        """Draft, prove, and correct the aim for what the tables foresaw wrongly."""
         tables = [*self._attributes, sh.table]
         kept, attempts = ([earlier.best], earlier.attempts) if earlier else ([], [])
         tried: set[tuple[int, ...]] = set()
         levels = choose_levels(tables, META_BYTES, aim)
         while len(tried) < MAX_ATTEMPTS and levels not in tried:
-            progress.update(0.5 + 0.5 * len(tried) / MAX_ATTEMPTS, COMPARING)
+            self._progress.update(1 - 0.5 ** (1 + len(attempts)), COMPARING)
             tried.add(levels)
             attempt = self._attempt(levels, sh.options[levels[-1]])
             kept = [best_attempt([*kept, attempt], target)]  # the memory of the other one is freed
@@ -132,7 +159,7 @@ class Search:
             gain = 1 - (META_BYTES + total_size(tables, levels)) / size
             if is_close(attempt, target) or (is_met(attempt, target) and gain < WORTHWHILE):
                 break
-        return SearchResult(kept[0], attempts)
+        return SearchResult(kept[0], attempts, earlier.ceiling if earlier else None)
 
     def _grow_palette(self, target: Target) -> ShTable:
         sh = ShTable(self._prepared, self.windows, self._options.seed, self._progress)
@@ -158,12 +185,15 @@ class Search:
         self._progress.check()
         draft = make_draft(self._prepared, quality, self._palette(levels[-1], option), self._encoded)
         self._encoded = draft.attributes
-        return Attempt(quality, draft, self._prover.compare(draft.gaussians()), self._limit)
+        return Attempt(quality, draft, self._prover.compare(draft.gaussians()))
 
     def _palette(self, number: int, option: ShOption) -> Palette | None:
         """The option's palette after the last rounds of k-means, on all Gaussians; made once for each option."""
         if option.centroids is None:
             return None
+        if number not in self._palettes and option.labels is not None:
+            features, weights = sh_features(self._prepared, option.bands), self._prepared.importance
+            self._palettes[number] = quantise_palette(option.centroids, option.labels, features, weights, option.step)
         if number not in self._palettes:
             features, weights = sh_features(self._prepared, option.bands), self._prepared.importance
             growth = Growth(features, weights, self._options.seed, self._progress, option.centroids)
@@ -180,20 +210,20 @@ def is_close(attempt: Attempt, target: Target) -> bool:
         return False
     if target.psnr is None:
         return target.max_bytes is None or attempt.size >= CLOSE_BYTES * target.max_bytes
-    return 0 <= attempt.proof.mean - target.psnr <= CLOSE_DB
+    return 0 <= attempt.proof.decisive - target.psnr <= CLOSE_DB
 
 
 def is_met(attempt: Attempt, target: Target) -> bool:
     """Whether an attempt reaches the target's PSNR within its limit, though maybe with more bytes than it needs."""
     fits = target.max_bytes is None or attempt.size <= target.max_bytes
-    return fits and target.psnr is not None and attempt.proof.mean >= target.psnr
+    return fits and target.psnr is not None and attempt.proof.decisive >= target.psnr
 
 
 def correct_aim(aim: Target, target: Target, attempt: Attempt) -> Target:
     """What to ask of the tables next, so that the result meets the target."""
     psnr, max_bytes = aim.psnr, aim.max_bytes
     if psnr is not None and target.psnr is not None:
-        short = target.psnr - attempt.proof.mean
+        short = target.psnr - attempt.proof.decisive
         psnr += (OVERCORRECTION * short if short > 0 else short) + CLOSE_DB / 3
     if max_bytes is not None and target.max_bytes is not None:
         limits = target.psnr is None or attempt.size > target.max_bytes
@@ -216,7 +246,7 @@ def next_levels(tables: Sequence[RateDistortion], previous: tuple[int, ...], aim
 
 def best_attempt(attempts: Sequence[Attempt], target: Target) -> Attempt:
     """The attempt that meets the target best. Files are made only where their bytes decide."""
-    psnr = np.array([attempt.proof.mean for attempt in attempts])
+    psnr = np.array([attempt.proof.decisive for attempt in attempts])
     if target.max_bytes is None:
         mask = mask_reaching(psnr, target)
         if np.count_nonzero(mask) == 1:

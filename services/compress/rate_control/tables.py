@@ -7,8 +7,10 @@ above what the format itself loses.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +36,7 @@ STEP_OF_ERROR = 1.0  # step of the codebook by the palette's error per coefficie
 GROWTH_SAMPLE = 131072  # Gaussians of a large model that its palette is grown from, besides those in the windows
 SAMPLE_WEIGHT = 1e-3  # factor for the weights of the rest: it lies in a few places, and would pull the palette there
 LARGEST_SHARE = 0.5  # of centroids by Gaussians: past it a palette saves nothing
+FINER_STEPS = (1.0, 0.5, 0.0)  # of the codebook by the palette's error, tried where a target is missed; 0: the finest
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,8 @@ class ShOption:
     """[K,C*3]; None for no bands."""
     step: float
     """Step of the codebook."""
+    labels: NDArray[np.int64] | None = None
+    """[N] the centroid of each Gaussian, where each has its own; None where the nearest is sought."""
 
 
 def sample_runs(count: int) -> NDArray[np.intp]:
@@ -115,6 +120,7 @@ class ShTable:
         self._sizes = [0.0]
         self._errors: list[Errors] = self._band_errors[:1] or [windows.no_errors]
         self._growth = Growth(self._features, pull, seed, progress)
+        self._grown = 0
         self._sample = np.searchsorted(self._rows, sample)
         self._seen = np.searchsorted(self._rows, windows.index)
 
@@ -127,38 +133,65 @@ class ShTable:
         """Add palettes, each larger than the one before, until that `is_enough`. With `size`, only that one."""
         if self.full_bands == 0:
             return
-        features = sh_features(self._prepared, 3)
-        first, which = find_distinct(features)
         most = min(MAX_CENTROIDS, int(len(self._features) * LARGEST_SHARE))
         sizes = [size] if size else growth_sizes(most)
         for number, count in enumerate(sizes):
-            if count >= len(first):
-                self._add(features[first], which[self._rows])
-                break
-            self._growth.grow(count)
-            self._add(self._growth.centroids.copy(), self._growth.labels)
+            self._grow_to(count)
             self._progress.update(0.5 * number / len(sizes), COMPRESSING, palette=count)
-            if is_enough():
+            if self._grown >= len(self._distinct[0]) or is_enough():
                 break
         if size:  # asked for: nothing else is offered
             self.options = self.options[-1:]
             self._sizes = self._sizes[-1:]
             self._errors = self._errors[-1:]
 
-    def _add(self, centroids: Floats, labels: NDArray[np.int64]) -> None:
-        """Add one palette with all its bands, and cut down to fewer."""
+    def extend(self, size: int | None) -> None:
+        """Add what is worth its bytes only where a target is missed: finer codebooks, and palettes up to the format's
+        largest, or of each Gaussian's own. The last option is the finest. With `size`, only palettes of that one."""
+        if self.full_bands == 0:
+            return
+        distinct = len(self._distinct[0])
+        most = size or min(MAX_CENTROIDS, distinct)
+        for count in [self._grown, *(each for each in growth_sizes(most) if each > self._grown)]:
+            self._grow_to(min(count, most), FINER_STEPS)
+
+    @cached_property
+    def _distinct(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Of all Gaussians' SH: the first of each distinct one, and which of them each is."""
+        return find_distinct(sh_features(self._prepared, 3))
+
+    def _grow_to(self, count: int, steps: Sequence[float] = (STEP_OF_ERROR,)) -> None:
+        first, which = self._distinct
+        self._grown = count
+        if count >= len(first):
+            features = sh_features(self._prepared, 3)[first]
+            self._add(features, which[self._rows], steps, which)
+            return
+        if count > len(self._growth.centroids):
+            self._growth.grow(count)
+        self._add(self._growth.centroids.copy(), self._growth.labels, steps)
+
+    def _add(
+        self,
+        centroids: Floats,
+        labels: NDArray[np.int64],
+        steps: Sequence[float],
+        own: NDArray[np.int64] | None = None,
+    ) -> None:
+        """Add one palette with all its bands, and cut down to fewer. `own`: the labels of all, where each has its own
+        centroid."""
         gain = self._palette_errors(centroids, labels)
         mine, weights, labels = self._features[self._sample], self._weights[self._sample], labels[self._sample]
         squares = weights @ np.square(mine - centroids[labels], dtype=np.float64) / weights.sum()
         gain /= max(float(squares.sum()), 1e-30)
-        for bands in range(1, self.full_bands + 1):
+        for finer, bands in product(steps, range(1, self.full_bands + 1)):
             width = 3 * SHN_SIZES[bands]
-            step = STEP_OF_ERROR * float(np.sqrt(squares[:width].mean()))
+            step = finer * float(np.sqrt(squares[:width].mean()))
             lost = self._band_errors[bands] if bands < self.full_bands else 0.0
-            rounding = 1 + STEP_OF_ERROR**2 / 12
+            rounding = 1 + finer**2 / 12
             self._errors.append(lost + gain * float(squares[:width].sum()) * rounding)
             self._sizes.append(self._palette_bytes(centroids[:, :width], labels, step))
-            self.options.append(ShOption(bands, centroids[:, :width], step))
+            self.options.append(ShOption(bands, centroids[:, :width], step, own))
 
     def _palette_bytes(self, centroids: Floats, labels: NDArray[np.int64], step: float) -> float:
         book = codebook.uniform_codebook(centroids, step)

@@ -22,7 +22,8 @@ from spaceport.splats.render import SimdRasteriser
 from spaceport.splats.sog.attributes.quantise import Prepared
 from spaceport.splats.sog.attributes.rows import map_rows, row_max
 
-CENTRES = ((0.3, 0.3), (0.7, 0.3), (0.3, 0.7), (0.7, 0.7))  # of the windows, across and down the first views
+VIEWS = 4  # the first ones, that windows are cut from
+CENTRES = (0.3, 0.5, 0.7)  # that a window may have, across and down
 LARGEST_SHARE = 0.5  # share of a picture's sides that a window has at most
 SHOWN_GAUSSIANS = 32768  # that a window of a large model shows, nearly: its area shrinks as the model grows
 REACH_SIGMAS = 3.0  # standard deviations that a Gaussian is taken to reach
@@ -38,9 +39,8 @@ class Windows:
     def __init__(self, prepared: Prepared, prover: Prover, progress: Progress) -> None:
         self._progress = progress
         share = min(LARGEST_SHARE, float(np.sqrt(SHOWN_GAUSSIANS / len(prepared.stored))))
-        self._cameras = [
-            crop_camera(camera, share, *centre) for camera, centre in zip(prover.cameras, CENTRES, strict=False)
-        ]
+        views = list(zip(prover.cameras, prover.originals, strict=True))[:VIEWS]
+        self._cameras = [choose_window(camera, original, share) for camera, original in views]
         seen = map_rows(partial(_mask_shown, self._cameras), prepared.stored.means, prepared.stored.scales)
         self.index = np.flatnonzero(seen if seen.any() else ~seen)
         """Rows of the whole model that the windows show."""
@@ -48,22 +48,26 @@ class Windows:
         """These rows."""
         self._rasteriser = SimdRasteriser(antialiased=prepared.stored.antialiased)
         self._originals = [self._render(self.prepared.stored, camera) for camera in self._cameras]
-        whole = prover.originals[: len(self._originals)]
-        self._ratio = sum(map(mean_gradient, whole)) / max(sum(map(mean_gradient, self._originals)), 1e-9)
+        self._ratios = np.array(
+            [
+                mean_gradient(whole) / max(mean_gradient(part), 1e-9)
+                for (_, whole), part in zip(views, self._originals, strict=True)
+            ]
+        )
 
     @property
     def no_errors(self) -> Errors:
         """The errors of a model that is left as it is."""
-        return np.zeros(1)
+        return np.zeros(len(self._cameras))
 
     def squared_errors(self, changed: Gaussians) -> Errors:
-        """Mean squared error [1] of the windows' pictures, as that of whole views.
+        """Mean squared error [V] of each window's picture, as that of its whole view.
 
         `changed` holds the Gaussians of `prepared`, in its order.
         """
         pairs = zip(self._cameras, self._originals, strict=True)
         errors = [_mean_squared_difference(self._render(changed, camera), original) for camera, original in pairs]
-        return np.array([np.mean(errors) * self._ratio])
+        return np.asarray(errors * self._ratios)
 
     def _render(self, gaussians: Gaussians, camera: Camera) -> Floats:
         self._progress.check()
@@ -80,6 +84,19 @@ def _mean_squared_difference(picture: Floats, original: Floats) -> float:
 def mean_gradient(picture: Floats) -> float:
     """Mean squared difference of neighbours: errors show where there is something to see."""
     return float(np.mean(np.square(np.diff(picture, axis=1)))) if picture.shape[1] > 1 else 0.0
+
+
+def choose_window(camera: Camera, picture: Floats, share: float) -> Camera:
+    """The part of a view in which there is as much to be seen as in all of it, nearly: `share` of it on each side."""
+    whole = mean_gradient(picture)
+    windows = [crop_camera(camera, share, across, down) for down in CENTRES for across in CENTRES]
+
+    def difference(window: Camera) -> float:
+        left, top = round(camera.cx - window.cx), round(camera.cy - window.cy)
+        part = mean_gradient(picture[top : top + window.height, left : left + window.width])
+        return abs(float(np.log(max(part, 1e-12) / max(whole, 1e-12))))
+
+    return min(windows, key=difference)
 
 
 def crop_camera(camera: Camera, share: float, across: float, down: float) -> Camera:

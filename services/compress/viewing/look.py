@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from services.compress.core import Compressed
-from services.compress.proving.views import ring_cameras
+from services.compress.proving.density import Density
+from services.compress.proving.views import orbit_cameras
 from services.compress.viewing.flight_path import plan_path
 from services.compress.viewing.pictures import BACKGROUND, best_key, camera_at, fly, poster, thumb
 from services.compress.viewing.settings import make_settings, model_up
@@ -21,6 +22,7 @@ from spaceport.splats.cameras import Camera
 
 VIEWER, POSTER, THUMB, FLIGHT = "viewer.json", "poster.jpg", "thumb.jpg", "flight.mp4"
 SHARE_OF_JOB: Final = 0.1
+ORBIT_CAMERAS: Final = 4  # that stand in for a survey's, where there are none
 
 
 def seconds_for_flight(job_seconds: float) -> float:
@@ -51,7 +53,7 @@ def write_look(
     begun = time.monotonic()
     model = compressed.encoded.gaussians
     up = model_up(georeference, cameras)
-    path = plan_path(make_survey(model, cameras or ring_cameras(model), up))
+    path = plan_path(make_survey(model, cameras or orbit_cameras(Density(model).bulk, ORBIT_CAMERAS), up))
 
     def render(camera: Camera, background: tuple[float, float, float]) -> Any:
         return compressed.prover.render(model, camera, background)

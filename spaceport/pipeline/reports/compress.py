@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -56,9 +57,35 @@ class RmsErrors(_Model):
     """Of the higher SH coefficients; absent where the model has none."""
 
 
+class ViewKind(StrEnum):
+    """Where a view of the proof looks from."""
+
+    ORBIT = "orbit"
+    """Around a model that came without cameras; the same for the next three."""
+    NEAR = "near"
+    ABOVE = "above"
+    INSIDE = "inside"
+    PHOTO = "photo"
+    """One of a job's own cameras."""
+    BETWEEN = "between"
+    """Halfway from one of them to another."""
+    BELOW = "below"
+    """Halfway from one of them to what it looks at."""
+
+
+class PsnrOfViews(_Model):
+    """Over the views of one kind."""
+
+    mean: Decibel
+    """dB."""
+    worst: Decibel
+    """dB."""
+
+
 class CompressedView(_Model):
     """How like the original the decoded model looks from one camera."""
 
+    kind: ViewKind
     name: str
     held_out: bool
     """Whether its photo was kept out of training."""
@@ -124,6 +151,9 @@ class CompressReport(_Model):
     """The limit that was set."""
     missed: str | None
     """Why the file is less like the model than was asked for; null when it is not."""
+    ceiling_psnr: Decibel | None
+    """Mean PSNR over the views with everything stored as finely as the format can, dB; null where it was not measured,
+    because no target was hard to reach."""
     why_not: str | None
     """Why nothing is published; null when it is."""
     quality: StoredQuality
@@ -139,12 +169,14 @@ class CompressReport(_Model):
     held_out_missing: str | None = None
     """Why none could be; absent where some were."""
     views: list[CompressedView]
-    """The cameras of the proof, held-out ones first."""
+    """The views of the proof: the first of each kind, then the second of each; held-out photos first."""
+    kinds: dict[ViewKind, PsnrOfViews]
+    """The same by where they look from."""
     attempts: list[CompressAttempt]
     """All settings that were tried, in order."""
     seed: Number
     views_from: str
-    """Where the cameras come from, in words."""
+    """Where the views come from, in words."""
     published: bool
     """Whether the SOG lies beside this report."""
     attribute_psnr: dict[str, Decibel] | None = None

@@ -25,7 +25,8 @@ PIECE_BYTES = 96 * 1024  # bytes; a multiple of three, so that each piece is bas
 HALF_FIELD_OF_VIEW = np.radians(25)  # of the page, along its shorter side
 ELEVATION = np.radians(40)
 FLATNESS = 0.3  # thinnest by median extent, under which a model is taken for land
-BULK_QUANTILES = (0.05, 0.95)  # of the positions, for which way is up
+BULK_QUANTILES = (0.05, 0.5, 0.95)  # of the positions, for which way is up
+TALLER = 1.5  # times as far from the median height to one end as to the other: there is the sky
 SEEN_QUANTILES = (0.01, 0.99)  # of the positions that the first view holds: the rest are floaters
 SHOWN_LOGIT = -1.4  # opacity 0.2; fainter ones are ignored when the first view is chosen
 
@@ -42,13 +43,18 @@ class FirstView:
 def likely_up(gaussians: Gaussians) -> Vec3:
     """The upward axis of a model that came without cameras; a guess, where no file says.
 
-    Trainers keep COLMAP's axes, with y downwards. Land seen from above is flat instead, and flat along that axis.
+    Trainers keep COLMAP's axes, with y downwards. Land seen from above is flat instead, and flat along that axis; what
+    stands on it reaches farther from the ground than the ground is deep.
     """
-    low, high = np.quantile(gaussians.means.astype(np.float64), BULK_QUANTILES, axis=0)
+    low, middle, high = np.quantile(gaussians.means.astype(np.float64), BULK_QUANTILES, axis=0)
     spread = high - low
     thinnest = int(np.argmin(spread))
     up = np.zeros(3)
-    up[thinnest if spread[thinnest] < FLATNESS * np.median(spread) else 1] = -1.0
+    if spread[thinnest] < FLATNESS * np.median(spread):
+        stands_higher = (high - middle)[thinnest] > TALLER * (middle - low)[thinnest]
+        up[thinnest] = 1.0 if stands_higher else -1.0
+    else:
+        up[1] = -1.0
     return _vec3(up)
 
 
