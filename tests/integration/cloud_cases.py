@@ -7,11 +7,13 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from pipeline_cases import key_of, staged
 from waiting import PATIENCE, until
 
 from spaceport.cli.connect import deployment_of
@@ -23,6 +25,8 @@ from spaceport.local.mailbox import mails
 from spaceport.pipeline import layout
 from spaceport.pipeline.contract import StageName
 from spaceport.pipeline.jobs.state import END_STATES, JobRecord
+from spaceport.splats.formats.ply import write_ply
+from spaceport.splats.model import Gaussians
 
 TINY: dict[str, Any] = {
     "preset": "draft",
@@ -31,8 +35,12 @@ TINY: dict[str, Any] = {
 }
 """Options that take every stage through its real work in seconds."""
 LONG: dict[str, Any] = TINY | {
-    "train": {"max_iterations": 100_000, "max_looks": 10_000, "image_size": 256, "plateau_stop": False}
+    "train": {
+        **{"max_iterations": 100_000, "max_looks": 10_000, "plateau_stop": False},
+        **{"image_size": 128, "threads": 1},  # whoever waits for it may need a core, and its first steps soon
+    }
 }
+"""A training that is still at it when a test has seen enough."""
 MAIL = "pilot@example.com"
 
 
@@ -49,6 +57,17 @@ class Cloud:
         body = data.read_bytes() if isinstance(data, Path) else data
         uploads = self.deployment.uploads
         uploads.client.put_object(Bucket=uploads.name, Key=f"uploads/{job_id}.zip", Body=body, Metadata=metadata)
+        return job_id
+
+    def compress(self, model: Gaussians, job_id: str, options: dict[str, Any]) -> str:
+        """Begin a job as if its model had been trained: compression alone is left. Returns the job's id."""
+        bucket = self.deployment.bucket
+        with tempfile.TemporaryDirectory() as folder:
+            write_ply(Path(folder) / "model.ply", model)
+            artefact = bucket.publish(Path(folder) / "model.ply", layout.job_prefix(job_id) + "gaussian/model.ply")
+        manifest = staged(StageName.TRAIN, job_id, continues="older-job", options=options)
+        manifest = manifest.model_copy(update={"artefacts": [artefact]})
+        bucket.put_manifest(key_of(manifest), manifest)
         return job_id
 
     def row(self, job_id: str) -> JobRecord | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import time
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 import yaml
 from cloud_cases import MAIL, Cloud
+from cloud_fixtures import running_cloud
 from waiting import until
 
 from spaceport.cli.results import download_results
@@ -20,7 +22,7 @@ from spaceport.demo import Survey, load_truth
 from spaceport.demo.align import align
 from spaceport.local import cloud as embedded_cloud
 from spaceport.local import translate
-from spaceport.local.cloud import ROOT, STACK, EmbeddedCloud
+from spaceport.local.cloud import ROOT, STACK
 from spaceport.pipeline.contract import JobState, StageName
 from spaceport.pipeline.jobs.state import JobRecord
 from spaceport.pipeline.layout import manifest_key
@@ -37,11 +39,32 @@ STEPS: dict[str, tuple[JobState | None, list[str]]] = {
 """Each rule, and where a job stands without it: its state, and the folders whose manifests it has."""
 
 
-def test_each_rule_moves_a_job_one_step_and_a_zip_becomes_a_splat(cloud: Cloud, survey: Survey, tmp_path: Path) -> None:
-    events, job = cloud.embedded.access.client("events"), "small-survey"
-    rules = {rule: _physical_name(cloud, rule) for rule in STEPS}
-    for name in rules.values():
-        events.disable_rule(Name=name)
+class Doubled:
+    """The template with every rule twice: each event is then delivered twice, by the rules themselves."""
+
+    def __init__(self, load: Any) -> None:
+        self._load = load
+
+    def __call__(self, template: Path) -> Any:
+        tree = self._load(template)
+        rules = {name: item for name, item in tree["Resources"].items() if item["Type"] == "AWS::Events::Rule"}
+        for name, rule in rules.items():
+            tree["Resources"][f"{name}Again"] = copy.deepcopy(rule)
+        return tree
+
+
+@pytest.fixture
+def doubled_cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
+    monkeypatch.setattr(translate, "load", Doubled(translate.load))
+    with running_cloud(tmp_path / "state") as cloud:
+        yield cloud
+
+
+def test_each_rule_moves_a_job_one_step_and_a_zip_becomes_a_splat_though_each_event_comes_twice(
+    doubled_cloud: Cloud, survey: Survey, tmp_path: Path
+) -> None:
+    cloud, job = doubled_cloud, "small-survey"
+    _switch(cloud, *STEPS, on=False)
     cloud.upload(survey.zip_path, job)
     for rule, (state, made) in STEPS.items():
         if state is not None:
@@ -49,7 +72,7 @@ def test_each_rule_moves_a_job_one_step_and_a_zip_becomes_a_splat(cloud: Cloud, 
         with pytest.raises(AssertionError, match="not within"):
             cloud.until(job, partial(_has_left, state), seconds=1.5)
         assert cloud.manifest_keys(job) == set(made)
-        events.enable_rule(Name=rules[rule])
+        _switch(cloud, rule, on=True)
         if made:
             cloud.deployment.bucket.nudge(manifest_key(job, made[-1]))
         else:
@@ -72,8 +95,14 @@ def test_each_rule_moves_a_job_one_step_and_a_zip_becomes_a_splat(cloud: Cloud, 
     assert (out / "compressed/model.sog").stat().st_size == row.counts["sog_bytes"]
     _cameras_are_where_they_were(out, survey)
 
+    runs = _runs(cloud.embedded.state, 6)
     (mail,) = cloud.mails(1)
     assert MAIL in json.dumps(mail)
+    time.sleep(2)
+    assert len(cloud.mails(1)) == 1, "and no second mail came"
+    assert runs == ["compress"] * 2 + ["sfm"] * 2 + ["train"] * 2, "each event submitted a job twice"
+    claims = {stage: record.claims for stage, record in cloud.deployment.table.stages(job).items()}
+    assert claims == dict.fromkeys(StageName, 1), "and each stage's work was done once"
 
 
 def _is_in(state: JobState | None, row: JobRecord) -> bool:
@@ -84,10 +113,12 @@ def _has_left(state: JobState | None, row: JobRecord) -> bool:
     return row.state is not state
 
 
-def _physical_name(cloud: Cloud, rule: str) -> str:
-    stacks = cloud.embedded.access.client("cloudformation")
-    detail = stacks.describe_stack_resource(StackName=STACK, LogicalResourceId=rule)["StackResourceDetail"]
-    return str(detail["PhysicalResourceId"])
+def _switch(cloud: Cloud, *rules: str, on: bool) -> None:
+    """Switch rules and their doubles on or off."""
+    stacks, events = (cloud.embedded.access.client(name) for name in ("cloudformation", "events"))
+    for rule in (*rules, *(f"{rule}Again" for rule in rules)):
+        detail = stacks.describe_stack_resource(StackName=STACK, LogicalResourceId=rule)["StackResourceDetail"]
+        (events.enable_rule if on else events.disable_rule)(Name=detail["PhysicalResourceId"])
 
 
 def _cameras_are_where_they_were(out: Path, survey: Survey) -> None:
@@ -104,35 +135,6 @@ def _cameras_are_where_they_were(out: Path, survey: Survey) -> None:
     heights = fit.apply(read_ply(out / "gaussian/model.ply").means.astype(np.float64))[:, 2]
     assert abs(np.median(heights)) < 5
     assert np.mean(heights < min(place[2] for place in true.values())) > 0.95
-
-
-class Doubled:
-    """The template with every rule twice: each event is then delivered twice, by the rules themselves."""
-
-    def __init__(self, load: Any) -> None:
-        self._load = load
-
-    def __call__(self, template: Path) -> Any:
-        tree = self._load(template)
-        rules = {name: item for name, item in tree["Resources"].items() if item["Type"] == "AWS::Events::Rule"}
-        for name, rule in rules.items():
-            tree["Resources"][f"{name}Again"] = copy.deepcopy(rule)
-        return tree
-
-
-def test_every_event_twice_is_as_once(survey: Survey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(translate, "load", Doubled(translate.load))
-    with EmbeddedCloud(tmp_path / "state") as embedded:
-        cloud = Cloud(embedded)
-        row = cloud.ended(cloud.upload(survey.zip_path, "twice"))
-        assert row.state is JobState.COMPLETED, cloud.logs()
-        runs = _runs(embedded.state, 6)
-        assert len(cloud.mails(1)) == 1
-        time.sleep(2)
-        assert len(cloud.mails(1)) == 1, "and no second mail came"
-        claims = {stage: record.claims for stage, record in cloud.deployment.table.stages("twice").items()}
-    assert runs == ["compress"] * 2 + ["sfm"] * 2 + ["train"] * 2, "each event submitted a job twice"
-    assert claims == dict.fromkeys(StageName, 1), "and each stage's work was done once"
 
 
 def _runs(state: Path, count: int) -> list[str]:

@@ -6,30 +6,22 @@ import json
 from pathlib import Path
 
 from cloud_cases import Cloud
-from pipeline_cases import key_of, staged
 from random_models import noise
 
 from spaceport.cli.results import download_results
-from spaceport.pipeline import layout
-from spaceport.pipeline.contract import JobState, StageName
-from spaceport.splats.formats.ply import read_ply, write_ply
+from spaceport.pipeline.contract import JobState
+from spaceport.splats.formats.ply import read_ply
 
 JOB = "unlike-anything"
 
 
 def test_the_ply_is_delivered_when_no_preset_rescues_the_sog(cloud: Cloud, tmp_path: Path) -> None:
-    bucket = cloud.deployment.bucket
-    write_ply(tmp_path / "model.ply", noise(300))
-    model = bucket.publish(tmp_path / "model.ply", layout.job_prefix(JOB) + "gaussian/model.ply")
-    trained = staged(StageName.TRAIN, JOB, continues="older-job", options={"compress": {"min_psnr": 99}})
-    trained = trained.model_copy(update={"artefacts": [model]})
-    bucket.put_manifest(key_of(trained), trained)
-
+    cloud.compress(noise(300), JOB, {"compress": {"min_psnr": 99}})
     row = cloud.ended(JOB)
     assert row.state is JobState.COMPLETED_DEGRADED, cloud.logs()
     assert "99.0 dB were asked for" in row.message, row.message
     out = tmp_path / "out"
-    files = {path.relative_to(out).as_posix() for path in download_results(bucket, JOB, out)}
+    files = {path.relative_to(out).as_posix() for path in download_results(cloud.deployment.bucket, JOB, out)}
     assert {"gaussian/model.ply", "compressed/report.json", "compressed/preview.jpg"} <= files
     assert "compressed/model.sog" not in files
     assert len(read_ply(out / "gaussian/model.ply")) == 300

@@ -19,7 +19,7 @@ from spaceport.local.cloud import EmbeddedCloud
 from spaceport.pipeline import layout
 from spaceport.pipeline.contract import JobState, StageManifest, StageName
 
-SHORT, LONG = 6_000, 15_000
+SHORT, LONG, EARLY = 2_000, 15_000, 100
 """Iterations. The long ones take half a minute on one core: the first checkpoint comes within 15 seconds."""
 
 
@@ -39,7 +39,7 @@ def test_a_training_whose_process_is_ended_goes_on_in_its_next_try(
     if sent is signal.SIGKILL:
         until_kept(cloud, job)
     else:
-        cloud.until(job, lambda row: row.stage is StageName.TRAIN and int(row.live.get("iteration", 0)) > 300)
+        cloud.until(job, lambda row: row.stage is StageName.TRAIN and int(row.live.get("iteration", 0)) > EARLY, 300)
     os.kill(the_process(cloud.embedded.state, "services."), sent)
     batch_job = until_batch(cloud, "RUNNING")
     assert batch_job["attempts"][0]["container"]["exitCode"] == code
@@ -95,7 +95,7 @@ def assert_went_on(cloud: Cloud, job: str, most: int, spent_before: float = 0.0)
     logs = "".join(file.read_text() for file in (cloud.embedded.state / "logs").glob("train-*.log"))
     begun = [int(iteration) for iteration in re.findall(r"resuming after iteration (\d+)", logs)]
     assert len(begun) == 1, cloud.logs()
-    assert 300 <= begun[0] < most
+    assert EARLY <= begun[0] < most
     bucket = cloud.deployment.bucket
     answer = bucket.client.get_object(Bucket=bucket.name, Key=f"jobs/{job}/gaussian/training.log")
     curve = [json.loads(line) for line in answer["Body"].read().splitlines()]

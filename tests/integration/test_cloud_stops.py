@@ -7,19 +7,18 @@ from pathlib import Path
 
 import pytest
 from cloud_cases import LONG, TINY, Cloud, Crashing, workers
+from random_models import noise
 from waiting import until
 
 from spaceport.demo import Survey
 from spaceport.local.children import survivors
 from spaceport.local.cloud import EmbeddedCloud
 from spaceport.pipeline.contract import JobState, StageName
-from spaceport.pipeline.jobs.accept import continue_job
 from spaceport.pipeline.jobs.recovery import read_manifests
-from spaceport.pipeline.jobs.submission import Submission
 from spaceport.pipeline.layout import stage_manifest_key
 
 SLOW_SFM = TINY | {"sfm": {"max_image_size": 2048, "max_features": 16384, "first_octave": -1}}
-OPTIONS = {StageName.SFM: SLOW_SFM, StageName.TRAIN: LONG, StageName.COMPRESS: TINY}
+OPTIONS = {StageName.SFM: SLOW_SFM, StageName.TRAIN: LONG}
 CRASHED = OPTIONS | {
     StageName.TRAIN: TINY
     | {
@@ -42,9 +41,7 @@ def catch(cloud: Cloud, job: str, stage: StageName) -> None:
 def test_a_stop_ends_a_job_and_its_work_in_each_stage(cloud: Cloud, survey: Survey) -> None:
     for stage in (StageName.SFM, StageName.TRAIN):
         assert_stops(cloud, cloud.upload(survey.zip_path, f"stopped-in-{stage}", OPTIONS[stage]), stage)
-    bucket, table = cloud.deployment.bucket, cloud.deployment.table
-    again = continue_job(bucket, table, "stopped-in-train", StageName.TRAIN, Submission(options=TINY))
-    assert_stops(cloud, again.job_id, StageName.COMPRESS)
+    assert_stops(cloud, cloud.compress(noise(1000), "stopped-in-compress", {}), StageName.COMPRESS)
 
 
 def assert_stops(cloud: Cloud, job: str, stage: StageName) -> None:
@@ -62,14 +59,17 @@ def assert_stops(cloud: Cloud, job: str, stage: StageName) -> None:
 
 
 @pytest.mark.parametrize(
-    "stage", [pytest.param(each, marks=() if each is StageName.TRAIN else pytest.mark.slow) for each in StageName]
+    "stage", [pytest.param(each, marks=() if each is StageName.COMPRESS else pytest.mark.slow) for each in StageName]
 )
 def test_a_crash_in_each_stage_is_made_good(survey: Survey, tmp_path: Path, stage: StageName) -> None:
     state = tmp_path / "state"
     crashing = Crashing(state)
     try:
         cloud = Cloud(crashing)
-        job = cloud.upload(survey.zip_path, "to-crash", CRASHED[stage])
+        if stage is StageName.COMPRESS:
+            job = cloud.compress(noise(1000), "to-crash", {})
+        else:
+            job = cloud.upload(survey.zip_path, "to-crash", CRASHED[stage])
         catch(cloud, job, stage)
         before = {item.key: item.etag for item in read_manifests(cloud.deployment.bucket, job)}
     finally:
