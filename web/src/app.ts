@@ -8,7 +8,6 @@ import { hasEnded, type Job, type JobAnswer, type LivePicture, type Score, type 
 import { deleteJob, goOn, stopJob } from "./job_actions.ts";
 import { firstPage, nextPage, Previews, type Filter, type Listed } from "./jobs_list.ts";
 import { storedTheme, type Theme } from "./parts/theme_switch.ts";
-import { modelPath } from "./parts/look_tab.ts";
 import { addressOf, routeOf, type Route, type Tab } from "./route.ts";
 import { Store } from "./store.ts";
 import type { Chosen } from "./upload/choose.ts";
@@ -16,7 +15,7 @@ import { interruptedUploads, type InterruptedUpload } from "./upload/interrupted
 import type { UploadRecord } from "./upload/resume.ts";
 import { Uploader, type UploadState } from "./upload/uploader.ts";
 import { awaitEnd, isAwaited, tell } from "./tell.ts";
-import { fetchModel } from "./viewer/ahead.ts";
+import { fetchModel, modelPath } from "./viewer/ahead.ts";
 import { KEY, TELL } from "./words/en.ts";
 
 export interface Trouble {

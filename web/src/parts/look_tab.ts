@@ -3,10 +3,8 @@ import { html } from "lit-html";
 import type { Client } from "../api/client.ts";
 import type { JobAnswer } from "../api/types.ts";
 import "../viewer/splat_view.ts";
+import { modelPath } from "../viewer/ahead.ts";
 import { picturesOf } from "./files_tab.ts";
-
-/** Of the API: where the model of a job is. */
-export const modelPath = (id: string) => `/jobs/${encodeURIComponent(id)}/model`;
 
 export function lookTab(client: Client, { job, links }: JobAnswer) {
   const poster = links.find(({ file }) => file === "compressed/poster.jpg")?.url ?? null;
