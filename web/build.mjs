@@ -11,7 +11,12 @@ import { gzipSync } from "node:zlib";
 
 const WEB = dirname(fileURLToPath(import.meta.url));
 const STATIC = join(WEB, "..", "spaceport", "web", "static");
-const PAGES = ["index", "share", "embed"];
+/** The pages, and in what their HTML differs. */
+const PAGES = {
+  index: { scheme: "light dark" },
+  share: { scheme: "light dark", more: "preview.html" },
+  embed: { scheme: "dark" },
+};
 const KB = 1000;
 /** Bytes after gzip: what arrives before the first paint, and the viewer, which is loaded when there is a model. */
 const BUDGETS = { html: 4 * KB, css: 10 * KB, js: 40 * KB, worker: 20 * KB, viewer: 600 * KB };
@@ -35,18 +40,22 @@ async function bundlePage(out) {
   const workerFile = basename(fileOf(worker, "src/upload/worker.ts"));
   const main = await build({
     ...named,
-    entryPoints: [...PAGES.map((name) => `src/${name}.ts`), "src/styles/page.css"],
+    entryPoints: [...Object.keys(PAGES).map((name) => `src/${name}.ts`), "src/styles/page.css"],
     splitting: true,
     define: { WORKER_FILE: JSON.stringify(workerFile) },
   });
   const css = fileOf(main, "src/styles/page.css");
   const sizes = { html: 0, css: await gzipped(css), js: 0, worker: await gzipped(join(assets, workerFile)), viewer: 0 };
-  for (const name of PAGES) {
+  const page = await readFile(join(WEB, "page.html"), "utf8");
+  for (const [name, { scheme, more }] of Object.entries(PAGES)) {
     const script = fileOf(main, `src/${name}.ts`);
     const eager = imported(main, script, ["import-statement"]);
     const all = imported(main, script, ["import-statement", "dynamic-import"]);
     const modules = [...eager].filter((file) => file !== script);
-    const html = (await readFile(join(WEB, `${name}.html`), "utf8"))
+    const html = page
+      .replaceAll("{{theme}}", scheme === "dark" ? ' data-theme="dark"' : "")
+      .replaceAll("{{scheme}}", scheme)
+      .replaceAll("{{more}}", more ? await readFile(join(WEB, more), "utf8") : "")
       .replaceAll("{{css}}", relative(out, css))
       .replaceAll("{{js}}", relative(out, script))
       .replaceAll("{{preload}}", modules.map((file) => `<link rel="modulepreload" href="${relative(out, file)}">`).join(""));

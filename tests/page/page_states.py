@@ -2,87 +2,23 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from page_cases import link_of
-from pipeline_cases import ended, requested, staged
-from playwright.sync_api import Error, Page, Route, expect
+from page_scene import Scene, beat
+from PIL import Image
+from playwright.sync_api import Error, Route, expect
+from test_page_actions import show
 from test_page_shares import ask
 from upload_cases import choose
 
 from spaceport.cli.connect import deployment_of
-from spaceport.local.cloud import EmbeddedCloud
-from spaceport.pipeline.contract import AnyManifest, EndManifest, Failure, Figure, JobState, StageName
-from spaceport.pipeline.errors import Refused, Slug
-from spaceport.pipeline.jobs.state import Beat
 
-HOSTILE = '<img src=x onerror="document.title=1">'
-FEW = Refused(Slug.TOO_FEW_REGISTERED, count=4, total=30)
-UNSAFE = Refused(Slug.UNSAFE_PATH, name=f"../{HOSTILE}.JPG")
-BROKEN = Refused(Slug.COMPRESSION_BROKEN, detail="31.2 dB")
-
-
-@dataclass(frozen=True)
-class Scene:
-    """A tab on a cloud with jobs in all states, photos to drop, and the id of a job with a model."""
-
-    page: Page
-    cloud: EmbeddedCloud
-    photos: list[Path]
-    finished: str
-
-    def home(self) -> None:
-        self.page.goto("about:blank")  # else only the part after # changes, and nothing is loaded
-        self.page.goto(link_of(self.cloud))
-        expect(self.page.get_by_role("heading", name="Your jobs")).to_be_visible()
-
-    def job(self, job_id: str, query: str = "") -> None:
-        base, _, code = link_of(self.cloud).partition("#")
-        self.page.goto("about:blank")
-        self.page.goto(f"{base}?job={job_id}{query}#{code}")
-        expect(self.page.locator("p.sentence")).to_be_visible()
-
-
-def end_of(job_id: str, state: JobState, stage: StageName | None = None, error: Refused | None = None) -> EndManifest:
-    failure = Failure(slug=error.slug, sentence=str(error)) if error else None
-    message = str(error) if error else "over"
-    return ended(state, job_id).model_copy(update={"failure": failure, "stage": stage, "message": message})
-
-
-def add_jobs(cloud: EmbeddedCloud) -> None:
-    """One job in each state that has no model to look at."""
-    deployment = deployment_of(cloud.access)
-
-    def add(job_id: str, name: str, *stages: StageName, end: EndManifest | None = None) -> None:
-        now = datetime.now(UTC)
-        manifests: list[AnyManifest] = [requested(job_id, name=name, received_at=now - timedelta(minutes=9))]
-        manifests += [staged(stage, job_id, name=name) for stage in stages]
-        manifests += [end] if end else []
-        for number, manifest in enumerate(manifests):
-            when = now - timedelta(minutes=9 - number)
-            deployment.table.record(manifest.model_copy(update={"created_at": when}))
-
-    sfm, train, compress = StageName
-    add("state-received", "Vineyard")
-    add("state-running", "Lighthouse", sfm)
-    add("state-silent", "Silo", sfm)
-    for job_id, ago in (("state-running", 0), ("state-silent", 130)):
-        figures: dict[str, Figure] = {"seconds_left": 360, "gaussians": 41_200, "psnr": 24.1}
-        when = datetime.now(UTC) - timedelta(seconds=ago)
-        deployment.table.record(Beat(train, 0.2, "Training at half size", figures, when), job_id)
-    ends = {
-        "stopped": ("Quarry", [sfm], end_of("state-stopped", JobState.STOPPED, train)),
-        "failed": ("Reservoir", [], end_of("state-failed", JobState.FAILED, sfm, FEW)),
-        "rejected": (HOSTILE, [], end_of("state-rejected", JobState.REJECTED, None, UNSAFE)),
-        "degraded": ("Chapel", [sfm, train], end_of("state-degraded", JobState.COMPLETED_DEGRADED, compress, BROKEN)),
-    }
-    for state, (name, stages, end) in ends.items():
-        add(f"state-{state}", name, *stages, end=end)
+PREVIEW, MAX_PREVIEW = "gaussian/preview.jpg", 2_000_000
 
 
 def key_form(scene: Scene) -> None:
@@ -155,10 +91,71 @@ def _leave(dialog: Any) -> None:
         dialog.accept()
 
 
-def stop_dialog(scene: Scene) -> None:
-    scene.job("state-running")
-    scene.page.get_by_role("button", name="Stop").click()
-    expect(scene.page.get_by_role("dialog")).to_be_visible()
+def live(scene: Scene) -> None:
+    """With the first strip of the finished job's preview: a photo and the model beside it."""
+    preview = deployment_of(scene.cloud.access).bucket.read_small(f"jobs/{scene.finished}/{PREVIEW}", MAX_PREVIEW)
+    strip = Image.open(io.BytesIO(preview)).crop((8, 18, 816, 224)) if preview else None
+    show(scene.cloud, "state-live", 1400, 17.2, 20.9, 22.4, 23.3, 23.8, 24.1, picture=strip)
+    running("state-live")(scene)
+    expect(scene.page.get_by_text("Model after 1,400 iterations")).to_be_visible()
+
+
+def running(job_id: str) -> Callable[[Scene], None]:
+    def watch(scene: Scene) -> None:
+        beat(scene.cloud, job_id)
+        scene.job(job_id)
+
+    return watch
+
+
+def silent(scene: Scene) -> None:
+    """Its last heartbeat is two minutes old; the table takes each at its own clock's time."""
+
+    def age(route: Route) -> None:
+        answer = route.fetch()
+        if answer.status != 200:
+            route.fulfill(response=answer)
+            return
+        body = answer.json()
+        body["job"]["heartbeat_at"] = (datetime.now(UTC) - timedelta(seconds=130)).isoformat()
+        route.fulfill(response=answer, json=body)
+
+    scene.page.route("**/jobs/state-silent*", age)
+    scene.job("state-silent")
+    expect(scene.page.get_by_text("No word for 2 min; it is being looked after.")).to_be_visible()
+    scene.page.unroute("**/jobs/state-silent*", age)
+
+
+def dialog(job_id: str, button: str) -> Callable[[Scene], None]:
+    """A question about a job, which a button opens."""
+
+    def ask_it(scene: Scene) -> None:
+        scene.job(job_id)
+        scene.page.get_by_role("button", name=button, exact=True).click()
+        expect(scene.page.get_by_role("dialog")).to_be_visible()
+
+    return ask_it
+
+
+def retry_options(scene: Scene) -> None:
+    dialog("state-stopped", "Go on from…")(scene)
+    scene.page.get_by_text("All options").click()
+    scene.page.get_by_label("Most iterations").fill("0")
+    expect(scene.page.get_by_text("At least 1.")).to_be_visible()
+
+
+def key_over(scene: Scene) -> None:
+    """A key that is refused while a job is watched."""
+    scene.job("state-silent")
+    scene.page.route("**/jobs/state-silent*", lambda route: route.fulfill(status=403, json={"message": "Forbidden"}))
+    expect(scene.page.get_by_role("dialog", name="Your key")).to_be_visible()
+    scene.page.unroute("**/jobs/state-silent*")
+
+
+def tape(scene: Scene) -> None:
+    looked_at(scene)
+    scene.page.get_by_role("button", name="Tape").click()
+    expect(scene.page.locator(".tape")).to_be_visible()
 
 
 def looked_at(scene: Scene) -> None:
@@ -233,15 +230,21 @@ STATES: dict[str, Callable[[Scene], None]] = {
     "new-options": new_job_options,
     "new-cancel": cancel_dialog,
     "job-received": job("state-received"),
-    "job-running": job("state-running"),
-    "job-silent": job("state-silent"),
-    "job-stop": stop_dialog,
+    "job-running": running("state-running"),
+    "job-silent": silent,
+    "job-live": live,
+    "job-stop": dialog("state-running", "Stop"),
+    "job-retry": dialog("state-stopped", "Go on from…"),
+    "job-retry-options": retry_options,
+    "job-delete": dialog("state-stopped", "Delete"),
+    "job-key": key_over,
     "job-stopped": job("state-stopped"),
     "job-failed": job("state-failed"),
     "job-rejected": job("state-rejected"),
     "job-degraded": job("state-degraded"),
     "job-missing": no_such_job,
     "look": looked_at,
+    "look-tape": tape,
     "report": tab("report"),
     "files": tab("files"),
     "share": tab("share"),

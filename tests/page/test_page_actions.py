@@ -27,13 +27,20 @@ def opened(page: Page, cloud: EmbeddedCloud, job_id: str) -> None:
     expect(page.locator("p.sentence")).to_be_visible()
 
 
-def show(cloud: EmbeddedCloud, job_id: str, iteration: int, *scores: float, photo: str = "DJI_7.JPG") -> None:
-    """What a training shows after so many iterations: a grey photo and a darker model."""
+def show(
+    cloud: EmbeddedCloud,
+    job_id: str,
+    iteration: int,
+    *scores: float,
+    photo: str = "DJI_7.JPG",
+    picture: Image.Image | None = None,
+) -> None:
+    """What a training shows after so many iterations: a grey photo and a darker model, or another picture."""
     bucket = deployment_of(cloud.access).bucket
     pixels = Image.new("RGB", (96, 64), (200, 200, 200))
     pixels.paste((90, 120, 90), (48, 0, 96, 64))
     buffer = io.BytesIO()
-    pixels.save(buffer, "JPEG")
+    (picture or pixels).save(buffer, "JPEG")
     bucket.put_small(live_key(job_id, StageName.TRAIN, LIVE_PICTURE), buffer.getvalue(), "image/jpeg")
     series = [LiveScore(iteration=50 * (number + 1), psnr=score) for number, score in enumerate(scores)]
     live = Live(series=series, picture=LivePicture(at=now(), iteration=iteration, photo=photo, held_out=True))

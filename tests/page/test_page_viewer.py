@@ -71,6 +71,36 @@ def test_the_model_stands_upright_and_can_be_turned_over(page: Page, cloud: Embe
     assert watched.complaints == []
 
 
+def test_engine_and_model_are_fetched_while_the_job_is_asked_for(
+    page: Page, cloud: EmbeddedCloud, finished: str
+) -> None:
+    held: list[Route] = []
+    page.route(f"**/jobs/{finished}", held.append)
+    with page.expect_request("**/assets/open-*.js"), page.expect_request(f"**/jobs/{finished}/model") as asked:
+        page.goto(link_of(cloud).replace("#", f"?job={finished}#"))
+    again: list[str] = []
+    page.on("request", lambda request: again.append(request.url))
+    assert len(held) <= 1
+    page.unroute(f"**/jobs/{finished}")
+    for route in held:
+        route.continue_()
+    expect(page.get_by_role("toolbar", name="Viewer")).to_be_visible()
+    assert asked.value.url not in again
+
+
+@pytest.mark.parametrize(("width", "height", "most"), [(1280, 800, 220), (390, 844, 300)])
+def test_the_model_fills_what_head_and_tabs_leave_of_the_screen(
+    page: Page, cloud: EmbeddedCloud, finished: str, width: int, height: int, most: int
+) -> None:
+    page.set_viewport_size({"width": width, "height": height})
+    page.goto(link_of(cloud).replace("#", f"?job={finished}#"))
+    expect(page.locator("splat-view")).to_be_visible()
+    box = page.locator("splat-view").bounding_box()
+    assert box
+    assert box["y"] < most
+    assert abs(box["y"] + box["height"] - height) <= 1
+
+
 def test_a_model_that_cannot_be_loaded_is_a_sentence_and_can_be_tried_again(
     page: Page, cloud: EmbeddedCloud, finished: str
 ) -> None:

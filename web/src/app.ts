@@ -1,8 +1,8 @@
 /** What the page knows and does; the views only show it. */
 
-import { ApiError, Client, Offline } from "./api/client.ts";
-import { isToken, ourPlace, refreshed, signInAddress, signOutAddress } from "./api/auth.ts";
-import { exchangeCode, forgetKey, storeKey, takeLinkCode, type Config } from "./api/config.ts";
+import { Access, clientOf } from "./access.ts";
+import { ApiError, Offline, type Client } from "./api/client.ts";
+import type { Config } from "./api/config.ts";
 import { BROWSER, Poll } from "./api/poll.ts";
 import { hasEnded, type Job, type JobAnswer, type LivePicture, type Score, type Stage } from "./api/types.ts";
 import { deleteJob, goOn, stopJob } from "./job_actions.ts";
@@ -56,8 +56,6 @@ export const LIST_SECONDS = 15;
 export const JOB_SECONDS = 2;
 /** How long the row of a job may take to be there, after its upload is complete. */
 const EXPECTED_MS = 60_000;
-/** A token that is refused sooner after it was renewed is not renewed again. */
-const RENEWAL_MS = 60_000;
 /** Between two questions while nobody looks and somebody waits for the end. */
 const HIDDEN_MS = 15_000;
 
@@ -65,12 +63,12 @@ export class App {
   readonly store: Store<AppState>;
   readonly uploader: Uploader;
   readonly previews = new Previews();
+  readonly access: Access;
   /** A job whose upload was completed just now, and that the API does not know yet. */
   #expected: { id: string; until: number } | null = null;
   #poll: Poll | null = null;
-  #renewedAt = 0;
 
-  constructor(private readonly config: Config, key: string | null) {
+  constructor(config: Config, key: string | null) {
     this.store = new Store<AppState>({
       route: routeOf(location.search),
       client: key === null ? null : clientOf(config, key),
@@ -82,6 +80,20 @@ export class App {
       upload: null, interrupted: [], sentFiles: null, dropTrouble: null,
       isActing: false, actionTrouble: null,
     });
+    this.access = new Access(config, this.store, {
+      begin: () => {
+        this.#show(this.store.state.route);
+        void this.uploader.again();
+      },
+      pause: () => {
+        this.#poll?.stop();
+        this.uploader.pause(KEY.paused);
+      },
+      leave: () => {
+        this.#poll?.stop();
+        this.go({ page: "home" });
+      },
+    });
     this.uploader = new Uploader({
       client: () => this.store.state.client,
       get: () => this.store.state.upload,
@@ -92,59 +104,16 @@ export class App {
         if (this.store.state.route.page === "new") this.go({ page: "job", id });
         else void this.#poll?.now();
       },
-      onKeyRefused: () => this.#refuseKey(),
+      onKeyRefused: () => this.access.refuse(),
     });
   }
 
   start(): void {
     addEventListener("popstate", () => this.#show(routeOf(location.search)));
     addEventListener("online", () => void this.#poll?.now());
-    addEventListener("hashchange", () => void this.followLink());
+    addEventListener("hashchange", () => void this.access.followLink());
     document.addEventListener("visibilitychange", () => void this.#poll?.now());
     this.#show(this.store.state.route);
-  }
-
-  signIn(key: string, isRemembered: boolean): void {
-    storeKey(key, isRemembered);
-    this.store.set({ client: clientOf(this.config, key), keyTrouble: null });
-    this.#show(this.store.state.route);
-    void this.uploader.again();
-  }
-
-  /** Sign in by a link that was opened in this tab: the page is there already, and only what is behind `#` has changed. */
-  async followLink(): Promise<void> {
-    const code = takeLinkCode(this.config);
-    const key = code === null ? null : await exchangeCode(code);
-    if (key) this.signIn(key, false);
-    else if (code !== null) this.refuseLink();
-  }
-
-  refuseLink(): void {
-    if (this.store.state.keyTrouble) this.store.set({ keyTrouble: "used" });
-  }
-
-  /** Whether a command on this machine prints links that sign in. */
-  get hasLinks(): boolean {
-    return this.config.linkCode;
-  }
-
-  /** Go to where people sign in, which leads back to this page. */
-  async goToSignIn(): Promise<void> {
-    if (this.config.users) location.assign(await signInAddress(this.config.users, ourPlace(), location.search));
-  }
-
-  get hasUsers(): boolean {
-    return this.config.users !== null;
-  }
-
-  signOut(): void {
-    const { users } = this.config;
-    const isPerson = isToken(this.store.state.client?.key ?? "");
-    forgetKey();
-    if (users && isPerson) return location.assign(signOutAddress(users, ourPlace()));
-    this.#poll?.stop();
-    this.store.set({ client: null, keyTrouble: "missing", listed: null, answer: null });
-    this.go({ page: "home" });
   }
 
   go(route: Route): void {
@@ -230,7 +199,7 @@ export class App {
     try {
       await action(client);
     } catch (error) {
-      if (error instanceof ApiError && error.isKeyRefused) this.#refuseKey();
+      if (error instanceof ApiError && error.isKeyRefused) this.access.refuse();
       else this.store.set({ actionTrouble: sentenceOf(error) });
     }
     this.store.set({ isActing: false });
@@ -301,33 +270,11 @@ export class App {
   }
 
   #note(error: unknown, change: (trouble: Trouble) => Partial<AppState>): void {
-    if (error instanceof ApiError && error.isKeyRefused) this.#refuseKey(); // what is there stays, behind the question
+    if (error instanceof ApiError && error.isKeyRefused) this.access.refuse(); // what is there stays, behind the question
     else if (error instanceof Offline) this.store.set({ isOffline: true });
     else this.store.set(change({ sentence: sentenceOf(error), isMissing: error instanceof ApiError && error.status === 404 }));
   }
 
-  #refuseKey(): void {
-    this.#poll?.stop();
-    forgetKey();
-    const isPerson = isToken(this.store.state.client?.key ?? "");
-    this.store.set({ client: null, keyTrouble: "refused" });
-    this.uploader.pause(KEY.paused);
-    if (isPerson) void this.#renew();
-  }
-
-  /** A token ends after an hour; the pool gives another one, and nobody is asked. */
-  async #renew(): Promise<void> {
-    const { users } = this.config;
-    if (!users || Date.now() - this.#renewedAt < RENEWAL_MS) return;
-    this.#renewedAt = Date.now();
-    const token = await refreshed(users, ourPlace());
-    if (token) this.signIn(token, false);
-  }
-}
-
-/** People who have signed in have an API of their own. */
-function clientOf(config: Config, key: string): Client {
-  return new Client(config.users && isToken(key) ? config.users.api : config.api, key);
 }
 
 /** From which stage an ended job can go on: the first that is not finished. */

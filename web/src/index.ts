@@ -22,7 +22,7 @@ function page(app: App, state: AppState) {
     <header class="sky"><div class="column">
       <a class="brand" href=${addressOf({ page: "home" })}>${APP}</a>
       ${themeSwitch(state.theme, (theme) => app.setTheme(theme))}
-      ${state.client ? html`<button class="onsky small" @click=${() => app.signOut()}>${KEY.forget}</button>` : nothing}
+      ${state.client ? html`<button class="onsky small" @click=${() => app.access.signOut()}>${KEY.forget}</button>` : nothing}
     </div></header>
     ${state.isOffline ? html`<p class="banner" role="status">${OFFLINE}</p>` : nothing}
     <main id="main" tabindex="-1" ?inert=${isKeyRefused}>${view(app, state)}</main>
@@ -76,7 +76,7 @@ async function start(): Promise<void> {
     render(page(app, app.store.state), root);
     document.title = title(app.store.state);
   };
-  if (code !== null && key === null) app.refuseLink();
+  if (code !== null && key === null) app.access.refuseLink();
   app.store.subscribe(draw);
   followLinks(app);
   draw();

@@ -4,7 +4,6 @@ import type { Client } from "./api/client.ts";
 import { changesFrom, optionsOf } from "./api/schema.ts";
 import type { Job, JobAnswer, OptionsAnswer, Stage } from "./api/types.ts";
 import { confirmed } from "./parts/confirm.ts";
-import { askRetry } from "./parts/retry_dialog.ts";
 import { DELETE, dollars, spent, STOP } from "./words/en.ts";
 
 export async function stopJob(client: Client, job: Job): Promise<boolean> {
@@ -16,7 +15,7 @@ export async function stopJob(client: Client, job: Job): Promise<boolean> {
 
 /** Returns the id of the job that goes on; null where nobody wants it. */
 export async function goOn(client: Client, { job, retry_from, options }: JobAnswer, stage: Stage): Promise<string | null> {
-  const schema = await client.get<OptionsAnswer>("/options");
+  const [schema, { askRetry }] = await Promise.all([client.get<OptionsAnswer>("/options"), import("./parts/retry_dialog.ts")]);
   const before = changesFrom(schema, options ?? {});
   const wanted = await askRetry({ job, schema, stages: retry_from ?? [], stage, ...before });
   if (!wanted) return null;

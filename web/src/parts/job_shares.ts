@@ -39,7 +39,11 @@ class JobShares extends HTMLElement {
   }
 
   connectedCallback(): void {
-    void this.#load();
+    const early = Object.getOwnPropertyDescriptor(this, "source")?.value as SharesSource | undefined; // set before this code was here
+    if (early) {
+      Reflect.deleteProperty(this, "source");
+      this.source = early;
+    } else void this.#load();
   }
 
   async #load(): Promise<void> {

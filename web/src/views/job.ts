@@ -35,7 +35,7 @@ export function jobView(app: App, state: AppState) {
 
 function band(app: App, state: AppState, answer: JobAnswer) {
   const { job } = answer;
-  return html`<section class="sky">
+  return html`<section class=${job.state === "COMPLETED" ? "sky ready" : "sky"}>
     <div class="column">
       <h1 class="small">${job.name}</h1>
       <p class="sentence">${HEADLINES[job.state]}</p>

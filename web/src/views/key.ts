@@ -9,16 +9,16 @@ export function keyView(app: App, state: AppState) {
     event.preventDefault();
     const data = new FormData(event.target as HTMLFormElement);
     const key = String(data.get("key") ?? "").trim();
-    if (key) app.signIn(key, data.has("remember"));
+    if (key) app.access.signIn(key, data.has("remember"));
   };
   const isOver = state.keyTrouble === "refused";
-  const title = app.hasUsers ? KEY.signIn : KEY.title;
+  const title = app.access.hasUsers ? KEY.signIn : KEY.title;
   return html`<section class="card narrow ${isOver ? "over" : ""}" role=${isOver ? "dialog" : "region"} aria-modal=${isOver ? "true" : "false"} aria-label=${title}>
     <h1>${title}</h1>
-    ${isOver ? html`<p class="bad" role="alert">${app.hasUsers ? KEY.ended : KEY.refused}</p>` : nothing}
+    ${isOver ? html`<p class="bad" role="alert">${app.access.hasUsers ? KEY.ended : KEY.refused}</p>` : nothing}
     ${state.keyTrouble === "used" ? html`<p class="bad" role="alert">${KEY.used}</p>` : nothing}
-    ${app.hasUsers ? html`<p class="stack"><button @click=${() => void app.goToSignIn()}>${KEY.signIn}</button></p><p>${KEY.or}</p>` : nothing}
-    ${isOver || app.hasUsers ? nothing : html`<p>${app.hasLinks ? KEY.link : KEY.missing}</p>`}
+    ${app.access.hasUsers ? html`<p class="stack"><button @click=${() => void app.access.goToSignIn()}>${KEY.signIn}</button></p><p>${KEY.or}</p>` : nothing}
+    ${isOver || app.access.hasUsers ? nothing : html`<p>${app.access.hasLinks ? KEY.link : KEY.missing}</p>`}
     <form class="stack" @submit=${submit}>
       <label>${KEY.label}<input name="key" type="password" autocomplete="current-password" required maxlength="200" ${ref(isOver ? focused : undefined)}></label>
       <label class="check"><input name="remember" type="checkbox">${KEY.remember}</label>
