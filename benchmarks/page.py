@@ -46,7 +46,6 @@ PEER = WEB / "node_modules/@playcanvas/supersplat-viewer/public"
 SETTINGS = {"camera": {"startAnim": "none"}, "background": {"color": [0, 0, 0]}, "animTracks": []}
 """Of the peer: no flight, all of the model in view."""
 FIRST_FRAME = "window.firstFrame = () => { window.drawn = true; }"
-POSTER = "[...document.querySelectorAll('splat-view img.poster')].some(each => each.complete && each.naturalWidth)"
 
 
 def main() -> None:
@@ -136,7 +135,8 @@ def _shows_model(page: Page) -> None:
 
 
 def _shows_poster(page: Page) -> None:
-    page.wait_for_function(f"{POSTER} || document.querySelector('[role=toolbar]')")
+    page.locator("splat-view img.poster, [role=toolbar]").first.wait_for()
+    page.evaluate("document.querySelector('splat-view img.poster')?.decode()")
 
 
 def _is_drawn(page: Page) -> None:

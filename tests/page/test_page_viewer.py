@@ -75,7 +75,11 @@ def test_engine_and_model_are_fetched_while_the_job_is_asked_for(
     page: Page, cloud: EmbeddedCloud, finished: str
 ) -> None:
     held: list[Route] = []
-    page.route(f"**/jobs/{finished}", held.append)
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route(f"**/jobs/{finished}", hold)
     with page.expect_request("**/assets/open-*.js"), page.expect_request(f"**/jobs/{finished}/model") as asked:
         page.goto(link_of(cloud).replace("#", f"?job={finished}#"))
     again: list[str] = []

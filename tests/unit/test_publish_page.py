@@ -87,7 +87,7 @@ def test_the_page_may_reach_this_api_and_these_buckets_alone(s3: Any, tmp_path: 
 
 def test_the_preview_card_names_its_picture_in_full(s3: Any, tmp_path: Path) -> None:
     folder = built(tmp_path / "one", "AB12")
-    share = (ROOT / "web/preview.html").read_text()
+    share = f"<html><head>{(ROOT / 'web/preview.html').read_text()}</head></html>"
     (folder / "share.html").write_text(share)
     publish(s3, folder, OUTPUTS, {})
     pattern = '<meta property="og:image" content="([^"]+)">'
