@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,16 @@ def test_every_leaf_says_how_far_its_levels_are_from_the_finest(written: Path) -
     assert meta["lodErrors"] is True
     for leaf in leaves_of(meta["tree"]):
         assert leaf["errors"][0] == 0 and 0 < leaf["errors"][1] < leaf["errors"][2] < leaf["errors"][3] < 1
+
+
+def test_palettes_are_shares_of_the_whole_models(tmp_path: Path) -> None:
+    quality = replace(STANDARD, palette_size=640)
+    writer.write_streamed(tmp_path, field(6000), quality, Silent(), sizes=SMALL)
+    for path in tmp_path.glob("*/meta.json"):
+        meta = json.loads(path.read_text())
+        assert 0 < meta["shN"]["count"] <= 640 * meta["count"] / 6000 + 64
+    assert writer.palette_entries(640, 6000, 6000) == 640 and writer.palette_entries(640, 1, 6000) == 64
+    assert writer.palette_entries(None, 1, 2) is None
 
 
 def leaves_of(node: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -33,6 +33,7 @@ from spaceport.splats.sog.lod.tree import LOD_LEVELS, LodSizes, build_tree, join
 
 FOLDER = "lod"
 BOUND_DIGITS, ERROR_DIGITS = 7, 4
+PALETTE_ROW = 64
 WRITING_LEVELS = "Writing levels of detail for streaming"
 
 
@@ -59,6 +60,7 @@ def write_streamed(
     """Write `folder`/lod-meta.json, last, and the sets that it names, and read them back.
 
     Args:
+        quality: how each set is stored. `palette_size` is that of a palette of the whole model.
         sizes: where the model is cut; by default as its number of Gaussians asks for.
 
     Returns:
@@ -72,16 +74,17 @@ def write_streamed(
     kept, _ = sanitise(gaussians)
     if len(kept) == 0:
         raise ValueError("no Gaussian of the model can be stored")
-    quality = replace(quality, palette_error=STANDARD.palette_error, palette_size=None)
-    return _Writer(folder, quality, seed, sizes or LodSizes.of(len(kept))).write(kept, progress)
+    quality = replace(quality, palette_error=STANDARD.palette_error, palette_share=STANDARD.palette_share)
+    return _Writer(folder, quality, seed, sizes or LodSizes.of(len(kept)), len(kept)).write(kept, progress)
 
 
 class _Writer:
-    def __init__(self, folder: Path, quality: Quality, seed: int, sizes: LodSizes) -> None:
+    def __init__(self, folder: Path, quality: Quality, seed: int, sizes: LodSizes, whole: int) -> None:
         self._folder = folder
         self._seed = seed
         self._sizes = sizes
-        self._settings = EncoderSettings(quality, seed=seed, order="unchanged")
+        self._quality = quality
+        self._whole = whole
         self._names: list[str] = []
         self._open: dict[int, _File] = {}
         self._files_of = [0] * LOD_LEVELS
@@ -150,7 +153,9 @@ class _Writer:
         file = self._open.pop(level)
         names = file.parts[0].arrays()
         whole: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in file.parts]) for name in names}
-        encoded = encode(replace(file.parts[0], **whole), self._settings, _ChecksOnly(progress))
+        entries = palette_entries(self._quality.palette_size, file.count, self._whole)
+        settings = EncoderSettings(replace(self._quality, palette_size=entries), seed=self._seed, order="unchanged")
+        encoded = encode(replace(file.parts[0], **whole), settings, _ChecksOnly(progress))
         if encoded.dropped:
             raise AssertionError("what was sanitised before was sanitised again")
         self._bytes[level] += sum(map(len, encoded.files.values()))
@@ -165,6 +170,13 @@ class _ChecksOnly(Silent):
 
     def check(self) -> None:
         self._progress.check()
+
+
+def palette_entries(of_whole: int | None, part: int, whole: int) -> int | None:
+    """Entries of the SH palette for `part` of `whole` Gaussians: as many a Gaussian as the whole model's palette has,
+    rounded up to a row of its image. None where that has no size: its error decides then, which takes ten times longer.
+    """
+    return None if of_whole is None else -(-of_whole * part // (whole * PALETTE_ROW)) * PALETTE_ROW
 
 
 def manifest(tree: dict[str, Any], names: list[str], counts: list[int]) -> bytes:
