@@ -16,15 +16,15 @@ BAND = np.repeat((1, 2, 3), (3, 5, 7))  # of each SH coefficient past the consta
 FIELDS = 16  # independent ways in which the appearance varies over the place
 
 
-def make_field(count: int, degree: int) -> Gaussians:
-    """A rolling field of flat Gaussians, the same each time; structured, not noise.
+def make_field(count: int, degree: int, seed: int = 0) -> Gaussians:
+    """A rolling field of flat Gaussians, the same each time for a seed; structured, not noise.
 
     Heights and colours are waves over the ground. Rotations turn the flat side to the surface's normal, jittered by
     15 degrees. Sizes shrink with the density. SH is a sum of 16 smooth fields over the ground, each times a fixed
     random direction whose amplitude halves from band to band. To all comes independent noise of a fifth of the
     variation, because trained models are not smooth either.
     """
-    random = np.random.default_rng(0)
+    random = np.random.default_rng(seed)
     ground = random.uniform(-10, 10, (count, 2))
     x, y = ground.T
     height = np.sin(x) * np.cos(0.7 * y) + random.normal(0, 0.02, count)

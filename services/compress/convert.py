@@ -49,6 +49,7 @@ from spaceport.splats.formats.table import (
 )
 from spaceport.splats.frame import AXES, Vec3, axis_name
 from spaceport.splats.model import Gaussians
+from spaceport.splats.scratch import take
 from spaceport.splats.sh import SHN_SIZES
 from spaceport.splats.sog.codec.reader import read_files
 from spaceport.splats.sog.codec.sanitise import sanitise
@@ -93,7 +94,7 @@ def convert(source: Path, target: Path, options: ConvertOptions, progress: Progr
         raise BrokenFile(f"Only a PLY has the digits for positions far from 0; {form.name} keeps them near it.")
     target.parent.mkdir(parents=True, exist_ok=True)
     progress.update(0.0, f"Reading {source.name}")
-    stored, source_form = read_model(source)
+    stored, source_form = read_model(source, target.parent)
     model = _with_known_up(stored, source, options)
     before, notes = len(model), list(model.notes)
     model, changes = apply(options.edit, model, progress)
@@ -227,7 +228,7 @@ def _unchanged(
 
 
 def _with_bands(model: Gaussians, degree: int) -> Gaussians:
-    return replace(model, shN=model.shN[:, : SHN_SIZES[degree]])
+    return replace(model, shN=take(model.shN, slice(None), slice(SHN_SIZES[degree])))
 
 
 def main(command_line: list[str]) -> int:

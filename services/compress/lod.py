@@ -35,7 +35,7 @@ def write_lod(folder: Path, compressed: Compressed, options: CompressOptions, pr
     """
     begun = time.monotonic()
     figures = write_streamed(folder, compressed.encoded.gaussians, compressed.best.quality, progress, options.seed)
-    psnr = compressed.prover.compare(read_level(folder, 0, OWN_BUDGET)).mean
+    psnr = compressed.prover.compare(read_level(folder, 0, OWN_BUDGET, folder)).mean
     if psnr < options.min_psnr:
         shutil.rmtree(folder)
         return {"lod_missed": f"The finest level reached {psnr:.1f} dB, so none is published."}

@@ -127,9 +127,21 @@ def make_outcome(compressed: Compressed, ply_bytes: int) -> Outcome:
 
 def degraded(detail: str, counts: Counts, quality: dict[str, float] | None = None) -> Outcome:
     """No SOG is published; the trained model stands as it is."""
-    sentence = SENTENCES[Slug.COMPRESSION_BROKEN].format(detail=detail)
-    failure = Failure(slug=Slug.COMPRESSION_BROKEN, sentence=sentence)
-    return Outcome(message=sentence, counts=counts, quality=quality or {}, degraded=failure)
+    return _uncompressed(Slug.COMPRESSION_BROKEN, counts, quality, detail=detail)
+
+
+def too_large(count: int, need: int, have: int, ply_bytes: int) -> Outcome:
+    """A model that needs more bytes of memory than there are; the trained model stands as it is."""
+    counts: Counts = {"gaussians": count, "ply_bytes": ply_bytes}
+    facts = {"count": f"{count:,}", "need_gb": f"{need / 1e9:.1f}", "have_gb": f"{have / 1e9:.1f}"}
+    return _uncompressed(Slug.MODEL_TOO_LARGE, counts, None, **facts)
+
+
+def _uncompressed(slug: Slug, counts: Counts, quality: dict[str, float] | None, **facts: str) -> Outcome:
+    sentence = SENTENCES[slug].format(**facts)
+    return Outcome(
+        message=sentence, counts=counts, quality=quality or {}, degraded=Failure(slug=slug, sentence=sentence)
+    )
 
 
 def _format_reasons(dropped: Mapping[str, int]) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,24 +13,25 @@ from services.compress.lod import is_streamed, write_lod
 from services.compress.proving.held_out import compare_held_out, read_held_out
 from services.compress.proving.preview import side_by_side
 from services.compress.rate_control.tables import COMPRESSING
-from services.compress.report import degraded, make_outcome, make_report, report_json
+from services.compress.report import degraded, make_outcome, make_report, report_json, too_large
 from services.compress.report_page.inputs import Earlier, read_earlier
 from services.compress.report_page.page import write_page
 from services.compress.viewing.look import THUMB, seconds_for_flight, write_look
 from services.compress.viewing.settings import read_georeference, read_training_seconds
 from spaceport.files import replacing_folder, write_atomic
+from spaceport.memory_limit import memory_limit
 from spaceport.pipeline.contract import Outcome
 from spaceport.pipeline.errors import Refused, Slug
 from spaceport.pipeline.options import CompressOptions
 from spaceport.pipeline.reports.compress import HeldOutPsnr
 from spaceport.progress import Progress, Share
 from spaceport.splats.cameras import Camera, read_cameras
-from spaceport.splats.formats.ply import read_ply
-from spaceport.splats.model import Gaussians
+from spaceport.splats.formats.ply import read_ply, read_size
 from spaceport.splats.sog.codec.encode import EmptyModel
 from spaceport.splats.sog.codec.errors import BrokenSog, TooMany
 from spaceport.splats.sog.codec.writer import BUNDLE, write_folder
 from spaceport.splats.sog.lod.writer import FOLDER
+from spaceport.splats.sog.memory import estimate_memory
 
 FILE_SHARE: Final = 0.6  # of the progress, until the file is there; the rest is the flight
 
@@ -37,7 +39,8 @@ FILE_SHARE: Final = 0.6  # of the progress, until the file is there; the rest is
 def run(source: Path, output: Path, options: CompressOptions, progress: Progress) -> Outcome:
     """Compress `source`/gaussian/model.ply into `output`/compressed/; see the README for what is written.
 
-    A result under `options.min_psnr` or over `options.max_bytes` is not published: the outcome is degraded then.
+    A result under `options.min_psnr` or over `options.max_bytes` is not published, and a model that needs more memory
+    than there is is not begun: the outcome is degraded then.
 
     Raises:
         Refused: the model is missing, unreadable, too large for a SOG, or holds nothing that can be shown.
@@ -45,9 +48,13 @@ def run(source: Path, output: Path, options: CompressOptions, progress: Progress
     begun = time.monotonic()
     path = source / "gaussian" / "model.ply"
     progress.update(0.0, COMPRESSING)
-    models = [_read_model(path)]
+    with _refusing_broken():
+        count, degree = read_size(path)
+        ply_bytes = path.stat().st_size
+        if (need := estimate_memory(count, degree)) > (have := memory_limit()):
+            return too_large(count, need, have, ply_bytes)
+        models = [read_ply(path, output)]
     cameras = _read_cameras(path.with_name("cameras.json"))
-    ply_bytes, count = path.stat().st_size, len(models[0])
     try:
         # The model is handed over, so that it can be freed there.
         compressed = compress(models.pop(), cameras, options, Share(progress, 0, FILE_SHARE))
@@ -63,7 +70,9 @@ def run(source: Path, output: Path, options: CompressOptions, progress: Progress
         return write_look(folder, compressed, cameras, georeference, seconds, Share(progress, FILE_SHARE, 1))
 
     photos = read_held_out(path.parent, cameras)
-    held_out = compare_held_out(compressed.encoded.gaussians, compressed.decoded, photos, compressed.prover)
+    held_out = None
+    if photos:
+        held_out = compare_held_out(compressed.encoded.gaussians, compressed.decoded, photos, compressed.prover)
     earlier = read_earlier(source, cameras)
     _write(output / "compressed", compressed, ply_bytes, held_out, options, write_views, earlier, progress)
     psnr = round(compressed.proof.mean, 2)
@@ -105,9 +114,10 @@ def _write(
         write_page(folder / "report.html", earlier, report, preview)
 
 
-def _read_model(path: Path) -> Gaussians:
+@contextmanager
+def _refusing_broken() -> Iterator[None]:
     try:
-        return read_ply(path)
+        yield
     except FileNotFoundError:
         raise Refused(Slug.INPUT_MISSING, stage="compression", name="gaussian/model.ply") from None
     except ValueError as error:

@@ -64,7 +64,7 @@ def compress(
         error_console.print(str(error), style="red")
         raise typer.Exit(1) from None
     options = compress_options(preset, target_psnr, max_bytes)
-    needs = [concurrency.estimate_memory(job.source.name, size_of(job.source)) for job in jobs]
+    needs = [concurrency.estimate_memory(job.source, size_of(job.source)) for job in jobs]
     workers = concurrency.max_workers(needs, concurrency.free_memory(), usable_cores())
     try:
         results = _run(jobs, options, workers)

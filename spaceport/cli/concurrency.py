@@ -6,6 +6,9 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from spaceport.splats.formats.ply import read_size
+from spaceport.splats.sog import memory
+
 MEMINFO = Path("/proc/meminfo")
 
 
@@ -20,19 +23,27 @@ def free_memory(meminfo: Path = MEMINFO) -> int:
 
 BASE_BYTES = 300 << 20
 BYTES_PER_PLY_BYTE = 8
-"""Memory of one compression: for its libraries, and for each byte that the model has as a PLY.
+"""Memory of compressing a model that is no PLY, and so not read in blocks: for the libraries, and for each byte that it
+has as a PLY.
 
-Measured with balanced: brighton (19 k Gaussians, SH 3, 4.7 MB) 259 MiB, biker (153 k, SH 0, 10.4 MB) 344 MiB, playbot
-(500 k, SH 2, 82 MB) 749 MiB, a made million with SH 0 (68 MB) 793 MiB and with SH 3 (248 MB) 1,356 MiB. These figures
-are a little more than that.
+Measured with balanced, all in memory: brighton (19 k Gaussians, SH 3, 4.7 MB) 259 MiB, biker (153 k, SH 0, 10.4 MB) 344
+MiB, playbot (500 k, SH 2, 82 MB) 749 MiB, a made million with SH 0 (68 MB) 793 MiB and with SH 3 (248 MB) 1,356 MiB.
 """
 PLY_SIZE = {".compressed.ply": 5, ".ply": 1, ".splat": 2.5, ".spz": 12}
 MAX_PLY_SIZE = 30
 """How many times larger than its file a model is as a PLY, at most, by its name. SOG is the smallest."""
 
 
-def estimate_memory(name: str, size: int) -> int:
-    """Bytes of memory that compressing a file of this name and size takes, overestimated rather than under."""
+def estimate_memory(source: Path, size: int) -> int:
+    """Bytes of memory that compressing a model of `size` bytes takes, overestimated rather than under.
+
+    By the number of its Gaussians where it is a PLY, else by its name.
+    """
+    name = source.name
+    try:
+        return memory.estimate_memory(*read_size(source))
+    except (OSError, ValueError):  # no PLY, or one that its own job will refuse
+        pass
     times = next((times for suffix, times in PLY_SIZE.items() if name.lower().endswith(suffix)), MAX_PLY_SIZE)
     return BASE_BYTES + int(BYTES_PER_PLY_BYTE * times * size)
 

@@ -47,6 +47,7 @@ class Slug(StrEnum):
     # compression
     BAD_MODEL = "bad_model"
     COMPRESSION_BROKEN = "compression_broken"
+    MODEL_TOO_LARGE = "model_too_large"
     # the machine
     DISK_FULL = "disk_full"
     OUT_OF_MEMORY = "out_of_memory"
@@ -123,6 +124,11 @@ SENTENCES: dict[Slug, str] = {
     Slug.BAD_MODEL: "The trained model cannot be compressed: {detail}. Train it again.",
     Slug.COMPRESSION_BROKEN: (
         "No compressed file was good enough to publish ({detail}). The trained model is delivered as it is."
+    ),
+    Slug.MODEL_TOO_LARGE: (
+        "The trained model is too large to be compressed on this machine: its {count} Gaussians need about {need_gb} GB of"
+        " memory, and {have_gb} GB are there. It is delivered as it is. Train again with a smaller `max_gaussians`, or give"
+        " compression more memory."
     ),
     Slug.DISK_FULL: "The machine ran out of disk space during {stage}. Use fewer or smaller photos, or a larger disk.",
     Slug.OUT_OF_MEMORY: "The machine ran out of memory during {stage}. Use fewer photos, preset `draft`, or a larger machine.",

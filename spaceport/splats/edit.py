@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from spaceport.splats.cameras import Camera
 from spaceport.splats.frame import AXES, Vec3, direction, rotation_to_y_up
-from spaceport.splats.model import Gaussians
+from spaceport.splats.model import Floats, Gaussians
+from spaceport.splats.scratch import allocate, folder_of, row_blocks
 from spaceport.splats.sh import rotate_bands
 from spaceport.splats.sog.attributes.rotations import matrices, normalise, product, quaternions
 
@@ -46,7 +47,7 @@ def transform(model: Gaussians, rotation: Rotation, scale: float, move: Vec3) ->
         "means": means,
         "quats": quats,
         "scales": model.scales + np.float32(np.log(scale)),
-        "shN": rotate_bands(model.shN, rotation),
+        "shN": _rotate_sh(model.shN, rotation),
     }
     return replace(model, **arrays, frame=replace(model.frame, up=up, is_metric=model.frame.is_metric and scale == 1))
 
@@ -62,6 +63,13 @@ def turn_upright(model: Gaussians, cameras: Sequence[Camera]) -> tuple[Gaussians
     back[:3, :3] = rotation.T
     turned = [replace(camera, world_to_camera=camera.world_to_camera @ back) for camera in cameras]
     return transform(model, rotation, 1.0, (0.0, 0.0, 0.0)), turned
+
+
+def _rotate_sh(sh: Floats, rotation: Rotation) -> Floats:
+    turned = allocate(sh.shape, folder_of(sh))
+    for rows in row_blocks(sh, turned):
+        turned[rows] = rotate_bands(sh[rows], rotation)
+    return turned
 
 
 def join(models: Sequence[Gaussians]) -> Gaussians:

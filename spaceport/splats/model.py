@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spaceport.splats.frame import UNKNOWN, Frame
+from spaceport.splats.scratch import Index, take
 from spaceport.splats.sh import SHN_SIZES, degree_of_size
 
 Floats = npt.NDArray[np.float32]
@@ -33,7 +34,7 @@ class Gaussians:
     sh0: Floats
     """[N, 1, 3] constant SH coefficients; colour is 0.5 + 0.2821 sh0 before clamping at 0."""
     shN: Floats
-    """[N, K, 3] further SH coefficients, K = 0, 3, 8 or 15."""
+    """[N, K, 3] further SH coefficients, K = 0, 3, 8 or 15; of a large model they may lie on disk, see scratch.py."""
     antialiased: bool = False
     """Whether it was trained, and must be rendered, with opacities that compensate the blur of the projection
     (Mip-Splatting, Yu et al. 2023)."""
@@ -62,10 +63,14 @@ class Gaussians:
         """0 to 3."""
         return degree_of_size(self.shN.shape[1])
 
-    def subset(self, index: npt.NDArray[np.bool_] | npt.NDArray[np.integer]) -> Gaussians:
-        """Those that a mask [N] or an index array selects, in its order."""
-        chosen: dict[str, Any] = {name: array[index] for name, array in self.arrays().items()}
-        return replace(self, **chosen)
+    def subset(self, index: Index) -> Gaussians:
+        """Those that a mask [N], an index array or a slice selects, in its order."""
+        chosen: dict[str, Any] = {name: array[index] for name, array in self.arrays().items() if name != "shN"}
+        return replace(self, **chosen, shN=take(self.shN, index))
+
+    def without_sh(self) -> Gaussians:
+        """The same without higher SH, which is most of a model's memory; the other arrays are shared."""
+        return replace(self, shN=np.empty((len(self), 0, 3), np.float32))
 
     def arrays(self) -> dict[str, Floats]:
         """The arrays by name, not copied: what a rasteriser takes as `params`."""

@@ -24,12 +24,14 @@ from spaceport.pipeline.options import CompressOptions, CompressPreset
 from spaceport.pipeline.reports.compress import CompressReport
 from spaceport.pipeline.reports.viewer import ViewerSettings
 from spaceport.progress import Progress, Silent
+from spaceport.splats import scratch
 from spaceport.splats.cameras import Camera, write_cameras
 from spaceport.splats.formats.ply import write_ply
 from spaceport.splats.model import Gaussians
 from spaceport.splats.render import render
 from spaceport.splats.sog.codec import order
-from spaceport.splats.sog.codec.reader import read_bundle, read_sog
+from spaceport.splats.sog.codec.decode import PackedGaussians
+from spaceport.splats.sog.codec.reader import read_packed_bundle, read_sog
 
 BRIGHTON = Path(__file__).parents[2] / "../shared/data/models/brighton.ply"
 FILES = {
@@ -238,14 +240,39 @@ def test_the_next_preset_up_rescues_a_file(model: Gaussians, tmp_path: Path, mon
 def test_a_file_that_holds_another_model_than_was_rendered_is_not_published(
     model: Gaussians, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def damaged(bundle: bytes, budget: int) -> Gaussians:
-        decoded = read_bundle(bundle, budget)
-        decoded.opacities[7] += 0.5
-        return decoded
+    def damaged(bundle: bytes, budget: int) -> PackedGaussians:
+        packed = read_packed_bundle(bundle, budget)
+        assert isinstance(packed, PackedGaussians)
+        packed.colour[7, 3] ^= 1
+        return packed
 
-    monkeypatch.setattr(search, "read_bundle", damaged)
+    monkeypatch.setattr(search, "read_packed_bundle", damaged)
     outcome = run(job(tmp_path / "in", model, CAMERAS), tmp_path / "out", CompressOptions(), Silent())
     assert outcome.degraded is not None and "does not hold the model that was rendered" in outcome.degraded.sentence
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_model_on_disk_gives_the_files_of_one_in_memory(
+    model: Gaussians, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = job(tmp_path / "in", model, CAMERAS)
+    run(source, tmp_path / "a", CompressOptions(flight=False), Silent())
+    monkeypatch.setattr(scratch, "LARGE", 1)
+    monkeypatch.setattr(scratch, "BLOCK_BYTES", 50_000)
+    run(source, tmp_path / "b", CompressOptions(flight=False), Silent())
+    bundles = [(tmp_path / each / "compressed/model.sog").read_bytes() for each in "ab"]
+    assert bundles[0] == bundles[1]
+    assert [path.name for path in (tmp_path / "b").iterdir()] == ["compressed"]
+
+
+def test_a_model_that_memory_does_not_allow_is_delivered_as_it_is(
+    model: Gaussians, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stage, "memory_limit", lambda: 100 << 20)
+    monkeypatch.setattr(stage, "read_ply", None)  # nothing is begun
+    outcome = run(job(tmp_path / "in", model, CAMERAS), tmp_path / "out", CompressOptions(), Silent())
+    assert outcome.degraded is not None and outcome.degraded.slug is Slug.MODEL_TOO_LARGE
+    assert f"its {len(model):,} Gaussians need about 0.3 GB of memory, and 0.1 GB are there" in outcome.message
     assert not (tmp_path / "out").exists()
 
 

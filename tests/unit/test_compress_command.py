@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from random_models import gaussians
 from rich.console import Console
+from sog_cases import made
 
 from services.compress.attribute_psnr import attribute_psnr
 from services.compress.proving.proof import Proof, Prover, ViewPsnr
@@ -24,6 +25,8 @@ from spaceport.cli.convert import describe_kinds
 from spaceport.cli.many import ModelBars, ModelLines
 from spaceport.pipeline.reports.compress import ViewKind
 from spaceport.progress import Silent
+from spaceport.splats.formats.ply import write_ply
+from spaceport.splats.sog import memory
 from spaceport.splats.sog.attributes.positions import bounds
 from spaceport.splats.sog.attributes.quantise import Prepared
 
@@ -51,12 +54,20 @@ def test_as_many_at_once_as_fit(needs: list[int], free: int, cores: int, count: 
     [("brighton.ply", 4_706_338, 259), ("biker.compressed.ply", 2_487_573, 344), ("model.ply", 248_001_532, 1_356)],
 )
 def test_more_memory_is_reckoned_than_was_measured(name: str, size: int, measured_mib: int) -> None:
-    assert measured_mib << 20 < estimate_memory(name, size) < (measured_mib << 20) * 3
+    assert measured_mib << 20 < estimate_memory(Path(name), size) < (measured_mib << 20) * 3
 
 
 def test_memory_grows_with_what_is_packed_in_a_byte() -> None:
-    sizes = [estimate_memory(f"m{suffix}", 10**6) for suffix in (".ply", ".splat", ".COMPRESSED.PLY", ".spz", ".sog")]
+    sizes = [
+        estimate_memory(Path(f"m{suffix}"), 10**6) for suffix in (".ply", ".splat", ".COMPRESSED.PLY", ".spz", ".sog")
+    ]
     assert sizes == sorted(sizes) and sizes[0] > BASE_BYTES
+
+
+def test_memory_of_a_ply_is_that_of_its_gaussians(tmp_path: Path) -> None:
+    model = made(1, 500, 3, "plain")
+    write_ply(tmp_path / "a.ply", model)
+    assert estimate_memory(tmp_path / "a.ply", 10**9) == memory.estimate_memory(500, 1) < BASE_BYTES * 2
 
 
 def test_free_memory_is_read_where_it_is_told(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from spaceport.splats.sog.codec.order import (
     LARGEST_SIDE,
     SIDE_STEP,
     Order,
+    file_order,
     grid_width,
     morton_order,
     sort_gaussians,
@@ -107,7 +108,7 @@ def test_more_gaussians_than_an_image_holds_are_refused_before_any_work() -> Non
             return 300_000_000
 
     with pytest.raises(TooMany, match="300,000,000 Gaussians do not fit"):
-        sort_gaussians(Crowd(), np.zeros((0, 3), np.uint16), "walk", 0, Silent())  # type: ignore[arg-type]  # asked for its length alone
+        file_order(Crowd(), np.zeros((0, 3), np.uint16), "walk", 0, Silent())  # type: ignore[arg-type]  # asked for its length alone
 
 
 def test_a_large_image_has_the_shape_that_was_promised() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +17,11 @@ from spaceport.splats.cameras import Camera
 from spaceport.splats.metrics import psnr
 from spaceport.splats.model import Gaussians
 from spaceport.splats.render import SimdRasteriser
+from spaceport.splats.scratch import free_pages
 from spaceport.splats.sh import C0
 from spaceport.splats.sog.attributes import opacity
 from spaceport.splats.sog.attributes.rows import row_slices
+from spaceport.splats.sog.codec.decode import PackedGaussians
 
 PSNR_CAP = 100.0  # reported for equal pictures too: JSON has no infinity
 
@@ -82,16 +84,21 @@ class Prover:
         self.cameras = [view.camera for view in views]
         self._progress = progress
         self._rasterisers = {antialiased: SimdRasteriser(antialiased=antialiased) for antialiased in (False, True)}
-        self.originals = [self.render(original, camera) for camera in self.cameras]
+        self.originals = self._render_all(original)
 
     def compare(self, decoded: Gaussians) -> Proof:
         """Render `decoded` from every camera and measure PSNR against the original, values clipped to 0..1."""
-        pictures = [self.render(decoded, camera) for camera in self.cameras]
+        pictures = self._render_all(decoded)
         views = [
             ViewPsnr(kind, camera.name, camera.held_out, min(PSNR_CAP, psnr(original, picture)))
             for kind, camera, original, picture in zip(self._kinds, self.cameras, self.originals, pictures, strict=True)
         ]
         return Proof(views, (self.originals[0], pictures[0]))
+
+    def _render_all(self, gaussians: Gaussians) -> list[Picture]:
+        pictures = [self.render(gaussians, camera) for camera in self.cameras]
+        self._rasterisers[gaussians.antialiased].free_large_buffers()
+        return pictures
 
     def render(
         self, gaussians: Gaussians, camera: Camera, background: tuple[float, float, float] = (0, 0, 0)
@@ -103,31 +110,20 @@ class Prover:
         return np.clip(picture, 0, 1, out=picture)
 
 
-def attribute_errors(stored: Gaussians, decoded: Gaussians) -> dict[str, float]:
+def attribute_errors(stored: Gaussians, decoded: Gaussians | PackedGaussians) -> dict[str, float]:
     """Root mean square error of each attribute; the models hold the same Gaussians in the same order.
 
     Positions in scene units, log-scales in ln, rotations in degrees, opacity and colours in units of full white.
     """
-    errors = {
-        "position": _rms(np.subtract, stored.means, decoded.means),
-        "log_scale": _rms(np.subtract, stored.scales, decoded.scales),
-        "rotation_degrees": _rms(_angle_degrees, stored.quats, decoded.quats),
-        "opacity": _rms(lambda a, b: opacity.alpha(a) - opacity.alpha(b), stored.opacities, decoded.opacities),
-        "colour": C0 * _rms(np.subtract, stored.sh0, decoded.sh0),
-    }
-    if stored.shN.shape[1]:
-        errors["sh_coefficient"] = _rms(_sh_difference, stored.shN, decoded.shN)
-    return errors
-
-
-def _rms(distance: Callable[[Any, Any], NDArray[Any]], a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
-    """Root of the mean square of the distances of rows."""
-    total, count = 0.0, 0
-    for rows in row_slices(len(a)):
-        distances = distance(a[rows], b[rows])
-        total += float(np.square(distances, dtype=np.float64).sum())
-        count += distances.size
-    return float(np.sqrt(total / count))
+    totals, counts = dict.fromkeys(_DISTANCES, 0.0), dict.fromkeys(_DISTANCES, 0)
+    for rows in row_slices(len(stored)):
+        ours, theirs = stored.subset(rows), decoded.subset(rows)
+        free_pages(stored.shN[rows])
+        for name, distance in _DISTANCES.items():
+            distances = distance(ours, theirs)
+            totals[name] += float(np.square(distances, dtype=np.float64).sum())
+            counts[name] += distances.size
+    return {name: float(np.sqrt(total / counts[name])) for name, total in totals.items() if counts[name]}
 
 
 def _sh_difference(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -142,3 +138,14 @@ def _angle_degrees(a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[
     squares = np.einsum("ij,ij->i", a, a) * np.einsum("ij,ij->i", b, b)
     cosine = np.abs(np.einsum("ij,ij->i", a, b)) / np.sqrt(squares)
     return np.asarray(np.degrees(2 * np.arccos(np.minimum(cosine, 1))))
+
+
+_DISTANCES: Final[dict[str, Callable[[Gaussians, Gaussians], NDArray[np.floating]]]] = {
+    "position": lambda a, b: a.means - b.means,
+    "log_scale": lambda a, b: a.scales - b.scales,
+    "rotation_degrees": lambda a, b: _angle_degrees(a.quats, b.quats),
+    "opacity": lambda a, b: opacity.alpha(a.opacities) - opacity.alpha(b.opacities),
+    "colour": lambda a, b: C0 * (a.sh0 - b.sh0).astype(np.float64),
+    "sh_coefficient": lambda a, b: _sh_difference(a.shN, b.shN),
+}
+"""How far the rows of two models lie apart."""

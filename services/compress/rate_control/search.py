@@ -35,7 +35,7 @@ from spaceport.splats.sog.codec.encode import (
     sh_features,
 )
 from spaceport.splats.sog.codec.errors import BrokenSog
-from spaceport.splats.sog.codec.reader import read_bundle
+from spaceport.splats.sog.codec.reader import read_packed_bundle
 from spaceport.splats.sog.codec.writer import pack_bundle
 from spaceport.splats.sog.palette.growth import Growth
 from spaceport.splats.sog.palette.palette import Palette, quantise_palette
@@ -75,7 +75,7 @@ class Attempt:
         """Raises BrokenSog: what can be read back is not what was rendered."""
         encoded = encode_images(self.draft)
         bundle = pack_bundle(encoded.files)
-        decoded = read_bundle(bundle, OWN_BUDGET)
+        decoded = read_packed_bundle(bundle, OWN_BUDGET)
         if not self.draft.equals(decoded):
             raise BrokenSog("The file, read back, does not hold the model that was rendered.")
         return SogFile(encoded, bundle, attribute_errors(encoded.gaussians, decoded))

@@ -19,6 +19,7 @@ from services.compress.rate_control.allocation import RateDistortion
 from services.compress.rate_control.windows import Errors, Windows
 from spaceport.progress import Progress
 from spaceport.splats.model import Floats
+from spaceport.splats.scratch import take
 from spaceport.splats.sh import SHN_SIZES
 from spaceport.splats.sog.attributes import codebook
 from spaceport.splats.sog.attributes.quality import COARSENESS, FINEST, at_level
@@ -112,7 +113,7 @@ class ShTable:
         sample = sample_runs(len(prepared.stored))
         even = np.linspace(0, len(prepared.stored) - 1, min(GROWTH_SAMPLE, len(prepared.stored))).astype(np.intp)
         self._rows = np.union1d(even, np.concatenate([sample, windows.index]))
-        self._features = sh_features(prepared, 3)[self._rows]
+        self._features = take(sh_features(prepared, 3), self._rows)
         self._weights = prepared.importance[self._rows]
         pull = np.where(np.isin(self._rows, even), self._weights, self._weights * SAMPLE_WEIGHT)
         self.full_bands = prepared.stored.sh_degree
@@ -164,7 +165,7 @@ class ShTable:
         first, which = self._distinct
         self._grown = count
         if count >= len(first):
-            features = sh_features(self._prepared, 3)[first]
+            features = take(sh_features(self._prepared, 3), first)
             self._add(features, which[self._rows], steps, which)
             return
         if count > len(self._growth.centroids):

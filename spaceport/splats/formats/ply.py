@@ -24,7 +24,8 @@ from spaceport.splats.formats.ply_frame import comments_of, frame_of, is_antiali
 from spaceport.splats.formats.ply_header import MAX_HEADER, Element, PlyHeader, parse_header
 from spaceport.splats.frame import UNKNOWN, far_origin
 from spaceport.splats.model import Gaussians
-from spaceport.splats.sh import SHN_SIZES
+from spaceport.splats.scratch import allocate, free_pages
+from spaceport.splats.sh import SHN_SIZES, degree_of_size
 from spaceport.splats.sog.codec.sanitise import SMALLEST_LOG_SCALE
 
 ROWS = 2_048  # read at once: they fit into the cache
@@ -88,11 +89,15 @@ def write_ply(path: Path, gaussians: Gaussians, *, sh_degree: int | None = None,
             file.write(table.tobytes())
 
 
-def read_ply(path: Path) -> Gaussians:
+def read_ply(path: Path, scratch: Path | None = None) -> Gaussians:
     """Read a splat PLY; the module says what may come. `notes` of the model say what was left out or made up.
 
     Values are returned as they are: real models hold infinite opacities and worse, and the caller decides about those.
     Only infinitely thin Gaussians are made thick enough to be drawn.
+
+    Args:
+        path: of the file.
+        scratch: the folder in whose files the higher SH of a large model are kept; without it, they are in memory.
 
     Raises:
         BrokenFile: a sentence that says why the file is not a usable model, and what to do.
@@ -103,7 +108,21 @@ def read_ply(path: Path) -> Gaussians:
         file.seek(header.size)
         vertex = _vertex(header)
         blocks_of = _text_blocks if header.encoding == "ascii" else _binary_blocks
-        return _assemble(header, vertex, blocks_of(file, header, vertex, path.stat().st_size - header.size))
+        blocks = blocks_of(file, header, vertex, path.stat().st_size - header.size)
+        return _assemble(header, vertex, blocks, scratch)
+
+
+def read_size(path: Path) -> tuple[int, int]:
+    """How many Gaussians a PLY claims to hold, at most as many as it has bytes for, and of which SH degree.
+
+    Raises:
+        BrokenFile: as `read_ply`, where the header alone shows what is wrong.
+        OSError: when the file cannot be read.
+    """
+    with path.open("rb") as file:
+        vertex = _vertex(parse_header(file.read(MAX_HEADER)))
+    count = min(vertex.count, path.stat().st_size // len(NEEDED))
+    return count, degree_of_size(min(_coefficients(vertex), SHN_SIZES[-1]))
 
 
 def _vertex(header: PlyHeader) -> Element:
@@ -180,16 +199,12 @@ def _layout(element: Element, byte_order: str) -> np.dtype[np.void]:
     return np.dtype([(name, byte_order + kind) for name, kind in element.properties.items()])
 
 
-def _assemble(header: PlyHeader, vertex: Element, blocks: Iterator[Rows]) -> Gaussians:
-    in_file = sum(name.startswith("f_rest_") for name in vertex.properties)
-    if in_file % 3 or in_file // 3 not in READ_SIZES:
-        raise BrokenFile(f"The PLY has {in_file} f_rest properties; a splat has 0, 9, 24, 45 or 72.")
-    count, per_channel = vertex.count, in_file // 3
+def _assemble(header: PlyHeader, vertex: Element, blocks: Iterator[Rows], scratch: Path | None) -> Gaussians:
+    count, per_channel = vertex.count, _coefficients(vertex)
     rest = min(per_channel, SHN_SIZES[-1])
-    if missing := [i for i in range(in_file) if f"f_rest_{i}" not in vertex.properties]:
-        raise BrokenFile(f"The PLY lacks f_rest_{missing[0]}, though it has {in_file} such properties.")
-    shapes = ((count, 3), (count, 4), (count, 3), (count,), (count, 1, 3), (count, rest, 3))
-    means, quats, scales, opacities, sh0, shN = (np.empty(shape, np.float32) for shape in shapes)
+    shapes = ((count, 3), (count, 4), (count, 3), (count,), (count, 1, 3))
+    means, quats, scales, opacities, sh0 = (np.empty(shape, np.float32) for shape in shapes)
+    shN = allocate((count, rest, 3), scratch)
     model = Gaussians(means, quats, scales, opacities, sh0, shN, is_antialiased(header), frame_of(header))
     notes = [BAND_4] if per_channel > rest else []
     columns = _columns(model, per_channel)
@@ -206,9 +221,20 @@ def _assemble(header: PlyHeader, vertex: Element, blocks: Iterator[Rows]) -> Gau
         with np.errstate(over="ignore"):
             for name, column in columns.items():
                 column[start : start + len(block)] = block[name]
+        free_pages(shN[start : start + len(block)])
         start += len(block)
     np.copyto(model.scales, SMALLEST_LOG_SCALE, where=np.isneginf(model.scales))
     return _near_origin(replace(model, notes=tuple(notes)), positions)
+
+
+def _coefficients(vertex: Element) -> int:
+    """Higher SH coefficients of each channel."""
+    in_file = sum(name.startswith("f_rest_") for name in vertex.properties)
+    if in_file % 3 or in_file // 3 not in READ_SIZES:
+        raise BrokenFile(f"The PLY has {in_file} f_rest properties; a splat has 0, 9, 24, 45 or 72.")
+    if missing := [i for i in range(in_file) if f"f_rest_{i}" not in vertex.properties]:
+        raise BrokenFile(f"The PLY lacks f_rest_{missing[0]}, though it has {in_file} such properties.")
+    return in_file // 3
 
 
 def _near_origin(model: Gaussians, positions: NDArray[np.floating]) -> Gaussians:

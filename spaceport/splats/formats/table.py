@@ -83,8 +83,10 @@ def format_of(path: Path) -> Format:
     raise BrokenFile(f"No format has names like {path.name}; there are {known}.")
 
 
-def read_model(path: Path) -> tuple[Gaussians, Format]:
+def read_model(path: Path, scratch: Path | None = None) -> tuple[Gaussians, Format]:
     """Read a model of any format, and return which it was. What the file holds counts, not its name.
+
+    The higher SH of a large PLY lie in a file of the folder `scratch`, if there is one.
 
     Raises:
         ValueError: a sentence on the first rule that the file breaks.
@@ -92,11 +94,11 @@ def read_model(path: Path) -> tuple[Gaussians, Format]:
     """
     if _is_zip(path) and not zipped.is_bundle(path):
         with zipped.unpacked(path) as inside:
-            return read_model(inside)
+            return read_model(inside, scratch)
     form = _recognise(path)
     if form.read is None:
         raise BrokenFile(f"{form.name} is written here, but not read. Convert the file that the page was made from.")
-    return form.read(path), form
+    return read_ply(path, scratch) if form is PLY else form.read(path), form
 
 
 def _is_zip(path: Path) -> bool:

@@ -29,6 +29,7 @@ from spaceport.splats.render.kernel_arguments import COUNT, Canvas, FrameSetting
 from spaceport.splats.render.loss import REACH
 from spaceport.splats.render.packed_camera import PackedCamera, pack_camera
 from spaceport.splats.render.project import project
+from spaceport.splats.scratch import LARGE, free_pages
 
 _CANVASES = 4
 _NO_EXPOSURE = np.empty(0, np.float32)
@@ -94,6 +95,12 @@ class SimdRasteriser:
         projection, lists = self._model.projection, self._lists
         self._pool.parallel_for(lambda thread: rasterize(thread, projection, lists, canvas, settings), self.threads)
         return canvas.picture[: camera.height, : camera.width].copy()
+
+    def free_large_buffers(self) -> None:
+        """Let the memory of the last model go if it is much; the next picture takes it again."""
+        if self._model.projection.records.nbytes >= LARGE:
+            self._model, self._grads = ModelBuffers(0, 1), None
+            self._lists = no_lists(self._pool.count)
 
     def loss_and_grads(
         self,
@@ -203,6 +210,7 @@ class SimdRasteriser:
                 projection.regions[k, COUNT] = project(
                     parameters, sh_degree, packed_camera, parts[k], projection, tile_counts[k], scratch
                 )
+                free_pages(parameters.shN[parts[k].first : parts[k].end])
             if photo is not None and k < len(strips):
                 first, end = strips[k]
                 scale = np.float32(1 if photo.dtype == np.float32 else 1 / 255)

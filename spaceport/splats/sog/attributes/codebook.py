@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spaceport.simd.jit import kernel
+from spaceport.splats.sog.attributes.rows import map_rows
 
 CODEBOOK_SIZE = 256
 CORE = 192  # levels of the core when the tails must be stretched; each tail has half of the rest
@@ -55,6 +56,12 @@ def nearest(codebook: AnyFloats, values: AnyFloats) -> NDArray[np.uint8]:
     index = np.empty(values.shape, np.uint8)
     _count_borders_below(borders.astype(np.float64), np.ascontiguousarray(values).reshape(-1), index.reshape(-1))
     return index
+
+
+def decode(codebook: AnyFloats, code: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The levels that indices name; same shape."""
+    levels = codebook.astype(np.float32)
+    return map_rows(lambda code: levels[code], code)
 
 
 def _tail(length: float, step: float, count: int) -> NDArray[np.float64]:

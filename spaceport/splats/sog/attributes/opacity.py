@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from spaceport.splats.sog.attributes.rows import map_rows
+
 OPAQUE_LOGIT = 40.0
 
 
@@ -15,12 +17,13 @@ def alpha(opacities: NDArray[np.floating]) -> NDArray[np.float64]:
 
 def encode(opacities: NDArray[np.floating]) -> NDArray[np.uint8]:
     """Opacity logits [N] as bytes, rounded."""
-    return np.floor(255 * alpha(opacities) + 0.5).astype(np.uint8)
+    return map_rows(lambda part: np.floor(255 * alpha(part) + 0.5).astype(np.uint8), opacities)
 
 
 def decode(code: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Opacity logits of alpha bytes; the ends, which have no finite logit, become -40 and 40."""
-    return np.asarray(logit(np.arange(256) / 255)[code])
+    logits = logit(np.arange(256) / 255)
+    return map_rows(lambda part: logits[part], code)
 
 
 def logit(share: NDArray[np.floating]) -> NDArray[np.float32]:

@@ -53,6 +53,16 @@ def encode(
     return map_rows(quantise, means) if slack is None else map_rows(quantise, means, slack)
 
 
+def split(q: NDArray[np.uint16]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """The low and the high bytes of positions in their 16-bit form."""
+    return (q & 255).astype(np.uint8), (q >> 8).astype(np.uint8)
+
+
+def join(low: NDArray[np.uint8], high: NDArray[np.uint8]) -> NDArray[np.uint16]:
+    """The inverse of `split`."""
+    return low | high.astype(np.uint16) << np.uint16(8)
+
+
 def decode(q: NDArray[np.uint16], mins: NDArray[np.float64], maxs: NDArray[np.float64]) -> NDArray[np.float32]:
     """Positions [N,3] from their 16-bit form."""
     limit = float(np.finfo(np.float32).max)

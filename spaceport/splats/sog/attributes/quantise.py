@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spaceport.splats.model import Gaussians
+from spaceport.splats.scratch import Index
 from spaceport.splats.sog.attributes import codebook, importance, opacity, positions, rotations
 from spaceport.splats.sog.attributes.quality import Quality
 
@@ -42,25 +43,35 @@ class Quantised:
     """The bytes of each image, [N,3] or [N,4]."""
     meta: dict[str, Any]
     """Its part of meta.json, without the list of files."""
-    decoded: dict[str, Any]
-    """The decoded arrays, by their names in a model."""
+    decode: Callable[[Index], dict[str, Any]]
+    """Some rows of the decoded arrays, by their names in a model."""
+
+    @property
+    def decoded(self) -> dict[str, Any]:
+        """All of them; made each time, because bytes take a fifth of the memory."""
+        return self.decode(slice(None))
 
 
 def means(prepared: Prepared, quality: Quality) -> Quantised:
     """Positions, the low bits of unimportant Gaussians rounded away."""
     share = quality.position_slack
     slack = importance.position_slack(prepared.stored, prepared.importance, share) if share else None
-    q = positions.encode(prepared.stored.means, *prepared.bounds, slack)
-    rows = {"means_l.webp": (q & 255).astype(np.uint8), "means_u.webp": (q >> 8).astype(np.uint8)}
+    low, high = positions.split(positions.encode(prepared.stored.means, *prepared.bounds, slack))
     mins, maxs = (edge.tolist() for edge in prepared.bounds)
-    return Quantised(rows, {"mins": mins, "maxs": maxs}, {"means": positions.decode(q, *prepared.bounds)})
+
+    def decode(rows: Index) -> dict[str, Any]:
+        return {"means": positions.decode(positions.join(low[rows], high[rows]), *prepared.bounds)}
+
+    return Quantised({"means_l.webp": low, "means_u.webp": high}, {"mins": mins, "maxs": maxs}, decode)
 
 
 def scales(prepared: Prepared, quality: Quality) -> Quantised:
     """ln(sigma) by a codebook."""
     book = codebook.uniform_codebook(prepared.stored.scales, quality.scale_step)
     code = codebook.nearest(book, prepared.stored.scales)
-    return Quantised({"scales.webp": code}, {"codebook": book.tolist()}, {"scales": book.astype(np.float32)[code]})
+    return Quantised(
+        {"scales.webp": code}, {"codebook": book.tolist()}, lambda rows: {"scales": codebook.decode(book, code[rows])}
+    )
 
 
 def quats(prepared: Prepared, quality: Quality) -> Quantised:
@@ -70,18 +81,21 @@ def quats(prepared: Prepared, quality: Quality) -> Quantised:
         slack = importance.rotation_slack(prepared.stored, prepared.importance, quality.rotation_slack)
         multiples = importance.multiples(slack, rotations.STEP_DEGREES)
     code = rotations.encode(prepared.stored.quats, multiples)
-    return Quantised({"quats.webp": code}, {}, {"quats": rotations.decode(code)})
+    return Quantised({"quats.webp": code}, {}, lambda rows: {"quats": rotations.decode(code[rows])})
 
 
 def sh0(prepared: Prepared, quality: Quality) -> Quantised:
     """Colour by a codebook; opacity is always a byte."""
     values = prepared.stored.sh0[:, 0]
     book = codebook.uniform_codebook(values, quality.colour_step)
-    code = codebook.nearest(book, values)
     alpha = opacity.encode(prepared.stored.opacities)
-    rows = np.concatenate([code, alpha[:, None]], axis=1)
-    decoded = {"sh0": book.astype(np.float32)[code][:, None], "opacities": opacity.decode(alpha)}
-    return Quantised({"sh0.webp": rows}, {"codebook": book.tolist()}, decoded)
+    code = np.concatenate([codebook.nearest(book, values), alpha[:, None]], axis=1)
+
+    def decode(rows: Index) -> dict[str, Any]:
+        colour = code[rows]
+        return {"sh0": codebook.decode(book, colour[:, :3])[:, None], "opacities": opacity.decode(colour[:, 3])}
+
+    return Quantised({"sh0.webp": code}, {"codebook": book.tolist()}, decode)
 
 
 ATTRIBUTES: Mapping[str, Callable[[Prepared, Quality], Quantised]] = {

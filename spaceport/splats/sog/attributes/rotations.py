@@ -13,6 +13,7 @@ from spaceport.splats.sog.attributes.rows import row_max
 MIDDLE = 128
 STEP_DEGREES = 0.64  # by how much one step of a byte turns: 2 sqrt(2) / 255 radians
 MODE_BASE = 252  # alpha = 252 + index of the component left out
+NO_MODE = "a rotation has an alpha byte under 252, which names no quaternion component"
 OTHERS = np.array([[1, 2, 3], [0, 2, 3], [0, 1, 3], [0, 1, 2]])
 
 
@@ -57,7 +58,7 @@ def _encode(quats: NDArray[np.float32], multiple: NDArray[np.float64], code: NDA
 def decode(code: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Unit quaternions [N,4] wxyz from RGBA bytes [N,4]. Raises ValueError for an alpha below 252."""
     if len(code) and int(code[:, 3].min()) < MODE_BASE:
-        raise ValueError("a rotation has an alpha byte under 252, which names no quaternion component")
+        raise ValueError(NO_MODE)
     quats = np.empty((len(code), 4), np.float32)
     _decode(np.ascontiguousarray(code), quats)
     return quats

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spaceport.splats.scratch import folder_of, free_pages
+
 ROWS = 2048  # at a time; also few enough for BLAS to stay on one thread
 
 Array = NDArray[Any]
@@ -24,6 +26,7 @@ def row_slices(count: int, start: int = 0) -> Iterator[slice]:
 def map_rows(function: Callable[..., Array], *arrays: Array) -> Array:
     """function(*arrays), a slice at a time. Row i of the result must depend on row i of each of the `arrays` alone."""
     count = len(arrays[0])
+    mapped = [array for array in arrays if folder_of(array) is not None]
     first = function(*(array[:ROWS] for array in arrays))
     if count <= ROWS:
         return first
@@ -31,6 +34,8 @@ def map_rows(function: Callable[..., Array], *arrays: Array) -> Array:
     result[:ROWS] = first
     for rows in row_slices(count, ROWS):
         result[rows] = function(*(array[rows] for array in arrays))
+        for array in mapped:
+            free_pages(array[rows])
     return result
 
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spaceport.splats.extras import frame_of
+from spaceport.splats.frame import Frame
 from spaceport.splats.model import Floats, Gaussians
+from spaceport.splats.scratch import Index, allocate, row_blocks
 from spaceport.splats.sh import SHN_SIZES
-from spaceport.splats.sog.attributes import opacity, positions, rotations
+from spaceport.splats.sog.attributes import codebook, opacity, positions, rotations
 from spaceport.splats.sog.codec import images
-from spaceport.splats.sog.codec.encode import CENTROIDS_PER_ROW
 from spaceport.splats.sog.codec.errors import BrokenSog
 from spaceport.splats.sog.codec.meta import MetaSogs, MetaV1, MetaV2
 
@@ -20,6 +23,7 @@ Bytes = NDArray[np.uint8]
 Fetch = Callable[[str], bytes]
 """The bytes of a file by its name; raises BrokenSog when it is not there."""
 
+CENTROIDS_PER_ROW = 64
 COEFFICIENTS_OF_WIDTH = {CENTROIDS_PER_ROW * size: size for size in SHN_SIZES[1:]}
 BYTES_PER_PIXEL = 32  # the decoder, Pillow and numpy each hold a copy
 LARGEST_PALETTE = 65536
@@ -65,23 +69,86 @@ class _ImageReader:
         return images.decode(data, name, 3).reshape(-1, size, 3)[:count]
 
 
-def decode_v2(meta: MetaV2, fetch: Fetch, budget: int) -> Gaussians:
-    """Decode version 2. Raises BrokenSog."""
+@dataclass(frozen=True)
+class PackedGaussians:
+    """A model of version 2 as bytes, a fifth of the memory of one that is unpacked."""
+
+    meta: MetaV2
+    positions: tuple[Bytes, Bytes]
+    """Low and high bytes [N,3]."""
+    scales: Bytes
+    """[N,3]"""
+    quats: Bytes
+    """[N,4]"""
+    colour: Bytes
+    """[N,4] with the opacity."""
+    centroids: Floats
+    """[K,C*3], C = 0 without higher SH."""
+    labels: NDArray[np.int32] | None
+    """[N]"""
+
+    def __len__(self) -> int:
+        return self.meta.count
+
+    @property
+    def antialiased(self) -> bool:
+        return self.meta.antialias
+
+    @property
+    def frame(self) -> Frame:
+        return frame_of(self.meta.extras)
+
+    @property
+    def sh_degree(self) -> int:
+        return 0 if self.meta.shN is None else self.meta.shN.bands
+
+    def subset(self, rows: Index, scratch: Path | None = None) -> Gaussians:
+        """Unpack some rows. The higher SH of many lie in a file of the folder `scratch`, if there is one."""
+        meta, colour = self.meta, self.colour[rows]
+        low, high = self.positions
+        means = positions.decode(
+            positions.join(low[rows], high[rows]), np.array(meta.means.mins), np.array(meta.means.maxs)
+        )
+        shn = np.zeros((len(means), 0, 3), np.float32)
+        if self.labels is not None:
+            shn = expand_palette(self.centroids, self.labels[rows], scratch)
+        return Gaussians(
+            means=means,
+            quats=rotations.decode(self.quats[rows]),
+            scales=codebook.decode(np.array(meta.scales.codebook), self.scales[rows]),
+            opacities=opacity.decode(colour[:, 3]),
+            sh0=codebook.decode(np.array(meta.sh0.codebook), colour[:, :3])[:, None],
+            shN=shn,
+            antialiased=self.antialiased,
+            frame=self.frame,
+        )
+
+
+def expand_palette(centroids: Floats, labels: NDArray[np.integer], scratch: Path | None) -> Floats:
+    """SH [N,C,3] of Gaussians whose labels [N] name centroids [K,C*3]; many lie in a file of the folder `scratch`."""
+    sh = allocate((len(labels), centroids.shape[1] // 3, 3), scratch)
+    palette = centroids.reshape(len(centroids), -1, 3)
+    for rows in row_blocks(sh):
+        np.take(palette, labels[rows], axis=0, out=sh[rows], mode="clip")
+    return sh
+
+
+def decode_v2(meta: MetaV2, fetch: Fetch, budget: int) -> PackedGaussians:
+    """Decode the images of version 2. Raises BrokenSog."""
     reader = _ImageReader(fetch, meta.count, budget)
-    means = _means(reader, meta.means.files, meta.means.mins, meta.means.maxs)
-    scales = np.array(meta.scales.codebook, np.float32)[reader.rows(meta.scales.files[0], 3)]
-    quats = _quats(reader, meta.quats.files[0])
+    low, high = (reader.rows(name, 3) for name in meta.means.files)
+    scales, quats = reader.rows(meta.scales.files[0], 3), reader.rows(meta.quats.files[0], 4)
+    if int(quats[:, 3].min()) < rotations.MODE_BASE:
+        raise BrokenSog(f"{meta.quats.files[0]}: {rotations.NO_MODE}.")
     colour = reader.rows(meta.sh0.files[0], 4)
-    sh0 = np.array(meta.sh0.codebook, np.float32)[colour[:, :3]]
-    shn = np.zeros((meta.count, 0, 3), np.float32)
+    centroids, labels = np.empty((0, 0), np.float32), None
     if meta.shN is not None:
-        centroids = reader.centroids(meta.shN.files[0], meta.shN.count)
-        if centroids.shape[1] != SHN_SIZES[meta.shN.bands]:
+        codes = reader.centroids(meta.shN.files[0], meta.shN.count)
+        if codes.shape[1] != SHN_SIZES[meta.shN.bands]:
             raise BrokenSog(f"{meta.shN.files[0]} does not have the width of {meta.shN.bands} bands.")
-        labels = _labels(reader, meta.shN.files[1], len(centroids))
-        shn = np.array(meta.shN.codebook, np.float32)[centroids][labels]
-    frame = frame_of(meta.extras)
-    return Gaussians(means, quats, scales, opacity.decode(colour[:, 3]), sh0[:, None], shn, meta.antialias, frame)
+        labels = _labels(reader, meta.shN.files[1], len(codes))
+        centroids = codebook.decode(np.array(meta.shN.codebook), codes).reshape(len(codes), -1)
+    return PackedGaussians(meta, (low, high), scales, quats, colour, centroids, labels)
 
 
 def decode_v1(meta: MetaV1, fetch: Fetch, budget: int) -> Gaussians:
@@ -121,8 +188,8 @@ def decode_sogs(meta: MetaSogs, fetch: Fetch, budget: int) -> Gaussians:
 
 
 def _means(reader: _ImageReader, files: list[str], mins: list[float], maxs: list[float]) -> Floats:
-    low, high = (reader.rows(name, 3).astype(np.uint16) for name in files)
-    return positions.decode(low | high << np.uint16(8), np.array(mins), np.array(maxs))
+    low, high = (reader.rows(name, 3) for name in files)
+    return positions.decode(positions.join(low, high), np.array(mins), np.array(maxs))
 
 
 def _quats(reader: _ImageReader, name: str) -> Floats:

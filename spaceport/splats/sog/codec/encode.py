@@ -13,18 +13,19 @@ from numpy.typing import NDArray
 from spaceport.progress import Progress, Silent
 from spaceport.splats.extras import extras_of
 from spaceport.splats.model import Gaussians
+from spaceport.splats.scratch import Index, folder_of, take
 from spaceport.splats.sh import SHN_SIZES, degree_of_size
 from spaceport.splats.sog.attributes import importance, positions, rotations
 from spaceport.splats.sog.attributes.quality import KNOBS, STANDARD, Quality
 from spaceport.splats.sog.attributes.quantise import ATTRIBUTES, Bounds, Pixels, Prepared, Quantised
 from spaceport.splats.sog.attributes.rows import row_slices
 from spaceport.splats.sog.codec import images
+from spaceport.splats.sog.codec.decode import CENTROIDS_PER_ROW, PackedGaussians, expand_palette
 from spaceport.splats.sog.codec.meta import GENERATOR
-from spaceport.splats.sog.codec.order import SIDE_STEP, Order, grid_width, morton_order, sort_gaussians
+from spaceport.splats.sog.codec.order import SIDE_STEP, Order, file_order, grid_width, morton_order, sort_gaussians
 from spaceport.splats.sog.codec.sanitise import SMALLEST_LOG_SCALE, sanitise
 from spaceport.splats.sog.palette.palette import Palette, PaletteSettings, fit_palette, used_coefficients
 
-CENTROIDS_PER_ROW = 64
 ORDER_SAMPLE = 16384  # Gaussians that the smaller order is measured on
 
 
@@ -66,28 +67,28 @@ class Draft:
     """By the names of `ATTRIBUTES`."""
     palette: Palette | None
 
-    def gaussians(self, rows: slice | NDArray[np.integer] = slice(None)) -> Gaussians:
+    def gaussians(self, rows: Index = slice(None)) -> Gaussians:
         """What a reader will get, or some rows of it."""
-        decoded = {
-            name: values[rows]
-            for attribute in self.attributes.values()
-            for name, values in attribute.quantised.decoded.items()
-        }
+        stored = self.prepared.stored
+        decoded: dict[str, Any] = {}
+        for attribute in self.attributes.values():
+            decoded |= attribute.quantised.decode(rows)
         shn = np.zeros((len(decoded["means"]), 0, 3), np.float32)
         if self.palette is not None:
-            shn = self.palette.centroids.reshape(len(self.palette.codes), -1, 3)[self.palette.labels[rows]]
-        stored = self.prepared.stored
+            shn = expand_palette(self.palette.centroids, self.palette.labels[rows], folder_of(stored.shN))
         return Gaussians(**decoded, shN=shn, antialiased=stored.antialiased, frame=stored.frame)
 
-    def equals(self, other: Gaussians) -> bool:
+    def equals(self, other: Gaussians | PackedGaussians) -> bool:
         """Whether a model that was read holds just this, to the bit."""
         stored = self.prepared.stored
         if (len(other), other.antialiased, other.frame) != (len(stored), stored.antialiased, stored.frame):
             return False
         return all(
-            np.array_equal(values, getattr(other, name)[rows])
+            np.array_equal(values, theirs)
             for rows in row_slices(len(other))
-            for name, values in self.gaussians(rows).arrays().items()
+            for values, theirs in zip(
+                self.gaussians(rows).arrays().values(), other.subset(rows).arrays().values(), strict=True
+            )
         )
 
 
@@ -130,19 +131,20 @@ def prepare(gaussians: Gaussians, order: Order = "auto", seed: int = 0, progress
     bounds = positions.bounds(kept.means)
     quats, scales = rotations.relabel_axes(kept.quats, np.maximum(kept.scales, SMALLEST_LOG_SCALE))
     used = used_coefficients(kept.shN)
-    whole = replace(kept, quats=quats, scales=scales, shN=kept.shN[:, :used])
+    bare = replace(kept.without_sh(), quats=quats, scales=scales)
     q = positions.encode(kept.means, *bounds)
     if order == "auto":
-        order = _smaller_order(whole, q, bounds)
-    stored = sort_gaussians(whole, q, order, seed, progress or Silent())
+        order = _smaller_order(bare, q, bounds)
+    index = file_order(bare, q, order, seed, progress or Silent())
+    stored = replace(bare.subset(index), shN=take(kept.shN, index, slice(used)))
     return Prepared(stored, importance.visual_importance(stored), bounds, dropped)
 
 
-def _smaller_order(whole: Gaussians, q: NDArray[np.uint16], bounds: Bounds) -> Order:
+def _smaller_order(bare: Gaussians, q: NDArray[np.uint16], bounds: Bounds) -> Order:
     """The order that takes fewer bytes, without higher SH, for a stretch from the middle of the curve."""
     start = max(0, (len(q) - ORDER_SAMPLE) // 2)
     stretch = morton_order(q)[start : start + ORDER_SAMPLE]
-    sample, sample_q = whole.subset(stretch), q[stretch]
+    sample, sample_q = bare.subset(stretch), q[stretch]
 
     def size(order: Order) -> int:
         stored = sort_gaussians(sample, sample_q, order, 0, Silent())
@@ -156,9 +158,9 @@ def _smaller_order(whole: Gaussians, q: NDArray[np.uint16], bounds: Bounds) -> O
 
 def sh_features(prepared: Prepared, bands: int) -> NDArray[np.float32]:
     """SH of the first `bands` bands as the palette takes it, [N,C*3]."""
-    stored = prepared.stored
-    kept = stored.shN[:, : SHN_SIZES[bands]]
-    return np.ascontiguousarray(kept).reshape(len(stored), -1)
+    stored, size = prepared.stored, SHN_SIZES[bands]
+    kept = stored.shN if size >= stored.shN.shape[1] else take(stored.shN, slice(None), slice(size))
+    return kept.reshape(len(stored), -1)
 
 
 def fit_sh_palette(prepared: Prepared, settings: EncoderSettings, progress: Progress) -> Palette:
@@ -234,7 +236,9 @@ def _encode_palette(palette: Palette | None) -> tuple[dict[str, Pixels], dict[st
 
 def label_bytes(labels: NDArray[np.int64]) -> Pixels:
     """Palette labels [N] as bytes [N,3]: low, high, zero."""
-    return np.stack([labels & 255, labels >> 8, np.zeros_like(labels)], axis=1).astype(np.uint8)
+    pixels = np.zeros((len(labels), 3), np.uint8)
+    pixels[:, 0], pixels[:, 1] = labels & 255, labels >> 8
+    return pixels
 
 
 def centroids_image(codes: Pixels, coefficients: int) -> Pixels:

@@ -8,8 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spaceport.progress import Progress
-from spaceport.splats.model import Gaussians
+from spaceport.splats.model import Floats, Gaussians
+from spaceport.splats.scratch import Index
 from spaceport.splats.sog.attributes.positions import log_scale
+from spaceport.splats.sog.attributes.rows import map_rows
 from spaceport.splats.sog.codec.errors import TooMany
 from spaceport.splats.sog.codec.walk import nearest_neighbour_walk
 from spaceport.splats.sog.plas import sort_grid
@@ -40,30 +42,43 @@ def grid_width(count: int) -> int:
 def sort_gaussians(
     gaussians: Gaussians, q: NDArray[np.uint16], order: Order, seed: int, progress: Progress
 ) -> Gaussians:
-    """The Gaussians in the order of the file. `q` [N,3] are their 16-bit log positions.
+    """The Gaussians in the order of the file; arguments and errors as of `file_order`."""
+    return gaussians.subset(file_order(gaussians, q, order, seed, progress))
+
+
+def file_order(gaussians: Gaussians, q: NDArray[np.uint16], order: Order, seed: int, progress: Progress) -> Index:
+    """Which Gaussian comes where in the file. `q` [N,3] are their 16-bit log positions; higher SH are not looked at.
 
     Raises:
         TooMany: they do not fit into one file.
     """
     width = grid_width(len(gaussians))
     if order == "unchanged":
-        return gaussians
+        return slice(None)
     curve = morton_order(q)
-    along = gaussians.subset(curve)
-    if order == "walk":
-        return along.subset(nearest_neighbour_walk(walk_features(along, q[curve])))
+    if order == "morton":
+        return curve
+    along = gaussians.without_sh().subset(curve)
     if order == "plas":
-        return along.subset(sort_grid(plas_features(along), width, progress, seed=seed).order)
-    return along
+        return np.asarray(curve[sort_grid(plas_features(along), width, progress, seed=seed).order])
+    features = walk_features(along, q[curve])
+    del along
+    return np.asarray(curve[nearest_neighbour_walk(features)])
 
 
-def walk_features(along: Gaussians, q: NDArray[np.uint16]) -> NDArray[np.float64]:
+def walk_features(along: Gaussians, q: NDArray[np.uint16]) -> Floats:
     """What a walk measures distance by [N,9]: position, colour and size of Gaussians that are in Z-order."""
-    position = q.astype(np.float64)
-    steps = np.linalg.norm(np.diff(position, axis=0), axis=1)
+    features = np.empty((len(q), 9), np.float32)
+    steps = map_rows(_distance, q[:-1], q[1:])
     step = float(np.median(steps)) if len(steps) else 0.0
-    colour, size = _standardise(along.sh0[:, 0]), _standardise(along.scales)
-    return np.concatenate([position * (WALK_POSITION / max(step, 1.0)), colour * WALK_COLOUR, size], axis=1)
+    features[:, :3] = map_rows(lambda rows: rows * (WALK_POSITION / max(step, 1.0)), q)
+    features[:, 3:6] = _standardise(along.sh0[:, 0]) * WALK_COLOUR
+    features[:, 6:] = _standardise(along.scales)
+    return features
+
+
+def _distance(a: NDArray[np.uint16], b: NDArray[np.uint16]) -> NDArray[np.float64]:
+    return np.asarray(np.linalg.norm(b.astype(np.float64) - a, axis=1))
 
 
 def plas_features(gaussians: Gaussians) -> NDArray[np.float64]:
@@ -76,15 +91,21 @@ def plas_features(gaussians: Gaussians) -> NDArray[np.float64]:
 
 def _standardise(values: NDArray[np.floating]) -> NDArray[np.float64]:
     """Columns [N,D] with mean zero, and a standard deviation of one over all of them. Values are cut at +-1000."""
-    finite = np.clip(values.astype(np.float64), -1e3, 1e3)
-    centred = finite - finite.mean(axis=0)
-    return np.asarray(centred / max(float(centred.std()), 1e-9))
+    columns = values.astype(np.float64)
+    np.clip(columns, -1e3, 1e3, out=columns)
+    columns -= columns.mean(axis=0)
+    columns /= max(float(columns.std()), 1e-9)
+    return columns
 
 
 def morton_order(q: NDArray[np.uint16]) -> NDArray[np.intp]:
     """Sort by Z-order (Morton, 1966) of 16-bit log positions [N,3]. Ties keep their order, so it is deterministic."""
-    code = _spread_bits(q[:, 0]) | (_spread_bits(q[:, 1]) << np.uint64(1)) | (_spread_bits(q[:, 2]) << np.uint64(2))
-    return np.argsort(code, kind="stable")
+    return np.argsort(map_rows(_morton_code, q), kind="stable")
+
+
+def _morton_code(q: NDArray[np.uint16]) -> NDArray[np.uint64]:
+    x, y, z = (_spread_bits(column) for column in q.T)
+    return np.asarray(x | (y << np.uint64(1)) | (z << np.uint64(2)))
 
 
 def _spread_bits(values: NDArray[np.uint16]) -> NDArray[np.uint64]:

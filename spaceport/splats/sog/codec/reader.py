@@ -8,7 +8,7 @@ import zipfile
 from pathlib import Path
 
 from spaceport.splats.model import Gaussians
-from spaceport.splats.sog.codec.decode import Fetch, decode_sogs, decode_v1, decode_v2
+from spaceport.splats.sog.codec.decode import Fetch, PackedGaussians, decode_sogs, decode_v1, decode_v2
 from spaceport.splats.sog.codec.errors import DAMAGED_ZIP, DAMAGED_ZIP_LIST, BrokenSog
 from spaceport.splats.sog.codec.meta import LARGEST_JSON, MetaSogs, MetaV2, parse_meta
 
@@ -28,13 +28,18 @@ def read_sog(path: Path, budget: int = BUDGET) -> Gaussians:
         BrokenSog: a sentence on the first rule that the file breaks, or that it needs more memory than `budget`.
         OSError: the file cannot be read.
     """
+    return _unpack(read_packed(path, budget))
+
+
+def read_packed(path: Path, budget: int = BUDGET) -> PackedGaussians | Gaussians:
+    """As `read_sog`, but a model of version 2 is not unpacked."""
     if path.is_dir():
         path = path / "meta.json"
     if path.suffix == ".json":
         return _decode(_from_folder(path.parent, budget // FILE_SHARE), path.name, budget)
     if path.stat().st_size > budget // FILE_SHARE:
         raise BrokenSog(f"The bundle has {path.stat().st_size} bytes; at most {budget // FILE_SHARE} are read.")
-    return read_bundle(path.read_bytes(), budget)
+    return read_packed_bundle(path.read_bytes(), budget)
 
 
 def read_files(path: Path, budget: int = BUDGET) -> dict[str, bytes] | None:
@@ -63,6 +68,11 @@ def _files(fetch: Fetch, name: str) -> dict[str, bytes] | None:
 
 def read_bundle(data: bytes, budget: int = BUDGET) -> Gaussians:
     """Read a bundle from memory; errors as of `read_sog`."""
+    return _unpack(read_packed_bundle(data, budget))
+
+
+def read_packed_bundle(data: bytes, budget: int = BUDGET) -> PackedGaussians | Gaussians:
+    """As `read_bundle`, but a model of version 2 is not unpacked."""
     end = data[-END_RECORD:]
     if len(end) < END_RECORD or end[:4] != b"PK\x05\x06" or end[20:22] != b"\0\0":
         raise BrokenSog(
@@ -79,7 +89,11 @@ def read_bundle(data: bytes, budget: int = BUDGET) -> Gaussians:
         raise BrokenSog("The bundle has a damaged list of files.") from error
 
 
-def _decode(fetch: Fetch, name: str, budget: int) -> Gaussians:
+def _unpack(model: PackedGaussians | Gaussians) -> Gaussians:
+    return model if isinstance(model, Gaussians) else model.subset(slice(None))
+
+
+def _decode(fetch: Fetch, name: str, budget: int) -> PackedGaussians | Gaussians:
     meta = parse_meta(fetch(name))
     need = meta.count * (BYTES_PER_GAUSSIAN if meta.shN is None else BYTES_PER_SH_GAUSSIAN)
     if need > budget:

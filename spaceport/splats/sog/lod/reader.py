@@ -14,9 +14,12 @@ import numpy as np
 from pydantic import FailFast, Field, FiniteFloat, model_validator
 
 from spaceport.splats.model import Gaussians
+from spaceport.splats.scratch import allocate, free_pages
+from spaceport.splats.sh import SHN_SIZES
+from spaceport.splats.sog.codec.decode import PackedGaussians
 from spaceport.splats.sog.codec.errors import BrokenSog
 from spaceport.splats.sog.codec.meta import LARGEST_COUNT, MetaModel, Three, parse_model
-from spaceport.splats.sog.codec.reader import BUDGET, BYTES_PER_SH_GAUSSIAN, read_sog
+from spaceport.splats.sog.codec.reader import BUDGET, BYTES_PER_SH_GAUSSIAN, read_packed
 
 LOD_META = "lod-meta.json"
 LARGEST_META = 8 << 20  # some 30,000 leaves
@@ -87,8 +90,10 @@ Piece = tuple[MetaLod, Bound]
 """One leaf in one file."""
 
 
-def read_level(path: Path, level: int = 0, budget: int = BUDGET) -> Gaussians:
+def read_level(path: Path, level: int = 0, budget: int = BUDGET, scratch: Path | None = None) -> Gaussians:
     """All Gaussians of one level of detail, 0 being the finest, file by file. `path` is lod-meta.json or its folder.
+
+    The higher SH of a large level lie in a file of the folder `scratch`, if there is one.
 
     Raises:
         BrokenSog: a sentence on the first rule that the set breaks, or that it needs more memory than `budget`.
@@ -102,11 +107,29 @@ def read_level(path: Path, level: int = 0, budget: int = BUDGET) -> Gaussians:
     if not 0 < total * BYTES_PER_SH_GAUSSIAN <= budget:
         raise BrokenSog(f"Level {level} claims {total} Gaussians: none, or more than {budget} bytes of memory hold.")
     parts = [part for part, _ in _parts(folder, meta, pieces_by_file, budget)]
-    bands = max(part.shN.shape[1] for part in parts)
+    return _join(parts, total, scratch)
+
+
+def _join(parts: list[PackedGaussians | Gaussians], total: int, scratch: Path | None) -> Gaussians:
+    """The models of several files as one of `total` Gaussians; SH bands that one lacks are zeros."""
+    size = SHN_SIZES[max(part.sh_degree for part in parts)]
+    first = parts[0].subset(slice(0, 1))
     whole: dict[str, Any] = {
-        name: np.concatenate([_pad(getattr(part, name), name, bands) for part in parts]) for name in parts[0].arrays()
+        name: np.empty((total, *array.shape[1:]), np.float32) for name, array in first.without_sh().arrays().items()
     }
-    return replace(parts[0], **whole)
+    whole["shN"] = sh = allocate((total, size, 3), scratch)
+    start = 0
+    for part in parts:
+        unpacked = part.subset(slice(None))
+        rows = slice(start, start + len(part))
+        for name, array in unpacked.without_sh().arrays().items():
+            if name != "shN":
+                whole[name][rows] = array
+        sh[rows, : unpacked.shN.shape[1]] = unpacked.shN
+        sh[rows, unpacked.shN.shape[1] :] = 0
+        free_pages(sh[rows])
+        start += len(part)
+    return replace(first, **whole)
 
 
 def check_streamed(path: Path, budget: int = BUDGET) -> None:
@@ -125,7 +148,7 @@ def check_streamed(path: Path, budget: int = BUDGET) -> None:
     for level in range(meta.levels):
         for part, pieces in _parts(folder, meta, _pieces(meta, level), budget):
             for lod, bound in pieces:
-                _check_bound(part.means[lod.offset : lod.offset + lod.count], bound)
+                _check_bound(part.subset(slice(lod.offset, lod.offset + lod.count)).means, bound)
 
 
 def _open(path: Path) -> tuple[Path, LodMeta]:
@@ -152,20 +175,16 @@ def _pieces(meta: LodMeta, level: int) -> dict[int, list[Piece]]:
 
 def _parts(
     folder: Path, meta: LodMeta, pieces_by_file: dict[int, list[Piece]], budget: int
-) -> Iterator[tuple[Gaussians, list[Piece]]]:
+) -> Iterator[tuple[PackedGaussians | Gaussians, list[Piece]]]:
     """Each file of a level, read once whatever the leaves say, and the leaves in it."""
     for number, pieces in pieces_by_file.items():
         if number >= len(meta.filenames):
             raise BrokenSog(f"{LOD_META} names file {number} of {len(meta.filenames)}.")
-        part = read_sog(folder / meta.filenames[number], budget)
+        part = read_packed(folder / meta.filenames[number], budget)
         starts = np.cumsum([0] + [lod.count for lod, _ in pieces])
         if [lod.offset for lod, _ in pieces] != starts[:-1].tolist() or starts[-1] != len(part):
             raise BrokenSog(f"The leaves of {meta.filenames[number]} leave a gap or overlap.")
         yield part, pieces
-
-
-def _pad(array: np.ndarray[Any, Any], name: str, bands: int) -> np.ndarray[Any, Any]:
-    return np.pad(array, ((0, 0), (0, bands - array.shape[1]), (0, 0))) if name == "shN" else array
 
 
 def _check_bound(means: np.ndarray[Any, Any], bound: Bound) -> None:

@@ -8,6 +8,7 @@ and centroids are split into coarse groups, and each group goes on by itself.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from spaceport.progress import Progress
 from spaceport.simd.jit import kernel
 from spaceport.splats.model import Floats
+from spaceport.splats.scratch import folder_of, free_pages, take
 from spaceport.splats.sog.attributes.rows import map_rows
 from spaceport.splats.sog.palette.faiss_import import faiss
 
@@ -24,6 +26,7 @@ GROUPS = 256
 GROUPING_SAMPLE = 65536  # Gaussians that the coarse groups are fitted to
 GROUPING_ROUNDS = 4
 ROUNDS = 2  # of k-means at each size
+SEARCHED_ROWS = 131_072  # of features on disk, at a time; a multiple of what faiss multiplies at once
 FULL_SPHERE = 4 * np.pi
 
 Labels = NDArray[np.int64]
@@ -67,6 +70,7 @@ class Growth:
         self.coarse: Floats | None = None
         """Centres of the coarse groups, once there are any."""
         self._members: list[Labels] = [np.arange(len(features))]
+        self._grouped: Floats | None = None
         self._squares = np.ones(len(features))
         self.labels: Labels = np.zeros(len(features), np.int64)
         """The centroid that each feature was assigned to in the last round: `centroids` are the means of these."""
@@ -86,20 +90,21 @@ class Growth:
         mass = self._weights * self._squares
         count = size - len(self.centroids)
         chosen = self._random.choice(len(mass), size=max(0, count), replace=False, p=_probabilities(mass))
-        self._add(self._features[chosen])
+        self._add(take(self._features, chosen))
         self.refine(ROUNDS)
 
     def refine(self, rounds: int) -> None:
         """Rounds of Lloyd's k-means at the present size."""
         for _ in range(rounds):
-            for rows, members in self._groups():
+            for group, rows, members in self._groups():
                 self._progress.check()
-                features = self._features if self.coarse is None else self._features[rows]
+                features = self._features_of(group, rows)
                 weights = self._weights if self.coarse is None else self._weights[rows]
                 near, squares = _nearest(self.centroids[members], features)
                 self.centroids[members] = _means(self.centroids[members], near, squares, features, weights)
                 self._squares[rows] = squares
                 self.labels[rows] = members[near]
+                free_pages(features)
 
     def _add(self, centroids: Floats) -> None:
         """Add centroids to the groups they lie in. Every group that has features has a centroid then."""
@@ -111,7 +116,7 @@ class Growth:
             groups, _ = _nearest(self.coarse, centroids)
             covered = np.union1d(groups, self._group_of_centroid)
             left = [g for g, members in enumerate(self._members) if len(members) and g not in covered]
-            firsts = self._features[[self._members[g][0] for g in left]]
+            firsts = take(self._features, np.array([self._members[g][0] for g in left], np.int64))
             kept = max(0, len(centroids) - len(left))  # they replace others: the size must be as asked
             centroids = np.concatenate([centroids[:kept], firsts])
             groups = np.concatenate([groups[:kept], left]).astype(np.int64)
@@ -120,7 +125,7 @@ class Growth:
 
     def _split_into_groups(self) -> None:
         sample = self._random.permutation(len(self._features))[:GROUPING_SAMPLE]
-        sampled = self._features[sample]
+        sampled = take(self._features, sample)
         coarse = sampled[:GROUPS]
         for _ in range(GROUPING_ROUNDS):
             near, squares = _nearest(coarse, sampled)
@@ -129,13 +134,24 @@ class Growth:
         near, _ = _nearest(coarse, self._features)
         order = np.argsort(near, kind="stable")
         self._members = np.split(order, np.searchsorted(near[order], np.arange(1, len(coarse))))
+        if folder_of(self._features) is not None:  # where it takes long to gather a group each time
+            self._grouped = take(self._features, order)
         if len(self.centroids):
             self._group_of_centroid, _ = _nearest(coarse, self.centroids)
 
-    def _groups(self) -> Iterator[tuple[Labels, Labels]]:
+    def _groups(self) -> Iterator[tuple[slice, Labels, Labels]]:
+        """Of each group with centroids and features: its place among all, its features, and its centroids."""
         order = np.argsort(self._group_of_centroid, kind="stable")
         parts = np.split(order, np.searchsorted(self._group_of_centroid[order], np.arange(1, len(self._members))))
-        return ((m, e) for m, e in zip(self._members, parts, strict=True) if len(m) and len(e))
+        ends = np.cumsum([len(members) for members in self._members])
+        groups = zip(ends, self._members, parts, strict=True)
+        return ((slice(end - len(m), end), m, e) for end, m, e in groups if len(m) and len(e))
+
+    def _features_of(self, group: slice, rows: Labels) -> Floats:
+        """The features of a group, by its place among all and by their rows."""
+        if self.coarse is None:
+            return self._features
+        return self._features[rows] if self._grouped is None else self._grouped[group]
 
 
 def _probabilities(mass: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -146,8 +162,23 @@ def _probabilities(mass: NDArray[np.float64]) -> NDArray[np.float64]:
 def _nearest(centroids: Floats, features: Floats) -> tuple[Labels, NDArray[np.float64]]:
     index = faiss.IndexFlatL2(features.shape[1])
     index.add(np.ascontiguousarray(centroids))
-    squares, labels = index.search(np.ascontiguousarray(features), 1)
-    return labels[:, 0], np.maximum(squares[:, 0].astype(np.float64), 0)
+    labels, squares = search_nearest(index, features)
+    return labels, np.maximum(squares.astype(np.float64), 0)
+
+
+def search_nearest(index: faiss.Index, features: Floats) -> tuple[Labels, Floats]:
+    """For each of `features` [N,D], which of the index is nearest, and its squared distance."""
+    if folder_of(features) is None:
+        squares, labels = index.search(np.ascontiguousarray(features), 1)
+        return labels[:, 0], squares[:, 0]
+    count = len(features)
+    labels, squares = np.empty(count, np.int64), np.empty(count, np.float32)
+    ends = [*range(SEARCHED_ROWS, count - SEARCHED_ROWS + 1, SEARCHED_ROWS), count]  # faiss searches a few another way
+    for first, end in pairwise([0, *ends]):
+        nearest = index.search(features[first:end], 1)
+        squares[first:end], labels[first:end] = (part[:, 0] for part in nearest)
+        free_pages(features[first:end])
+    return labels, squares
 
 
 def _means(

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from spaceport.progress import Progress
 from spaceport.splats.model import Floats
+from spaceport.splats.scratch import row_blocks, take
 from spaceport.splats.sh import SHN_SIZES
 from spaceport.splats.sog.attributes import codebook
 from spaceport.splats.sog.attributes.rows import map_rows
 from spaceport.splats.sog.palette.faiss_import import faiss
-from spaceport.splats.sog.palette.growth import Growth, Labels, colour_error, growth_sizes
+from spaceport.splats.sog.palette.growth import Growth, Labels, colour_error, growth_sizes, search_nearest
 
 MAX_CENTROIDS = 65536
 EXACT = 1024  # so few distinct features are kept as they are
@@ -60,7 +61,10 @@ class PaletteSettings:
 
 def used_coefficients(shn: NDArray[np.float32]) -> int:
     """How many SH coefficients per channel (0, 3, 8 or 15) are left when bands that are all zero are dropped."""
-    used = np.flatnonzero(np.any(shn != 0, axis=(0, 2)))
+    is_used = np.zeros(shn.shape[1], bool)
+    for rows in row_blocks(shn):
+        is_used |= np.any(shn[rows] != 0, axis=(0, 2))
+    used = np.flatnonzero(is_used)
     last = int(used[-1]) + 1 if len(used) else 0
     return next(size for size in SHN_SIZES if size >= last)
 
@@ -90,12 +94,12 @@ def fit_palette(
     """Make the palette of `features` [N,D] with `weights` [N]. The same arguments give the same palette."""
     first, which = find_distinct(features)
     if len(first) <= (settings.size or EXACT):
-        return quantise_palette(features[first], which, features, weights, settings.step)
+        return quantise_palette(take(features, first), which, features, weights, settings.step)
     limit = min(settings.size or max(settings.max_size, growth_sizes(MAX_CENTROIDS)[0]), MAX_CENTROIDS)
     growth = Growth(features, weights, settings.seed, progress)
     for size in [settings.size] if settings.size else growth_sizes(limit):
         if size >= len(first):
-            return quantise_palette(features[first], which, features, weights, settings.step)
+            return quantise_palette(take(features, first), which, features, weights, settings.step)
         growth.grow(size)
         if settings.size is None and growth.error <= settings.error:
             break
@@ -150,4 +154,4 @@ def nearest_centroid(centroids: Floats, features: Floats, coarse: Floats | None 
         index.is_trained = True
         index.nprobe = NEIGHBOURS
     index.add(np.ascontiguousarray(centroids))
-    return np.asarray(index.search(np.ascontiguousarray(features), 1)[1][:, 0], np.int64)
+    return search_nearest(index, features)[0]
