@@ -43,7 +43,9 @@ def stop_one(job_id: str) -> dict[str, Any]:
 
 @router.post("/stop-job")
 def stop_by_body() -> dict[str, Any]:
-    return stop(JOB_ID.validate_python(json_body(current_event(router)).get("jobId")))
+    event = current_event(router)
+    caller_of(event)  # before anything of the body is read
+    return stop(JOB_ID.validate_python(json_body(event).get("jobId")))
 
 
 def stop(job_id: str) -> dict[str, Any]:
@@ -64,7 +66,8 @@ def stop(job_id: str) -> dict[str, Any]:
 @router.post("/jobs/<job_id>/retry")
 def retry(job_id: str) -> tuple[dict[str, Any], int]:
     event = current_event(router)
-    request, caller = RetryRequest.model_validate(json_body(event)), caller_of(event)
+    caller = caller_of(event)
+    request = RetryRequest.model_validate(json_body(event))
     job_to_handle(caller, job_id)
     audit_call(event, caller, job_id)
     wanted = Submission(owner=caller.key, options=request.options, job_id=request.job_id)

@@ -68,7 +68,8 @@ app.include_router(shares.router)
 
 @app.post("/start-job")
 def start_job() -> tuple[dict[str, Any], int] | Response[str]:
-    body, caller = StartJob.model_validate(json_body(app.current_event)), caller_of(app.current_event)
+    caller = caller_of(app.current_event)
+    body = StartJob.model_validate(json_body(app.current_event))
     check_email(body.email, caller)
     audit_call(app.current_event, caller, body.subject())
     manifest = start(body, caller)
@@ -101,6 +102,7 @@ def list_jobs() -> dict[str, Any]:
 @app.get("/options")
 def options() -> dict[str, Any]:
     """The options of a job: a JSON Schema, what each preset changes, flat names of old clients; and limits of a zip."""
+    caller_of(app.current_event)
     return {
         "schema": JobOptions.model_json_schema(),
         "defaults": resolve({}).model_dump(mode="json"),
@@ -119,7 +121,8 @@ def options() -> dict[str, Any]:
 
 @app.post("/uploads")
 def uploads() -> tuple[dict[str, Any], int]:
-    body, caller = json_body(app.current_event), caller_of(app.current_event)
+    caller = caller_of(app.current_event)
+    body = json_body(app.current_event)
     if "multipart" in body:
         return multipart.begin(body)
     request = UploadRequest.model_validate(body)
