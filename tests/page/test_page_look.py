@@ -198,10 +198,21 @@ def test_levels_are_streamed_signed_and_where_lengths_are_no_metres_the_tape_say
 ) -> None:
     watched = Watched.of(page)
     view = opened(page, look_jobs, STREAMED)
+
+    def is_fine() -> bool:
+        page.wait_for_timeout(50)
+        return any("/lod/0_0/sh0.webp" in address for address in watched.addresses)
+
+    until(is_fine, lambda: "the finest level never came")
+    page.wait_for_load_state("networkidle")
     files = [address for address in watched.addresses if f"{STREAMED}/compressed/" in address]
     assert any("/lod/lod-meta.json?" in address for address in files)
     sets = [address for address in files if re.search(r"/lod/\d+_\d+/\w+\.webp\?", address)]
     assert len(sets) >= 5
+    paths = [address.partition("?")[0] for address in files]
+    assert len(paths) == len(set(paths)), "each file comes once"
+    levels = {address.rpartition("/lod/")[2].partition("_")[0] for address in sets}
+    assert levels == {"0", "3"}, "the coarsest first, then what the budget buys, and nothing between"
     assert not any("model.sog" in address for address in files), "the whole is not loaded too"
     assert all("X-Amz-Signature=" in address for address in files)
     with pytest.raises(urllib.error.HTTPError, match="403"):
