@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 from template import ROOT
 
 CODE = ("spaceport", "functions", "services")
+DEFINED = re.compile(r"^ *(?:async )?(?:def|class) (\w+)[(\[:]", re.MULTILINE)
 ROW = re.compile(r"^\| ([^|]*) \|", re.MULTILINE)
 
 
@@ -29,9 +29,8 @@ def _replaced() -> set[str]:
 def _names() -> Iterator[tuple[Path, str]]:
     for path in (path for top in CODE for path in (ROOT / top).rglob("*.py")):
         yield path.relative_to(ROOT), path.stem
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-                yield path.relative_to(ROOT), node.name
+        for name in DEFINED.findall(path.read_text()):
+            yield path.relative_to(ROOT), name
 
 
 def _snake(name: str) -> str:

@@ -250,7 +250,7 @@ def test_a_stop_ends_colmap_at_once(survey: Path, tmp_path: Path, phase: str) ->
     shutil.copyfile(survey / "survey.zip", source / "upload.zip")
     progress = Recorder(stop_at=phase)
     with pytest.raises(Stopped):
-        run(source, tmp_path / "jobs/out", SfmOptions(), progress)
+        run(source, tmp_path / "jobs/out", SfmOptions(max_features=1024), progress)
     assert not children_of(os.getpid())
     assert not list((tmp_path / "jobs").glob(".*"))
 

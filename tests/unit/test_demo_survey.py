@@ -13,7 +13,7 @@ from PIL.ExifTags import GPS, IFD, Base
 from spaceport.demo import Survey, load_truth, make_survey
 from spaceport.demo.geodesy import Place, from_enu, to_enu
 
-SIZE = (256, 192)
+SIZE = (176, 132)
 
 
 @pytest.fixture(scope="module")
