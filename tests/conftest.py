@@ -28,15 +28,15 @@ settings.register_profile("explore", patient)
 settings.load_profile("repeatable")
 
 LONGEST = (
-    "test_cloud_stops",
     "test_cloud_chain",
-    "test_sfm_real",
+    "test_cloud_stops",
     "test_cloud_resume",
-    "test_train_resume_points",
+    "test_sfm_real",
     "test_sfm_survey",
     "test_sfm_formats",
-    "test_train_fit",
     "test_cloud_api",
+    "test_train_fit",
+    "test_train_resume_points",
     "test_cloud_shared",
     "test_cloud_dies",
     "test_cloud_uploads",

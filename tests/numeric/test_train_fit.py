@@ -145,6 +145,7 @@ def test_a_training_cut_off_goes_on_to_the_same_bytes(
     assert curves[0] == curves[1]
 
 
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol:UserWarning")
 @pytest.mark.parametrize("damage", ["garbage", "other options"])
 def test_a_checkpoint_that_does_not_fit_is_not_continued(truth: Truth, tmp_path: Path, damage: str) -> None:
     options = SHORT

@@ -152,6 +152,7 @@ DAMAGES: dict[str, Callable[[bytes, Path], Any]] = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol:UserWarning")
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_or_hostile_checkpoint_begins_anew(
     truth: Truth, cut: bytes, tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture

@@ -94,6 +94,7 @@ def test_a_format_that_was_not_promised_is_left_out(tmp_path: Path) -> None:
     assert isinstance(read_photo(tmp_path, "a.jpg"), Unreadable)
 
 
+@pytest.mark.filterwarnings("ignore:Image size:PIL.Image.DecompressionBombWarning")
 @pytest.mark.parametrize("side", [15_000, 30_000, 2**30])
 def test_a_picture_that_claims_too_many_pixels_is_not_decoded(tmp_path: Path, side: int) -> None:
     head = struct.pack(">2L5B", side, side, 8, 2, 0, 0, 0)
@@ -111,6 +112,7 @@ def test_an_icon_is_left_out(tmp_path: Path) -> None:
     assert photo.reason == "it is only 160 x 60 pixels"
 
 
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data:UserWarning")
 def test_broken_exif_costs_only_the_exif(tmp_path: Path) -> None:
     picture().save(tmp_path / "a.jpg", exif=b"Exif\0\0II*\0\xff\xff\xff\xff" + bytes(range(40)))
     photo = read_photo(tmp_path, "a.jpg")
