@@ -11,18 +11,19 @@ export function costTable(costs: Costs | undefined) {
   if (!rows.length) return nothing;
   const sum = (values: Costs["usd"]) => rows.reduce((total, stage) => total + (values[stage] ?? 0), 0);
   const most = Math.max(...rows.flatMap((stage) => [costs.usd[stage] ?? 0, costs.estimate[stage] ?? 0]));
+  const isPaid = sum(costs.usd) > 0;
   const bar = (usd: number, estimate: number) =>
     most > 0 ? html`<span class="cost" aria-hidden="true" ${vars({ "--share": String(usd / most), "--estimate": String(estimate / most) })}></span>` : nothing;
   return html`<section><h2>${REPORT.cost}</h2>
-    ${sum(costs.usd) === 0 ? html`<p>${REPORT.free}</p>` : nothing}
+    ${!isPaid ? html`<p>${REPORT.free}</p>` : nothing}
     <table class="plain"><thead><tr><th scope="col">${REPORT.stage}</th><th scope="col" class="n">${REPORT.time}</th><th scope="col" class="n">${REPORT.paid}</th>
-      <th scope="col" class="n">${REPORT.estimate}</th><th scope="col">${REPORT.against}</th></tr></thead>
-      <tbody>${rows.map((stage) => line(STAGE_NAMES[stage], costs.seconds[stage] ?? 0, costs.usd[stage] ?? 0, costs.estimate[stage] ?? 0, bar))}</tbody>
-      <tfoot>${line(REPORT.sum, sum(costs.seconds), sum(costs.usd), sum(costs.estimate), () => nothing)}</tfoot></table>
-    ${most > 0 ? html`<p class="muted of-bar">${REPORT.costHint}</p>` : nothing}</section>`;
+      <th scope="col" class="n">${REPORT.estimate}</th>${isPaid ? html`<th scope="col">${REPORT.against}</th>` : nothing}</tr></thead>
+      <tbody>${rows.map((stage) => line(STAGE_NAMES[stage], costs.seconds[stage] ?? 0, costs.usd[stage] ?? 0, costs.estimate[stage] ?? 0, isPaid ? bar : null))}</tbody>
+      <tfoot>${line(REPORT.sum, sum(costs.seconds), sum(costs.usd), sum(costs.estimate), isPaid ? () => nothing : null)}</tfoot></table>
+    ${isPaid ? html`<p class="muted of-bar">${REPORT.costHint}</p>` : nothing}</section>`;
 }
 
-function line(name: string, seconds: number, usd: number, estimate: number, bar: (usd: number, estimate: number) => unknown) {
+function line(name: string, seconds: number, usd: number, estimate: number, bar: ((usd: number, estimate: number) => unknown) | null) {
   return html`<tr><th scope="row">${name}</th><td class="n">${duration(seconds)}</td><td class="n">${dollars(usd)}</td><td class="n">${dollars(estimate)}</td>
-    <td>${bar(usd, estimate)}${against(usd, estimate)}</td></tr>`;
+    ${bar ? html`<td>${bar(usd, estimate)}${against(usd, estimate)}</td>` : nothing}</tr>`;
 }
