@@ -91,8 +91,8 @@ def test_more_memory_is_foreseen_than_was_measured(millions: int, degree: int, m
     assert measured < estimate_memory(millions * 1_000_000, degree) < 1.5 * measured + BASE_BYTES
 
 
-def test_ten_million_gaussians_are_foreseen_within_four_gib() -> None:
-    assert 3 << 30 < estimate_memory(10_000_000, 3) <= 4.75 * (1 << 30)
+def test_ten_million_gaussians_are_foreseen_with_some_more_than_four_gib() -> None:
+    assert 4 << 30 < estimate_memory(10_000_000, 3) < 4.5 * (1 << 30)
 
 
 def test_the_size_of_a_ply_is_what_its_header_and_its_bytes_allow(ply: Path, tmp_path: Path) -> None:
