@@ -35,7 +35,7 @@ from spaceport.splats.formats.ply import read_ply
 from spaceport.splats.model import Gaussians
 from spaceport.splats.sog.codec.reader import read_sog
 
-TARGETS = (36.0, 40.0, 44.0, 48.0, 52.0)  # dB
+TARGETS = (38.0, 42.0, 46.0, 50.0)  # dB
 OURS, PEER, GRID = "#1b6ca8", "#d9700b", "#dddddd"
 
 Point = dict[str, Any]
@@ -96,7 +96,7 @@ def draw(models: dict[str, Any]) -> Figure:
         plot.grid(color=GRID)
         plot.spines[["top", "right"]].set_visible(False)
     plots[0].set_ylabel("PSNR against the model, dB")
-    plots[0].legend(loc="lower right", frameon=False)
+    plots[min(1, len(plots) - 1)].legend(loc="center left", frameon=False)
     return figure
 
 
@@ -113,7 +113,7 @@ def main() -> None:
     parser.add_argument("picture", type=Path, help="the plot, .svg or .png")
     parser.add_argument("models", nargs="*", help="TITLE=MODEL[,cameras.json]")
     parser.add_argument("--cutoff", type=int, default=600, help="CPU seconds for each file of the peer")
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
     models: dict[str, Any] = json.loads(arguments.points.read_text()) if arguments.points.exists() else {}
     for each in arguments.models:
         title, _, path = each.partition("=")
