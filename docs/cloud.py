@@ -1,7 +1,7 @@
 """Draws docs/pictures/cloud.svg from template.yaml: `make architecture`.
 
 Above, each rule: its event, and whom it wakes; a dashed arrow where whoever was woken may write the next row's
-manifest, as its role says. Below, the machines, the API, the alarms, and who may touch what. Narrow, for phones.
+manifest, as its role says. Below, the machines, the API, the page, the alarms, and who may touch what. Narrow, for phones.
 """
 
 from __future__ import annotations
@@ -53,6 +53,7 @@ def draw() -> str:
     y = _arrows(body, _in_chain(resources, list(_rules(resources))), resources)
     y = _machines(body, resources, y + 40)
     y = _api(body, resources, y + 34)
+    y = _page(body, resources, y + 34)
     y = _alarms(body, resources, y + 34)
     y = _access(body, resources, y + 34)
     return _head(y + 16) + "\n".join(body) + "\n</svg>\n"
@@ -144,6 +145,28 @@ def _api(body: list[str], resources: Any, y: int) -> int:
                 routes.setdefault(event["Properties"]["Path"], []).append(event["Properties"]["Method"].upper())
     body.append(_text(MARGIN, y, "The API, of ApiFunction", "title"))
     return _list_of(body, y, [f"{', '.join(sorted(methods))} {path}" for path, methods in sorted(routes.items())])
+
+
+def _page(body: list[str], resources: Any, y: int) -> int:
+    """The page's distribution with what it fetches from, and each API with whom it lets in; what is optional says so."""
+    body.append(_text(MARGIN, y, "The page, and who may call the API", "title"))
+    lines = []
+    for name, properties in _of_type(resources, "AWS::CloudFront::Distribution"):
+        buckets = [text.strip("${}").split(".")[0] for text in _texts(properties["DistributionConfig"]["Origins"])]
+        origins = ", ".join(bucket for bucket in buckets if bucket in resources and bucket.endswith("Bucket"))
+        lines.append(f"{name} (CloudFront, {_condition(resources, name)}) serves {origins}")
+    for name, properties in _of_type(resources, "AWS::Serverless::Api"):
+        by_key = properties.get("Auth", {}).get("ApiKeyRequired")
+        who = "programs and people with an API key" if by_key else f"people of a Cognito pool, {_condition(resources, name)}"
+        lines.append(f"{name}: {who}")
+    for line in (part for line in lines for part in textwrap.wrap(line, 62, break_on_hyphens=False)):
+        y += LINE
+        body.append(_text(MARGIN + 12, y, line, "small"))
+    return y
+
+
+def _condition(resources: Any, name: str) -> str:
+    return f"if {resources[name]['Condition']}" if "Condition" in resources[name] else "always"
 
 
 def _alarms(body: list[str], resources: Any, y: int) -> int:
