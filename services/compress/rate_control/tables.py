@@ -1,8 +1,8 @@
 """What each level of each attribute costs in bytes and in PSNR: the measurements that `allocation.py` decides on.
 
 Bytes come from encoding a sample of runs of neighbours. Squared errors come from renders with one attribute changed, at
-the coarsest level, and with all of them at the finest; between the two the error grows with the square of the step,
-above what the format itself loses.
+a coarse level, and with all of them at the finest; the error grows with the square of the step, above what the format
+itself loses.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ from spaceport.splats.sog.palette.palette import MAX_CENTROIDS, find_distinct, s
 
 COMPRESSING = "Compressing with PlayCanvas SOGS algorithm"
 SAMPLE_SIZE = 16384
-MEASURED_LEVELS = [0, 2, 4, 6, 7, 8]  # levels whose bytes are measured; the others are interpolated
+MEASURED_LEVELS = [0, 2, 4, 6, 8, 9, 10]  # levels whose bytes are measured; the others are interpolated
+RENDERED_LEVEL = 2  # whose error is measured; the others' are taken from it
 RUNS = 16  # that the sample is made of
 STEP_OF_ERROR = 1.0  # step of the codebook by the palette's error per coefficient: rounding then adds a twelfth
 GROWTH_SAMPLE = 131072  # Gaussians of a large model that its palette is grown from, besides those in the windows
@@ -72,9 +73,9 @@ def attribute_tables(prepared: Prepared, windows: Windows) -> list[RateDistortio
     fine = windows.squared_errors(replace(shown.stored, **finest)) / len(ATTRIBUTES)
     tables = []
     for name, quantise in ATTRIBUTES.items():
-        changed = quantise(shown, at_level(name, COARSENESS[0])).decoded
+        changed = quantise(shown, at_level(name, COARSENESS[RENDERED_LEVEL])).decoded
         coarse = windows.squared_errors(replace(shown.stored, **changed))
-        share = np.square(np.array(COARSENESS) / COARSENESS[0])[:, None]
+        share = np.square(np.array(COARSENESS) / COARSENESS[RENDERED_LEVEL])[:, None]
         tables.append(RateDistortion(sizes[name], fine + np.maximum(coarse - fine, 0) * share))
     return tables
 

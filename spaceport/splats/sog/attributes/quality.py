@@ -42,7 +42,7 @@ STANDARD = Quality(
 )
 FINEST = Quality(palette_error=0.001)
 
-COARSENESS = (4.0, 2.83, 2.0, 1.41, 1.0, 0.71, 0.5, 0.25, 0.0)
+COARSENESS = (8.0, 5.66, 4.0, 2.83, 2.0, 1.41, 1.0, 0.71, 0.5, 0.25, 0.0)
 """How coarse an attribute may be, in steps of `STANDARD`; 0 is as fine as the format can be."""
 KNOBS = {"means": "position_slack", "scales": "scale_step", "quats": "rotation_slack", "sh0": "colour_step"}
 
