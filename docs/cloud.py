@@ -1,7 +1,8 @@
 """Draws docs/pictures/cloud.svg from template.yaml: `make architecture`.
 
 Above, each rule: its event, and whom it wakes; a dashed arrow where whoever was woken may write the next row's
-manifest, as its role says. Below, the machines, the API, the page, the alarms, and who may touch what. Narrow, for phones.
+manifest, as its role says. Below, the machines, the API, the page, the alarms, and who may touch what. Narrow, for
+phones.
 """
 
 from __future__ import annotations
@@ -148,7 +149,7 @@ def _api(body: list[str], resources: Any, y: int) -> int:
 
 
 def _page(body: list[str], resources: Any, y: int) -> int:
-    """The page's distribution with what it fetches from, and each API with whom it lets in; what is optional says so."""
+    """The page's distribution with what it fetches from, and whom each API lets in; what is optional says so."""
     body.append(_text(MARGIN, y, "The page, and who may call the API", "title"))
     lines = []
     for name, properties in _of_type(resources, "AWS::CloudFront::Distribution"):
@@ -157,7 +158,8 @@ def _page(body: list[str], resources: Any, y: int) -> int:
         lines.append(f"{name} (CloudFront, {_condition(resources, name)}) serves {origins}")
     for name, properties in _of_type(resources, "AWS::Serverless::Api"):
         by_key = properties.get("Auth", {}).get("ApiKeyRequired")
-        who = "programs and people with an API key" if by_key else f"people of a Cognito pool, {_condition(resources, name)}"
+        people = f"people of a Cognito pool, {_condition(resources, name)}"
+        who = "programs and people with an API key" if by_key else people
         lines.append(f"{name}: {who}")
     for line in (part for line in lines for part in textwrap.wrap(line, 62, break_on_hyphens=False)):
         y += LINE
