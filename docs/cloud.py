@@ -161,7 +161,7 @@ def _page(body: list[str], resources: Any, y: int) -> int:
         people = f"people of a Cognito pool, {_condition(resources, name)}"
         who = "programs and people with an API key" if by_key else people
         lines.append(f"{name}: {who}")
-    for line in (part for line in lines for part in textwrap.wrap(line, 62, break_on_hyphens=False)):
+    for line in (part for each in lines for part in textwrap.wrap(each, 62, break_on_hyphens=False)):
         y += LINE
         body.append(_text(MARGIN + 12, y, line, "small"))
     return y
