@@ -166,6 +166,9 @@ def read_files(cloud: Cloud, api: Api, job: str) -> None:
         for name, url in model["files"].items():
             with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
                 assert len(answer.read()) == model["bytes"][name]
+    listed = {each["job_id"]: each for each in api("GET", "/jobs?previews=true")[1]["jobs"]}
+    with urllib.request.urlopen(listed[job]["preview"], timeout=PATIENCE) as answer:
+        assert answer.read()
     _, made = api("POST", f"/jobs/{job}/shares", {"may": "download"})
     reader = copy.copy(api)
     reader.headers = {"x-share-token": made["token"]}
