@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from spaceport.splats.formats.html import likely_up
 from spaceport.splats.frame import Vec3
 from spaceport.splats.model import Gaussians
+from spaceport.splats.sog.attributes import opacity
+from spaceport.splats.sog.attributes.rotations import matrices, normalise
 
 Array = NDArray[np.float64]
 
@@ -63,8 +65,8 @@ class Density:
         sample = gaussians.subset(rows)
         self._means = sample.means.astype(np.float64)
         self._sigmas = np.exp(np.clip(sample.scales.astype(np.float64), *LOG_SCALES))
-        self._quats = sample.quats.astype(np.float64)
-        self._alphas = stride * _alphas(sample, np.arange(len(sample)))
+        self._quats = sample.quats
+        self._alphas = stride * opacity.alpha(sample.opacities)
         self.bulk = self._find_bulk(sample.frame.up or likely_up(sample))
         self.cell = GRID_SIDE * self.bulk.diagonal / CELLS
         """Side of a cell, scene units."""
@@ -87,7 +89,7 @@ class Density:
         a, b, c = self._sigmas.T
         area = 2 * np.pi / 3 * (a * b + b * c + c * a)
         each = self._alphas * np.minimum(area / self.cell**2, 2 * len(_OFFSETS)) / len(_OFFSETS)
-        axes = _rotations(self._quats) * np.minimum(SPREAD * self._sigmas, CELLS * self.cell)[:, None]
+        axes = matrices(normalise(self._quats)) * np.minimum(SPREAD * self._sigmas, CELLS * self.cell)[:, None]
         points = self._means[:, None] + np.einsum("nij,pj->npi", axes, _OFFSETS)
         index, inside = self._indices(points)
         weights = np.broadcast_to(each[:, None], inside.shape)[inside]
@@ -170,7 +172,7 @@ def _sample(gaussians: Gaussians) -> tuple[NDArray[np.intp], int]:
     for first in (-(-len(gaussians) // (4 * SAMPLE_SIZE)), 1):
         rows = np.arange(0, len(gaussians), max(1, first))
         rows = rows[_drawable(gaussians.subset(rows))]
-        shown = rows[_alphas(gaussians, rows) >= SHOWN_ALPHA]
+        shown = rows[opacity.alpha(gaussians.opacities[rows]) >= SHOWN_ALPHA]
         rows = shown if len(shown) else rows
         if len(rows):
             stride = -(-len(rows) // SAMPLE_SIZE)
@@ -186,27 +188,12 @@ def _drawable(gaussians: Gaussians) -> NDArray[np.bool_]:
     return np.asarray(good & (gaussians.quats != 0).any(axis=1))
 
 
-def _alphas(gaussians: Gaussians, rows: NDArray[np.intp]) -> Array:
-    return np.asarray(1 / (1 + np.exp(-np.clip(gaussians.opacities[rows].astype(np.float64), -50, 50))))
-
-
 def _quantiles(values: Array, weights: Array, shares: tuple[float, ...]) -> Array:
     """Weighted quantiles of values [N]."""
     order = np.argsort(values, kind="stable")
     mass = np.cumsum(weights[order])
     ranks = np.searchsorted(mass, np.multiply(shares, mass[-1]))
     return np.asarray(values[order[np.minimum(ranks, len(values) - 1)]])
-
-
-def _rotations(quats: Array) -> Array:
-    """[N,3,3] of quaternions [N,4] of any length but zero."""
-    w, x, y, z = (quats / np.linalg.norm(quats, axis=1, keepdims=True)).T
-    rows = (
-        (1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)),
-        (2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)),
-        (2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)),
-    )
-    return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
 
 
 def _blur(cells: Array) -> Array:
