@@ -21,10 +21,9 @@ import json
 import statistics
 import sys
 import tempfile
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 TESTS = Path(__file__).parents[1] / "tests"
@@ -32,6 +31,7 @@ sys.path[:0] = [str(TESTS), *(str(TESTS / name) for name in ("unit", "fuzz", "br
 
 from browser_fixtures import launched  # noqa: E402
 from finished_jobs import add_finished_job  # noqa: E402
+from http_servers import serving  # noqa: E402
 from page_cases import link_of  # noqa: E402
 from playwright.sync_api import Browser, Page, expect  # noqa: E402
 from tabs import Profile, measured, pss  # noqa: E402
@@ -166,15 +166,8 @@ def _peer(model: bytes) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/index.html?content=model.sog&settings=settings.json"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with serving(Handler) as (_, address):
+        yield f"{address}/index.html?content=model.sog&settings=settings.json"
 
 
 def _measure_upload(profile: Profile, cloud: EmbeddedCloud, megabytes: int, scratch: str) -> None:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import io
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
 from urllib.parse import quote
 
 import numpy as np
 import numpy.typing as npt
+from http_servers import serving
 from PIL import Image
 from playwright.sync_api import Page
 from random_models import gaussians
@@ -89,15 +89,8 @@ def as_webgl(view: Camera) -> str:
 def served(models: Path) -> Iterator[str]:
     """A server on a free loopback port: /npm, /web, /pages and the folder `models` as /models. Yields its address."""
     roots = {"npm": NPM, "web": WEB, "pages": PAGES, "models": models}
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Files, roots=roots))
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with serving(partial(_Files, roots=roots)) as (_, address):
+        yield address
 
 
 class _Files(SimpleHTTPRequestHandler):

@@ -11,12 +11,12 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
+from http_servers import serving
 from template import ROOT, raw
 
 from requirements import checks
@@ -120,17 +120,10 @@ class Service(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving() -> Iterator[tuple[str, list[tuple[str, str]]]]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Service)
-    server.queries = []  # type: ignore[attr-defined]
-    thread = Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}", server.queries  # type: ignore[attr-defined]
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+def serving_queries() -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    with serving(Service) as (server, address):
+        server.queries = []  # type: ignore[attr-defined]
+        yield address, server.queries  # type: ignore[attr-defined]
 
 
 def run(python: Path | str, script: str, *arguments: Path | str, **more: str) -> tuple[int, str]:
@@ -141,7 +134,7 @@ def run(python: Path | str, script: str, *arguments: Path | str, **more: str) ->
 
 @needs_tools
 def test_everything_that_is_locked_is_looked_up_and_torch_too() -> None:
-    with serving() as (url, queries):
+    with serving_queries() as (url, queries):
         code, output = run(TOOLS, "audit.py", "--osv-url", f"{url}/v1/query")
     assert (code, output.count("GHSA-0000-0000-0001")) == (1, 1)
     looked_up = Counter(queries)
@@ -223,7 +216,7 @@ def test_base_images_are_pinned_where_their_registry_can_be_reached(tmp_path: Pa
         "# a\nFROM ${REGISTRY}python:3.11-slim AS dependencies\nRUN x\nFROM dependencies\n"
         "FROM nvidia/cuda:12.6.3-devel@sha256:" + "0" * 64 + "\n"
     )
-    with serving() as (url, queries):
+    with serving_queries() as (url, queries):
         code, output = run(sys.executable, "bases.py", copy, "--registry", url, "--tokens", f"{url}/token?service=x")
     assert code == 0, output
     assert copy.read_text() == (
@@ -241,7 +234,7 @@ def test_a_digest_that_nobody_says_is_not_made_up(tmp_path: Path, tag: str) -> N
     copy = tmp_path / "Dockerfile"
     copy.write_text(f"FROM python:3.11\nFROM python:{tag}\n")
     before = copy.read_text()
-    with serving() as (url, _):
+    with serving_queries() as (url, _):
         registry = url if tag == "gone" else "http://127.0.0.1:9"
         code, output = run(sys.executable, "bases.py", copy, "--registry", registry, "--tokens", f"{url}/token")
     assert (code, copy.read_text()) == (1, before), output

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
 from finished_jobs import add_finished_job
+from http_servers import serving
 from page_cases import Watched, api_key_of, link_of
 from page_models import model_sog, poster
 from pipeline_cases import ended, key_of, request
@@ -191,15 +191,8 @@ def another_site(*bodies: str) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serving(Handler) as (_, address):
+        yield address
 
 
 def test_the_model_in_somebodys_page_comes_with_a_click(page: Page, cloud: EmbeddedCloud, base: str) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 from pydantic import BaseModel, ConfigDict
 
+from services.compress.optional_json import read_optional
 from services.compress.proving.proof import PSNR_CAP, Picture, Prover
 from spaceport.pictures import open_picture
 from spaceport.pipeline.reports.compress import HeldOutPsnr
@@ -23,7 +24,6 @@ MOST: Final = 8
 """Photos that are compared."""
 LONGEST_SIDE: Final = 8192
 """Pixels; training compares none that are larger."""
-LARGEST_REPORT: Final = 64 << 20
 NONE_CAME: Final = "no held-out photos came with the model"
 
 
@@ -47,20 +47,13 @@ class _Report(BaseModel):
 def read_held_out(folder: Path, cameras: Sequence[Camera]) -> list[HeldOutPhoto]:
     """The photos `held-out-N.jpg` in `folder`, which its report.json names; those that cannot be used are left out."""
     by_name = {camera.name: camera for camera in cameras if camera.held_out}
+    report = read_optional(folder / "report.json", _Report)
+    names = report.held_out_photos if report else None
     photos = []
-    for number, name in enumerate(_names(folder / "report.json")[:MOST]):
+    for number, name in enumerate((names or [])[:MOST]):
         if name in by_name and (photo := _read(folder / f"held-out-{number}.jpg", by_name[name])):
             photos.append(photo)
     return photos
-
-
-def _names(path: Path) -> list[str]:
-    try:
-        if path.stat().st_size > LARGEST_REPORT:
-            return []
-        return _Report.model_validate_json(path.read_bytes()).held_out_photos or []
-    except (OSError, ValueError):  # not there, or damaged
-        return []
 
 
 def _read(path: Path, camera: Camera) -> HeldOutPhoto | None:

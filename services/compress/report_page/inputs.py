@@ -4,19 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, TypeVar
 
-from pydantic import BaseModel
-
+from services.compress.optional_json import read_optional
 from spaceport.pipeline.contract import StageManifest
 from spaceport.pipeline.reports.sfm import SfmReport
 from spaceport.pipeline.reports.train import TrainReport
 from spaceport.splats.cameras import Camera
-
-MAX_BYTES: Final = 64 << 20
-"""Of a file of JSON: of 100,000 photos."""
-
-Model = TypeVar("Model", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -36,25 +29,16 @@ class Earlier:
 
 def read_earlier(source: Path, cameras: list[Camera]) -> Earlier:
     """`source` is laid out like `jobs/ID/` in the bucket."""
-    manifests = [_read(source / folder / "manifest.json", StageManifest) for folder in ("colmap", "gaussian")]
+    manifests = [read_optional(source / folder / "manifest.json", StageManifest) for folder in ("colmap", "gaussian")]
     preview = source / "gaussian" / "preview.jpg"
     return Earlier(
-        sfm=_read(source / "colmap" / "report.json", SfmReport),
-        train=_read(source / "gaussian" / "report.json", TrainReport),
+        sfm=read_optional(source / "colmap" / "report.json", SfmReport),
+        train=read_optional(source / "gaussian" / "report.json", TrainReport),
         manifests=[manifest for manifest in manifests if manifest],
         cameras=cameras,
         thumbs=_sheets(source / "colmap"),
         preview=preview if preview.is_file() else None,
     )
-
-
-def _read(path: Path, model: type[Model]) -> Model | None:
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            return None
-        return model.model_validate_json(path.read_bytes())
-    except (OSError, ValueError):  # not there, or of another version
-        return None
 
 
 def _sheets(folder: Path) -> list[Path]:
