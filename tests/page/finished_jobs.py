@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from pipeline_cases import ended, key_of, requested, staged
 
@@ -12,20 +13,23 @@ from spaceport.pipeline.contract import AnyManifest, Artefact, StageManifest, St
 from spaceport.pipeline.layout import STAGE_FOLDERS
 
 
-def add_finished_job(cloud: EmbeddedCloud, job_id: str, name: str, files: Mapping[str, bytes]) -> str:
+def add_finished_job(
+    cloud: EmbeddedCloud, job_id: str, name: str, files: Mapping[str, bytes], **of_request: Any
+) -> str:
     """A completed job with `files` by their names below it, as `compressed/model.sog`. Returns its id.
 
-    Only the manifests of stages that have files are put, since each of them wakes the stage after it.
+    Only the manifests of stages that have files are put, since each of them wakes the stage after it; the tracker ends
+    the job after that of the compression, and whom `email` of the request names gets a mail.
     """
     deployment = deployment_of(cloud.access)
-    manifests: list[AnyManifest] = [requested(job_id, name=name)]
+    manifests: list[AnyManifest] = [requested(job_id, name=name, **of_request)]
     for stage in StageName:
         folder = STAGE_FOLDERS[stage].output
         own = {f"jobs/{job_id}/{path}": body for path, body in files.items() if path.startswith(f"{folder}/")}
         for key, body in own.items():
             deployment.bucket.put_small(key, body)
         made = [Artefact(key=key, bytes=len(body)) for key, body in own.items()]
-        manifests.append(staged(stage, job_id, name=name).model_copy(update={"artefacts": made}))
+        manifests.append(staged(stage, job_id, name=name, **of_request).model_copy(update={"artefacts": made}))
     for manifest in (*manifests, ended(job_id=job_id)):
         deployment.table.record(manifest)
         if isinstance(manifest, StageManifest) and manifest.artefacts:

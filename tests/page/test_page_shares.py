@@ -16,11 +16,9 @@ from finished_jobs import add_finished_job
 from http_servers import serving
 from page_cases import Watched, api_key_of, link_of
 from page_models import model_sog, poster
-from pipeline_cases import ended, key_of, request
 from playwright.sync_api import Browser, Page, expect
 from waiting import until
 
-from spaceport.cli.connect import deployment_of
 from spaceport.local.cloud import EmbeddedCloud
 from spaceport.local.mailbox import mails
 from spaceport.local.page import PREFIX
@@ -221,12 +219,8 @@ def test_no_other_page_of_ours_is_framed(page: Page, base: str, name: str) -> No
 
 
 def test_the_mail_of_a_finished_job_opens_it_without_a_key(page: Page, cloud: EmbeddedCloud, base: str) -> None:
-    job_id, bucket = "pier-0123456789", deployment_of(cloud.access).bucket
-    add_finished_job(cloud, job_id, "Pier", {"compressed/model.sog": model_sog(), "compressed/poster.jpg": poster()})
-    over = ended(job_id=job_id)
-    bucket.put_manifest(
-        key_of(over), over.model_copy(update={"request": request(name="Pier", email="ann@example.com")})
-    )
+    job_id, files = "pier-0123456789", {"compressed/model.sog": model_sog(), "compressed/poster.jpg": poster()}
+    add_finished_job(cloud, job_id, "Pier", files, email="ann@example.com")
 
     def mail() -> dict[str, Any] | None:
         return next((each for each in mails(cloud.access) if each["To"] == ["ann@example.com"]), None)
