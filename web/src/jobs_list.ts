@@ -24,9 +24,10 @@ export interface Listed {
 /** Less than the hour for which an address works. */
 const PREVIEW_MS = 50 * 60_000;
 
-/** Where pictures of models are. Addresses are kept, so that a list that is asked for again does not load them again. */
+/** Where pictures of models are. An address is kept as long as it works and the picture is the same: each answer signs
+ * a new one, and a list that is asked for again, or through another filter, would load all its pictures again. */
 export class Previews {
-  readonly #known = new Map<string, { url: string; until: number }>();
+  readonly #known = new Map<string, { url: string; until: number; bytes: unknown }>();
 
   of({ job_id }: Job): string | null {
     return this.#known.get(job_id)?.url ?? null;
@@ -34,13 +35,20 @@ export class Previews {
 
   /** Take what an answer brings. */
   keep(jobs: readonly Job[], now: number): void {
-    for (const { job_id, preview } of jobs) if (preview) this.#known.set(job_id, { url: preview, until: now + PREVIEW_MS });
+    for (const job of jobs) {
+      if (job.preview && this.#lacks(job, now)) this.#known.set(job.job_id, { url: job.preview, until: now + PREVIEW_MS, bytes: job.counts.thumb_bytes });
+    }
   }
 
   /** The parameter of a query for jobs, where one of the known ones lacks its picture, or none is known yet. */
   query(known: readonly Job[] | undefined, now: number): string {
-    const lacks = ({ job_id, counts }: Job) => "thumb_bytes" in counts && now >= (this.#known.get(job_id)?.until ?? 0);
-    return !known || known.slice(0, PAGE).some(lacks) ? "&previews=true" : "";
+    return !known || known.slice(0, PAGE).some((job) => this.#lacks(job, now)) ? "&previews=true" : "";
+  }
+
+  #lacks({ job_id, counts }: Job, now: number): boolean {
+    if (!("thumb_bytes" in counts)) return false;
+    const known = this.#known.get(job_id);
+    return !known || now >= known.until || known.bytes !== counts.thumb_bytes;
   }
 }
 

@@ -27,7 +27,13 @@ test("pictures of a list are asked for once in an hour, and when a job has got o
   assert.equal(previews.query([running, ready], 1000), "");
   previews.keep([running, ready], 1000);
   assert.deepEqual([running, ready].map((job) => previews.of(job)), [null, "https://s3.test/b"]);
-  assert.equal(previews.query([running, ready], 3600_000), "&previews=true", "the address ends");
+  previews.keep([{ ...ready, preview: "https://s3.test/b?signed=later" }], 2000);
+  assert.equal(previews.of(ready), "https://s3.test/b", "through another filter: its picture is there already");
+  const retried = { ...ready, counts: { thumb_bytes: 8 } };
+  assert.equal(previews.query([retried], 3000), "&previews=true", "compressed again: another picture");
+  previews.keep([{ ...retried, preview: "https://s3.test/b?signed=anew" }], 3000);
+  assert.equal(previews.of(retried), "https://s3.test/b?signed=anew");
+  assert.equal(previews.query([running, retried], 3600_000), "&previews=true", "the address ends");
 });
 
 test("ticks are round, few, and around all values", () => {
