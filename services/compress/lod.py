@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from services.compress.core import Compressed
 from services.compress.rate_control.search import OWN_BUDGET
+from services.compress.verdict import format_psnr
 from spaceport.pipeline.options import CompressOptions
 from spaceport.progress import Progress
 from spaceport.splats.sog.lod.reader import read_level
@@ -35,8 +36,8 @@ def write_lod(folder: Path, compressed: Compressed, options: CompressOptions, pr
     """
     begun = time.monotonic()
     figures = write_streamed(folder, compressed.encoded.gaussians, compressed.best.quality, progress, options.seed)
-    psnr = compressed.prover.compare(read_level(folder, 0, OWN_BUDGET, folder)).mean
-    if psnr < options.min_psnr:
+    proof = compressed.prover.compare(read_level(folder, 0, OWN_BUDGET, folder))
+    if proof.decisive < options.min_psnr:
         shutil.rmtree(folder)
-        return {"lod_missed": f"The finest level reached {psnr:.1f} dB, so none is published."}
-    return figures | {"lod_psnr": psnr, "lod_seconds": round(time.monotonic() - begun, 2)}
+        return {"lod_missed": f"The finest level reached {format_psnr(proof, options.min_psnr)}, so none is published."}
+    return figures | {"lod_psnr": proof.mean, "lod_seconds": round(time.monotonic() - begun, 2)}

@@ -15,9 +15,20 @@ Model = TypeVar("Model", bound=BaseModel)
 
 def read_optional(path: Path, model: type[Model]) -> Model | None:
     """None where there is no such file, or none that the model fits."""
+    return parse_optional(read_bytes(path), model)
+
+
+def read_bytes(path: Path) -> bytes | None:
+    """None where there is no such file, or one of absurd size."""
     try:
-        if path.stat().st_size > MAX_BYTES:
-            return None
-        return model.model_validate_json(path.read_bytes())
-    except (OSError, ValueError):
+        return path.read_bytes() if path.stat().st_size <= MAX_BYTES else None
+    except OSError:
+        return None
+
+
+def parse_optional(text: bytes | None, model: type[Model]) -> Model | None:
+    """None where there is no text, or the model does not fit it."""
+    try:
+        return None if text is None else model.model_validate_json(text)
+    except ValueError:
         return None

@@ -17,7 +17,7 @@ from services.compress.report import degraded, make_outcome, make_report, report
 from services.compress.report_page.inputs import Earlier, read_earlier
 from services.compress.report_page.page import write_page
 from services.compress.viewing.look import THUMB, seconds_for_flight, write_look
-from services.compress.viewing.settings import read_georeference, read_training_seconds
+from services.compress.viewing.settings import read_georeference
 from spaceport.files import replacing_folder, write_atomic
 from spaceport.memory_limit import memory_limit
 from spaceport.pipeline.contract import Outcome
@@ -55,6 +55,7 @@ def run(source: Path, output: Path, options: CompressOptions, progress: Progress
             return too_large(count, need, have, ply_bytes)
         models = [read_ply(path, output)]
     cameras = _read_cameras(path.with_name("cameras.json"))
+    earlier = read_earlier(source, cameras)
     try:
         # The model is handed over, so that it can be freed there.
         compressed = compress(models.pop(), cameras, options, Share(progress, 0, FILE_SHARE))
@@ -64,16 +65,15 @@ def run(source: Path, output: Path, options: CompressOptions, progress: Progress
         return degraded(str(error), {"gaussians": count, "ply_bytes": ply_bytes})
 
     def write_views(folder: Path) -> dict[str, Any]:
-        job_seconds = read_training_seconds(path.with_name("report.json")) + time.monotonic() - begun
+        job_seconds = earlier.training_seconds + time.monotonic() - begun
         seconds = seconds_for_flight(job_seconds) if options.flight else None
         georeference = read_georeference(path.with_name("georeference.json"))
         return write_look(folder, compressed, cameras, georeference, seconds, Share(progress, FILE_SHARE, 1))
 
-    photos = read_held_out(path.parent, cameras)
+    photos = read_held_out(path.parent, earlier.held_out_photos, cameras)
     held_out = None
     if photos:
         held_out = compare_held_out(compressed.encoded.gaussians, compressed.decoded, photos, compressed.prover)
-    earlier = read_earlier(source, cameras)
     _write(output / "compressed", compressed, ply_bytes, held_out, options, write_views, earlier, progress)
     psnr = round(compressed.proof.mean, 2)
     progress.update(1.0, COMPRESSING, sog_bytes=len(compressed.bundle), sog_psnr=psnr)

@@ -16,9 +16,14 @@ def explain_rejection(best: Attempt, options: CompressOptions) -> str | None:
         return f"the smallest one has {best.size:,} bytes, where at most {options.max_bytes:,} were asked for"
     if best.proof.decisive < options.min_psnr:
         limit = "" if options.max_bytes is None else f" within {options.max_bytes:,} bytes"
-        worst = f", {best.proof.worst:.1f} dB in the worst view" if best.proof.mean >= options.min_psnr else ""
-        return f"{best.proof.mean:.1f} dB{worst}{limit}, where {options.min_psnr:.1f} dB were asked for"
+        return f"{format_psnr(best.proof, options.min_psnr)}{limit}, where {options.min_psnr:.1f} dB were asked for"
     return None
+
+
+def format_psnr(proof: Proof, least: float) -> str:
+    """What a proof that does not come to `least` dB came to: its mean, and its worst view where that decides."""
+    worst = f", {proof.worst:.1f} dB in the worst view" if proof.mean >= least else ""
+    return f"{proof.mean:.1f} dB{worst}"
 
 
 def explain_missed_target(target: Target, proof: Proof, ceiling: Proof | None) -> str | None:

@@ -6,7 +6,8 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from types import SimpleNamespace
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from PIL import Image
 from random_models import gaussians
 
 from services.compress import core, lod, stage
+from services.compress.proving.proof import Proof, ViewPsnr
 from services.compress.rate_control import search
 from services.compress.rate_control.allocation import Target
 from services.compress.rate_control.search import Search, SearchResult
@@ -21,7 +23,7 @@ from services.compress.stage import run
 from services.compress.viewing import pictures
 from spaceport.pipeline.errors import Refused, Slug, Stopped
 from spaceport.pipeline.options import CompressOptions, CompressPreset
-from spaceport.pipeline.reports.compress import CompressReport
+from spaceport.pipeline.reports.compress import CompressReport, ViewKind
 from spaceport.pipeline.reports.viewer import ViewerSettings
 from spaceport.progress import Progress, Silent
 from spaceport.splats import scratch
@@ -116,12 +118,24 @@ def test_the_core_returns_what_the_stage_writes(
     assert not list((tmp_path / "empty").iterdir())
 
 
-def test_held_out_photos_tell_what_compression_costs_on_them(model: Gaussians, tmp_path: Path) -> None:
+def test_held_out_photos_tell_what_compression_costs_on_them(
+    model: Gaussians, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     source = job(tmp_path / "in", model, CAMERAS)
     seen = np.clip(render(model, CAMERAS[1].rescale(0.5)), 0, 1)
     Image.fromarray(np.round(255 * seen).astype(np.uint8)).save(source / "gaussian/held-out-0.jpg", quality=95)
-    (source / "gaussian/report.json").write_text(json.dumps({"held_out_photos": [CAMERAS[1].name]}))
+    of_training = source / "gaussian/report.json"
+    of_training.write_text(json.dumps({"held_out_photos": [CAMERAS[1].name]}))
+    read: list[Path] = []
+    read_bytes = Path.read_bytes
+
+    def noting(path: Path) -> bytes:
+        read.append(path)
+        return read_bytes(path)
+
+    monkeypatch.setattr(Path, "read_bytes", noting)
     run(source, tmp_path / "out", CompressOptions(), Silent())
+    assert read.count(of_training) == 1, "for the held-out photos, the flight and the report page"
     report = CompressReport.model_validate_json((tmp_path / "out/compressed/report.json").read_bytes())
     assert report.held_out is not None and report.held_out_missing is None and report.held_out.photos == 1
     assert report.held_out.model > 30 and report.held_out.loss > 0
@@ -203,6 +217,29 @@ def test_a_job_asks_for_levels_by_the_size_of_its_bundle(
     assert sizes == [(tmp_path / "first/compressed/model.sog").stat().st_size] * 2
     assert not (tmp_path / "first/compressed/lod").exists()
     assert (tmp_path / "second/compressed/lod/lod-meta.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("worst", "sentence"),
+    [(36.5, None), (33.0, "The finest level reached 44.3 dB, 33.0 dB in the worst view, so none is published.")],
+)
+def test_levels_are_published_if_their_worst_view_allows_it_too(
+    worst: float, sentence: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As for the bundle: 40 dB are asked for, and so 36 in each view."""
+    picture = np.zeros((2, 2, 3), np.float32)
+    psnr = (50.0, 50.0, worst)
+    proof = Proof([ViewPsnr(ViewKind.ORBIT, "", False, each) for each in psnr], (picture, picture))
+    monkeypatch.setattr(lod, "write_streamed", lambda folder, *_: folder.mkdir() or {"lod_levels": 1})
+    monkeypatch.setattr(lod, "read_level", lambda *_: None)
+    compressed: Any = SimpleNamespace(
+        encoded=SimpleNamespace(gaussians=None),
+        best=SimpleNamespace(quality=None),
+        prover=SimpleNamespace(compare=lambda _: proof),
+    )
+    figures = lod.write_lod(tmp_path / "lod", compressed, CompressOptions(min_psnr=40.0), Silent())
+    assert figures.get("lod_missed") == sentence
+    assert (tmp_path / "lod").exists() is ("lod_psnr" in figures) is (sentence is None)
 
 
 def test_a_result_that_is_not_good_enough_is_not_published(model: Gaussians, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from ring_scene import OPTIONS, PHOTOS, SIDE, Truth, make_truth
 from services.compress.proving.held_out import compare_held_out, read_held_out
 from services.compress.proving.proof import Prover
 from services.compress.proving.views import views_of_photos
+from services.compress.report_page.inputs import read_earlier
 from services.train.estimate import EVALUATION_COST
 from services.train.hyperparameters import Hyperparameters
 from services.train.plan import TrainingPlan, first_points, make_plan
@@ -67,7 +68,7 @@ def test_the_model_lies_in_the_frame_of_the_reconstruction(truth: Truth, trained
 def test_compression_sees_the_held_out_photos_as_training_did(trained: tuple[Outcome, Path]) -> None:
     outcome, home = trained
     model, cameras = read_ply(home / "model.ply"), read_cameras(home / "cameras.json")
-    photos = read_held_out(home, cameras)
+    photos = read_held_out(home, read_earlier(home.parent, cameras).held_out_photos, cameras)
     scores = compare_held_out(model, model, photos, Prover(model, views_of_photos(cameras[:1]), Silent()))
     assert scores is not None and scores.photos == 2
     assert scores.model == pytest.approx(outcome.quality["psnr_held_out"], abs=0.3)

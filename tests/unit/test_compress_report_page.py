@@ -139,6 +139,25 @@ def test_what_is_broken_is_left_out(source: Path, broken: str) -> None:
     assert len(page.text) < len(whole.text) or len(page.elements) <= len(whole.elements)
 
 
+@pytest.mark.parametrize(
+    ("text", "seconds", "names"),
+    [
+        ('{"seconds": 12.5, "held_out_photos": ["a.jpg"], "more": 1}', 12.5, ["a.jpg"]),
+        ('{"seconds": 3}', 3.0, []),
+        ('{"held_out_photos": null}', 0.0, []),
+        *((text, 0.0, []) for text in ("", "[]", "{", "[" * 100_000, '{"seconds": "nan"}', '{"seconds": -1}')),
+        *((text, 0.0, []) for text in ('{"held_out_photos": "a.jpg', '{"held_out_photos": "a.jpg"}')),
+    ],
+)
+def test_of_a_training_of_another_version_its_time_and_photos_count(
+    source: Path, text: str, seconds: float, names: list[str]
+) -> None:
+    (source / "gaussian/report.json").write_text(text)
+    earlier = read_earlier(source, [])
+    assert earlier.train is None
+    assert (earlier.training_seconds, earlier.held_out_photos) == (seconds, names)
+
+
 def test_a_page_that_cannot_be_made_loses_no_model(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> bytes:
         raise RuntimeError

@@ -10,9 +10,7 @@ from typing import Final
 
 import numpy as np
 from PIL import Image
-from pydantic import BaseModel, ConfigDict
 
-from services.compress.optional_json import read_optional
 from services.compress.proving.proof import PSNR_CAP, Picture, Prover
 from spaceport.pictures import open_picture
 from spaceport.pipeline.reports.compress import HeldOutPsnr
@@ -36,21 +34,11 @@ class HeldOutPhoto:
     """[H,W,3], 0 to 1."""
 
 
-class _Report(BaseModel):
-    """Of `gaussian/report.json`, what is needed here: the rest may be of any version."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    held_out_photos: list[str] | None = None
-
-
-def read_held_out(folder: Path, cameras: Sequence[Camera]) -> list[HeldOutPhoto]:
-    """The photos `held-out-N.jpg` in `folder`, which its report.json names; those that cannot be used are left out."""
+def read_held_out(folder: Path, names: Sequence[str], cameras: Sequence[Camera]) -> list[HeldOutPhoto]:
+    """The photos `held-out-N.jpg` in `folder`, of the N-th name; those that cannot be used are left out."""
     by_name = {camera.name: camera for camera in cameras if camera.held_out}
-    report = read_optional(folder / "report.json", _Report)
-    names = report.held_out_photos if report else None
     photos = []
-    for number, name in enumerate((names or [])[:MOST]):
+    for number, name in enumerate(names[:MOST]):
         if name in by_name and (photo := _read(folder / f"held-out-{number}.jpg", by_name[name])):
             photos.append(photo)
     return photos

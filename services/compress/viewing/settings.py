@@ -35,15 +35,6 @@ def read_georeference(path: Path) -> Georeference | None:
         return None
 
 
-def read_training_seconds(path: Path) -> float:
-    """How long the training took, by its report; 0 where it does not say."""
-    try:
-        seconds = float(json.loads(path.read_bytes())["seconds"]) if path.stat().st_size <= MAX_BYTES else 0.0
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):
-        return 0.0
-    return seconds if np.isfinite(seconds) and seconds > 0 else 0.0
-
-
 def model_up(georeference: Georeference | None, cameras: Sequence[Camera]) -> Array:
     """The direction [3] away from the ground: z, but for a model that came with a frame of its own."""
     if georeference is None or "z up" in georeference.axes:
