@@ -6,6 +6,7 @@ import io
 import itertools
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -14,13 +15,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from random_models import gaussians
+from random_models import gaussians, noise
 
 from services.compress.proving.proof import Picture
 from services.compress.proving.views import look_at
 from services.compress.viewing import video
 from services.compress.viewing.flight_path import HIGHEST, KEYS, LOWEST, plan_path
-from services.compress.viewing.pictures import FRAMES, best_key, camera_at, fly, path_at, poster, thumb
+from services.compress.viewing.pictures import (
+    CANDIDATE_GAUSSIANS,
+    CANDIDATE_SIZE,
+    FRAMES,
+    best_key,
+    camera_at,
+    fly,
+    path_at,
+    poster,
+    thin_out,
+    thumb,
+)
 from services.compress.viewing.settings import make_settings, model_up, read_georeference
 from services.compress.viewing.survey import Array, Survey, make_survey, up_from_cameras
 from services.compress.viewing.video import VideoError, VideoWriter, write_video
@@ -28,6 +40,7 @@ from spaceport.pipeline.reports.sfm import Georeference
 from spaceport.pipeline.reports.viewer import ViewerSettings
 from spaceport.progress import Silent
 from spaceport.splats.cameras import Camera
+from spaceport.splats.render import render
 
 Z = np.array([0.0, 0.0, 1.0])
 
@@ -213,6 +226,15 @@ def test_a_machine_that_is_too_slow_makes_no_flight_and_says_so(tmp_path: Path, 
     assert flight.missed and "10.0 s" in flight.missed and machine.now < 2 and not written
 
 
+def test_a_model_whose_poster_took_longer_than_a_flight_can_is_not_rendered_again(
+    tmp_path: Path, written: list[int]
+) -> None:
+    machine = Machine(0.01)
+    ways = (tmp_path / "flight.mp4", plan_path(orbit(12)), Z, machine.render, 10.0, Silent(), machine.clock)
+    assert fly(*ways, poster_seconds=0.5).missed and not machine.sizes, "100 pictures of a quarter of that: 12.5 s"
+    assert fly(*ways, poster_seconds=0.3).missed is None
+
+
 def test_a_machine_that_gets_slow_ends_the_flight_in_time(tmp_path: Path, written: list[int]) -> None:
     machine = Machine(0.01, later=2.0)
     flight = fly(tmp_path / "flight.mp4", plan_path(orbit(12)), Z, machine.render, 10.0, Silent(), machine.clock)
@@ -265,6 +287,25 @@ def test_the_first_view_has_the_fewest_holes() -> None:
 
     position = path.positions[best_key(path, Z, render)]
     assert position[0] > 0 and position[1] > 0
+
+
+def test_a_sample_of_a_large_model_looks_as_dense_as_the_model() -> None:
+    """Half a surface, so that what the picture shows of it is a share of which neither all nor nothing is right."""
+    random = np.random.default_rng(7)
+    model = noise(4 * CANDIDATE_GAUSSIANS - 1, coefficients=3)
+    places = np.stack([random.uniform(-30, 0, len(model)), random.uniform(-20, 20, len(model))], axis=1)
+    model = replace(
+        model,
+        means=np.pad(places, ((0, 0), (0, 1))).astype(np.float32),
+        scales=np.full((len(model), 3), np.log(0.1), np.float32),
+    )
+    sample = thin_out(model)
+    assert len(sample) == CANDIDATE_GAUSSIANS and sample.sh_degree == 0
+    camera = camera_at(plan_path(orbit(12)), 0, Z, CANDIDATE_SIZE)
+    white, thinned = (render(each, camera, background=(1, 1, 1)) for each in (model.without_sh(), sample))
+    black, thinned_black = (render(each, camera) for each in (model.without_sh(), sample))
+    assert 0.2 < np.mean(1 - (white - black)) < 0.8
+    assert np.mean(thinned - thinned_black) == pytest.approx(np.mean(white - black), abs=0.02)
 
 
 def test_a_poster_of_noise_is_under_200_kb(tmp_path: Path) -> None:

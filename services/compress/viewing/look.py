@@ -11,7 +11,7 @@ from services.compress.core import Compressed
 from services.compress.proving.density import Density
 from services.compress.proving.views import orbit_cameras
 from services.compress.viewing.flight_path import plan_path
-from services.compress.viewing.pictures import BACKGROUND, best_key, camera_at, fly, poster, thumb
+from services.compress.viewing.pictures import BACKGROUND, best_key, camera_at, fly, poster, thin_out, thumb
 from services.compress.viewing.settings import make_settings, model_up
 from services.compress.viewing.survey import make_survey
 from services.compress.viewing.video import SIZE
@@ -58,14 +58,18 @@ def write_look(
     def render(camera: Camera, background: tuple[float, float, float]) -> Any:
         return compressed.prover.render(model, camera, background)
 
-    path = path.from_key(best_key(path, up, render))
+    sample = thin_out(model)
+    path = path.from_key(best_key(path, up, lambda camera, colour: compressed.prover.render(sample, camera, colour)))
     write_atomic(folder / VIEWER, (make_settings(path, 0, up, georeference).model_dump_json(indent=1) + "\n").encode())
+    before = time.monotonic()
     picture = render(camera_at(path, 0, up, SIZE), BACKGROUND)
+    poster_seconds = time.monotonic() - before
     write_atomic(folder / POSTER, poster(picture))
     write_atomic(folder / THUMB, thumb(picture))
     figures: dict[str, Any] = {}
     if seconds is not None:
-        video = fly(folder / FLIGHT, path, up, render, seconds - (time.monotonic() - begun), progress)
+        left = seconds - (time.monotonic() - begun)
+        video = fly(folder / FLIGHT, path, up, render, left, progress, poster_seconds=poster_seconds)
         figures = {"flight_missed": video.missed} if video.missed else {
             "flight_pictures": video.pictures, "flight_size": list(video.size)
         }  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +20,7 @@ from services.compress.viewing.survey import Array
 from services.compress.viewing.video import FRAMES_PER_SECOND, SIZE, VideoError, write_video
 from spaceport.progress import Progress
 from spaceport.splats.cameras import Camera
+from spaceport.splats.model import Gaussians
 
 BACKGROUND: Final = (11 / 255, 14 / 255, 18 / 255)
 """The sky of the page, so that nothing jumps when the model takes the poster's place."""
@@ -33,6 +34,7 @@ LONGEST_HOLD: Final = 3  # frames for which a picture may be shown: ten pictures
 SHARES: Final = (1.0, 0.75, 0.5)  # of the sides, at which pictures are rendered
 CANDIDATES: Final = 6  # keys of the flight that may become the first view
 CANDIDATE_SIZE: Final = (256, 144)
+CANDIDATE_GAUSSIANS: Final = 50_000  # for pictures of that size, which take as long as large ones of all Gaussians
 
 Render = Callable[[Camera, tuple[float, float, float]], Picture]
 """A picture [H,W,3] in 0..1 from a camera, in front of a background."""
@@ -55,8 +57,15 @@ def camera_at(path: FlightPath, key: int, up: Array, size: tuple[int, int]) -> C
     return _camera(path.positions[key], path.targets[key], up, size)
 
 
+def thin_out(model: Gaussians) -> Gaussians:
+    """An even sample of at most `CANDIDATE_GAUSSIANS`, each with the area of those for which it stands, without SH."""
+    step = -(-len(model) // CANDIDATE_GAUSSIANS)
+    sample = model.without_sh().subset(slice(None, None, step))
+    return replace(sample, scales=sample.scales + np.float32(np.log(step) / 2))
+
+
 def best_key(path: FlightPath, up: Array, render: Render) -> int:
-    """The key whose picture shows most of the model: fewest holes, and most to see."""
+    """The key whose picture shows most of the model: fewest holes, and most to see. `render` may be of a sample."""
     if not path.is_closed:
         return 0  # the flight begins there
     keys = range(0, KEYS - 1, -(-KEYS // CANDIDATES))
@@ -96,16 +105,23 @@ def fly(
     seconds: float,
     progress: Progress,
     clock: Callable[[], float] = time.monotonic,
+    poster_seconds: float = 0.0,
 ) -> FlightVideo:
     """Render the flight and write it as a video, within so many seconds, which the first pictures are measured by.
 
     Where they do not suffice, pictures are rendered smaller, and each shown for up to three frames; where even that
     takes too long, there is no video.
+
+    Args:
+        poster_seconds: what a picture of the full size took; one of the smallest takes no less than its share of that.
     """
     begun = clock()
-    planned = _plan(path, up, render, AIM * seconds, clock)
+    least = poster_seconds * SHARES[-1] ** 2 * FRAMES / LONGEST_HOLD
+    planned = _plan(path, up, render, AIM * seconds, clock) if least < AIM * seconds else None
     if planned is None:
-        return FlightVideo(missed=f"A flight takes longer to render than the {seconds:.1f} s that the job has for it.")
+        return FlightVideo(
+            missed=f"A flight takes longer to render than the {max(seconds, 0):.1f} s that the job has for it."
+        )
     size, cost = planned
     pictures = frame = 0
     try:
