@@ -53,7 +53,11 @@ def files() -> dict[str, bytes]:
         {"name": "DJI_0003.JPG", "held_out": False, "psnr": 30.0},
     ]
     train = {"views": views, "preview": [HOSTILE], "quality": {"psnr_held_out": 21.5, "psnr_train": 30.0}}
-    compress = {"attribute_bytes": {"means": 600, "quats": 300, "<b>": 100}, "sog_psnr": 40.0}
+    compress = {
+        "attribute_bytes": {"means": 600, "quats": 300, "<b>": 100}, "sog_psnr": 40.0, "sog_psnr_worst": 36.5,
+        "views": [{"kind": "photo"}, {"kind": "below"}, {"kind": "photo"}],
+        "kinds": {"photo": {"mean": 41.75, "worst": 41.5}, "below": {"mean": 36.5, "worst": 36.5}},
+    }  # fmt: skip
     reports = {"colmap": sfm, "gaussian": train, "compressed": compress}
     made = {f"{folder}/report.json": json.dumps(report).encode() for folder, report in reports.items()}
     cameras = [camera(each) for each in photos if each["registered"]]
@@ -121,6 +125,7 @@ def test_names_are_text_and_of_thousands_of_photos_few_are_drawn(
     expect(table.get_by_role("row")).to_have_count(3)
     expect(table.get_by_text("It shares too little with the photos that were placed.").first).to_be_visible()
     expect(page.get_by_role("row").filter(has_text="Positions")).to_contain_text("60 %")
+    expect(page.get_by_role("row").filter(has_text="Where photos were taken")).to_contain_text("41.5 dB")
     assert page.title().startswith(HOSTILE)
     assert watched.complaints == []
 

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { findingsOf } from "../src/parts/report/findings.ts";
 import { centreOf, depthOf, nearest, planOf, poseOf, project, roundLength } from "../src/parts/report/places.ts";
 import { countsOf, psnrShare, rowsOf, selected, tileOf, windowOf } from "../src/parts/report/rows.ts";
+import { viewRows } from "../src/parts/report/views.ts";
 import type { CameraRow, ReportSource, SfmPhoto } from "../src/parts/report/types.ts";
 import { against, sentence, share } from "../src/words/en.ts";
 
@@ -55,6 +56,19 @@ test("what levels of detail cost is a sentence, where there are any", () => {
   const sentences = (part: typeof compress | {}) => findingsOf({ name: "", files: {}, hasModel: true, parts: { compress: part } }, []).map(({ sentence }) => sentence);
   assert.deepEqual(sentences(compress), ["Viewers stream it in 4 levels of detail (3.8 MB more in storage): the first 300 kB show all of it."]);
   assert.deepEqual(sentences({}), []);
+});
+
+test("the views of the proof are rows by where they look from, with all of them last", () => {
+  const views = [{ kind: "photo" }, { kind: "below" }, { kind: "photo" }, { kind: "toString" }];
+  const kinds = { photo: { mean: 45, worst: 44 }, below: { mean: 41.94, worst: 41.94 }, toString: { mean: 40, worst: 40 } };
+  assert.deepEqual(viewRows({ views, kinds, sog_psnr: 43, sog_psnr_worst: 40 }), [
+    { name: "Where photos were taken", views: 2, mean: 45, worst: 44 },
+    { name: "Halfway down to what they show", views: 1, mean: 41.94, worst: 41.94 },
+    { name: "toString", views: 1, mean: 40, worst: 40 },
+    { name: "All", views: 4, mean: 43, worst: 40 },
+  ]);
+  assert.deepEqual(viewRows({ sog_psnr: 43 }), [], "of a version that had no kinds");
+  assert.deepEqual(viewRows(undefined), []);
 });
 
 test("of a long table only what is seen is drawn, wherever it is scrolled to", () => {

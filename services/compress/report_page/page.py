@@ -86,6 +86,7 @@ def _strips(earlier: Earlier, report: CompressReport, preview: bytes) -> list[El
     )
     label = "Full model, compressed model, difference"
     parts.append(_strip(_made(lambda: strip_address(preview)), label, caption))
+    parts.extend(tables.proof_parts(report))
     return [part for part in parts if part is not None]
 
 

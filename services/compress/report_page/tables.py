@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 from xml.etree.ElementTree import Element
@@ -10,10 +11,11 @@ from services.compress.report_page.inputs import Earlier
 from services.compress.report_page.markup import Content, element, name_of
 from services.compress.report_page.pictures import THUMB_HEIGHT, THUMB_WIDTH
 from services.compress.report_page.plan import apart_of, fate_of
-from services.compress.report_page.words import ATTRIBUTES, decibels, dollars, duration, sentence_of, size
+from services.compress.report_page.words import ATTRIBUTES, KINDS, decibels, dollars, duration, sentence_of, size
 from spaceport.pipeline.contract import StageManifest, StageName
 from spaceport.pipeline.costs import actual_cost, estimate_costs
 from spaceport.pipeline.pricing import LOCAL
+from spaceport.pipeline.reports.compress import CompressReport
 from spaceport.pipeline.reports.sfm import THUMB_COLUMNS, THUMB_ROWS, PhotoReport, SfmReport
 from spaceport.pipeline.reports.train import TrainReport, TrainView
 from spaceport.pipeline.text import visible
@@ -91,6 +93,25 @@ def view_table(train: TrainReport) -> Element | None:
         for view in shown
     ]
     return _table([("Photo", ""), ("Use", ""), ("Likeness", "n")], rows) if rows else None
+
+
+def proof_parts(report: CompressReport) -> list[Element]:
+    """The views of the proof by where they look from, and all of them."""
+    if not report.kinds:
+        return []
+    count = Counter(view.kind for view in report.views)
+    rows = [(KINDS[kind], count[kind], psnr.mean, psnr.worst) for kind, psnr in report.kinds.items()]
+    rows.append(("All", len(report.views), report.sog_psnr, report.sog_psnr_worst))
+    figures = [(name, (f"{views:,}", decibels(mean), decibels(worst))) for name, views, mean, worst in rows]
+    table = _table(
+        [("Seen from", ""), ("Views", "n"), ("Mean", "n"), ("Worst", "n")],
+        [
+            element("tr", element("td", name), *(element("td", each, class_="n") for each in cells))
+            for name, cells in figures
+        ],
+    )
+    hint = "How like the full model the compressed one looks, as PSNR: the higher, the better."
+    return [table, element("p", hint, class_="muted")]
 
 
 def bytes_parts(attribute_bytes: dict[str, int], mb_per_million: float | None) -> list[Element]:

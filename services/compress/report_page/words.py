@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from services.compress.report_page.inputs import Earlier
-from spaceport.pipeline.reports.compress import CompressReport
+from spaceport.pipeline.reports.compress import CompressReport, ViewKind
 from spaceport.pipeline.reports.sfm import Finding, Georeference, SfmReport, Verdict
 from spaceport.pipeline.reports.train import TrainReport
 
@@ -19,6 +19,15 @@ ATTRIBUTES: Final = {
     "shN_centroids": "Palette of view-dependent colour",
     "shN_labels": "View-dependent colour",
     "meta": "Description and zip",
+}
+KINDS: Final = {
+    ViewKind.PHOTO: "Where photos were taken",
+    ViewKind.BETWEEN: "Halfway from one photo to another",
+    ViewKind.BELOW: "Halfway down to what they show",
+    ViewKind.ORBIT: "Around the model",
+    ViewKind.NEAR: "Near it",
+    ViewKind.ABOVE: "Above it",
+    ViewKind.INSIDE: "Inside it",
 }
 _ENDS: Final = {
     "iterations": "as planned",

@@ -382,6 +382,15 @@ export const REPORT = {
   compressedLabel: "Three pictures: full model, compressed model, difference",
   compressedCaption: (psnr: number | null) =>
     `The full model, the compressed one, and their difference ten times as strong${psnr === null ? "" : `: ${decibels(psnr)} in the mean`}.`,
+  seenFrom: "Seen from",
+  views: "Views",
+  mean: "Mean",
+  worst: "Worst",
+  kinds: {
+    photo: "Where photos were taken", between: "Halfway from one photo to another", below: "Halfway down to what they show",
+    orbit: "Around the model", near: "Near it", above: "Above it", inside: "Inside it",
+  } as Record<string, string>,
+  viewsHint: "How like the full model the compressed one looks, as PSNR: the higher, the better.",
   bytes: "Where the bytes go",
   bytesLabel: (all: string) => `Bar of ${all}, divided by attribute as in the table below`,
   attribute: "Attribute",

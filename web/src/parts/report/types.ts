@@ -51,6 +51,11 @@ export interface CompressPart {
   sog_bytes?: number;
   ratio?: number;
   sog_psnr?: number;
+  sog_psnr_worst?: number;
+  /** The views of the proof; only their kind is shown. */
+  views?: { kind: string }[];
+  /** PSNR over the views of each kind, dB. */
+  kinds?: Record<string, { mean: number; worst: number }>;
   attribute_bytes?: Record<string, number>;
   mb_per_million?: number;
   held_out?: HeldOutPsnr;
