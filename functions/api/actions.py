@@ -10,7 +10,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from pydantic import BaseModel, ConfigDict, Field
 
 from functions.api.access import JOB_ID, job_to_handle
-from functions.api.caller import audit_call, caller_of, current_event, json_body
+from functions.api.caller import audit_call, current_caller, current_event, json_body
 from functions.clients import NAMESPACE, batch, bucket, queues, table
 from spaceport.pipeline.contract import JobId, JobState, StageName
 from spaceport.pipeline.errors import Conflict
@@ -43,15 +43,13 @@ def stop_one(job_id: str) -> dict[str, Any]:
 
 @router.post("/stop-job")
 def stop_by_body() -> dict[str, Any]:
-    event = current_event(router)
-    caller_of(event)  # before anything of the body is read
-    return stop(JOB_ID.validate_python(json_body(event).get("jobId")))
+    return stop(JOB_ID.validate_python(json_body(current_event(router)).get("jobId")))
 
 
 def stop(job_id: str) -> dict[str, Any]:
     """End a job and its Batch jobs. Raises `Conflict` when it had ended otherwise."""
     event = current_event(router)
-    caller = caller_of(event)
+    caller = current_caller()
     job_to_handle(caller, job_id)
     audit_call(event, caller, job_id)
     logger.set_correlation_id(job_id)
@@ -66,7 +64,7 @@ def stop(job_id: str) -> dict[str, Any]:
 @router.post("/jobs/<job_id>/retry")
 def retry(job_id: str) -> tuple[dict[str, Any], int]:
     event = current_event(router)
-    caller = caller_of(event)
+    caller = current_caller()
     request = RetryRequest.model_validate(json_body(event))
     job_to_handle(caller, job_id)
     audit_call(event, caller, job_id)

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from pydantic import BaseModel, ConfigDict, Field
 
 from functions import mails
-from functions.api.caller import audit_call, caller_of, current_event, json_body
+from functions.api.caller import audit_call, current_caller, current_event, json_body
 from functions.api.errors import Forbidden
 from functions.clients import bucket, table, tenants
 from functions.mails import Mail
@@ -73,7 +73,7 @@ def check_email(email: str | None, caller: Caller) -> None:
 @router.post("/addresses")
 def ask_for_confirmation() -> tuple[dict[str, Any], int]:
     event = current_event(router)
-    caller = caller_of(event)
+    caller = current_caller()
     email = valid_email(AddressRequest.model_validate(json_body(event)).email)
     if email is None:
         raise Refused(Slug.BAD_OPTIONS, detail="`email` is no address")
@@ -88,7 +88,7 @@ def ask_for_confirmation() -> tuple[dict[str, Any], int]:
 @router.get("/addresses")
 def show_addresses() -> dict[str, Any]:
     """Those that were sent a link, and those that the operator lists and that need none."""
-    caller = caller_of(current_event(router))
+    caller = current_caller()
     if not caller.sees_all:
         raise Forbidden("The addresses of a team are shown to its API keys and its admins.")
     addresses = [_public(address) for address in list_addresses(bucket(), caller.tenant)]

@@ -19,7 +19,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from functions.api import actions, addresses, confirm, estimate, job, model, multipart, shares
 from functions.api.addresses import Unconfirmed, check_email
-from functions.api.caller import audit_call, caller_of, json_body
+from functions.api.caller import audit_call, current_caller, json_body, require_caller
 from functions.api.errors import Forbidden, error_response
 from functions.api.job import public
 from functions.api.previews import preview_addresses
@@ -56,6 +56,7 @@ def cors(origin: str) -> CORSConfig | None:
 
 
 app = APIGatewayRestResolver(cors=cors(os.environ.get("SPACEPORT_WEB_ORIGIN", "")))
+app.use([require_caller])
 app.include_router(actions.router)
 app.include_router(addresses.router)
 app.include_router(confirm.router)
@@ -68,7 +69,7 @@ app.include_router(shares.router)
 
 @app.post("/start-job")
 def start_job() -> tuple[dict[str, Any], int] | Response[str]:
-    caller = caller_of(app.current_event)
+    caller = current_caller()
     body = StartJob.model_validate(json_body(app.current_event))
     check_email(body.email, caller)
     audit_call(app.current_event, caller, body.subject())
@@ -85,7 +86,7 @@ def start_job() -> tuple[dict[str, Any], int] | Response[str]:
 def list_jobs() -> dict[str, Any]:
     """The jobs that the caller sees, the newest first; by `state`, one or more with commas between them, and by
     `owner`, an API key's id or `me`; with small pictures of their models if `previews` is `true`."""
-    caller = caller_of(app.current_event)
+    caller = current_caller()
     query = app.current_event.query_string_parameters or {}
     limit = TypeAdapter(int).validate_python(query.get("limit", DEFAULT_LIMIT))
     states = STATES.validate_python(query["state"].split(",")) if query.get("state") else []
@@ -102,7 +103,6 @@ def list_jobs() -> dict[str, Any]:
 @app.get("/options")
 def options() -> dict[str, Any]:
     """The options of a job: a JSON Schema, what each preset changes, flat names of old clients; and limits of a zip."""
-    caller_of(app.current_event)
     return {
         "schema": JobOptions.model_json_schema(),
         "defaults": resolve({}).model_dump(mode="json"),
@@ -121,7 +121,7 @@ def options() -> dict[str, Any]:
 
 @app.post("/uploads")
 def uploads() -> tuple[dict[str, Any], int]:
-    caller = caller_of(app.current_event)
+    caller = current_caller()
     body = json_body(app.current_event)
     if "multipart" in body:
         return multipart.begin(body)

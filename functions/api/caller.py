@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from contextvars import ContextVar
 from typing import Any, Final, cast
 
+from aws_lambda_powertools.event_handler import ApiGatewayResolver, Response
 from aws_lambda_powertools.event_handler.api_gateway import Router
+from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
 
 from functions.api.errors import Forbidden
@@ -17,11 +20,37 @@ from spaceport.pipeline.jobs.submission import parse_json_object
 from spaceport.pipeline.tenants import GROUP, USER, Caller
 
 DERIVED_DIGITS: Final = 32
+OPEN_ROUTES: Final = frozenset(
+    {("GET", "/confirm"), ("POST", "/confirm"), ("GET", "/shared"), ("GET", "/shared/model")}  # a token opens each
+)
+PREFLIGHT: Final = "OPTIONS"
+"""The method of a browser's question whether it may call, which no route of ours answers."""
+_CALLER: Final[ContextVar[Caller]] = ContextVar("caller")
 
 
 def current_event(router: Router) -> APIGatewayProxyEvent:
     """The call that is being answered."""
     return cast("APIGatewayProxyEvent", router.current_event)
+
+
+def require_caller(app: ApiGatewayResolver, next_middleware: NextMiddleware) -> Response[Any]:
+    """Middleware of all routes: who calls is known before a route reads anything, or no route is called.
+
+    Raises: as `caller_of`.
+    """
+    event = cast("APIGatewayProxyEvent", app.current_event)
+    if event.http_method != PREFLIGHT and (event.http_method, event.path) not in OPEN_ROUTES:
+        token = _CALLER.set(caller_of(event))
+        try:
+            return next_middleware(app)
+        finally:
+            _CALLER.reset(token)
+    return next_middleware(app)
+
+
+def current_caller() -> Caller:
+    """Who makes the call that is being answered. Raises `LookupError` in an open route, whose caller nobody knows."""
+    return _CALLER.get()
 
 
 def caller_of(event: APIGatewayProxyEvent) -> Caller:

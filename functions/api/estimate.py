@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from aws_lambda_powertools.event_handler.api_gateway import Router
 from pydantic import BaseModel, ConfigDict, Field
 
-from functions.api.caller import caller_of, current_event, json_body
+from functions.api.caller import current_event, json_body
 from spaceport.pipeline.contract import StageName
 from spaceport.pipeline.costs import estimate_costs, estimate_seconds
 from spaceport.pipeline.options import resolve
@@ -30,9 +30,7 @@ class EstimateRequest(BaseModel):
 @router.post("/estimate")
 def estimate() -> dict[str, Any]:
     """On the machines of the template; of the embedded cloud on this machine, which costs nothing."""
-    event = current_event(router)
-    caller_of(event)
-    request = EstimateRequest.model_validate(json_body(event))
+    request = EstimateRequest.model_validate(json_body(current_event(router)))
     options = resolve(request.options)
     if "AWS_ENDPOINT_URL" in os.environ:
         seconds = own_machine_seconds(options, request.photos, len(os.sched_getaffinity(0)))

@@ -16,7 +16,7 @@ from aws_lambda_powertools.event_handler.api_gateway import Router
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
 
 from functions.api.access import job_to_handle, visible_row
-from functions.api.caller import audit_call, caller_of, current_event
+from functions.api.caller import audit_call, current_caller, current_event
 from functions.clients import bucket, table
 from functions.links import FILES, links, presigned, report_addresses
 from spaceport.pipeline.contract import AnyManifest, Artefact, JobState, StageName
@@ -39,7 +39,7 @@ router = Router()  # type: ignore[no-untyped-call]
 @router.get("/jobs/<job_id>")
 def show_job(job_id: str) -> Response[str]:
     event = current_event(router)
-    caller = caller_of(event)
+    caller = current_caller()
     row, version = visible_row(caller, job_id)
     has_ended = row.state in END_STATES
     reason = table().unsent_mail(row.job_id) if has_ended and row.email else None
@@ -111,7 +111,7 @@ def to_go_on(job_id: str, manifests: Mapping[str, AnyManifest]) -> dict[str, Any
 @router.delete("/jobs/<job_id>")
 def delete_job(job_id: str) -> tuple[dict[str, Any], int]:
     event = current_event(router)
-    caller = caller_of(event)
+    caller = current_caller()
     row = job_to_handle(caller, job_id)
     audit_call(event, caller, row.job_id)
     request_deletion(bucket(), table(), row)

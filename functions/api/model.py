@@ -11,7 +11,7 @@ from aws_lambda_powertools.event_handler.api_gateway import Router
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
 
 from functions.api.access import visible_job
-from functions.api.caller import audit_call, caller_of, current_event
+from functions.api.caller import audit_call, current_caller, current_event
 from functions.api.errors import error_response
 from functions.clients import bucket
 from functions.links import artefacts_of_tenant, presigned
@@ -33,7 +33,7 @@ router = Router()  # type: ignore[no-untyped-call]
 @router.get("/jobs/<job_id>/model")
 def show_model(job_id: str) -> dict[str, Any] | Response[str]:
     event = current_event(router)
-    caller = caller_of(event)
+    caller = current_caller()
     row = visible_job(caller, job_id)
     answer = model_of(row, single=wants_single(event))
     if answer is None:

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from functions.api.access import JOB_ID
 from functions.api.addresses import check_email
-from functions.api.caller import audit_call, caller_of, current_event, json_body
+from functions.api.caller import audit_call, current_caller, current_event, json_body
 from functions.api.errors import error_response
 from functions.clients import bucket, s3, table, tenants, uploads
 from spaceport.pipeline.errors import Refused, Slug
@@ -88,7 +88,7 @@ class CompleteRequest(BaseModel):
 def begin(body: dict[str, Any]) -> tuple[dict[str, Any], int]:
     """Answer `POST /uploads` for an upload in parts. Its job begins when it is completed."""
     event = current_event(router)
-    request, caller = MultipartRequest.model_validate(body), caller_of(event)
+    request, caller = MultipartRequest.model_validate(body), current_caller()
     if len(quote(request.name)) > MAX_QUOTED_NAME:
         raise Refused(Slug.BAD_OPTIONS, detail="the name is too long for an upload")
     Quotas(table()).check_upload(caller.tenant, tenants().of(caller.tenant).limits, request.bytes)
@@ -166,7 +166,7 @@ def complete(job_id: str) -> tuple[dict[str, Any], int] | Response[str]:
 
 def _upload_of_caller(job_id: str) -> tuple[MultipartUpload, Caller]:
     """Raises `UnknownJob` in the same words, and after the same one read, for all that is not the caller's."""
-    caller = caller_of(current_event(router))
+    caller = current_caller()
     upload = read_upload(table(), JOB_ID.validate_python(job_id))
     if upload is None or upload.tenant != caller.tenant or not (upload.owner == caller.key or caller.is_admin):
         raise no_upload(job_id)

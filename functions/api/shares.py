@@ -16,7 +16,7 @@ from aws_lambda_powertools.event_handler.api_gateway import Router
 from pydantic import BaseModel, ConfigDict, Field
 
 from functions.api.access import job_to_handle
-from functions.api.caller import audit_call, caller_of, current_event, json_body, source_ip
+from functions.api.caller import audit_call, current_caller, current_event, json_body, source_ip
 from functions.api.errors import error_response
 from functions.api.model import NO_MODEL, SECONDS, SOG, model_of, wants_single
 from functions.api.share_report import files_of_share, reports_of_share
@@ -62,7 +62,7 @@ class ShareRequest(BaseModel):
 @router.post("/jobs/<job_id>/shares")
 def share_job(job_id: str) -> tuple[dict[str, Any], int]:
     event = current_event(router)
-    caller = caller_of(event)
+    caller = current_caller()
     row = job_to_handle(caller, job_id)
     request = ShareRequest.model_validate(json_body(event))
     kept = int(float(os.environ.get(KEEP_DAYS) or MAX_DAYS))
@@ -76,14 +76,14 @@ def share_job(job_id: str) -> tuple[dict[str, Any], int]:
 
 @router.get("/jobs/<job_id>/shares")
 def show_shares(job_id: str) -> dict[str, Any]:
-    row = job_to_handle(caller_of(current_event(router)), job_id)
+    row = job_to_handle(current_caller(), job_id)
     return {"shares": [_public(share) for share in list_shares(bucket(), row.job_id)]}
 
 
 @router.delete("/jobs/<job_id>/shares/<share_id>")
 def withdraw(job_id: str, share_id: str) -> dict[str, Any]:
     event = current_event(router)
-    caller = caller_of(event)
+    caller = current_caller()
     row = job_to_handle(caller, job_id)
     audit_call(event, caller, row.job_id)
     share = withdraw_share(bucket(), row.job_id, share_id)
