@@ -16,7 +16,12 @@ COMPRESSED = CompressReport.model_validate(
             "colour_step": 0, "sh_step": 0, "rotation_slack": 0, "sh_bands": 0,
         },
         "rms_errors": {"position": 0, "log_scale": 0, "rotation_degrees": 0, "opacity": 0, "colour": 0},
-        "sog_psnr": 44.0, "sog_psnr_worst": 43.0, "min_psnr": 30.0, "views": [], "kinds": {}, "attempts": [], "seed": 0,
+        "sog_psnr": 44.0, "sog_psnr_worst": 43.0, "min_psnr": 30.0, "attempts": [], "seed": 0,
+        "views": [
+            {"kind": kind, "name": "", "held_out": False, "psnr": psnr}
+            for kind, psnr in (("photo", 46.0), ("below", 43.0), ("photo", 43.01))
+        ],
+        "kinds": {"photo": {"mean": 44.5, "worst": 43.01}, "below": {"mean": 43.0, "worst": 43.0}},
         "views_from": "", "published": True,
     }
 )  # fmt: skip

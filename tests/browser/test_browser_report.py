@@ -24,6 +24,13 @@ LENS = CameraReport(
     expected_focal_px=2222.0, focal_px=2340.0, focal_std=0.004, reason="12 photos and 5,434 observations determine it",
 )  # fmt: skip
 
+LINES = """cells => cells.map(cell => {
+    const text = document.createRange();
+    text.selectNodeContents(cell);
+    return new Set([...text.getClientRects()].map(line => Math.round(line.top))).size;
+})"""
+"""On how many lines each cell's text stands."""
+
 
 def page_html() -> str:
     report = SfmReport.model_validate_json(REPORT.read_text()).model_copy(update={"cameras": [LENS]})
@@ -70,5 +77,6 @@ def test_the_page_of_the_whole_job_needs_nothing_else(browser: Browser, width: i
     assert page.evaluate("document.documentElement.scrollWidth") == width
     assert page.evaluate("[...document.images].every(image => image.naturalWidth > 0)")
     assert "data:image/webp" in page.locator(".thumb.s0").first.evaluate("e => getComputedStyle(e).backgroundImage")
+    assert max(page.locator("td.n, th.n").evaluate_all(LINES)) == 1, "figures stay with their units, headings whole"
     assert heard == [path.as_uri()]
     context.close()
