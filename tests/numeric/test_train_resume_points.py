@@ -41,8 +41,8 @@ def truth(tmp_path_factory: pytest.TempPathFactory) -> Truth:
 @pytest.mark.parametrize("kills", [2, pytest.param(5, marks=pytest.mark.slow)])
 def test_killed_at_random_points_it_ends_within_a_tenth_of_a_decibel(truth: Truth, tmp_path: Path, kills: int) -> None:
     uncut = run(truth.source, tmp_path / "uncut", LONG, Silent())
-    seed = random.randrange(1 << 30)
-    points = sorted(random.Random(seed).sample(range(20, ITERATIONS - 80), kills))
+    seed = kills  # where exactly in a step, or in the writing of a checkpoint, is left to chance
+    points = sorted(random.Random(seed).sample(range(60, ITERATIONS - 80), kills))
     begun = 0
     for point in points:
         code, began_at = train(truth, tmp_path / "cut", point)

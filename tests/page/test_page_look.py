@@ -203,8 +203,13 @@ def test_levels_are_streamed_signed_and_where_lengths_are_no_metres_the_tape_say
         page.wait_for_timeout(50)
         return any("/lod/0_0/sh0.webp" in address for address in watched.addresses)
 
+    def is_quiet() -> bool:
+        before = len(watched.addresses)
+        page.wait_for_timeout(500)
+        return len(watched.addresses) == before
+
     until(is_fine, lambda: "the finest level never came")
-    page.wait_for_load_state("networkidle")
+    until(is_quiet, lambda: "files are asked for without end")
     files = [address for address in watched.addresses if f"{STREAMED}/compressed/" in address]
     assert any("/lod/lod-meta.json?" in address for address in files)
     sets = [address for address in files if re.search(r"/lod/\d+_\d+/\w+\.webp\?", address)]

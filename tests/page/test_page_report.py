@@ -12,6 +12,7 @@ from PIL import Image
 from pipeline_cases import ended, requested, staged
 from playwright.sync_api import Page, expect
 from test_page_axe import CONTRAST, RULES, faults
+from waiting import until
 
 from spaceport.cli.connect import deployment_of
 from spaceport.local.cloud import EmbeddedCloud
@@ -166,8 +167,9 @@ def test_it_fits_the_screen_and_goes_on_paper(report: Page, width: int) -> None:
         "[...document.querySelectorAll('main *')].filter(e => !e.closest('.thumb, .tabs')"
         " && e.getBoundingClientRect().right > innerWidth + 1)"
     )
-    assert report.evaluate("document.documentElement.scrollWidth") <= width, report.evaluate(
-        f"{wide}.map(e => e.outerHTML.slice(0, 80))"
+    until(
+        lambda: report.evaluate("document.documentElement.scrollWidth") <= width,
+        lambda: report.evaluate(f"{wide}.map(e => e.outerHTML.slice(0, 80))"),
     )
     report.evaluate("dispatchEvent(new Event('beforeprint'))")
     report.emulate_media(media="print")

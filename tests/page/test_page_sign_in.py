@@ -60,9 +60,14 @@ def test_a_person_signs_in_stays_so_when_the_token_ends_and_signs_out(page: Page
     assert pool.asked["code_challenge_method"] == ["S256"]
     pool.has_ended = True
     page.evaluate("dispatchEvent(new Event('online'))")  # asks at once
+
+    def is_renewed() -> bool:  # from outside: the page's CSP stops Playwright's polling in it
+        page.wait_for_timeout(20)  # its requests are answered only meanwhile
+        return len(pool.grants) > 1 and bool(page.evaluate("sessionStorage.getItem('spaceport-key') !== null"))
+
+    until(is_renewed, lambda: pool.grants)
     expect(page.get_by_role("button", name="Sign out")).to_be_visible()
     expect(page.get_by_role("heading", name="Your jobs")).to_be_visible()
-    until(lambda: page.evaluate("sessionStorage.getItem('spaceport-key') !== null"))  # its CSP stops polling there
     assert page.evaluate("localStorage.length") == 0
     page.reload()
     expect(page.get_by_role("heading", name="Your jobs")).to_be_visible()
