@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from services.compress.report_page.tables import SoFar
+from spaceport.pipeline.costs import Kept
 from spaceport.pipeline.reports.compress import CompressReport
 
 COMPRESSED = CompressReport.model_validate(
@@ -25,3 +27,6 @@ COMPRESSED = CompressReport.model_validate(
         "views_from": "", "published": True,
     }
 )  # fmt: skip
+
+OWN = SoFar("c6i.2xlarge", 180.0, Kept(20, 0, 24_000_000))
+"""Of the stage that the report is of."""

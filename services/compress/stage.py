@@ -14,7 +14,7 @@ from services.compress.proving.held_out import compare_held_out, read_held_out
 from services.compress.proving.preview import side_by_side
 from services.compress.rate_control.tables import COMPRESSING
 from services.compress.report import degraded, make_outcome, make_report, report_json, too_large
-from services.compress.report_page.inputs import Earlier, read_earlier
+from services.compress.report_page.inputs import read_earlier
 from services.compress.report_page.page import write_page
 from services.compress.viewing.look import THUMB, seconds_for_flight, write_look
 from services.compress.viewing.settings import read_georeference
@@ -23,7 +23,7 @@ from spaceport.memory_limit import memory_limit
 from spaceport.pipeline.contract import Outcome
 from spaceport.pipeline.errors import Refused, Slug
 from spaceport.pipeline.options import CompressOptions
-from spaceport.pipeline.reports.compress import HeldOutPsnr
+from spaceport.pipeline.reports.compress import CompressReport, HeldOutPsnr
 from spaceport.progress import Progress, Share
 from spaceport.splats.cameras import Camera, read_cameras
 from spaceport.splats.formats.ply import read_ply, read_size
@@ -70,11 +70,15 @@ def run(source: Path, output: Path, options: CompressOptions, progress: Progress
         georeference = read_georeference(path.with_name("georeference.json"))
         return write_look(folder, compressed, cameras, georeference, seconds, Share(progress, FILE_SHARE, 1))
 
+    def write_report(folder: Path, report: CompressReport, preview: bytes) -> None:
+        write_atomic(folder / "report.json", report_json(report))
+        write_page(folder / "report.html", earlier, report, preview, time.monotonic() - begun)
+
     photos = read_held_out(path.parent, earlier.held_out_photos, cameras)
     held_out = None
     if photos:
         held_out = compare_held_out(compressed.encoded.gaussians, compressed.decoded, photos, compressed.prover)
-    _write(output / "compressed", compressed, ply_bytes, held_out, options, write_views, earlier, progress)
+    _write(output / "compressed", compressed, ply_bytes, held_out, options, write_views, write_report, progress)
     psnr = round(compressed.proof.mean, 2)
     progress.update(1.0, COMPRESSING, sog_bytes=len(compressed.bundle), sog_psnr=psnr)
     outcome, thumb = make_outcome(compressed, ply_bytes), output / "compressed" / THUMB
@@ -90,7 +94,7 @@ def _write(
     held_out: HeldOutPsnr | None,
     options: CompressOptions,
     write_views: Callable[[Path], dict[str, Any]],
-    earlier: Earlier,
+    write_report: Callable[[Path, CompressReport, bytes], None],
     progress: Progress,
 ) -> None:
     """Fill the folder `target`, whole or not at all: with the model if it may be published, and with the report."""
@@ -109,9 +113,7 @@ def _write(
                 )
             figures |= write_views(folder)
         write_atomic(folder / "preview.jpg", preview)
-        report = make_report(compressed, ply_bytes, held_out, figures, options)
-        write_atomic(folder / "report.json", report_json(report))
-        write_page(folder / "report.html", earlier, report, preview)
+        write_report(folder, make_report(compressed, ply_bytes, held_out, figures, options), preview)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from compress_reports import COMPRESSED
+from compress_reports import COMPRESSED, OWN
 from PIL import Image
 from playwright.sync_api import Browser
 from waiting import PATIENCE
@@ -72,7 +72,7 @@ def test_the_page_of_the_whole_job_needs_nothing_else(browser: Browser, width: i
     photos = [photo.model_copy(update={"thumb": at}) for at, photo in enumerate(report.photos)]
     earlier = Earlier(sfm=report.model_copy(update={"photos": photos}), thumbs=[tmp_path / "thumbs-0.webp"])
     path = tmp_path / "report.html"
-    path.write_bytes(whole_page(earlier, COMPRESSED, out.getvalue()))
+    path.write_bytes(whole_page(earlier, COMPRESSED, out.getvalue(), OWN))
     page.goto(path.as_uri())
     assert page.evaluate("document.documentElement.scrollWidth") == width
     assert page.evaluate("[...document.images].every(image => image.naturalWidth > 0)")

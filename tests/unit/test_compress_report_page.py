@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from compress_reports import COMPRESSED
+from compress_reports import COMPRESSED, OWN
 from PIL import Image
 from pipeline_cases import staged
 
 from services.compress.report_page import page as report_page
 from services.compress.report_page.inputs import read_earlier
 from services.compress.report_page.page import build_page, write_page
-from services.compress.report_page.tables import MOST_PHOTOS
+from services.compress.report_page.tables import MOST_PHOTOS, SO_FAR
 from spaceport.pipeline.contract import StageName
 from spaceport.splats.cameras import Camera
 
@@ -85,7 +85,7 @@ def write_survey(folder: Path, sfm: dict[str, Any]) -> None:
 
 
 def outline(source: Path, cameras: list[Camera] | None = None) -> Outline:
-    return Outline(build_page(read_earlier(source, cameras or []), COMPRESSED, jpeg()))
+    return Outline(build_page(read_earlier(source, cameras or []), COMPRESSED, jpeg(), OWN))
 
 
 def test_everything_stands_on_it_and_names_are_text(source: Path) -> None:
@@ -123,7 +123,7 @@ def test_without_what_came_before_it_says_less(tmp_path: Path) -> None:
 def test_what_levels_of_detail_cost_is_a_sentence(tmp_path: Path) -> None:
     levels = {"lod_levels": 4, "lod_bytes": [2_000_000, 1_000_000, 500_000, 250_000], "lod_meta_bytes": 50_000}
     report = COMPRESSED.model_copy(update=levels)
-    text = Outline(build_page(read_earlier(tmp_path, []), report, jpeg())).text
+    text = Outline(build_page(read_earlier(tmp_path, []), report, jpeg(), OWN)).text
     assert "in 4 levels of detail (3.8 MB more in storage): the first 300.0 kB show all of it." in text
     assert "levels of detail" not in outline(tmp_path).text
 
@@ -132,7 +132,7 @@ def test_how_like_the_full_model_it_is_stands_by_where_one_looks_from(tmp_path: 
     rows = ("Where photos were taken244.5 dB43.0 dB", "Halfway down to what they show143.0 dB43.0 dB")
     assert f"Seen fromViewsMeanWorst{''.join(rows)}All344.0 dB43.0 dB" in outline(tmp_path).text
     without = COMPRESSED.model_copy(update={"views": [], "kinds": {}})
-    assert "Seen from" not in Outline(build_page(read_earlier(tmp_path, []), without, jpeg())).text
+    assert "Seen from" not in Outline(build_page(read_earlier(tmp_path, []), without, jpeg(), OWN)).text
 
 
 @pytest.mark.parametrize(
@@ -170,8 +170,23 @@ def test_a_page_that_cannot_be_made_loses_no_model(source: Path, monkeypatch: py
         raise RuntimeError
 
     monkeypatch.setattr(report_page, "build_page", fail)
-    write_page(source / "report.html", read_earlier(source, []), COMPRESSED, jpeg())
+    write_page(source / "report.html", read_earlier(source, []), COMPRESSED, jpeg(), 9.0)
     assert not (source / "report.html").exists()
+
+
+def test_what_compression_has_cost_so_far_stands_beside_the_stages_before(
+    source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPACEPORT_INSTANCE_TYPE", "c6i.2xlarge")
+    (source / "model.sog").write_bytes(bytes(24_000_000))
+    page = source / "report.html"
+    write_page(page, read_earlier(source, []), COMPRESSED, jpeg(), 180.0)
+    text = Outline(page.read_bytes()).text
+    assert "Compress3 min$0.03" in text, "1.7 cents of the machine, 0.2 of its disk, 0.7 of a year in S3"
+    assert SO_FAR in text
+    monkeypatch.setenv("SPACEPORT_INSTANCE_TYPE", "local")
+    write_page(page, read_earlier(source, []), COMPRESSED, jpeg(), 9.0)
+    assert "Compress9 s$0.00$0.00" in Outline(page.read_bytes()).text
 
 
 def test_thousands_of_photos_are_a_few_hundred_kilobytes(source: Path) -> None:
@@ -183,7 +198,7 @@ def test_thousands_of_photos_are_a_few_hundred_kilobytes(source: Path) -> None:
     noise = Image.fromarray(np.random.default_rng(1).integers(0, 255, (960, 1280, 3), dtype=np.uint8))
     for number in range(30):
         noise.save(source / f"colmap/thumbs-{number}.webp", quality=60)
-    page = build_page(read_earlier(source, []), COMPRESSED, jpeg(300, 90))
+    page = build_page(read_earlier(source, []), COMPRESSED, jpeg(300, 90), OWN)
     assert len(page) < 500_000
     text = Outline(page).text.partition("Likeness")[2]
     assert f"And {3001 - MOST_PHOTOS:,} photos more" in text

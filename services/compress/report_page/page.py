@@ -13,7 +13,10 @@ from services.compress.report_page import plan, tables
 from services.compress.report_page.inputs import Earlier
 from services.compress.report_page.markup import Content, document, element
 from services.compress.report_page.pictures import sheet_addresses, strip_address
+from services.compress.report_page.tables import SoFar
 from services.compress.report_page.words import LEVELS, decibels, findings
+from spaceport.pipeline.costs import Kept
+from spaceport.pipeline.pricing import instance_type
 from spaceport.pipeline.reports.compress import CompressReport
 from spaceport.pipeline.text import visible
 
@@ -28,13 +31,14 @@ Made = TypeVar("Made")
 log = logging.getLogger(__name__)
 
 
-def build_page(earlier: Earlier, report: CompressReport, preview: bytes) -> bytes:
+def build_page(earlier: Earlier, report: CompressReport, preview: bytes, own: SoFar) -> bytes:
     """The page, in UTF-8.
 
     Args:
         earlier: what the stages before have left.
         report: of this stage.
         preview: the JPEG of original, decoded and their difference.
+        own: what this stage has taken so far.
     """
     sfm = earlier.sfm
     sheets = _made(lambda: sheet_addresses(earlier.thumbs)) or []
@@ -55,7 +59,7 @@ def build_page(earlier: Earlier, report: CompressReport, preview: bytes) -> byte
         _section("Photos", *(tables.photo_table(sfm, earlier, len(sheets)) if sfm and sfm.photos else ())),
         _section("Photo, model, difference", *_strips(earlier, report, preview)),
         _section("Where the bytes go", *tables.bytes_parts(report.attribute_bytes, report.mb_per_million)),
-        _section("Time and cost", *tables.cost_parts(manifests, photos)),
+        _section("Time and cost", *tables.cost_parts(manifests, photos, own)),
     )
 
 
@@ -105,10 +109,17 @@ def _made(make: Callable[[], Made]) -> Made | None:
         return None
 
 
-def write_page(path: Path, earlier: Earlier, report: CompressReport, preview: bytes) -> None:
-    """Write the page; where that fails, go without it, since the model is what people wait for."""
+def write_page(path: Path, earlier: Earlier, report: CompressReport, preview: bytes, seconds: float) -> None:
+    """Write the page; where that fails, go without it, since the model is what people wait for.
+
+    Args:
+        path: in the folder of all that this stage keeps, which is there but for the page.
+        seconds: how long this stage has been at work.
+    """
     try:
-        page = build_page(earlier, report, preview)
+        sizes = [file.stat().st_size for file in path.parent.rglob("*") if file.is_file()]
+        own = SoFar(instance_type(), seconds, Kept(len(sizes), 0, sum(sizes)))
+        page = build_page(earlier, report, preview, own)
     except Exception:
         log.exception("there is no report page")
         return

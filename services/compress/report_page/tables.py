@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 from xml.etree.ElementTree import Element
 
 from services.compress.report_page.inputs import Earlier
@@ -13,8 +13,8 @@ from services.compress.report_page.pictures import THUMB_HEIGHT, THUMB_WIDTH
 from services.compress.report_page.plan import apart_of, fate_of
 from services.compress.report_page.words import ATTRIBUTES, KINDS, decibels, dollars, duration, sentence_of, size
 from spaceport.pipeline.contract import StageManifest, StageName
-from spaceport.pipeline.costs import actual_cost, estimate_costs
-from spaceport.pipeline.pricing import LOCAL
+from spaceport.pipeline.costs import Kept, actual_cost, estimate_costs, stage_cost
+from spaceport.pipeline.pricing import LOCAL, cost_usd
 from spaceport.pipeline.reports.compress import CompressReport
 from spaceport.pipeline.reports.sfm import THUMB_COLUMNS, THUMB_ROWS, PhotoReport, SfmReport
 from spaceport.pipeline.reports.train import TrainReport, TrainView
@@ -27,6 +27,19 @@ MARKS: Final = {"placed": "●", "left": "✕", "apart": "□"}
 STAGES: Final = {StageName.SFM: "Place photos", StageName.TRAIN: "Train", StageName.COMPRESS: "Compress"}
 PER_SHEET: Final = THUMB_COLUMNS * THUMB_ROWS
 _BAR: Final = "width:{:.1f}%"
+SO_FAR: Final = (
+    "Compression is counted until this page was written: fetching and publishing files come on top. The job's page has"
+    " the whole, and the sum."
+)
+
+
+class SoFar(NamedTuple):
+    """This stage, until the page is written."""
+
+    machine: str
+    """As `pricing` names it."""
+    seconds: float
+    kept: Kept
 
 
 def photo_table(sfm: SfmReport, earlier: Earlier, sheets: int) -> list[Element]:
@@ -146,28 +159,28 @@ def bytes_parts(attribute_bytes: dict[str, int], mb_per_million: float | None) -
     ]
 
 
-def cost_parts(manifests: Sequence[StageManifest], photos: int) -> list[Element]:
-    """What the stages before took and cost, against the estimate; this stage's own is known only when it is over."""
+def cost_parts(manifests: Sequence[StageManifest], photos: int, own: SoFar) -> list[Element]:
+    """What the stages took and cost, against the estimate; of this one `own` is what is known of it."""
     if not manifests:
         return []
     estimates = estimate_costs(manifests[0].request.options.train, photos)
+    machine, seconds, kept = own
+    so_far = stage_cost(machine, cost_usd(machine, seconds), seconds, kept).total
+    stages = [
+        *((each.stage, each.instance_type, each.seconds, actual_cost(each).total) for each in manifests),
+        (StageName.COMPRESS, machine, seconds, so_far),
+    ]
     rows = [
-        element(
-            "tr",
-            element("th", STAGES[manifest.stage]),
-            *(
-                element("td", words, class_="n")
-                for words in (
-                    duration(manifest.seconds),
-                    dollars(actual_cost(manifest).total),
-                    dollars(0.0 if manifest.instance_type == LOCAL else estimates[manifest.stage].total),
-                )
-            ),
-        )
-        for manifest in manifests
+        _cost_row(stage, seconds, usd, 0.0 if machine == LOCAL else estimates[stage].total)
+        for stage, machine, seconds, usd in stages
     ]
     table = _table([("Stage", ""), ("Time", "n"), ("Cost", "n"), ("Estimate", "n")], rows)
-    return [table, element("p", "Compression itself is in the job's page, which has the sum.", class_="muted")]
+    return [table, element("p", SO_FAR, class_="muted")]
+
+
+def _cost_row(stage: StageName, seconds: float, usd: float, estimate: float) -> Element:
+    words = (duration(seconds), dollars(usd), dollars(estimate))
+    return element("tr", element("th", STAGES[stage]), *(element("td", word, class_="n") for word in words))
 
 
 def _table(columns: Sequence[tuple[str, str]], rows: Sequence[Element]) -> Element:
