@@ -8,16 +8,19 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from finished_jobs import add_finished_job
 from page_cases import link_of
 from page_scene import Scene, beat
 from PIL import Image
 from playwright.sync_api import Error, Route, expect
 from test_page_actions import show
+from test_page_look import click, ground_sog, viewer_file
 from test_page_shares import ask
 from upload_cases import choose
 
 from spaceport.cli.connect import deployment_of
 
+MEASURED = "state-measured"
 PREVIEW, MAX_PREVIEW = "gaussian/preview.jpg", 2_000_000
 
 
@@ -158,6 +161,20 @@ def tape(scene: Scene) -> None:
     expect(scene.page.locator(".tape")).to_be_visible()
 
 
+def measured(scene: Scene) -> None:
+    """Lengths and an area of a model in metres, and the buttons that take points back."""
+    if deployment_of(scene.cloud.access).table.get(MEASURED) is None:
+        settings = viewer_file({"is_metric": True, "unit_m": 3.0, "scale_uncertainty": 0.012}).encode()
+        files = {"compressed/model.sog": ground_sog(), "compressed/viewer.json": settings}
+        add_finished_job(scene.cloud, MEASURED, "Field", files)
+    scene.job(MEASURED)
+    scene.page.get_by_role("button", name="Tape").click()
+    view = scene.page.locator("splat-view")
+    for x, y in ((-1.0, -1.0), (1.0, -1.0), (1.0, 1.0)):
+        click(view, (x, y, 0.0))
+    expect(view.get_by_role("status")).to_contain_text("m² enclosed")
+
+
 def looked_at(scene: Scene) -> None:
     scene.job(scene.finished)
     expect(scene.page.get_by_role("toolbar", name="Viewer")).to_be_visible()
@@ -245,6 +262,7 @@ STATES: dict[str, Callable[[Scene], None]] = {
     "job-missing": no_such_job,
     "look": looked_at,
     "look-tape": tape,
+    "look-measured": measured,
     "report": tab("report"),
     "files": tab("files"),
     "share": tab("share"),

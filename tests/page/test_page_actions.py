@@ -78,6 +78,21 @@ def test_a_training_shows_a_photo_beside_the_model_and_its_curve(page: Page, clo
     assert watched.complaints == []
 
 
+def test_a_button_asks_again_as_soon_as_its_dialog_is_gone(page: Page, cloud: EmbeddedCloud) -> None:
+    """Before the next task of the browser, which tells that it is closed."""
+    add_job(cloud, "asks-0123456789", "Asks")
+    opened(page, cloud, "asks-0123456789")
+    page.get_by_role("button", name="Stop").click()
+    page.evaluate(
+        """async () => {
+            document.querySelector("dialog").close("keep");
+            for (let turn = 0; turn < 50; turn += 1) await null;
+            document.activeElement.click();
+        }"""
+    )
+    expect(page.get_by_role("dialog", name="Stop Asks?")).to_be_visible()
+
+
 @pytest.fixture
 def failed(cloud: EmbeddedCloud) -> str:
     """A job that has failed in its training, with its manifests: those of an ended job wake nobody."""

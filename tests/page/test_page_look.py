@@ -6,6 +6,7 @@ import math
 import re
 import urllib.error
 import urllib.request
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from spaceport.splats.model import Gaussians
 from spaceport.splats.render import SimdRasteriser
 from spaceport.splats.sog.attributes.quality import FINEST
 from spaceport.splats.sog.codec.encode import EncoderSettings, encode
-from spaceport.splats.sog.codec.writer import write_bundle
+from spaceport.splats.sog.codec.writer import pack_bundle
 from spaceport.splats.sog.lod.writer import write_streamed
 
 STREAMED, SINGLE = "levels-0123456789", "ground-0123456789"
@@ -53,6 +54,11 @@ def ground() -> Gaussians:
     )
 
 
+@cache
+def ground_sog() -> bytes:
+    return pack_bundle(encode(ground(), EncoderSettings(FINEST), Silent()).files)
+
+
 def viewer_file(metric: dict[str, Any]) -> str:
     """Three metres a unit; the flight leads away from the first view and sinks."""
     views = [{"position": list(POSITION - (0, 0, 0.4 * k)), "target": list(TARGET), "fov": FOV} for k in range(5)]
@@ -68,11 +74,9 @@ def look_jobs(cloud: EmbeddedCloud, tmp_path_factory: pytest.TempPathFactory) ->
         SINGLE: {"is_metric": True, "unit_m": 3.0, "scale_uncertainty": 0.012},
         STREAMED: {"is_metric": False, "why_not": "The photos hold <no> positions."},
     }
-    single = tmp_path_factory.mktemp("ground") / "model.sog"
-    write_bundle(single, encode(ground(), EncoderSettings(FINEST), Silent()).files)
     for job_id, metric in metrics.items():
         folder: Path = tmp_path_factory.mktemp(job_id)
-        (folder / "model.sog").write_bytes(single.read_bytes())
+        (folder / "model.sog").write_bytes(ground_sog())
         (folder / "viewer.json").write_text(viewer_file(metric))
         if job_id == STREAMED:
             write_streamed(folder / "lod", ground(), FINEST, Silent())

@@ -32,9 +32,13 @@ export function answered(dialog: HTMLDialogElement): Promise<boolean> {
   document.body.append(dialog);
   dialog.showModal();
   return new Promise((resolve) => {
-    dialog.addEventListener("close", () => {
+    // The event `close` comes a task later than the dialog goes: a press of the button in between would do nothing.
+    const closing = new MutationObserver(() => {
+      if (dialog.open) return;
+      closing.disconnect();
       dialog.remove();
       resolve(dialog.returnValue === "confirm");
     });
+    closing.observe(dialog, { attributeFilter: ["open"] });
   });
 }

@@ -13,7 +13,7 @@ export function keyView(app: App, state: AppState) {
   };
   const isOver = state.keyTrouble === "refused";
   const title = app.access.hasUsers ? KEY.signIn : KEY.title;
-  return html`<section class="card narrow ${isOver ? "over" : ""}" role=${isOver ? "dialog" : "region"} aria-modal=${isOver ? "true" : "false"} aria-label=${title}>
+  return html`<section class="card narrow ${isOver ? "over" : ""}" role=${isOver ? "dialog" : "region"} aria-modal=${isOver ? "true" : nothing} aria-label=${title}>
     <h1>${title}</h1>
     ${isOver ? html`<p class="bad" role="alert">${app.access.hasUsers ? KEY.ended : KEY.refused}</p>` : nothing}
     ${state.keyTrouble === "used" ? html`<p class="bad" role="alert">${KEY.used}</p>` : nothing}
