@@ -22,6 +22,7 @@ from spaceport.pipeline.addresses import (
     Address,
     forget_link,
     is_confirmed,
+    keep_own_address,
     list_addresses,
     new_link,
     read_address,
@@ -101,8 +102,20 @@ def _public(address: Address) -> dict[str, Any]:
     return {"email": address.email, "state": state}
 
 
+def keep_if_own(email: str | None, caller: Caller) -> None:
+    """Record for the mail at a job's end that its address is the caller's own, if it is. Last: the job is audited."""
+    address = valid_email(email)
+    if address and _is_own(caller, address):
+        keep_own_address(bucket(), caller.tenant, address, caller.key)
+
+
 def _is_confirmed(caller: Caller, email: str) -> bool:
-    return is_confirmed(bucket(), caller.tenant, tenants().of(caller.tenant), mails.domains(), email)
+    tenant = tenants().of(caller.tenant)
+    return _is_own(caller, email) or is_confirmed(bucket(), caller.tenant, tenant, mails.domains(), email)
+
+
+def _is_own(caller: Caller, email: str) -> bool:
+    return caller.email is not None and caller.email.lower() == email.lower()
 
 
 def _send_link(event: APIGatewayProxyEvent, caller: Caller, email: str) -> None:

@@ -18,7 +18,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import Field, TypeAdapter, ValidationError
 
 from functions.api import actions, addresses, confirm, estimate, job, model, multipart, shares
-from functions.api.addresses import Unconfirmed, check_email
+from functions.api.addresses import Unconfirmed, check_email, keep_if_own
 from functions.api.caller import audit_call, current_caller, json_body, require_caller
 from functions.api.errors import Forbidden, error_response
 from functions.api.job import public
@@ -73,6 +73,7 @@ def start_job() -> tuple[dict[str, Any], int] | Response[str]:
     body = StartJob.model_validate(json_body(app.current_event))
     check_email(body.email, caller)
     audit_call(app.current_event, caller, body.subject())
+    keep_if_own(body.email, caller)
     manifest = start(body, caller)
     table().record(manifest)  # so that the caller's next request finds it; the tracker does so only a moment later
     logger.set_correlation_id(manifest.job_id)
@@ -130,6 +131,7 @@ def uploads() -> tuple[dict[str, Any], int]:
     Quotas(table()).check_upload(caller.tenant, tenants().of(caller.tenant).limits, request.bytes)
     form = sign_upload(request, caller)
     audit_call(app.current_event, caller, form["jobId"])
+    keep_if_own(request.email, caller)
     return form, 201
 
 

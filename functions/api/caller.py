@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 from contextvars import ContextVar
+from dataclasses import replace
 from typing import Any, Final, cast
 
 from aws_lambda_powertools.event_handler import ApiGatewayResolver, Response
@@ -16,7 +17,7 @@ from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
 from functions.api.errors import Forbidden
 from functions.clients import table, tenants
 from spaceport.pipeline.jobs.audit import NOBODY, audit
-from spaceport.pipeline.jobs.submission import parse_json_object
+from spaceport.pipeline.jobs.submission import parse_json_object, valid_email
 from spaceport.pipeline.tenants import GROUP, USER, Caller
 
 DERIVED_DIGITS: Final = 32
@@ -80,7 +81,9 @@ def _person(claims: dict[str, str]) -> Caller:
     if not client or claims.get("aud") != client or claims.get("token_use") != "id":
         raise Forbidden("This sign-in is not for this API. Sign in on its page, and send the identity token.")
     groups = re.split(r"[,\s]+", claims.get("cognito:groups", "").strip("[]"))  # `a,b`; `[a b]` of other kinds of APIs
-    return tenants().caller(f"{USER}{claims['sub']}", *(f"{GROUP}{name}" for name in groups if name))
+    caller = tenants().caller(f"{USER}{claims['sub']}", *(f"{GROUP}{name}" for name in groups if name))
+    is_verified = claims.get("email_verified") == "true"  # Cognito takes it back with each change of the address
+    return replace(caller, email=valid_email(claims.get("email"))) if is_verified else caller
 
 
 def derived_key_id(secret: str) -> str:

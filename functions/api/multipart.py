@@ -6,6 +6,7 @@ Whose an upload is, its row says: another's does not exist for a caller, be it o
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import quote
 
@@ -14,7 +15,7 @@ from aws_lambda_powertools.event_handler.api_gateway import Router
 from pydantic import BaseModel, ConfigDict, Field
 
 from functions.api.access import JOB_ID
-from functions.api.addresses import check_email
+from functions.api.addresses import check_email, keep_if_own
 from functions.api.caller import audit_call, current_caller, current_event, json_body
 from functions.api.errors import error_response
 from functions.clients import bucket, s3, table, tenants, uploads
@@ -159,18 +160,22 @@ def complete(job_id: str) -> tuple[dict[str, Any], int] | Response[str]:
         sentence = f"{len(missing)} of the upload's {upload.parts} parts are not there. Send them, then complete it."
         return error_response(409, "parts_missing", sentence, missing=missing[:MAX_MISSING])
     audit_call(event, caller, upload.job_id)
+    keep_if_own(request.email, caller)
     wanted = UploadSubmission(key=upload.key, email=request.email, options=request.options)
     complete_upload(bucket(), uploads(), upload, parts, wanted)
     return {"jobId": upload.job_id, "status": "/jobs/" + upload.job_id}, 202
 
 
 def _upload_of_caller(job_id: str) -> tuple[MultipartUpload, Caller]:
-    """Raises `UnknownJob` in the same words, and after the same one read, for all that is not the caller's."""
+    """The upload, and who calls; an admin without his own address, which counts for jobs that he began alone.
+
+    Raises `UnknownJob` in the same words, and after the same one read, for all that is not the caller's.
+    """
     caller = current_caller()
     upload = read_upload(table(), JOB_ID.validate_python(job_id))
     if upload is None or upload.tenant != caller.tenant or not (upload.owner == caller.key or caller.is_admin):
         raise no_upload(job_id)
-    return upload, caller
+    return upload, caller if upload.owner == caller.key else replace(caller, email=None)
 
 
 def _signed(upload: MultipartUpload, part: PartToSign) -> dict[str, Any]:

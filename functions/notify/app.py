@@ -146,7 +146,7 @@ def _reason_for_no_mail(end: EndManifest, address: str) -> str | None:
     """Why no mail may be sent; None if one may. It is then counted among the tenant's mails of today."""
     request = end.request
     tenant = tenants().of(request.tenant)
-    if not is_confirmed(bucket(), request.tenant, tenant, mails.domains(), address):
+    if not is_confirmed(bucket(), request.tenant, tenant, mails.domains(), address, request.owner):
         metrics.add_metric("MailsUnconfirmed", MetricUnit.Count, 1)
         return "the address is not confirmed"
     counted = Quotas(table()).reserve_mail(request.tenant, tenant.limits, f"job:{end.job_id}")

@@ -2,10 +2,11 @@
 
 Confirmed is an address that the operator lists for the tenant, or whose domain is listed for it or allowed to all; and
 one whose reader has followed a link in a mail, once. That mail is all that a stranger can ever be sent: it holds no
-word of whoever asked for it, and goes to one address of a tenant once a week at most.
+word of whoever asked for it, and goes to one address of a tenant once a week at most. A person's own address, which the
+user pool has verified, is confirmed for the jobs that he begins, and for no other's.
 
 The truth is `tenants/NAME/addresses/SHA256.json` in the pipeline bucket, so it outlives the table. The token of a link
-names that object, and holds 256 random bits of which the object has only the hash.
+names that object, and holds 256 random bits of which the object has only the hash. Own addresses are in `own/` there.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from spaceport.pipeline import layout
 from spaceport.pipeline.contract import SCHEMA_VERSION, TenantName, now
 from spaceport.pipeline.storage import Bucket
-from spaceport.pipeline.tenants import Tenant
+from spaceport.pipeline.tenants import KeyId, Tenant
 
 VALID: Final = timedelta(days=7)
 """How long a link confirms; and until then no other mail goes to the address."""
@@ -55,6 +56,18 @@ class Address(BaseModel):
         return self.confirmed_at is None and self.mailed_at is not None and at < self.mailed_at + VALID
 
 
+class OwnAddress(BaseModel):
+    """The address of a person, which the user pool had verified when he began a job."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    tenant: TenantName
+    email: Annotated[str, Field(max_length=254)]
+    owner: KeyId
+    verified_at: datetime
+
+
 class InvalidLink(Exception):
     """A link that confirms nothing: it is mistyped, too old, or was used. Which of these is nobody's business."""
 
@@ -72,12 +85,32 @@ def is_listed(tenant: Tenant, domains: str, email: str) -> bool:
     return bool(at) and (f"@{ANY_DOMAIN}" in allowed or domain in allowed | listed or email.lower() in listed)
 
 
-def is_confirmed(bucket: Bucket, name: str, tenant: Tenant, domains: str, email: str) -> bool:
-    """Whether mails of the tenant `name` may go to an address."""
+def is_confirmed(bucket: Bucket, name: str, tenant: Tenant, domains: str, email: str, owner: str | None = None) -> bool:
+    """Whether mails of the tenant `name` about jobs of `owner` may go to an address."""
     if is_listed(tenant, domains, email):
         return True
     address = read_address(bucket, name, email)
-    return address is not None and address.confirmed_at is not None
+    if address is not None and address.confirmed_at is not None:
+        return True
+    return owner is not None and _read_own(bucket, name, email, owner) is not None
+
+
+def keep_own_address(bucket: Bucket, tenant: str, email: str, owner: str) -> None:
+    """Record that a person's own address was verified: mails about the jobs that he begins may go there."""
+    own = OwnAddress(tenant=tenant, email=email, owner=owner, verified_at=now())
+    key = layout.own_address_key(tenant, _digest(email), _digest(owner))
+    bucket.put_small(key, own.model_dump_json(indent=1).encode())
+
+
+def _read_own(bucket: Bucket, tenant: str, email: str, owner: str) -> OwnAddress | None:
+    """None too when it is unreadable, or another's."""
+    try:
+        raw = bucket.read_small(layout.own_address_key(tenant, _digest(email), _digest(owner)), MAX_BYTES)
+        own = None if raw is None else OwnAddress.model_validate_json(raw)
+    except ValueError:  # a ValidationError is one too
+        return None
+    is_its = own and (own.tenant, own.email.lower(), own.owner) == (tenant, email.lower(), owner)
+    return own if is_its else None
 
 
 def read_address(bucket: Bucket, tenant: str, email: str) -> Address | None:
@@ -89,7 +122,7 @@ def read_address(bucket: Bucket, tenant: str, email: str) -> Address | None:
 def list_addresses(bucket: Bucket, tenant: str) -> Iterator[Address]:
     """The addresses of a tenant that were sent a link, at most `MAX_LISTED`."""
     for number, item in enumerate(bucket.list_objects(layout.addresses_prefix(tenant))):
-        if number == MAX_LISTED:
+        if number == MAX_LISTED or item.key.startswith(layout.addresses_prefix(tenant) + layout.OWN):  # the last
             return
         address = _read(bucket, item.key)
         if address:

@@ -18,6 +18,7 @@ MANIFEST = "manifest.json"
 TENANTS = "tenants.json"
 """The operator's list of tenants, in the pipeline bucket."""
 TENANT_FILES = "tenants/"
+OWN = "own/"
 DELETIONS = "deletions/"
 
 REQUEST = "request"
@@ -131,6 +132,11 @@ def addresses_prefix(tenant: str) -> str:
 def address_key(tenant: str, digest: str) -> str:
     """Of what is known of an address of a tenant. `digest`: its SHA-256 in hex."""
     return f"{addresses_prefix(tenant)}{digest}.json"
+
+
+def own_address_key(tenant: str, digest: str, owner: str) -> str:
+    """Of a person's own address. `owner`: whose jobs' mails may go there, as SHA-256 in hex."""
+    return f"{addresses_prefix(tenant)}{OWN}{digest}.{owner}.json"
 
 
 def birth_of_source_key(source: str) -> str:

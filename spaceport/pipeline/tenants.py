@@ -65,6 +65,8 @@ class Caller:
     """The id of the API key, not a secret; or `user:SUB` of a person who has signed in."""
     tenant: str
     is_admin: bool
+    email: str | None = None
+    """Of a person: the own address, if the user pool has verified it."""
 
     @property
     def sees_all(self) -> bool:

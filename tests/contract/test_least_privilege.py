@@ -336,6 +336,7 @@ def test_who_reads_and_who_writes_the_addresses_of_mails() -> None:
     }
     assert holders == {"NotifyFunctionRole": {READ}, "ApiFunctionRole": {READ, WRITE}}
     assert layout.address_key("acme", "00") == "tenants/acme/addresses/00.json"
+    assert layout.own_address_key("acme", "00", "11") == "tenants/acme/addresses/own/00.11.json"
 
 
 @pytest.mark.parametrize("bucket", ["UploadsBucket", "PipelineBucket"])
