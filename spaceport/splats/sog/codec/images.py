@@ -19,7 +19,8 @@ from spaceport.splats.sog.codec.errors import BrokenSog
 METHOD = 1  # method 2 saves 0.1 % of the bytes for 1.5 times the time, method 6 at 100 0.2 % for 200 times
 EFFORT, LARGE_EFFORT = 50, 25  # a large image takes half the time with the latter, and 0.4 % more bytes
 LARGE = 1 << 19  # pixels
-PIXELS_AT_ONCE = 24_000_000  # each costs 45 to 60 bytes while it is encoded
+PIXELS_AT_ONCE = 16_000_000
+BYTES_PER_PIXEL = 55  # 45 to 60 while an image is encoded
 
 Pixels = NDArray[np.uint8]
 Name = TypeVar("Name", bound=Hashable)
@@ -31,9 +32,13 @@ def encode_all(images: Mapping[Name, Pixels], threads: int | None = None) -> dic
     As many at once as there are cores, but no more large ones than memory allows.
     """
     largest = max((pixels.shape[0] * pixels.shape[1] for pixels in images.values()), default=1)
-    most = max(1, PIXELS_AT_ONCE // largest)
-    with ThreadPoolExecutor(min(threads or usable_cores(), most)) as pool:
+    with ThreadPoolExecutor(images_at_once(largest, len(images), threads or usable_cores())) as pool:
         return dict(zip(images, pool.map(encode, images.values()), strict=True))
+
+
+def images_at_once(pixels: int, images: int, cores: int) -> int:
+    """How many of so many images, the largest with so many pixels, are encoded side by side: 1 at least."""
+    return max(1, min(images, cores, PIXELS_AT_ONCE // max(1, pixels)))
 
 
 def encode(pixels: Pixels) -> bytes:
