@@ -16,9 +16,10 @@ from rich.text import Text
 from spaceport.cli.console import console, error_console
 from spaceport.cli.deployment import Deployment
 from spaceport.cli.results import download_results, summary
-from spaceport.cli.watch import watch
+from spaceport.cli.watch import await_start, watch
 from spaceport.local.errors import CloudDied
-from spaceport.pipeline.contract import JobState
+from spaceport.pipeline.contract import EndManifest, JobState
+from spaceport.pipeline.errors import UnknownJob
 from spaceport.pipeline.jobs.births import new_job_id
 from spaceport.pipeline.jobs.state import JobRecord
 from spaceport.pipeline.layout import UPLOADS
@@ -45,7 +46,7 @@ def run_job(deployment: Deployment, photos: Path, out: Path, options: dict[str, 
     try:
         row = watch(deployment.table, job_id, console, deployment.check)
     except KeyboardInterrupt:
-        end = deployment.stop(job_id)
+        end = _stop(deployment, job_id)
         error_console.print(
             f"Stopped. `spaceport fetch {job_id}` brings what is finished;"
             f" `spaceport retry {job_id}` goes on from there."
@@ -62,6 +63,16 @@ def run_job(deployment: Deployment, photos: Path, out: Path, options: dict[str, 
     if files:
         console.print(results_are_in(out), soft_wrap=True)
     return row
+
+
+def _stop(deployment: Deployment, job_id: str) -> EndManifest:
+    """Stop a job. One that has not begun yet would begin later: its upload is there. It is waited for."""
+    try:
+        return deployment.stop(job_id)
+    except UnknownJob:
+        error_console.print("Stopping, as soon as the job has begun.")
+        await_start(deployment.table, job_id, deployment.check)
+        return deployment.stop(job_id)
 
 
 def results_are_in(folder: Path) -> Text:

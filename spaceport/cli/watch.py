@@ -45,8 +45,18 @@ def watch(table: JobTable, job_id: str, console: Console, check: Callable[[], No
         for row in _rows(table, job_id, check):
             display.show(row)
     if row is None:
-        raise JobNotStarted(f"No job was started for the upload {job_id} within {PATIENCE_SECONDS:.0f} seconds.")
+        raise _not_started(job_id)
     return row
+
+
+def await_start(table: JobTable, job_id: str, check: Callable[[], None] = lambda: None) -> None:
+    """Wait until a job has begun. Raises as `watch`."""
+    if next(_rows(table, job_id, check), None) is None:
+        raise _not_started(job_id)
+
+
+def _not_started(job_id: str) -> JobNotStarted:
+    return JobNotStarted(f"No job was started for the upload {job_id} within {PATIENCE_SECONDS:.0f} seconds.")
 
 
 def _rows(table: JobTable, job_id: str, check: Callable[[], None]) -> Iterator[JobRecord]:

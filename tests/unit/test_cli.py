@@ -316,6 +316,22 @@ def test_ctrl_c_stops_the_job(deployment: Deployment, tmp_path: Path, monkeypatc
     assert deployment.table.by_state(JobState.STOPPED)
 
 
+def test_ctrl_c_before_the_job_has_begun_stops_it_then(
+    deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uploaded: list[str] = []
+
+    def interrupted(table: JobTable, job_id: str, *_: object) -> None:
+        uploaded.append(job_id)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run, "watch", interrupted)
+    monkeypatch.setattr("spaceport.cli.watch.time.sleep", lambda _: tell(deployment, requested(uploaded[0])))
+    (tmp_path / "a.zip").write_bytes(photo_zip())
+    assert "Stopping, as soon as the job has begun." in call("run", str(tmp_path / "a.zip"), code=130)
+    assert [row.job_id for row in deployment.table.by_state(JobState.STOPPED)] == uploaded
+
+
 def test_an_upload_without_a_job_is_noticed(table: JobTable, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watching, "PATIENCE_SECONDS", 0.0)
     monkeypatch.setattr(watching, "POLL_SECONDS", 0.0)
