@@ -46,9 +46,10 @@ web-for-tests: $(READY)
 	else echo "npm could not install what builds the page: the tests that need it are skipped"; fi
 
 # On all cores. Files of the second line share clouds and models among their tests, so each stays in one process; every
-# test has its own state folder, ports and process groups. `unit` first: it compiles most kernels.
+# test has its own state folder, ports and process groups. `unit` first: it compiles many kernels, and once, as each
+# process of the first line has neighbouring tests.
 test: $(READY) $(NPM_READY) web-for-tests ## the tests, as CI runs them
-	$(BIN)/pytest -m "not slow and not gpu" -n auto tests/unit tests/contract
+	$(BIN)/pytest -m "not slow and not gpu" -n auto --dist worksteal tests/unit tests/contract
 	$(BIN)/pytest -m "not slow and not gpu" -n auto --dist loadfile --no-loadscope-reorder tests/integration tests/numeric tests/browser tests/page
 
 test-slow: $(READY) $(NPM_READY) web-for-tests ## minutes more: trainings killed in the embedded cloud, real photos

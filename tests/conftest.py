@@ -29,11 +29,12 @@ settings.load_profile("repeatable")
 
 LONGEST = (
     "test_cloud_chain",
+    "test_sfm_formats",  # these two train nothing: else three processes would compile the same kernels at once
+    "test_sfm_killed",
     "test_cloud_stops",
     "test_cloud_resume",
     "test_sfm_real",
     "test_sfm_survey",
-    "test_sfm_formats",
     "test_cloud_api",
     "test_train_fit",
     "test_train_resume_points",
@@ -42,7 +43,6 @@ LONGEST = (
     "test_cloud_uploads",
     "test_sfm_broken",
     "test_cloud_terminal",
-    "test_sfm_killed",
     "test_cloud_hung",
 )
 

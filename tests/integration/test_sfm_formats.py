@@ -77,25 +77,31 @@ WRITERS: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
-@pytest.mark.parametrize("suffix", WRITERS)
-def test_photos_of_this_kind_become_a_model(tmp_path: Path, photos: dict[str, bytes], suffix: str) -> None:
+@pytest.mark.parametrize("suffixes", [("tif", "jpg"), ("heic", "dng")])
+def test_photos_of_these_kinds_become_a_model(
+    tmp_path: Path, photos: dict[str, bytes], suffixes: tuple[str, str]
+) -> None:
     (tmp_path / "in").mkdir()
-    for name, jpeg in photos.items():
-        (tmp_path / "in" / f"{name}.{suffix}").write_bytes(WRITERS[suffix](jpeg))
+    names = [f"{name}.{suffixes[number % 2]}" for number, name in enumerate(photos)]
+    for name, jpeg in zip(names, photos.values(), strict=True):
+        (tmp_path / "in" / name).write_bytes(WRITERS[name.rpartition(".")[2]](jpeg))
     report, photos_by_name = result(tmp_path)
+    assert sorted(photos_by_name) == sorted(names)
     assert report["model"]["photos"] >= PHOTOS - 1
     assert {(photo["width"], photo["height"]) for photo in photos_by_name.values()} == {(WIDTH, HEIGHT)}
     assert {(camera["width"], camera["height"]) for camera in report["cameras"]} == {(WIDTH, HEIGHT)}
-    name = next(name for name, photo in photos_by_name.items() if photo["registered"])
-    with Image.open(tmp_path / "jobs/out/colmap/dense/images" / photos_by_name[name]["dense_name"]) as made:
-        colours = np.asarray(made.convert("RGB")).mean(axis=(0, 1))
-    assert np.abs(colours - pixels_of(photos[Path(name).stem]).mean(axis=(0, 1))).max() < 12
-    assert (tmp_path / "jobs/out/extracted" / name).read_bytes() == (tmp_path / "in" / name).read_bytes()
-    if suffix == "heic":  # its EXIF came along
-        assert all(photo["position"] and photo["focal_px"] for photo in photos_by_name.values())
-    if suffix == "dng":
-        assert {photo["camera"] for photo in photos_by_name.values()} == {"Spaceport Demo Raw"}
-        assert {photo["focal_mm"] for photo in photos_by_name.values()} == {14.0}
+    for suffix in suffixes:
+        of_kind = {name: photo for name, photo in photos_by_name.items() if name.endswith(suffix)}
+        name = next(name for name, photo in of_kind.items() if photo["registered"])
+        with Image.open(tmp_path / "jobs/out/colmap/dense/images" / of_kind[name]["dense_name"]) as made:
+            colours = np.asarray(made.convert("RGB")).mean(axis=(0, 1))
+        assert np.abs(colours - pixels_of(photos[Path(name).stem]).mean(axis=(0, 1))).max() < 12
+        assert (tmp_path / "jobs/out/extracted" / name).read_bytes() == (tmp_path / "in" / name).read_bytes()
+        if suffix == "heic":  # its EXIF came along
+            assert all(photo["position"] and photo["focal_px"] for photo in of_kind.values())
+        if suffix == "dng":
+            assert {photo["camera"] for photo in of_kind.values()} == {"Spaceport Demo Raw"}
+            assert {photo["focal_mm"] for photo in of_kind.values()} == {14.0}
 
 
 def test_a_video_becomes_a_model(tmp_path: Path, photos: dict[str, bytes]) -> None:
