@@ -122,6 +122,7 @@ def test_a_phone_uploads_by_touch(browser: Browser, cloud: EmbeddedCloud, jobs: 
     page = context.new_page()
     try:
         page.goto(link_of(cloud))
+        expect(page.locator("p.sentence")).to_have_text("Choose drone photos, a video or a zip")
         with page.expect_file_chooser() as chooser:
             page.get_by_role("button", name="Choose files").tap()
         chooser.value.set_files(files)

@@ -13,10 +13,11 @@ export function dropZone(take: (files: Promise<Chosen[]>) => void) {
     event.preventDefault();
     (event.currentTarget as HTMLElement).classList.toggle("over", isOver);
   };
-  return html`<section class="sky drop" aria-label=${DROP.title} @dragover=${(event: DragEvent) => over(event, true)}
+  const title = matchMedia("(pointer: coarse)").matches ? DROP.touch : DROP.title;
+  return html`<section class="sky drop" aria-label=${title} @dragover=${(event: DragEvent) => over(event, true)}
     @dragleave=${(event: DragEvent) => over(event, false)} @drop=${onDrop}>
     <div class="column">
-      <p class="sentence">${DROP.title}</p>
+      <p class="sentence">${title}</p>
       <div class="actions">${filePickers(take, true)}</div>
       <p class="muted">${DROP.hint}</p>
     </div>

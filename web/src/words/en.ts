@@ -248,6 +248,7 @@ export function age(iso: string, now: number): string {
 
 export const DROP = {
   title: "Drop drone photos, a folder, a video or a zip",
+  touch: "Choose drone photos, a video or a zip",
   files: "Choose files",
   folder: "Choose folder",
   hint: "They are turned into a 3D model that opens in a browser.",
