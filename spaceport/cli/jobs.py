@@ -13,6 +13,7 @@ from spaceport.cli.deployment import Deployment
 from spaceport.cli.results import download_results, jobs_table, report_end, summary
 from spaceport.cli.run import results_are_in
 from spaceport.local.state import HOME, locate
+from spaceport.pipeline.addresses import erase_address
 from spaceport.pipeline.contract import JobState, StageName
 from spaceport.pipeline.errors import UnknownJob
 from spaceport.pipeline.jobs.accept import continue_job
@@ -106,7 +107,7 @@ def fetch(
 
 def forget(
     job: Annotated[str | None, typer.Argument(help="The job's id, as `spaceport jobs` shows it.")] = None,
-    email: Annotated[str | None, typer.Option(help="All jobs whose mails go to this address.")] = None,
+    email: Annotated[str | None, typer.Option(help="This address, and all jobs whose mails go there.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     stack: Stack = None,
     state: State = HOME,
@@ -115,13 +116,19 @@ def forget(
     with open_deployment(stack, state) as deployment:
         by_email = [row.job_id for row in jobs_of_email(deployment.table, email)] if email else []
         job_ids = [*by_email, *([job] if job else [])]
-        if not job_ids:
-            fail(f"There are no jobs of {visible(email)}." if email else "Name a job, or an address with `--email`.")
+        if not job_ids and not email:
+            fail("Name a job, or an address with `--email`.")
         if not yes:
-            typer.confirm(f"Erase {', '.join(map(visible, job_ids))} for good?", abort=True)
+            named = [*job_ids, *([f"what is kept of {email}"] if email else [])]
+            typer.confirm(f"Erase {', '.join(map(visible, named))} for good?", abort=True)
         for job_id in job_ids:
             gone = forget_job(deployment.bucket, deployment.uploads, deployment.table, job_id)
             console.print(f"{job_id} is forgotten: {gone.objects} objects and {gone.rows} rows.", soft_wrap=True)
+        if email:
+            objects = erase_address(deployment.bucket, email)
+            if not job_ids and not objects:
+                fail(f"There is nothing of {visible(email)}.")
+            console.print(f"{visible(email)} is forgotten: {objects} objects.", soft_wrap=True)
 
 
 def _get_job(deployment: Deployment, job: str) -> JobRecord:

@@ -129,6 +129,16 @@ def list_addresses(bucket: Bucket, tenant: str) -> Iterator[Address]:
             yield address
 
 
+def erase_address(bucket: Bucket, email: str) -> int:
+    """Remove what is kept of an address for any tenant, in every version: no mail goes there any more unless the
+    operator lists it. Returns how many objects there were."""
+    digest, erased = _digest(email), 0
+    for tenant in bucket.list_folders(layout.TENANT_FILES):
+        erased += bucket.erase(layout.address_key(tenant, digest))
+        erased += bucket.erase(layout.own_addresses_prefix(tenant, digest))
+    return erased
+
+
 def new_link(bucket: Bucket, tenant: str, email: str) -> str:
     """Record that a link is being sent to an address, and return its token: `TENANT.SHA256.SECRET`."""
     secret = secrets.token_urlsafe(SECRET_BYTES)

@@ -136,7 +136,12 @@ def address_key(tenant: str, digest: str) -> str:
 
 def own_address_key(tenant: str, digest: str, owner: str) -> str:
     """Of a person's own address. `owner`: whose jobs' mails may go there, as SHA-256 in hex."""
-    return f"{addresses_prefix(tenant)}{OWN}{digest}.{owner}.json"
+    return f"{own_addresses_prefix(tenant, digest)}{owner}.json"
+
+
+def own_addresses_prefix(tenant: str, digest: str) -> str:
+    """Below which an address is as the own one of everybody whose it is."""
+    return f"{addresses_prefix(tenant)}{OWN}{digest}."
 
 
 def birth_of_source_key(source: str) -> str:

@@ -26,6 +26,7 @@ from spaceport.cli.watch import JobNotStarted, StageBars, StageLines, details, f
 from spaceport.local import state as state_folder
 from spaceport.local.errors import CloudDied, StateUnusable
 from spaceport.local.state import NEEDED
+from spaceport.pipeline.addresses import keep_own_address, new_link, read_address
 from spaceport.pipeline.contract import Artefact, JobState, StageManifest, StageName
 from spaceport.pipeline.errors import Refused
 from spaceport.pipeline.jobs.state import Beat, JobRecord, advance
@@ -155,7 +156,24 @@ def test_forget_asks_first_and_then_leaves_nothing(deployment: Deployment) -> No
     assert "is forgotten" in call("forget", JOB, "--yes")
     assert deployment.table.get(JOB) is None
     assert not deployment.bucket.has_any(f"jobs/{JOB}/")
-    assert "no jobs of nobody@example.com" in call("forget", "--email", "nobody@example.com", code=1)
+    assert "Name a job, or an address" in call("forget", code=1)
+
+
+def test_forgetting_a_person_erases_the_address_too_and_no_other(deployment: Deployment) -> None:
+    tell(deployment, *whole_job())
+    email = deployment.table.get(JOB).email  # type: ignore[union-attr]
+    assert email
+    for tenant in ("default", "firm"):
+        new_link(deployment.bucket, tenant, email)
+        keep_own_address(deployment.bucket, tenant, email, "user:1")
+        new_link(deployment.bucket, tenant, "other@example.com")
+    assert f"{email.upper()} is forgotten: 4 objects" in call("forget", "--email", email.upper(), "--yes")
+    assert deployment.table.get(JOB) is None
+    left = [item.key for item in deployment.bucket.list_objects("tenants/")]
+    assert len(left) == 2 and all(
+        read_address(deployment.bucket, name, "other@example.com") for name in ("default", "firm")
+    )
+    assert "nothing of nobody@example.com" in call("forget", "--email", "nobody@example.com", "--yes", code=1)
 
 
 def test_an_upload_that_does_not_fit_is_a_sentence(
