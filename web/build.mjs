@@ -17,6 +17,9 @@ const PAGES = {
   share: { scheme: "light dark", more: "preview.html" },
   embed: { scheme: "dark" },
 };
+const WORKER = "src/upload/worker.ts";
+const CSS = "src/styles/page.css";
+const ENGINE = "src/viewer/open.ts";
 const KB = 1000;
 /** Bytes after gzip: what arrives before the first paint, and the viewer, which is loaded when there is a model. */
 const BUDGETS = { html: 4 * KB, css: 10 * KB, js: 40 * KB, worker: 20 * KB, viewer: 600 * KB };
@@ -36,38 +39,57 @@ async function bundlePage(out) {
   await rm(out, { recursive: true, force: true });
   const assets = join(out, "assets");
   const named = { ...common, outdir: assets, entryNames: "[name]-[hash]", chunkNames: "[name]-[hash]" };
-  const worker = await build({ ...named, entryPoints: ["src/upload/worker.ts"] });
-  const workerFile = basename(fileOf(worker, "src/upload/worker.ts"));
-  const main = await build({
-    ...named,
-    entryPoints: [...Object.keys(PAGES).map((name) => `src/${name}.ts`), "src/styles/page.css"],
-    splitting: true,
-    define: { WORKER_FILE: JSON.stringify(workerFile) },
-  });
-  const css = fileOf(main, "src/styles/page.css");
-  const sizes = { html: 0, css: await gzipped(css), js: 0, worker: await gzipped(join(assets, workerFile)), viewer: 0 };
-  const page = await readFile(join(WEB, "page.html"), "utf8");
+  const alone = await build({ ...named, entryPoints: [WORKER, CSS, ENGINE] });
+  const [worker, css, engine] = [WORKER, CSS, ENGINE].map((entry) => fileOf(alone, entry));
+  const define = { WORKER_FILE: JSON.stringify(basename(worker)) };
+  const sizes = { html: 0, css: await gzipped(css), js: 0, worker: await gzipped(worker), viewer: 0 };
+  const template = await readFile(join(WEB, "page.html"), "utf8");
+  const pages = [];
   for (const [name, { scheme, more }] of Object.entries(PAGES)) {
-    const script = fileOf(main, `src/${name}.ts`);
-    const eager = imported(main, script, ["import-statement"]);
-    const all = imported(main, script, ["import-statement", "dynamic-import"]);
-    const modules = [...eager].filter((file) => file !== script);
-    const html = page
+    const source = `src/${name}.ts`;
+    const plugins = [inOnePiece(join(WEB, source), basename(engine))];
+    const page = await build({ ...named, entryPoints: [source], splitting: true, define, plugins });
+    pages.push(page);
+    const entry = fileOf(page, source);
+    const eager = imported(page, entry, ["import-statement"]);
+    eager.delete(entry); // which only imports the page's script
+    await rm(entry);
+    const [script, ...others] = eager;
+    if (others.length) throw new Error(`${name}: in ${eager.size} pieces: ${[...eager]}`);
+    const all = imported(page, script, ["import-statement", "dynamic-import"]);
+    const html = template
       .replaceAll("{{theme}}", scheme === "dark" ? ' data-theme="dark"' : "")
       .replaceAll("{{scheme}}", scheme)
       .replaceAll("{{more}}", more ? await readFile(join(WEB, more), "utf8") : "")
       .replaceAll("{{css}}", relative(out, css))
-      .replaceAll("{{js}}", relative(out, script))
-      .replaceAll("{{preload}}", modules.map((file) => `<link rel="modulepreload" href="${relative(out, file)}">`).join(""));
+      .replaceAll("{{js}}", relative(out, script));
     await writeFile(join(out, `${name}.html`), html);
     sizes.html = Math.max(sizes.html, gzipSync(html, { level: 9 }).length);
-    sizes.js = Math.max(sizes.js, await gzippedAll(eager));
-    sizes.viewer = Math.max(sizes.viewer, await gzippedAll([...all].filter((file) => !eager.has(file))));
+    sizes.js = Math.max(sizes.js, await gzipped(script));
+    sizes.viewer = Math.max(sizes.viewer, await gzippedAll([engine, ...[...all].filter((file) => !eager.has(file))]));
   }
   for (const name of ["icon.svg", "card.jpg"]) await copyFile(join(WEB, "src", name), join(out, name));
-  await writeFile(join(out, "licences.txt"), await licences([worker, main]));
+  await writeFile(join(out, "licences.txt"), await licences([alone, ...pages]));
   await writeFile(join(out, "sizes.json"), JSON.stringify({ sizes, budgets: BUDGETS }, null, 2) + "\n");
   return sizes;
+}
+
+/**
+ * A page's script without the engine, which all pages share, and in one piece: each file that the browser asks for
+ * costs it a round trip and, on a slow device, 10 ms. Every module imports the page's script, and so does what is loaded
+ * later: esbuild sees no part of the page that only some of that needs, and splits none off.
+ */
+function inOnePiece(entry, engineFile) {
+  return {
+    name: "in one piece",
+    setup({ onResolve, onLoad }) {
+      onResolve({ filter: /\/open\.ts$/ }, ({ kind }) => (kind === "dynamic-import" ? { path: `./${engineFile}`, external: true } : undefined));
+      onLoad({ filter: /\.ts$/ }, async ({ path }) => {
+        const all = path === entry ? "" : `import ${JSON.stringify(entry)};\n`;
+        return { contents: all + (await readFile(path, "utf8")), loader: "ts" };
+      });
+    },
+  };
 }
 
 /** The output file of an entry point. */
@@ -81,7 +103,7 @@ function imported(result, script, kinds, seen = new Set()) {
   if (seen.has(script)) return seen;
   seen.add(script);
   const output = result.metafile.outputs[relative(WEB, script)];
-  for (const each of output.imports) if (kinds.includes(each.kind)) imported(result, join(WEB, each.path), kinds, seen);
+  for (const each of output.imports) if (!each.external && kinds.includes(each.kind)) imported(result, join(WEB, each.path), kinds, seen);
   return seen;
 }
 

@@ -92,6 +92,36 @@ def test_engine_and_model_are_fetched_while_the_job_is_asked_for(
     assert asked.value.url not in again
 
 
+def test_the_engine_is_fetched_before_anybody_is_signed_in(page: Page, cloud: EmbeddedCloud, finished: str) -> None:
+    page.route("**/sign-in", lambda _: None)  # no answer, ever
+    with page.expect_request("**/assets/open-*.js"), page.expect_request("**/sign-in"):
+        page.goto(link_of(cloud).replace("#", f"?job={finished}#"))
+
+
+def test_the_engine_starts_while_the_model_is_under_way(page: Page, cloud: EmbeddedCloud, finished: str) -> None:
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/compressed/model.sog?*", hold)
+    page.goto(link_of(cloud).replace("#", f"?job={finished}#"))
+    canvas = page.locator("splat-view canvas")
+    expect(canvas).to_be_attached()
+    expect(page.locator("splat-view [role=status]")).to_be_visible()
+    assert len(held) == 1, "nor is the model fetched twice"
+    full = page.locator("splat-view").evaluate("(view) => view.clientWidth")
+
+    def width() -> int:
+        return int(canvas.evaluate("(canvas) => canvas.width"))
+
+    until(lambda: width() == -(-full // 2), lambda: f"the first picture is {width()} of {full} pixels wide")
+    held[0].continue_()
+    expect(page.get_by_role("toolbar", name="Viewer")).to_be_visible()
+    until(lambda: width() == full, lambda: f"the canvas is {width()} of {full} pixels wide")
+    assert len(held) == 1
+
+
 @pytest.mark.parametrize(("width", "height", "most"), [(1280, 800, 220), (390, 844, 300)])
 def test_the_model_fills_what_head_and_tabs_leave_of_the_screen(
     page: Page, cloud: EmbeddedCloud, finished: str, width: int, height: int, most: int

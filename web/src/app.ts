@@ -8,7 +8,7 @@ import { hasEnded, type Job, type JobAnswer, type LivePicture, type Score, type 
 import { deleteJob, goOn, stopJob } from "./job_actions.ts";
 import { firstPage, nextPage, Previews, type Filter, type Listed } from "./jobs_list.ts";
 import { storedTheme, type Theme } from "./parts/theme_switch.ts";
-import { addressOf, routeOf, type Route, type Tab } from "./route.ts";
+import { addressOf, asksForModel, routeOf, type Route, type Tab } from "./route.ts";
 import { Store } from "./store.ts";
 import type { Chosen } from "./upload/choose.ts";
 import { interruptedUploads, type InterruptedUpload } from "./upload/interrupted.ts";
@@ -223,10 +223,10 @@ export class App {
     void this.#poll.now();
   }
 
-  /** Whoever opens a job by its address mostly comes to see its model; of a job of the list it is known. */
-  #mayHaveModel({ id, tab = "look" }: Route & { page: "job" }): boolean {
-    const state = this.store.state.listed?.jobs.find(({ job_id }) => job_id === id)?.state ?? "COMPLETED";
-    return tab === "look" && state === "COMPLETED";
+  /** Of a job of the list it is known whether it has a model. */
+  #mayHaveModel(route: Route & { page: "job" }): boolean {
+    const state = this.store.state.listed?.jobs.find(({ job_id }) => job_id === route.id)?.state ?? "COMPLETED";
+    return asksForModel(route) && state === "COMPLETED";
   }
 
   async #askJobs(): Promise<number> {

@@ -5,12 +5,13 @@ import { exchangeCode, readConfig, storedKey, storeKey, takeLinkCode, type Confi
 import { App, type AppState } from "./app.ts";
 import { announcement, announcer } from "./parts/announcer.ts";
 import { showTheme, storedTheme, themeSwitch } from "./parts/theme_switch.ts";
-import { addressOf } from "./route.ts";
+import { addressOf, asksForModel, routeOf } from "./route.ts";
+import { fetchEngine } from "./viewer/ahead.ts";
 import { homeView } from "./views/home.ts";
 import { jobView } from "./views/job.ts";
 import { keyView } from "./views/key.ts";
 import { newView } from "./views/new.ts";
-import { APP, KEY, OFFLINE, percent } from "./words/en.ts";
+import { APP, KEY, OFFLINE, percent, prepareWords } from "./words/en.ts";
 import { hasEnded } from "./api/types.ts";
 
 const root = document.getElementById("page") as HTMLElement;
@@ -67,9 +68,13 @@ async function takeSignIn({ users }: Config): Promise<string | null> {
 
 async function start(): Promise<void> {
   showTheme(storedTheme());
-  const config = await readConfig();
+  const reading = readConfig();
+  if (asksForModel(routeOf(location.search))) fetchEngine();
+  const config = await reading;
   const code = takeLinkCode(config);
-  const key = code === null ? await takeSignIn(config) : await exchangeCode(code);
+  const signingIn = code === null ? takeSignIn(config) : exchangeCode(code);
+  setTimeout(prepareWords); // when the first request is under way
+  const key = await signingIn;
   if (key) storeKey(key, false);
   const app = new App(config, key ?? storedKey());
   const draw = () => {

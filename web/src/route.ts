@@ -15,6 +15,9 @@ export function routeOf(search: string): Route {
   return query.has("new") ? { page: "new" } : { page: "home" };
 }
 
+/** Whoever opens a job by its address mostly comes to see its model. */
+export const asksForModel = (route: Route): boolean => route.page === "job" && (route.tab ?? "look") === "look";
+
 export function addressOf(route: Route): string {
   if (route.page === "home") return "./";
   if (route.page === "new") return "./?new";

@@ -3,7 +3,7 @@ import { render } from "lit-html";
 import { readConfig } from "./api/config.ts";
 import { showTheme, storedTheme } from "./parts/theme_switch.ts";
 import { SharePage } from "./share_page.ts";
-import { fetchModel } from "./viewer/ahead.ts";
+import { fetchEngine, fetchModel } from "./viewer/ahead.ts";
 import { sharedView, SHARED_MODEL, withoutPage, type Shown } from "./views/shared.ts";
 import { APP } from "./words/en.ts";
 
@@ -11,7 +11,9 @@ const root = document.getElementById("page") as HTMLElement;
 
 async function start(): Promise<void> {
   showTheme(storedTheme());
-  const page = new SharePage(await readConfig(), (client) => fetchModel(client, SHARED_MODEL));
+  const reading = readConfig();
+  fetchEngine();
+  const page = new SharePage(await reading, (client) => fetchModel(client, SHARED_MODEL));
   const shown: Shown = { tab: "look", theme: storedTheme(), before: new Set(), redraw: () => draw() };
   const draw = () => {
     const { answer } = page.store.state;

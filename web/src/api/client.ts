@@ -56,10 +56,11 @@ export class Client {
   }
 
   /** Ask already now for what will be wanted in a moment: the next `get` of it has this answer, unless it is a refusal. */
-  ahead(path: string): void {
-    const answer = this.get(path);
+  ahead<T>(path: string): Promise<T> {
+    const answer = this.get<T>(path);
     this.#ahead.set(path, answer);
     answer.catch(() => this.#ahead.delete(path));
+    return answer;
   }
 
   /** What is there, from memory where its ETag has not changed. */

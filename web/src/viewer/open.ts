@@ -8,10 +8,14 @@ import { apply, inverse, type Point, type Rotation } from "./vectors.ts";
 
 export type { ViewerHandle };
 
+/** A model in one file. The engine starts while its bytes are under way; a promise that is rejected is never handed over, since the engine does not say so. */
+export interface ModelFile {
+  address: string;
+  bytes: Promise<Response>;
+}
 export interface Opening {
   container: HTMLElement;
-  /** The model's bytes, already checked, since the engine does not say when it has none; or where its levels are. */
-  model: Response | SignedFiles;
+  model: ModelFile | SignedFiles;
   /** From the model's coordinates to the engine's. */
   rotation: Rotation;
   /** How it is looked at first; null frames the whole. */
@@ -52,8 +56,9 @@ const EFFECTS = {
 /** Throws where the browser can draw no 3D. */
 export async function openModel(opening: Opening): Promise<OpenModel> {
   const { container, model, rotation, look, isMoving, budget } = opening;
-  const content = model instanceof Response
-    ? { contentUrl: model.url, contentFilename: "model.sog", contents: Promise.resolve(model) }
+  const levels = "bytes" in model ? null : model;
+  const content = "bytes" in model
+    ? { contentUrl: model.address, contentFilename: "model.sog", contents: model.bytes }
     : { contentUrl: model.urlOf(LOD_META) ?? "", contentFilename: LOD_META };
   const viewer = await createViewer({
     container,
@@ -74,12 +79,13 @@ export async function openModel(opening: Opening): Promise<OpenModel> {
     },
   });
   viewer.state.showAnnotations = false;
-  if (!(model instanceof Response)) viewer.app.assets.on("add", (asset: Asset) => sign(asset, model));
+  if (levels) viewer.app.assets.on("add", (asset: Asset) => sign(asset, levels));
   const upright = new Quat().setFromMat4(matrix(rotation));
   viewer.app.root.on("childinsert", (entity: Entity) => {
     if (entity.name !== "gsplat") return;
     entity.setLocalRotation(upright); // before the viewer takes its bounds; it assumes y down
-    viewer.app.autoRender = true;
+    if (levels) viewer.app.autoRender = true;
+    else viewer.app.renderNextFrame = true; // the engine asks for more when it has sorted
   });
   viewer.app.autoRender = false; // until there is something to draw: the time of empty pictures is the loading's
   return { viewer, ...hands(viewer, rotation) };

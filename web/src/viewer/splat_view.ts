@@ -3,10 +3,10 @@
 import { html, nothing, render } from "lit-html";
 import type { Client } from "../api/client.ts";
 import { VIEWER, whole } from "../words/en.ts";
-import { fetchEngine } from "./ahead.ts";
+import { downloads, fetchEngine, isPhone, sogOf } from "./ahead.ts";
 import { controls } from "./controls.ts";
 import { Measuring } from "./measuring.ts";
-import type { OpenModel } from "./open.ts";
+import type { ModelFile, OpenModel } from "./open.ts";
 import { isPose, readViewer, type Pose, type ViewerFile } from "./settings.ts";
 import { SignedFiles, type ModelAnswer } from "./signing.ts";
 import { upright, type Point } from "./vectors.ts";
@@ -26,11 +26,10 @@ type Phase =
   /** There is no 3D here, for good: pictures instead. */
   | { kind: "flat"; sentence: string; anyway: number | null };
 
-const PHONE = "(pointer: coarse) and (max-width: 899px)";
 const PHONE_BUDGET = 1;
-/** About a million Gaussians. */
-const PHONE_BYTES = 12_000_000;
 const MOST_LOSSES = 2;
+/** Percent; a slow device has better things to do than to draw the page again for each. */
+const STEP = 10;
 
 export class SplatView extends HTMLElement {
   #source: Source | null = null;
@@ -131,7 +130,7 @@ export class SplatView extends HTMLElement {
   }
 
   #progress(): string {
-    const progress = this.#model?.viewer.state.progress ?? 0;
+    const progress = STEP * Math.floor((this.#model?.viewer.state.progress ?? 0) / STEP);
     return progress ? `${VIEWER.loading}: ${whole(progress)} %` : VIEWER.loading;
   }
 
@@ -145,6 +144,7 @@ export class SplatView extends HTMLElement {
     const opening = this.#opening;
     const isStale = () => opening !== this.#opening;
     this.#poster ??= this.#source?.poster ?? null;
+    this.#stage.classList.add("coarse"); // the first picture in a quarter of the pixels: it is there sooner
     this.#set({ kind: "loading" });
     fetchEngine();
     const model = await this.#load(isStale);
@@ -160,7 +160,7 @@ export class SplatView extends HTMLElement {
         rotation: upright(up),
         look: this.#isOver ? null : this.#look,
         isMoving: !this.#pose && !matchMedia("(prefers-reduced-motion: reduce)").matches,
-        budget: matchMedia(PHONE).matches ? PHONE_BUDGET : null,
+        budget: isPhone() ? PHONE_BUDGET : null,
       });
     } catch {
       if (!isStale()) this.#set({ kind: "flat", sentence: VIEWER.noWebgl, anyway: null });
@@ -172,8 +172,8 @@ export class SplatView extends HTMLElement {
     this.#listen(opened, this.#source?.name ?? "");
   }
 
-  /** The bytes of the model, or the addresses of its levels; null where there is nothing to open. */
-  async #load(isStale: () => boolean): Promise<Response | SignedFiles | null> {
+  /** The bytes of the model, which may still be under way, or the addresses of its levels; null where there is nothing to open. */
+  async #load(isStale: () => boolean): Promise<ModelFile | SignedFiles | null> {
     const { client, path } = this.#source ?? {};
     if (!client || !path) return null;
     try {
@@ -187,18 +187,30 @@ export class SplatView extends HTMLElement {
         this.#files = new SignedFiles(answer, () => client.get<ModelAnswer>(path));
         return this.#files;
       }
-      const size = answer.bytes["model.sog"] ?? 0;
-      if (size > PHONE_BYTES && matchMedia(PHONE).matches && !this.#isWanted) {
+      const { address, size, isLarge } = sogOf(answer);
+      if (isLarge && !this.#isWanted) {
         this.#set({ kind: "flat", sentence: VIEWER.large, anyway: size });
         return null;
       }
-      const contents = await fetch(answer.files["model.sog"] ?? "", { referrerPolicy: "no-referrer" });
-      if (!contents.ok) throw new Error(`${contents.status}`);
-      return contents;
+      if (!address) throw new Error("no model");
+      return { address, bytes: this.#orFail(downloads.take(address), isStale) };
     } catch {
-      if (!isStale()) this.#set({ kind: "failed", sentence: VIEWER.failed });
+      if (!isStale()) this.#fail();
       return null;
     }
+  }
+
+  /** What has come; where it does not, the viewer fails, and this stays open. */
+  #orFail<T>(coming: Promise<T>, isStale: () => boolean): Promise<T> {
+    return coming.catch(() => {
+      if (!isStale()) this.#fail();
+      return new Promise<never>(() => undefined);
+    });
+  }
+
+  #fail(): void {
+    this.#close();
+    this.#set({ kind: "failed", sentence: VIEWER.failed });
   }
 
   #listen({ viewer }: OpenModel, name: string): void {
@@ -237,6 +249,7 @@ export class SplatView extends HTMLElement {
     if (!state) return;
     const isFlying = this.#look.flight && !this.#isOver && !state.animationPaused;
     if (!isFlying) state.cameraMode = "orbit"; // where there is no flight of the model's own, the engine makes up one
+    this.#stage.classList.remove("coarse");
     this.#set({ kind: "ready" });
     this.#stand();
   }
