@@ -73,7 +73,7 @@ export const RETRY = {
   confirm: "Go on",
 };
 export const TELL = {
-  button: "Tell me",
+  button: "Tell me when it ends",
   on: "You will be told when it ends, as long as this tab is open.",
   refused: "This browser lets the page tell you nothing. Allow notifications of this page, then try again.",
 };
