@@ -3,11 +3,11 @@
     python benchmarks/rate_distortion.py docs/measured/rate_distortion.json docs/pictures/rate_distortion.svg \\
         [TITLE=MODEL[,cameras.json] ...]
 
-A model is named as for benchmarks/compress.py. Points of a title that is in the file already are not measured again;
-without models the plot is only drawn. Ours has a point for each of `TARGETS`. The peer has no setting of quality but
-the number of SH bands: it has a point for each number up to the bands that are not all zero, of those that it makes
-within `--cutoff` CPU seconds. PSNR is of renders of the original against renders of the decoded file, from the cameras
-of the proof.
+A model is named as for benchmarks/compress.py. Points of a title that is in the file already are not measured again,
+but for ours with `--again`; without models the plot is only drawn. Ours has a point for each of `TARGETS`. The peer has
+no setting of quality but the number of SH bands: it has a point for each number up to the bands that are not all zero,
+of those that it makes within `--cutoff` CPU seconds; the plot says where it was cut off. PSNR is of renders of the
+original against renders of the decoded file, from the cameras of the proof.
 """
 
 from __future__ import annotations
@@ -36,26 +36,28 @@ from spaceport.splats.model import Gaussians
 from spaceport.splats.sog.codec.reader import read_sog
 
 TARGETS = (38.0, 42.0, 46.0, 50.0)  # dB
+COLUMNS = 3
 OURS, PEER, GRID = "#1b6ca8", "#d9700b", "#dddddd"
 
 Point = dict[str, Any]
 """`bytes` and `psnr`; of the peer also `bands`."""
 
 
-def measure_model(name: str, cameras: list[Camera], cutoff: int) -> dict[str, Any]:
-    """The points of both for one model."""
+def measure_model(name: str, cameras: list[Camera], cutoff: int, earlier: dict[str, Any] | None) -> dict[str, Any]:
+    """The points of both for one model; those of the peer may be known from `earlier`."""
     with tempfile.TemporaryDirectory() as scratch:
         ply = Path(scratch) / "model.ply"
         write_as_ply(name, ply, peer_command())
         model = read_ply(ply)
         bands = used_bands(model)
         prover = Prover(model, choose_views(model, cameras), Silent())
+        of_peer = earlier or _peer(ply, bands, prover, cutoff)
         return {
             "gaussians": len(model),
             "sh_bands": bands,
             "ply_bytes": ply.stat().st_size,
             "ours": [_ours(model, cameras, prover, target) for target in TARGETS],
-            "peer": _peer(ply, bands, prover, cutoff),
+            **{name: of_peer[name] for name in ("peer", "peer_cut_off") if name in of_peer},
         }
 
 
@@ -65,38 +67,46 @@ def _ours(model: Gaussians, cameras: list[Camera], prover: Prover, target: float
     return {"bytes": len(compressed.bundle), "psnr": prover.compare(compressed.decoded).mean, "target": target}
 
 
-def _peer(ply: Path, bands: int, prover: Prover, cutoff: int) -> list[Point]:
-    """From no SH bands to all, as far as it gets."""
+def _peer(ply: Path, bands: int, prover: Prover, cutoff: int) -> dict[str, Any]:
+    """`peer`: from no SH bands to all, as far as it gets; `peer_cut_off`: at how many bands it was, after how long."""
     points: list[Point] = []
     for kept in range(bands + 1):
         result = ply.with_name(f"{kept}.sog")
         command = [*peer_command(), "-g", "cpu", str(ply), "-H", str(kept), str(result)]
         run = measure(command, result, cutoff)
         if run.size is None:
-            break
+            return {"peer": points, "peer_cut_off": {"bands": kept, "cpu_s": cutoff}}
         points.append({"bytes": run.size, "psnr": prover.compare(read_sog(result, 1 << 34)).mean, "bands": kept})
-    return points
+    return {"peer": points}
 
 
 def draw(models: dict[str, Any]) -> Figure:
     """One plot for each model."""
     rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "spaceport", "font.size": 8})
-    figure = Figure(figsize=(11.0, 2.9), layout="constrained")
-    plots = figure.subplots(1, len(models), squeeze=False)[0]
-    for plot, (title, points) in zip(plots, models.items(), strict=True):
+    rows = -(-len(models) // COLUMNS)
+    figure = Figure(figsize=(11.0, 2.9 * rows), layout="constrained")
+    plots = figure.subplots(rows, min(len(models), COLUMNS), squeeze=False).reshape(-1)
+    for plot in plots[len(models) :]:
+        plot.set_axis_off()
+    for plot, (title, points) in zip(plots, models.items(), strict=False):
         _draw_curve(plot, points["ours"], OURS, "o", "ours")
         _draw_curve(plot, points["peer"], PEER, "s", "splat-transform 3.7.0")
         for point in points["peer"]:
             at = point["bytes"] / 1e6, point["psnr"]
             plot.annotate(f"SH {point['bands']}", at, xytext=(4, -9), textcoords="offset points", color=PEER)
         plot.set_title(f"{title}\n{points['gaussians']:,} Gaussians", loc="left")
+        if cut_off := points.get("peer_cut_off"):
+            words = f"splat-transform with SH {cut_off['bands']}:\ncut off at {cut_off['cpu_s']} CPU s"
+            plot.text(0.02, 0.04, words, transform=plot.transAxes, color=PEER)
         plot.set_xlabel("MB")
         plot.set_xlim(left=0)
         plot.margins(x=0.18, y=0.12)
         plot.grid(color=GRID)
         plot.spines[["top", "right"]].set_visible(False)
-    plots[0].set_ylabel("PSNR against the model, dB")
-    plots[min(1, len(plots) - 1)].legend(loc="center left", frameon=False)
+    for plot in plots[::COLUMNS]:
+        plot.set_ylabel("PSNR against the model, dB")
+    handles, labels = plots[0].get_legend_handles_labels()
+    plots[-1].legend(handles, labels, loc="center left", frameon=False)
     return figure
 
 
@@ -113,13 +123,15 @@ def main() -> None:
     parser.add_argument("picture", type=Path, help="the plot, .svg or .png")
     parser.add_argument("models", nargs="*", help="TITLE=MODEL[,cameras.json]")
     parser.add_argument("--cutoff", type=int, default=600, help="CPU seconds for each file of the peer")
+    parser.add_argument("--again", action="store_true", help="measure ours anew, and keep the peer's points")
     arguments = parser.parse_intermixed_args()
     models: dict[str, Any] = json.loads(arguments.points.read_text()) if arguments.points.exists() else {}
     for each in arguments.models:
         title, _, path = each.partition("=")
         name, _, cameras = path.partition(",")
-        if title not in models:
-            models[title] = measure_model(name, read_cameras(Path(cameras)) if cameras else [], arguments.cutoff)
+        if title not in models or arguments.again:
+            at = read_cameras(Path(cameras)) if cameras else []
+            models[title] = measure_model(name, at, arguments.cutoff, models.get(title))
             write_atomic(arguments.points, (json.dumps(models, indent=1) + "\n").encode())
     draw(models).savefig(arguments.picture, metadata={"Date": None} if arguments.picture.suffix == ".svg" else None)
 
