@@ -213,7 +213,8 @@ export class SplatView extends HTMLElement {
     this.#set({ kind: "failed", sentence: VIEWER.failed });
   }
 
-  #listen({ viewer }: OpenModel, name: string): void {
+  #listen(opened: OpenModel, name: string): void {
+    const { viewer } = opened;
     const canvas = this.#stage.querySelector("canvas");
     canvas?.setAttribute("tabindex", "0");
     canvas?.setAttribute("role", "application");
@@ -221,7 +222,7 @@ export class SplatView extends HTMLElement {
     canvas?.addEventListener("pointerdown", () => canvas.focus({ preventScroll: true }));
     canvas?.addEventListener("keydown", (event) => event.key === "Escape" && canvas.blur());
     canvas?.addEventListener("blur", this.#onFocus);
-    canvas?.addEventListener("webglcontextlost", () => this.#lose());
+    canvas?.addEventListener("webglcontextlost", () => opened === this.#model && this.#lose()); // not by being closed
     viewer.state.inputEnabled = false;
     viewer.events.on("progress:changed", this.#draw);
     viewer.events.on("loaded:changed", () => this.#ready());
@@ -270,8 +271,9 @@ export class SplatView extends HTMLElement {
     this.#measuring = null;
     this.#files?.close();
     this.#files = null;
-    this.#model?.viewer.destroy();
+    const model = this.#model;
     this.#model = null;
+    model?.viewer.destroy();
     this.#stage.replaceChildren();
   }
 }
