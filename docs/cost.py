@@ -105,7 +105,8 @@ What changes it:
 | `ApiAccessLogs=true` | {LOG_GB:.2f} dollars for each gigabyte of logs |
 | `OwnKey=true` | {KEY_MONTH:.2f} dollars a month, as much again after each of two rotations; 0.03 for 10,000 uses |
 | `Page=true` | nothing up to {visits:,.0f} visits a month; then {CLOUDFRONT_GB} dollars a gigabyte |
-| `UserPoolArn` | Cognito's own prices, by the pool's plan: for each person active in a month, above a free allowance |
+| `UserPoolArn` | Cognito's own prices, by the pool's plan: for each person active in a month, above a free allowance. \
+No figure: AWS's page of them could not be read here |
 | `WebAclArn` | WAF's own prices: from 5 dollars a month, one more for each rule, 0.60 for a million requests |
 | `MonthlyBudgetUsd` | nothing |
 | `train.preset`, `train.max_usd` | machines: a job stops training when `max_usd` is spent |
