@@ -87,7 +87,7 @@ def test_memory_for_each_gaussian_stays_within_what_is_foreseen(
 
 
 @pytest.mark.parametrize(
-    ("millions", "degree", "measured_mib"), [(1, 0, 642), (1, 3, 1_074), (2, 3, 1_270), (3, 3, 1_523)]
+    ("millions", "degree", "measured_mib"), [(1, 0, 642), (1, 3, 1_074), (2, 3, 1_270), (3, 3, 1_523), (10, 3, 4_002)]
 )
 def test_a_little_more_memory_is_foreseen_than_was_measured(millions: int, degree: int, measured_mib: int) -> None:
     """On two cores."""
