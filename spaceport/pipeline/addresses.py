@@ -16,7 +16,7 @@ import hmac
 import secrets
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -68,6 +68,9 @@ class OwnAddress(BaseModel):
     verified_at: datetime
 
 
+Kept = TypeVar("Kept", Address, OwnAddress)
+
+
 class InvalidLink(Exception):
     """A link that confirms nothing: it is mistyped, too old, or was used. Which of these is nobody's business."""
 
@@ -104,18 +107,14 @@ def keep_own_address(bucket: Bucket, tenant: str, email: str, owner: str) -> Non
 
 def _read_own(bucket: Bucket, tenant: str, email: str, owner: str) -> OwnAddress | None:
     """None too when it is unreadable, or another's."""
-    try:
-        raw = bucket.read_small(layout.own_address_key(tenant, _digest(email), _digest(owner)), MAX_BYTES)
-        own = None if raw is None else OwnAddress.model_validate_json(raw)
-    except ValueError:  # a ValidationError is one too
-        return None
+    own = _read(bucket, layout.own_address_key(tenant, _digest(email), _digest(owner)), OwnAddress)
     is_its = own and (own.tenant, own.email.lower(), own.owner) == (tenant, email.lower(), owner)
     return own if is_its else None
 
 
 def read_address(bucket: Bucket, tenant: str, email: str) -> Address | None:
     """What is known of an address; None too when it is unreadable, or another's: then it has to be confirmed again."""
-    address = _read(bucket, layout.address_key(tenant, _digest(email)))
+    address = _read(bucket, layout.address_key(tenant, _digest(email)), Address)
     return address if address and (address.tenant, _digest(address.email)) == (tenant, _digest(email)) else None
 
 
@@ -124,7 +123,7 @@ def list_addresses(bucket: Bucket, tenant: str) -> Iterator[Address]:
     for number, item in enumerate(bucket.list_objects(layout.addresses_prefix(tenant))):
         if number == MAX_LISTED or item.key.startswith(layout.addresses_prefix(tenant) + layout.OWN):  # the last
             return
-        address = _read(bucket, item.key)
+        address = _read(bucket, item.key, Address)
         if address:
             yield address
 
@@ -155,7 +154,7 @@ def forget_link(bucket: Bucket, tenant: str, email: str) -> None:
 def address_of_link(bucket: Bucket, token: str) -> Address:
     """The address that a link would confirm. Raises `InvalidLink`."""
     tenant, digest, secret = _split(token)
-    address = _read(bucket, layout.address_key(tenant, digest))
+    address = _read(bucket, layout.address_key(tenant, digest), Address)
     if address is None or address.tenant != tenant or not address.token_sha256 or not address.is_pending(now()):
         raise InvalidLink
     if not hmac.compare_digest(address.token_sha256, _digest_of_secret(secret)):
@@ -180,10 +179,10 @@ def _split(token: str) -> tuple[str, str, str]:
         raise InvalidLink from None
 
 
-def _read(bucket: Bucket, key: str) -> Address | None:
+def _read(bucket: Bucket, key: str, model: type[Kept]) -> Kept | None:
     try:
         raw = bucket.read_small(key, MAX_BYTES)
-        return None if raw is None else Address.model_validate_json(raw)
+        return None if raw is None else model.model_validate_json(raw)
     except ValueError:  # a ValidationError is one too
         return None
 

@@ -115,13 +115,9 @@ def proof_parts(report: CompressReport) -> list[Element]:
     count = Counter(view.kind for view in report.views)
     rows = [(KINDS[kind], count[kind], psnr.mean, psnr.worst) for kind, psnr in report.kinds.items()]
     rows.append(("All", len(report.views), report.sog_psnr, report.sog_psnr_worst))
-    figures = [(name, (f"{views:,}", decibels(mean), decibels(worst))) for name, views, mean, worst in rows]
     table = _table(
         [("Seen from", ""), ("Views", "n"), ("Mean", "n"), ("Worst", "n")],
-        [
-            element("tr", element("td", name), *(element("td", each, class_="n") for each in cells))
-            for name, cells in figures
-        ],
+        [_row(element("td", name), f"{views:,}", decibels(mean), decibels(worst)) for name, views, mean, worst in rows],
     )
     hint = "How like the full model the compressed one looks, as PSNR: the higher, the better."
     return [table, element("p", hint, class_="muted")]
@@ -171,16 +167,21 @@ def cost_parts(manifests: Sequence[StageManifest], photos: int, own: SoFar) -> l
         (StageName.COMPRESS, machine, seconds, so_far),
     ]
     rows = [
-        _cost_row(stage, seconds, usd, 0.0 if machine == LOCAL else estimates[stage].total)
+        _row(
+            element("th", STAGES[stage]),
+            duration(seconds),
+            dollars(usd),
+            dollars(0.0 if machine == LOCAL else estimates[stage].total),
+        )
         for stage, machine, seconds, usd in stages
     ]
     table = _table([("Stage", ""), ("Time", "n"), ("Cost", "n"), ("Estimate", "n")], rows)
     return [table, element("p", SO_FAR, class_="muted")]
 
 
-def _cost_row(stage: StageName, seconds: float, usd: float, estimate: float) -> Element:
-    words = (duration(seconds), dollars(usd), dollars(estimate))
-    return element("tr", element("th", STAGES[stage]), *(element("td", word, class_="n") for word in words))
+def _row(first: Element, *figures: str) -> Element:
+    """A row of a table: its first cell, and figures."""
+    return element("tr", first, *(element("td", figure, class_="n") for figure in figures))
 
 
 def _table(columns: Sequence[tuple[str, str]], rows: Sequence[Element]) -> Element:
